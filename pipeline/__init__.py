@@ -1,0 +1,1 @@
+"""lt-pipeline: lottery-ticket experiments as a DVC pipeline."""

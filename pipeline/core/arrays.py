@@ -1,0 +1,23 @@
+"""The values that flow through the core: arrays by parameter name.
+
+The names are those of a plain torch state dict (``fc1.weight``, ``norm2.running_var``).
+Functions never write into the arrays they are given.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Weights = dict[str, Floats]
+"""Every tensor a network needs: kernels, biases, norm parameters and statistics."""
+
+Mask = dict[str, NDArray[np.bool_]]
+"""True = kept; one entry per prunable weight tensor, of that tensor's shape."""
+
+Scores = dict[str, NDArray[np.floating[Any]]]
+"""One number per prunable weight, larger = keep; shapes of the mask."""
+
+Integers = NDArray[np.int64]
+Bytes = NDArray[np.uint8]

@@ -1,0 +1,141 @@
+"""How many weights each round keeps: integers alone, known before any training.
+
+Counts are kept per *pool*: the weights that are ranked against each other. In layerwise
+scope every tensor is a pool under its own name; in global scope all tensors with a
+fraction above 0 form the pool POOL, and the others stay as they are under their names.
+"""
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Literal
+
+from pipeline.core.models.layers import Kind, Parameter
+
+Scope = Literal["layerwise", "global"]
+POOL = "global"
+"""The key of the common pool of global scope; no tensor is called so."""
+
+
+def kept_counts(
+    sizes: Mapping[str, int], fractions: Mapping[str, float], scope: Scope, rounds: int
+) -> list[dict[str, int]]:
+    """How many weights every pool keeps, from now to ``rounds`` rounds later.
+
+    Each round removes round-half-even(fraction × kept) of a pool. Fractions are taken
+    as the decimals they are written as: 0.575 × 100 is 57.5, and 58 are removed,
+    although the nearest binary number lies below.
+
+    Args:
+        sizes: weights kept now, per tensor.
+        fractions: per tensor of ``sizes``, in [0, 1); in global scope all are one
+            number or 0.
+        scope: where scores are compared.
+        rounds: ≥ 0.
+
+    Returns:
+        rounds + 1 dictionaries, the first of now. Their values sum to all weights kept.
+
+    Raises:
+        ValueError: if the arguments differ in tensors, if a fraction is out of range,
+            or if the fractions of a global pool differ.
+
+    >>> fractions = {"fc1.weight": 0.2, "fc2.weight": 0.1}
+    >>> sizes = {"fc1.weight": 30, "fc2.weight": 5}
+    >>> kept_counts(sizes, fractions, "layerwise", rounds=2)[2]
+    {'fc1.weight': 19, 'fc2.weight': 5}
+    """
+    check_same_names("fractions", fractions, sizes)
+    removed = _pool_fractions(fractions, scope)
+    history = [pool_counts(sizes, fractions, scope)]
+    for _ in range(rounds):
+        now = history[-1]
+        history.append({pool: now[pool] - round(removed[pool] * now[pool]) for pool in now})
+    return history
+
+
+def pool_counts(
+    kept: Mapping[str, int], fractions: Mapping[str, float], scope: Scope
+) -> dict[str, int]:
+    """Counts per tensor, summed up to counts per pool.
+
+    What a mask must fulfill in round r is
+    ``pool_counts(masks.kept(mask), fractions, scope) == kept_counts(…)[r]``.
+
+    >>> pool_counts({"a": 3, "b": 4, "c": 5}, {"a": 0.2, "b": 0.0, "c": 0.2}, "global")
+    {'global': 8, 'b': 4}
+    """
+    counts: dict[str, int] = {}
+    for name, count in kept.items():
+        pool = _pool_of(name, fractions, scope)
+        counts[pool] = counts.get(pool, 0) + count
+    return counts
+
+
+def fractions_per_tensor(
+    parameters: Mapping[str, Parameter], fractions: Mapping[Kind, float | None]
+) -> dict[str, float]:
+    """Pruning fractions by name of the tensor, from those by kind of the layer.
+
+    Args:
+        parameters: of the network, from ``layers.parameters``.
+        fractions: every kind that the network has. 0.0: counts in the density but is
+            never pruned; None: is not pruned and does not count. Which of them holds
+            differs between sources: Frankle & Carbin count the shortcuts and the output
+            of their ResNet without pruning them, others prune everything.
+
+    Returns:
+        One entry per tensor that counts, in layer order: the tensors of the masks.
+
+    Raises:
+        ValueError: if a kind is missing, or if no tensor counts.
+    """
+    kinds = {name: tensor.kind for name, tensor in parameters.items() if tensor.kind}
+    present = sorted(set(kinds.values()))
+    missing = [kind for kind in present if kind not in fractions]
+    if missing:
+        raise ValueError(
+            f"no pruning fraction for {missing}; the network has {present}: "
+            "give each kind a number, or null to leave it out"
+        )
+    found = {name: fractions[kind] for name, kind in kinds.items()}
+    counted = {name: value for name, value in found.items() if value is not None}
+    if not counted:
+        raise ValueError(
+            f"no prunable weights: all of {present} are left out; "
+            "give at least one kind a pruning fraction"
+        )
+    return counted
+
+
+def check_same_names(
+    what: str, given: Mapping[str, object], wanted: Mapping[str, object]
+) -> None:
+    """Raise ValueError unless both have the same keys; ``what`` names the given one."""
+    if set(given) != set(wanted):
+        raise ValueError(
+            f"{what} are given for {sorted(given)}, the masked tensors are "
+            f"{sorted(wanted)}; give one entry per masked tensor"
+        )
+
+
+def _pool_of(name: str, fractions: Mapping[str, float], scope: Scope) -> str:
+    return POOL if scope == "global" and fractions[name] > 0 else name
+
+
+def _pool_fractions(fractions: Mapping[str, float], scope: Scope) -> dict[str, Fraction]:
+    found: dict[str, Fraction] = {}
+    for name, value in fractions.items():
+        if not 0 <= value < 1:
+            raise ValueError(
+                f"the pruning fraction of {name!r} is {value}; it must be in [0, 1)"
+            )
+        pool = _pool_of(name, fractions, scope)
+        # Through str: the decimal as written, not its nearest binary number.
+        fraction = Fraction(str(float(value)))
+        if found.setdefault(pool, fraction) != fraction:
+            raise ValueError(
+                f"global scope ranks all weights in one pool, but {name!r} has "
+                f"pruning fraction {value} and others have {float(found[pool])}; "
+                "give all the same (or 0), or prune layerwise"
+            )
+    return found

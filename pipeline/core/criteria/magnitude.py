@@ -1,0 +1,17 @@
+"""Scores from the size of the trained weights."""
+
+import numpy as np
+
+from pipeline.core.arrays import Mask, Scores, Weights
+
+
+def magnitude(*, theta0: Weights, trained: Weights, mask: Mask) -> Scores:  # noqa: ARG001  (the arguments of every criterion)
+    """|θ_trained|.
+
+    Source: Frankle & Carbin 2019, arXiv:1803.03635; Zhou et al. 2019 call it
+    large_final.
+    """
+    return {
+        name: np.where(entries, np.abs(trained[name]), np.float32(0))
+        for name, entries in mask.items()
+    }

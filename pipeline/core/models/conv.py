@@ -1,0 +1,62 @@
+"""Conv-2, -4, -6 and -8: small VGG-like networks with three linear layers."""
+
+from pipeline.core.models.layers import (
+    Conv,
+    Flatten,
+    Layer,
+    Linear,
+    MaxPool,
+    Network,
+    ReLU,
+    pooled_size,
+)
+
+CHANNELS = (64, 128, 256, 512)
+"""of each pair of convolutions"""
+NUM_PAIRS = {"conv-2": 1, "conv-4": 2, "conv-6": 3, "conv-8": 4}
+FC_WIDTHS = (256, 256)
+
+
+def build(
+    name: str,
+    widths: tuple[int, ...] | None,
+    *,
+    image_shape: tuple[int, int, int],
+    num_classes: int,
+) -> Network:
+    """Pairs of 3 × 3 convolutions with a MaxPool behind each pair; then 256, 256, C.
+
+    Source: Frankle & Carbin 2019 (arXiv:1803.03635), figure 2; ``conv-8``: Ramanujan
+    et al. 2020 (arXiv:1911.13299). Every layer has a bias, none a norm. Conv-6 has
+    2,261,184 weights on CIFAR-10, as in Zhou's and Ramanujan's code; the 1.7 million
+    of the paper's table do not fit its own description.
+
+    Args:
+        name: a key of NUM_PAIRS.
+        widths: not used.
+        image_shape: (C, H, W).
+        num_classes: number of logits.
+
+    Raises:
+        ValueError: if the pools leave nothing of such images.
+    """
+    del widths
+    num_pairs = NUM_PAIRS[name]
+    height, width = pooled_size(name, image_shape, num_pairs)
+    layers: list[Layer] = []
+    inputs = image_shape[0]
+    for pair, channels in enumerate(CHANNELS[:num_pairs]):
+        for number in (2 * pair + 1, 2 * pair + 2):
+            layers += [
+                Conv(name=f"conv{number}", inputs=inputs, outputs=channels),
+                ReLU(),
+            ]
+            inputs = channels
+        layers.append(MaxPool())
+    layers.append(Flatten())
+    inputs *= height * width
+    for number, outputs in enumerate(FC_WIDTHS, start=1):
+        layers += [Linear(name=f"fc{number}", inputs=inputs, outputs=outputs), ReLU()]
+        inputs = outputs
+    output = Linear(name="fc3", inputs=inputs, outputs=num_classes, kind="output")
+    return (*layers, output)

@@ -1,0 +1,72 @@
+"""Initial weights, drawn with numpy: torch's draws differ between CPUs."""
+
+from collections.abc import Callable
+from math import sqrt
+
+import numpy as np
+
+from pipeline.core.arrays import Floats, Weights
+from pipeline.core.models.layers import Network, Parameter, parameters
+
+TRUNCATION = 2.0
+"""standard deviations (of the normal before truncation) beyond which none are drawn"""
+TRUNCATED_STD = 0.87962566103423978
+"""standard deviation of a standard normal truncated there"""
+
+
+def glorot_normal(parameter: Parameter, rng: np.random.Generator) -> Floats:
+    """Normal truncated at 2σ, with variance 2 / (fan_in + fan_out) after truncation.
+
+    Source: Glorot & Bengio 2010; truncated and corrected as by Keras and by the code of
+    Frankle & Carbin 2019. Values beyond 2σ are drawn again, not clamped.
+    """
+    std = sqrt(2 / (parameter.fan_in + parameter.fan_out)) / TRUNCATED_STD
+    drawn = rng.standard_normal(parameter.shape).ravel()
+    beyond = np.flatnonzero(np.abs(drawn) > TRUNCATION)
+    while len(beyond):
+        drawn[beyond] = rng.standard_normal(len(beyond))
+        beyond = beyond[np.abs(drawn[beyond]) > TRUNCATION]
+    return (std * drawn).astype(np.float32).reshape(parameter.shape)
+
+
+def kaiming_normal(parameter: Parameter, rng: np.random.Generator) -> Floats:
+    """Normal with variance 2 / fan_in, not truncated.
+
+    Source: He et al. 2015 (arXiv:1502.01852), for ReLU; as torch's
+    ``kaiming_normal_(nonlinearity="relu")``.
+    """
+    std = sqrt(2 / parameter.fan_in)
+    return (std * rng.standard_normal(parameter.shape)).astype(np.float32)
+
+
+INITS: dict[str, Callable[[Parameter, np.random.Generator], Floats]] = {
+    "glorot-normal": glorot_normal,
+    "kaiming-normal": kaiming_normal,
+}
+"""How the kernels are drawn."""
+
+
+def initial_weights(network: Network, init: str, rng: np.random.Generator) -> Weights:
+    """Draw every tensor of a network, in layer order.
+
+    Args:
+        network: its kernels are drawn; biases, norm shifts and running means are 0,
+            norm scales and running variances 1.
+        init: a key of INITS.
+        rng: stream ``init`` for θ₀, ``reinit`` for a fresh draw.
+
+    Raises:
+        ValueError: if there is no such initialization.
+    """
+    if init not in INITS:
+        raise ValueError(f"unknown init {init!r}; the inits are {sorted(INITS)}")
+    draw = INITS[init]
+    return {
+        name: draw(parameter, rng) if parameter.role == "kernel" else _fixed(parameter)
+        for name, parameter in parameters(network).items()
+    }
+
+
+def _fixed(parameter: Parameter) -> Floats:
+    value = 1 if parameter.role in ("scale", "variance") else 0
+    return np.full(parameter.shape, value, dtype=np.float32)

@@ -1,0 +1,164 @@
+"""A network as data: a tuple of layers, readable by every engine.
+
+No torch here: initial weights, pruning and the plan need shapes only. The forward pass
+in plain torch is in ``forward.py``; fast engines read the same records.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["conv", "shortcut", "fc", "output"]
+"""What a prunable kernel is; pruning fractions are given per kind."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Linear:
+    """y = x Wᵀ + b; weight (outputs, inputs)."""
+
+    name: str
+    inputs: int
+    outputs: int
+    kind: Kind = "fc"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Conv:
+    """A k × k convolution with "same" padding; weight (outputs, inputs, k, k)."""
+
+    name: str
+    inputs: int
+    outputs: int
+    kernel: int = 3
+    stride: int = 1
+    bias: bool = True
+    kind: Kind = "conv"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BatchNorm:
+    """Per-channel normalization with scale, shift and running statistics."""
+
+    name: str
+    channels: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReLU:
+    """max(0, x)."""
+
+
+@dataclass(frozen=True, slots=True)
+class MaxPool:
+    """2 × 2 windows, stride 2; odd borders are dropped."""
+
+
+@dataclass(frozen=True, slots=True)
+class GlobalAveragePool:
+    """Mean over height and width: (B, C, H, W) -> (B, C)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flatten:
+    """(B, C, H, W) -> (B, C·H·W)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Residual:
+    """relu(body(x) + shortcut(x)); an empty shortcut is the identity."""
+
+    body: "Network"
+    shortcut: "Network" = ()
+
+
+Layer = Linear | Conv | BatchNorm | ReLU | MaxPool | GlobalAveragePool | Flatten | Residual
+Network = tuple[Layer, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parameter:
+    """One tensor of a network."""
+
+    shape: tuple[int, ...]
+    kind: Kind | None
+    """None: never prunable (biases, norm parameters and statistics)"""
+    role: Literal["kernel", "bias", "scale", "shift", "mean", "variance"]
+    fan_in: int = 0
+    """of kernels: inputs × k²"""
+    fan_out: int = 0
+    """of kernels: outputs × k²"""
+
+    @property
+    def trainable(self) -> bool:
+        """Whether an optimizer updates it (running statistics are not)."""
+        return self.role not in ("mean", "variance")
+
+
+def parameters(network: Network) -> dict[str, Parameter]:
+    """All tensors of a network, in layer order, by state-dict name."""
+    found: dict[str, Parameter] = {}
+    for layer in network:
+        match layer:
+            case Linear():
+                found |= _kernel_and_bias(layer, (layer.outputs, layer.inputs), 1)
+            case Conv():
+                shape = (layer.outputs, layer.inputs, layer.kernel, layer.kernel)
+                found |= _kernel_and_bias(layer, shape, layer.kernel**2)
+            case BatchNorm():
+                found |= _norm(layer)
+            case Residual():
+                found |= parameters(layer.body) | parameters(layer.shortcut)
+            case _:
+                pass
+    return found
+
+
+def _kernel_and_bias(
+    layer: Linear | Conv, shape: tuple[int, ...], area: int
+) -> dict[str, Parameter]:
+    kernel = Parameter(
+        shape=shape,
+        kind=layer.kind,
+        role="kernel",
+        fan_in=layer.inputs * area,
+        fan_out=layer.outputs * area,
+    )
+    found = {f"{layer.name}.weight": kernel}
+    if isinstance(layer, Linear) or layer.bias:
+        bias = Parameter(shape=(layer.outputs,), kind=None, role="bias")
+        found[f"{layer.name}.bias"] = bias
+    return found
+
+
+def _norm(layer: BatchNorm) -> dict[str, Parameter]:
+    names: dict[str, Literal["scale", "shift", "mean", "variance"]] = {
+        "weight": "scale",
+        "bias": "shift",
+        "running_mean": "mean",
+        "running_var": "variance",
+    }
+    return {
+        f"{layer.name}.{name}": Parameter(shape=(layer.channels,), kind=None, role=role)
+        for name, role in names.items()
+    }
+
+
+def pooled_size(
+    model: str, image_shape: tuple[int, int, int], num_pools: int
+) -> tuple[int, int]:
+    """Height and width behind so many MaxPools.
+
+    Raises:
+        ValueError: if nothing is left, in the name of the model.
+
+    >>> pooled_size("conv-4", (1, 28, 28), 2)
+    (7, 7)
+    """
+    _, height, width = image_shape
+    smallest = 2**num_pools
+    if min(height, width) < smallest:
+        raise ValueError(
+            f"{model} halves its images {num_pools} times, and {height}×{width} pixels "
+            f"are too few; take images of at least {smallest}×{smallest}, or a model "
+            "with fewer pools (lenet-300-100, conv-2, resnet-20)"
+        )
+    return height // smallest, width // smallest

@@ -1,0 +1,64 @@
+"""VGG-11, -16 and -19 for small images: batch norm, and one linear layer."""
+
+from pipeline.core.models.layers import (
+    BatchNorm,
+    Conv,
+    GlobalAveragePool,
+    Layer,
+    Linear,
+    MaxPool,
+    Network,
+    ReLU,
+    pooled_size,
+)
+
+CHANNELS = (64, 128, 256, 512, 512)
+"""of each group of convolutions; a MaxPool stands between two groups"""
+CONVS_PER_GROUP = {
+    "vgg-11": (1, 1, 2, 2, 2),
+    "vgg-16": (2, 2, 3, 3, 3),
+    "vgg-19": (2, 2, 4, 4, 4),
+}
+
+
+def build(
+    name: str,
+    widths: tuple[int, ...] | None,
+    *,
+    image_shape: tuple[int, int, int],
+    num_classes: int,
+) -> Network:
+    """Five groups of 3 × 3 convolutions, average pool, linear output.
+
+    Source: Simonyan & Zisserman 2015 (arXiv:1409.1556), in the form of Frankle & Carbin
+    2019 (arXiv:1803.03635): batch norm after every convolution, one linear layer, four
+    pools and then the average. Deviation from open_lth: the convolutions have no bias,
+    which batch norm would take away again.
+
+    Args:
+        name: a key of CONVS_PER_GROUP.
+        widths: not used.
+        image_shape: (C, H, W).
+        num_classes: number of logits.
+
+    Raises:
+        ValueError: if the pools leave nothing of such images.
+    """
+    del widths
+    pooled_size(name, image_shape, len(CHANNELS) - 1)
+    layers: list[Layer] = []
+    inputs = image_shape[0]
+    number = 0
+    for channels, num_convs in zip(CHANNELS, CONVS_PER_GROUP[name], strict=True):
+        if layers:
+            layers.append(MaxPool())
+        for _ in range(num_convs):
+            number += 1
+            layers += [
+                Conv(name=f"conv{number}", inputs=inputs, outputs=channels, bias=False),
+                BatchNorm(name=f"norm{number}", channels=channels),
+                ReLU(),
+            ]
+            inputs = channels
+    output = Linear(name="fc", inputs=inputs, outputs=num_classes, kind="output")
+    return (*layers, GlobalAveragePool(), output)

@@ -1,0 +1,121 @@
+"""Which weights go: exact counts, one rule for ties, nothing revived."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.core import masks
+from pipeline.core.arrays import Mask, Scores
+from pipeline.core.counts import POOL, Scope, check_same_names, kept_counts
+
+
+def prune(scores: Scores, mask: Mask, fractions: Mapping[str, float], scope: Scope) -> Mask:
+    """One round: remove the lowest scores among the weights still kept.
+
+    Source: Frankle & Carbin 2019, arXiv:1803.03635, strategy 1. Their code and open_lth
+    remove one weight more than asked (``<=`` a threshold); here counts are exact.
+
+    Args:
+        scores: larger = keep; NaN ranks lowest; those of pruned weights are ignored.
+        mask: left unchanged.
+        fractions: per tensor of the mask, of the weights it still has, in [0, 1).
+        scope: layerwise removes round-half-even(fraction × kept) of every tensor;
+            global as many of the pool of all tensors with a fraction above 0, which
+            must agree on it.
+
+    Returns:
+        A subset of ``mask``. Of equal scores those at earlier positions survive: in C
+        order, across the tensors of a pool in the order of sorted names.
+
+    Raises:
+        ValueError: if the arguments differ in tensors or shapes, if a fraction is out
+            of range, or if the fractions of a global pool differ.
+    """
+    counts = kept_counts(masks.kept(mask), fractions, scope, rounds=1)
+    return prune_to(scores, mask, counts[1])
+
+
+def prune_to(scores: Scores, mask: Mask, counts: Mapping[str, int]) -> Mask:
+    """Keep the highest scores, as many as ``counts`` says; otherwise as ``prune``.
+
+    One-shot pruning to the density of round r is this, from the dense mask, with
+    ``counts.kept_counts(…)[r]``.
+
+    Args:
+        scores: as for ``prune``.
+        mask: left unchanged.
+        counts: weights to keep, per pool; tensors without an entry form POOL.
+
+    Raises:
+        ValueError: if the arguments differ in tensors or shapes, or if a count is
+            larger than what the mask keeps.
+    """
+    _check_fits(scores, mask)
+    found: Mask = {}
+    for names, num_kept in _pools(mask, counts):
+        found |= _keep_top(scores, mask, names, num_kept)
+    return {name: found[name] for name in mask}
+
+
+def _pools(mask: Mask, counts: Mapping[str, int]) -> Iterator[tuple[Sequence[str], int]]:
+    together = sorted(set(mask) - set(counts))
+    pools = (set(mask) & set(counts)) | ({POOL} if together else set())
+    if set(counts) != pools:
+        raise ValueError(
+            f"counts are given for {sorted(counts)}, the mask has {sorted(mask)}; "
+            f"give one count per tensor, or {POOL!r} for all that are not named"
+        )
+    for pool, num_kept in counts.items():
+        yield (together if pool == POOL else [pool]), num_kept
+
+
+def _keep_top(scores: Scores, mask: Mask, names: Sequence[str], num_kept: int) -> Mask:
+    alive = np.concatenate([mask[name].ravel() for name in names])
+    ranked = np.concatenate([scores[name].ravel() for name in names])[alive]
+    if num_kept > len(ranked):
+        raise ValueError(
+            f"cannot keep {num_kept} weights of {list(names)}: the mask keeps only "
+            f"{len(ranked)}. Pruning never revives a weight; lower the count"
+        )
+    survivors = np.zeros_like(alive)
+    survivors[alive] = _top(ranked, num_kept)
+    ends = np.cumsum([mask[name].size for name in names])
+    return {
+        name: part.reshape(mask[name].shape)
+        for name, part in zip(names, np.split(survivors, ends[:-1]), strict=True)
+    }
+
+
+def _top(scores: NDArray[np.floating[Any]], num_kept: int) -> NDArray[np.bool_]:
+    """True for the ``num_kept`` highest of (N,) scores, the earlier of equal ones.
+
+    A partition finds the threshold in linear time; weights tied with it are then taken
+    by position. (argpartition alone would take any of them.)
+    """
+    top = np.zeros(scores.shape, np.bool_)
+    if num_kept == 0:
+        return top
+    unknown = np.isnan(scores)
+    numbers = scores[~unknown]
+    place = len(numbers) - num_kept
+    if place >= 0:
+        threshold = np.partition(numbers, place)[place]
+        top[scores > threshold] = True
+        tied = scores == threshold
+    else:
+        top[~unknown] = True
+        tied = unknown
+    top[np.flatnonzero(tied)[: num_kept - np.count_nonzero(top)]] = True
+    return top
+
+
+def _check_fits(scores: Scores, mask: Mask) -> None:
+    check_same_names("scores", scores, mask)
+    for name, entries in mask.items():
+        if scores[name].shape != entries.shape:
+            raise ValueError(
+                f"{name!r} is {scores[name].shape} in the scores and {entries.shape} "
+                "in the mask; score the weights that the mask is for"
+            )
