@@ -1,0 +1,114 @@
+"""What is known of each data set before it is read: shapes, sizes, checksums."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DatasetFacts:
+    """What is known of a data set before it is read."""
+
+    name: str
+    layout: Literal["scikit-learn", "idx", "cifar"]
+    """shipped with scikit-learn, or files that torchvision reads"""
+    image_shape: tuple[int, int, int]
+    """(C, H, W)"""
+    num_classes: int
+    mean: tuple[float, ...]
+    """per channel, of the raw pixel values; of official training images if there are"""
+    std: tuple[float, ...]
+    """likewise"""
+    num_train: int
+    num_validation: int
+    num_test: int
+    reader: str
+    """torchvision's class for it; empty where the data comes with the package"""
+    folder: str
+    """where torchvision keeps it below the data root; empty likewise"""
+    checksums: Mapping[str, str]
+    """md5 by file name, the official values; IDX files also as unpacked from them"""
+
+
+_ALL = (
+    DatasetFacts(
+        name="digits",
+        layout="scikit-learn",
+        image_shape=(1, 8, 8),
+        num_classes=10,
+        mean=(4.8995,),
+        std=(6.0266,),
+        num_train=1_197,
+        num_validation=300,
+        num_test=300,
+        reader="",
+        folder="",
+        checksums={},
+    ),
+    DatasetFacts(
+        name="mnist",
+        layout="idx",
+        image_shape=(1, 28, 28),
+        num_classes=10,
+        mean=(0.1307 * 255,),
+        std=(0.3081 * 255,),
+        num_train=55_000,
+        num_validation=5_000,
+        num_test=10_000,
+        reader="MNIST",
+        folder="MNIST/raw",
+        checksums={
+            "train-images-idx3-ubyte.gz": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+            "train-labels-idx1-ubyte.gz": "d53e105ee54ea40749a09fcbcd1e9432",
+            "t10k-images-idx3-ubyte.gz": "9fb629c4189551a2d022fa330f9573f3",
+            "t10k-labels-idx1-ubyte.gz": "ec29112dd5afa0611ce80d1b7f02629c",
+            "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
+            "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
+            "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
+            "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+        },
+    ),
+    DatasetFacts(
+        name="fashion-mnist",
+        layout="idx",
+        image_shape=(1, 28, 28),
+        num_classes=10,
+        mean=(0.2860 * 255,),
+        std=(0.3530 * 255,),
+        num_train=55_000,
+        num_validation=5_000,
+        num_test=10_000,
+        reader="FashionMNIST",
+        folder="FashionMNIST/raw",
+        checksums={
+            "train-images-idx3-ubyte.gz": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+            "train-labels-idx1-ubyte.gz": "25c81989df183df01b3e8a0aad5dffbe",
+            "t10k-images-idx3-ubyte.gz": "bef4ecab320f06d8554ea6380940ec79",
+            "t10k-labels-idx1-ubyte.gz": "bb300cfdad3c16e7a12a480ee83cd310",
+        },
+    ),
+    DatasetFacts(
+        name="cifar-10",
+        layout="cifar",
+        image_shape=(3, 32, 32),
+        num_classes=10,
+        mean=(0.4914 * 255, 0.4822 * 255, 0.4465 * 255),
+        std=(0.2470 * 255, 0.2435 * 255, 0.2616 * 255),
+        num_train=45_000,
+        num_validation=5_000,
+        num_test=10_000,
+        reader="CIFAR10",
+        folder="cifar-10-batches-py",
+        checksums={
+            "data_batch_1": "c99cafc152244af753f735de768cd75f",
+            "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
+            "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
+            "data_batch_4": "634d18415352ddfa80567beed471001a",
+            "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
+            "test_batch": "40351d587109b95175f43aff81a1287e",
+            "batches.meta": "5ff9c542aee3614f3951f8cda6e48888",
+        },
+    ),
+)
+FACTS: dict[str, DatasetFacts] = {facts.name: facts for facts in _ALL}
+"""What is known of each data set, by name."""

@@ -1,0 +1,185 @@
+"""Raw data: found, checked, unpacked, downloaded, and read with the fixed split."""
+
+import gzip
+import hashlib
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.core import seeding
+from pipeline.core.batches import Dataset, Split, split_positions
+from pipeline.dataset_facts import FACTS, DatasetFacts
+from pipeline.torchvision_import import datasets as torchvision_datasets
+
+__all__ = ["FACTS", "DataError", "DatasetFacts", "read", "read_as"]
+
+
+class DataError(ValueError):
+    """Raw data missing, damaged, or not to be had; one line, with what to do."""
+
+
+def read(name: str, *, root: Path, download: bool) -> Dataset:
+    """Read a data set by name; see ``read_as``.
+
+    Raises:
+        DataError: if there is no data set of that name.
+    """
+    if name not in FACTS:
+        raise DataError(f"unknown data set {name!r}; the data sets are {sorted(FACTS)}")
+    return read_as(FACTS[name], root=root, download=download)
+
+
+def read_as(facts: DatasetFacts, *, root: Path, download: bool) -> Dataset:
+    """Read the data set that the facts describe, every file checked against its md5.
+
+    The split is fixed: stream ``split`` of seed 0, whatever the replicate. The official
+    test set is kept where there is one; digits are divided so that every part holds
+    the classes in equal shares.
+
+    Args:
+        facts: an entry of FACTS, or one for other files of the same layout.
+        root: data folder in torchvision's layout; only written to by a download. MNIST
+            files may be packed. Not used by digits, which come with scikit-learn.
+        download: whether to fetch what is missing, into ``root``.
+
+    Returns:
+        Images uint8 (N, C, H, W) and labels int64 (N,), each part in its raw order.
+
+    Raises:
+        DataError: if files are missing, differ from their md5, or cannot be fetched.
+    """
+    if facts.layout == "scikit-learn":
+        return _divide(facts, _read_digits(), official_test=None)
+    folder = root / facts.folder
+    needed = [name for name in facts.checksums if f"{name}.gz" not in facts.checksums]
+    if download and any(_find(facts, folder, name) is None for name in needed):
+        _download(facts, root)
+    files = [_checked(facts, folder, name) for name in needed]
+    return _divide(facts, *_READERS[facts.layout](facts, root, files))
+
+
+def _divide(facts: DatasetFacts, pool: Split, official_test: Split | None) -> Dataset:
+    train, validation, test = split_positions(
+        pool.labels,
+        validation=facts.num_validation,
+        test=facts.num_test if official_test is None else 0,
+        stratified=official_test is None,
+        rng=seeding.generator(0, "split"),
+    )
+    parts = [
+        Split(images=pool.images[part], labels=pool.labels[part])
+        for part in (train, validation, test)
+    ]
+    return Dataset(
+        train=parts[0],
+        validation=parts[1],
+        test=parts[2] if official_test is None else official_test,
+        mean=facts.mean,
+        std=facts.std,
+        num_classes=facts.num_classes,
+    )
+
+
+def _read_digits() -> Split:
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    images = digits.images[:, None].astype(np.uint8)  # whole numbers 0..16
+    return Split(images=images, labels=digits.target.astype(np.int64))
+
+
+def _read_idx(facts: DatasetFacts, _root: Path, files: list[Path]) -> tuple[Split, Split]:
+    """Training pool and test set.
+
+    torchvision opens unpacked files only and would unpack beside the packed ones, where
+    it may not be allowed to write.
+    """
+    reader = getattr(torchvision_datasets(), facts.reader)
+    with tempfile.TemporaryDirectory(prefix="lt-pipeline-") as temporary:
+        folder = Path(temporary) / facts.folder
+        folder.mkdir(parents=True)
+        for file in files:
+            _unpack(file, folder)
+        raw = [reader(temporary, train=train) for train in (True, False)]
+    pool, test = (
+        Split(images=part.data.numpy()[:, None], labels=part.targets.numpy())
+        for part in raw
+    )
+    return pool, test
+
+
+def _unpack(file: Path, folder: Path) -> None:
+    content = file.read_bytes()
+    if file.suffix == ".gz":
+        content = gzip.decompress(content)
+    (folder / file.name.removesuffix(".gz")).write_bytes(content)
+
+
+def _read_cifar(facts: DatasetFacts, root: Path, _files: list[Path]) -> tuple[Split, Split]:
+    """Training pool and test set, by torchvision's reader, which loads pickles."""
+    reader = getattr(torchvision_datasets(), facts.reader)
+    # torchvision compares the files with these once more before it loads them.
+    checks = {
+        part: [[name, facts.checksums[name]] for name, _ in getattr(reader, part)]
+        for part in ("train_list", "test_list")
+    }
+    meta = reader.meta | {"md5": facts.checksums[reader.meta["filename"]]}
+    checked_reader = type(facts.reader, (reader,), checks | {"meta": meta})
+    raw = [checked_reader(root, train=train) for train in (True, False)]
+    pool, test = (
+        Split(
+            images=np.ascontiguousarray(part.data.transpose(0, 3, 1, 2)),  # from BHWC
+            labels=np.asarray(part.targets, dtype=np.int64),
+        )
+        for part in raw
+    )
+    return pool, test
+
+
+_READERS = {"idx": _read_idx, "cifar": _read_cifar}
+
+
+def _find(facts: DatasetFacts, folder: Path, name: str) -> Path | None:
+    """The file, or the unpacked one where its md5 is known too."""
+    for candidate in (name, name.removesuffix(".gz")):
+        if candidate in facts.checksums and (folder / candidate).is_file():
+            return folder / candidate
+    return None
+
+
+def _checked(facts: DatasetFacts, folder: Path, name: str) -> Path:
+    file = _find(facts, folder, name)
+    if file is None:
+        raise DataError(
+            f"{facts.name}: {folder / name} not found; set LT_DATA_ROOT (or data.root "
+            f"in params.yaml) to the folder that holds {facts.folder}, or set "
+            "data.download: true"
+        )
+    with file.open("rb") as content:
+        found = hashlib.file_digest(content, "md5").hexdigest()
+    if found != facts.checksums[file.name]:
+        raise DataError(
+            f"{facts.name}: {file} is damaged: md5 {found} instead of "
+            f"{facts.checksums[file.name]}; delete it and set data.download: true"
+        )
+    return file
+
+
+def _download(facts: DatasetFacts, root: Path) -> None:
+    """Fetch all files beside their place and move them there once complete."""
+    reader = getattr(torchvision_datasets(), facts.reader)
+    try:
+        (root / facts.folder).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=root, prefix="download-") as temporary:
+            reader(temporary, download=True)
+            for name in facts.checksums:
+                fetched = Path(temporary) / facts.folder / name
+                if fetched.is_file():
+                    fetched.replace(root / facts.folder / name)
+    except (OSError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(
+            f"{facts.name}: cannot download into {root}: {reason}; set LT_DATA_ROOT "
+            "(or data.root in params.yaml) to a folder that holds it or is writable"
+        ) from error
