@@ -1,0 +1,77 @@
+"""What every training engine promises.
+
+An engine trains one or several networks (lanes) of the same shape side by side. It
+holds the optimizer and the data; the loop in ``loop.py`` says when to go on and when to
+look.
+The reference engine is the definition of right; the others are proven equal to it by
+``tests/core/test_engines_contract.py``:
+
+- after ``advance(n)`` in any slicing the bits are the same as after n single steps;
+- pruned weights are exactly 0 after every step, biases and norms are never masked;
+- ``restore(state(), step)`` in a fresh engine continues bit for bit;
+- same jobs, same machine, same versions: same bits.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.core.arrays import Mask, Weights
+from pipeline.core.batches import Dataset
+from pipeline.core.models.layers import Network
+from pipeline.core.training.settings import TrainSettings
+
+State = dict[str, NDArray[np.generic]]
+"""Everything an engine needs to continue bit for bit, by name; its own business."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """One network to train: a lane of an engine."""
+
+    network: Network
+    start: Weights
+    """pruned weights are 0"""
+    mask: Mask
+    data: Dataset
+    settings: TrainSettings
+    seed: int
+    round: int
+    copy: int | str = 0
+    """tells data orders apart where common_noise is off, or copies are compared"""
+    first_step: int = 0
+    """where on schedule and data order this training starts (late rewinding: k)"""
+
+    @property
+    def total_steps(self) -> int:
+        """The step at which this training ends."""
+        return self.settings.total_steps(len(self.data.train))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Evaluation:
+    """Mean cross-entropy and accuracy (a fraction) over a whole split."""
+
+    loss: float
+    accuracy: float
+
+
+class Engine(Protocol):
+    """One or several networks in training; made by a module's ``make(jobs)``."""
+
+    def advance(self, num_steps: int) -> None:
+        """Run that many optimizer steps."""
+
+    def evaluate(self, split: str) -> list[Evaluation]:
+        """Loss and accuracy on ``train``, ``validation`` or ``test``, one per lane."""
+
+    def weights(self) -> list[Weights]:
+        """Copies of the current weights, one dictionary per lane."""
+
+    def state(self) -> State:
+        """A copy of weights, optimizer state, and whatever else continuing needs."""
+
+    def restore(self, state: State, step: int) -> None:
+        """Continue from a state taken by ``state()`` after ``step`` steps."""

@@ -1,0 +1,234 @@
+"""The loop around an engine: when to evaluate, what to report, when to stop.
+
+The training itself is the engine's; this loop advances it from one evaluation to the
+next, and keeps the curves. How often it pauses in between follows the clock, and no
+result depends on that.
+"""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.core.arrays import Weights
+from pipeline.core.training.engine import Engine, Job
+from pipeline.core.training.results import (
+    SPLITS,
+    Curve,
+    Curves,
+    Lane,
+    Snapshot,
+    Trained,
+    rank,
+    read_off,
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Progress:
+    """What a watcher is told, about once a second and at the end."""
+
+    step: int
+    total_steps: int
+    accuracies: tuple[float, ...]
+    """latest validation accuracy per lane"""
+    snapshot: Callable[[], Snapshot]
+    """takes one of this step; call it while watching or not at all, which is free"""
+
+
+Watch = Callable[[Progress], None]
+
+
+def train(
+    jobs: Sequence[Job],
+    engine: Engine,
+    *,
+    resume: Snapshot | None = None,
+    watch: Watch = lambda _: None,
+    interval_s: float = 1.0,
+) -> list[Trained]:
+    """Train the networks of one engine to the end.
+
+    Evaluates on the validation set at the first step, at every multiple of
+    ``evaluate_every``, and at the last step; on the test set where the network's own
+    validation loss is a new minimum, and when it ends (cadence ``improved``), or always
+    (``every``). A network whose loss is NaN or infinite at an evaluation is stopped
+    there, with the weights it has; the others go on.
+
+    Args:
+        jobs: the lanes of the engine, in its order; equal settings and first step.
+        engine: made from exactly these jobs and not advanced yet.
+        resume: go on from here instead of the first step, with the same bits.
+        watch: called between slices of work; what it raises ends the training.
+        interval_s: seconds between two calls of ``watch``; 0 = after every step.
+
+    Returns:
+        One result per job; none depends on ``watch``, ``interval_s`` or ``resume``.
+
+    Raises:
+        ValueError: if the jobs differ in settings, first step, or number of steps.
+    """
+    plan = _plan(jobs)
+    if resume is None:
+        step = plan.first_step
+        lanes = [_Lane() for _ in jobs]
+        _look(engine, lanes, plan, step)
+    else:
+        step = resume.step
+        engine.restore(resume.engine, step)
+        lanes = [_Lane(lane) for lane in resume.lanes]
+    pace = _Pace(interval_s)
+    while not plan.over(step, lanes):
+        stop = plan.next_evaluation(step)
+        step += pace.advance(engine, stop - step)
+        if step == stop:
+            _look(engine, lanes, plan, step)
+        if pace.due() or plan.over(step, lanes):
+            watch(_progress(engine, lanes, plan, step))
+    final = engine.weights()
+    return [
+        read_off(
+            job,
+            lane.stopped or weights,
+            lane.curves(),
+            stopped_early=lane.stopped is not None,
+        )
+        for job, lane, weights in zip(jobs, lanes, final, strict=True)
+    ]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Plan:
+    """What all lanes of an engine have in common."""
+
+    first_step: int
+    total_steps: int
+    evaluate_every: int
+    test_every: bool
+
+    def next_evaluation(self, step: int) -> int:
+        """The first step of the grid after this one."""
+        following = (step // self.evaluate_every + 1) * self.evaluate_every
+        return min(following, self.total_steps)
+
+    def over(self, step: int, lanes: list["_Lane"]) -> bool:
+        """Whether there is nothing left to train."""
+        return step >= self.total_steps or all(lane.stopped for lane in lanes)
+
+
+def _plan(jobs: Sequence[Job]) -> _Plan:
+    settings = jobs[0].settings
+    plans = {(job.settings, job.first_step, job.total_steps) for job in jobs}
+    if len(plans) > 1:
+        raise ValueError(
+            "the jobs of one engine differ in settings, first step, or total steps; "
+            "give each kind an engine of its own"
+        )
+    return _Plan(
+        first_step=jobs[0].first_step,
+        total_steps=jobs[0].total_steps,
+        evaluate_every=settings.evaluate_every,
+        test_every=settings.test_cadence == "every",
+    )
+
+
+class _Lane:
+    """The curves of one network, growing."""
+
+    def __init__(self, known: Lane | None = None) -> None:
+        self.stopped: Weights | None = known.stopped if known else None
+        self.rows = {
+            split: _rows(known.curves[split] if known else None) for split in SPLITS
+        }
+
+    def curves(self) -> Curves:
+        """The rows as columns."""
+        return {split: _curve(rows) for split, rows in self.rows.items()}
+
+    def is_new_minimum(self) -> bool:
+        """Whether the last validation loss is the lowest so far; the first one is."""
+        *earlier, last = (rank(loss) for _, loss, _ in self.rows["validation"])
+        return not earlier or last < min(earlier)
+
+
+_Row = tuple[int, float, float]
+"""step, loss, accuracy"""
+
+
+def _rows(curve: Curve | None) -> list[_Row]:
+    if curve is None:
+        return []
+    columns = (curve.step, curve.loss, curve.accuracy)
+    return list(zip(*(column.tolist() for column in columns), strict=True))
+
+
+def _curve(rows: list[_Row]) -> Curve:
+    return Curve(
+        step=np.array([step for step, _, _ in rows], np.int64),
+        loss=np.array([loss for _, loss, _ in rows], np.float64),
+        accuracy=np.array([accuracy for _, _, accuracy in rows], np.float64),
+    )
+
+
+class _Pace:
+    """Slices of work after which about ``interval_s`` seconds have passed."""
+
+    def __init__(self, interval_s: float) -> None:
+        self._interval_s = interval_s
+        self._called = time.monotonic()
+        self._steps_per_s = 0.0
+
+    def advance(self, engine: Engine, limit: int) -> int:
+        """Advance the engine by at most ``limit`` steps; returns how many."""
+        begin = time.monotonic()
+        left_s = self._called + self._interval_s - begin
+        num_steps = max(1, min(limit, int(self._steps_per_s * left_s)))
+        engine.advance(num_steps)
+        self._steps_per_s = num_steps / max(time.monotonic() - begin, 1e-9)
+        return num_steps
+
+    def due(self) -> bool:
+        """Whether the watcher is to be called now; starts the next interval if so."""
+        now = time.monotonic()
+        if now - self._called < self._interval_s:
+            return False
+        self._called = now
+        return True
+
+
+def _look(engine: Engine, lanes: list[_Lane], plan: _Plan, step: int) -> None:
+    """Evaluate where due, extend the curves, and stop the networks that diverged."""
+    active = [i for i, lane in enumerate(lanes) if lane.stopped is None]
+    seen = engine.evaluate("validation")
+    for i in active:
+        lanes[i].rows["validation"].append((step, seen[i].loss, seen[i].accuracy))
+    diverged = [i for i in active if not math.isfinite(seen[i].loss)]
+    last = step == plan.total_steps
+    wanted = [
+        i
+        for i in active
+        if plan.test_every or last or i in diverged or lanes[i].is_new_minimum()
+    ]
+    if wanted:
+        tested = engine.evaluate("test")
+        for i in wanted:
+            lanes[i].rows["test"].append((step, tested[i].loss, tested[i].accuracy))
+    if diverged:
+        weights = engine.weights()
+        for i in diverged:
+            lanes[i].stopped = weights[i]
+
+
+def _progress(engine: Engine, lanes: list[_Lane], plan: _Plan, step: int) -> Progress:
+    def snapshot() -> Snapshot:
+        known = tuple(Lane(curves=la.curves(), stopped=la.stopped) for la in lanes)
+        return Snapshot(step=step, engine=engine.state(), lanes=known)
+
+    return Progress(
+        step=step,
+        total_steps=plan.total_steps,
+        accuracies=tuple(lane.rows["validation"][-1][2] for lane in lanes),
+        snapshot=snapshot,
+    )

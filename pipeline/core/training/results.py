@@ -1,0 +1,162 @@
+"""What a training leaves behind, and what it needs to be taken up again."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.core.arrays import Integers, Mask, Weights
+from pipeline.core.training.engine import Evaluation, Job, State
+
+SPLITS = ("validation", "test")
+"""the splits that are looked at during training"""
+
+Doubles = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Curve:
+    """Evaluations on one split as columns, in order of the step; no step twice."""
+
+    step: Integers
+    loss: Doubles
+    accuracy: Doubles
+
+
+Curves = dict[str, Curve]
+"""By split: validation on the whole grid, test as its cadence says."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reading:
+    """What is reported of one step."""
+
+    step: int
+    validation: Evaluation
+    test: Evaluation
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trained:
+    """One network after its training."""
+
+    weights: Weights
+    mask: Mask
+    """handed on with the weights, because a method may change it while training"""
+    curves: Curves
+    early_stop: Reading
+    """at the first minimum of the raw validation loss over the evaluation grid"""
+    end: Reading
+    """at the last step; of a diverged network at the step where it was stopped"""
+    censored: bool
+    """the early stop lies in the last 5 % of the steps: the minimum may come later"""
+    diverged: bool
+    """a loss or a weight became NaN or infinite"""
+
+
+def rank(loss: float) -> float:
+    """The loss for comparing: NaN is as bad as infinity."""
+    return loss if math.isfinite(loss) else math.inf
+
+
+def read_off(job: Job, weights: Weights, curves: Curves, *, stopped_early: bool) -> Trained:
+    """The result of one training.
+
+    Args:
+        job: what was asked for.
+        weights: at the end of the curves; pruned ones are 0.
+        curves: with a test evaluation at the early stop and at the end.
+        stopped_early: the loss became NaN or infinite.
+    """
+    for name, kept in job.mask.items():
+        assert not weights[name][~kept].any(), f"{name}: a pruned weight is not 0"
+    early = _reading(curves, early_stop_step(curves["validation"]))
+    finite = all(np.isfinite(weight).all() for weight in weights.values())
+    left = job.total_steps - early.step
+    return Trained(
+        weights=weights,
+        mask=job.mask,
+        curves=curves,
+        early_stop=early,
+        end=_reading(curves, int(curves["validation"].step[-1])),
+        censored=20 * left < job.total_steps - job.first_step,
+        diverged=stopped_early or not finite,
+    )
+
+
+def early_stop_step(validation: Curve) -> int:
+    """The step of the minimum of the raw loss, the first of ties."""
+    ranks = [rank(loss) for loss in validation.loss]
+    return int(validation.step[int(np.argmin(ranks))])
+
+
+def _reading(curves: Curves, step: int) -> Reading:
+    def at(curve: Curve) -> Evaluation:
+        row = int(np.searchsorted(curve.step, step))
+        return Evaluation(loss=float(curve.loss[row]), accuracy=float(curve.accuracy[row]))
+
+    return Reading(step=step, validation=at(curves["validation"]), test=at(curves["test"]))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lane:
+    """What is known of one network while it trains."""
+
+    curves: Curves
+    stopped: Weights | None
+    """weights of a network that diverged, at the last step of its curves"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Snapshot:
+    """Everything the loop needs to go on bit for bit after ``step`` steps."""
+
+    step: int
+    engine: State
+    lanes: tuple[Lane, ...]
+
+
+def pack(snapshot: Snapshot) -> State:
+    """A snapshot as one flat dictionary of arrays, ready for a safetensors file."""
+    packed: State = {"step": np.array([snapshot.step], np.int64)}
+    packed |= {f"engine/{name}": array for name, array in snapshot.engine.items()}
+    for i, lane in enumerate(snapshot.lanes):
+        for split, curve in lane.curves.items():
+            for column in Curve.__dataclass_fields__:
+                packed[f"lane/{i}/{split}/{column}"] = getattr(curve, column)
+        if lane.stopped is not None:
+            for name, weight in lane.stopped.items():
+                packed[f"lane/{i}/stopped/{name}"] = weight
+    return packed
+
+
+def unpack(packed: State) -> Snapshot:
+    """The snapshot that was packed."""
+    num_lanes = sum(name.endswith("/validation/step") for name in packed)
+    return Snapshot(
+        step=int(packed["step"][0]),
+        engine=_below("engine/", packed),
+        lanes=tuple(_lane(_below(f"lane/{i}/", packed)) for i in range(num_lanes)),
+    )
+
+
+def _lane(packed: State) -> Lane:
+    columns = {split: _below(f"{split}/", packed) for split in SPLITS}
+    stopped = _below("stopped/", packed)
+    return Lane(
+        curves={
+            split: Curve(
+                step=np.asarray(found["step"], np.int64),
+                loss=np.asarray(found["loss"], np.float64),
+                accuracy=np.asarray(found["accuracy"], np.float64),
+            )
+            for split, found in columns.items()
+        },
+        stopped={n: np.asarray(w, np.float32) for n, w in stopped.items()} or None,
+    )
+
+
+def _below(prefix: str, packed: State) -> State:
+    """The entries whose names begin with the prefix, without it."""
+    return {n.removeprefix(prefix): a for n, a in packed.items() if n.startswith(prefix)}

@@ -1,0 +1,156 @@
+"""How a network is trained: every value stands in params.yaml, none has a default.
+
+A combination that makes no sense raises a ValueError of one line that names the field
+as it is found below ``train``, what it is, and what to write instead.
+"""
+
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Schedule:
+    """The learning rate as a function of the step; a late start continues it."""
+
+    name: Literal["constant", "milestones", "cosine"]
+    milestones: tuple[int, ...]
+    """steps at which the rate is multiplied by gamma (only for ``milestones``)"""
+    gamma: float
+    """factor at each milestone, (0, 1]"""
+    warmup_steps: int
+    """the rate rises linearly from 0 over so many steps; 0 = no warm-up"""
+
+    def __post_init__(self) -> None:
+        """Refuse milestones out of order or out of place, and impossible factors."""
+        found = list(self.milestones)
+        increasing = all(a < b for a, b in pairwise([0, *found]))
+        _refuse(
+            (
+                self.name != "milestones" and bool(found),
+                f"schedule.milestones is {found} but schedule.name is {self.name!r}; "
+                "write [] or use the schedule 'milestones'",
+            ),
+            (
+                self.name == "milestones" and not found,
+                "schedule.milestones is empty; list the steps at which the rate drops "
+                "or use the schedule 'constant'",
+            ),
+            (
+                not increasing,
+                f"schedule.milestones is {found}; give positive steps in increasing order",
+            ),
+            (
+                not 0 < self.gamma <= 1,
+                f"schedule.gamma is {self.gamma}; give a factor in (0, 1]",
+            ),
+            (
+                self.warmup_steps < 0,
+                f"schedule.warmup_steps is {self.warmup_steps}; give 0 or more",
+            ),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainSettings:
+    """One training, from a round's start to its trained weights."""
+
+    steps: int | None
+    """optimizer updates, counted from initialization; null = given by epochs"""
+    epochs: int | None
+    """passes over the training data; null = given by steps"""
+    batch_size: int
+    optimizer: Literal["sgd", "adam", "adamw"]
+    lr: float
+    momentum: float
+    """of SGD, [0, 1); 0 for the others"""
+    weight_decay: float
+    """added to the gradient (sgd, adam) or decoupled (adamw), as torch does"""
+    schedule: Schedule
+    augment: Literal["none", "flip-crop"]
+    """flip-crop: horizontal flips and shifts by up to 4 pixels, zero-padded"""
+    evaluate_every: int
+    """steps between two evaluations on the validation set"""
+    test_cadence: Literal["improved", "every"]
+    """improved: test set only when validation loss has improved, and at the end"""
+    common_noise: bool
+    """whether the variants of a round see the same data order"""
+    engine: Literal["auto", "reference"]
+    device: str
+    """cpu, cuda, or cuda:N"""
+
+    def __post_init__(self) -> None:
+        """Refuse impossible values and combinations."""
+        _refuse(*self._length_problems(), *self._optimizer_problems())
+
+    def _length_problems(self) -> Iterable[tuple[bool, str]]:
+        for name in ("steps", "epochs", "batch_size", "evaluate_every"):
+            number = getattr(self, name)
+            yield (
+                number is not None and number < 1,
+                f"{name} is {number}; give 1 or more",
+            )
+        yield (
+            (self.steps is None) == (self.epochs is None),
+            f"steps is {_yaml(self.steps)} and epochs is {_yaml(self.epochs)}; give "
+            "exactly one of them and write null for the other",
+        )
+        warmup = self.schedule.warmup_steps
+        yield (
+            self.steps is not None and warmup >= self.steps,
+            f"schedule.warmup_steps is {warmup} of {self.steps} steps, so that the "
+            "rate never reaches lr; give fewer",
+        )
+
+    def _optimizer_problems(self) -> Iterable[tuple[bool, str]]:
+        yield (
+            not (self.lr > 0 and math.isfinite(self.lr)),
+            f"lr is {self.lr}; give a finite number above 0",
+        )
+        yield (
+            not 0 <= self.momentum < 1,
+            f"momentum is {self.momentum}; give a number in [0, 1)",
+        )
+        yield (
+            self.optimizer != "sgd" and self.momentum != 0,
+            f"momentum is {self.momentum} but optimizer is {self.optimizer!r}; write 0 "
+            "or use 'sgd'",
+        )
+        yield (
+            not (self.weight_decay >= 0 and math.isfinite(self.weight_decay)),
+            f"weight_decay is {self.weight_decay}; give a finite number, 0 or more",
+        )
+        yield (
+            re.fullmatch(r"cpu|cuda(:\d+)?", self.device) is None,
+            f"device is {self.device!r}; write cpu, cuda, or cuda:N",
+        )
+
+    def total_steps(self, num_train: int) -> int:
+        """Optimizer updates for a training set of that size; incomplete batches drop.
+
+        Raises:
+            ValueError: if the training set does not fill one batch.
+        """
+        if self.batch_size > num_train:
+            raise ValueError(
+                f"batch_size is {self.batch_size} but the training set has only "
+                f"{num_train} examples; give a smaller one"
+            )
+        if self.steps is not None:
+            return self.steps
+        assert self.epochs is not None, "checked when the settings were made"
+        return self.epochs * (num_train // self.batch_size)
+
+
+def _refuse(*problems: tuple[bool, str]) -> None:
+    """Raise the message of the first problem that is there."""
+    for found, message in problems:
+        if found:
+            raise ValueError(message)
+
+
+def _yaml(value: int | None) -> str:
+    return "null" if value is None else str(value)

@@ -1,0 +1,371 @@
+"""What every engine promises; being registered is being tested.
+
+Equality with the reference is measured after 50 steps as ‖Δ‖/‖w‖ per tensor: two
+correct float32 orders of summation differ in single weights, hardly in norm.
+"""
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+
+from pipeline.core import seeding
+from pipeline.core.batches import Dataset, Split
+from pipeline.core.models.init import initial_weights
+from pipeline.core.models.layers import (
+    BatchNorm,
+    Conv,
+    Flatten,
+    GlobalAveragePool,
+    Linear,
+    MaxPool,
+    ReLU,
+    Residual,
+    parameters,
+)
+from pipeline.core.training import (
+    BATCHED,
+    ENGINES,
+    engine_module,
+    file_of,
+    is_batched,
+    make_engine,
+    resolve,
+)
+from pipeline.core.training.engine import Job
+from pipeline.core.training.loop import train
+from pipeline.core.training.results import pack, unpack
+from pipeline.core.training.settings import Schedule, TrainSettings
+
+MLP = (
+    Flatten(),
+    Linear(name="fc1", inputs=64, outputs=12),
+    ReLU(),
+    Linear(name="fc2", inputs=12, outputs=7),
+    ReLU(),
+    Linear(name="fc3", inputs=7, outputs=4, kind="output"),
+)
+CONV = (
+    Conv(name="conv1", inputs=1, outputs=3),
+    ReLU(),
+    Conv(name="conv2", inputs=3, outputs=4),
+    ReLU(),
+    MaxPool(),
+    Flatten(),
+    Linear(name="fc1", inputs=64, outputs=6),
+    ReLU(),
+    Linear(name="fc2", inputs=6, outputs=4, kind="output"),
+)
+RESNET = (
+    Conv(name="conv", inputs=1, outputs=4, bias=False),
+    BatchNorm(name="norm", channels=4),
+    ReLU(),
+    Residual(
+        body=(
+            Conv(name="body.conv1", inputs=4, outputs=6, stride=2, bias=False),
+            BatchNorm(name="body.norm1", channels=6),
+            ReLU(),
+            Conv(name="body.conv2", inputs=6, outputs=6, bias=False),
+            BatchNorm(name="body.norm2", channels=6),
+        ),
+        shortcut=(
+            Conv(
+                name="shortcut.conv",
+                inputs=4,
+                outputs=6,
+                kernel=1,
+                stride=2,
+                bias=False,
+                kind="shortcut",
+            ),
+            BatchNorm(name="shortcut.norm", channels=6),
+        ),
+    ),
+    GlobalAveragePool(),
+    Linear(name="fc", inputs=6, outputs=4, kind="output"),
+)
+NETWORKS = {"mlp": MLP, "conv": CONV, "resnet": RESNET}
+
+CONSTANT = Schedule(name="constant", milestones=(), gamma=1.0, warmup_steps=0)
+SCHEDULES = {
+    "constant": CONSTANT,
+    "milestones": Schedule(
+        name="milestones", milestones=(10, 25), gamma=0.3, warmup_steps=0
+    ),
+    "warm-cosine": Schedule(name="cosine", milestones=(), gamma=1.0, warmup_steps=8),
+}
+OPTIMIZERS = {
+    "sgd": {"optimizer": "sgd", "lr": 0.05, "momentum": 0.9, "weight_decay": 1e-3},
+    "adam": {"optimizer": "adam", "lr": 2e-3},
+    "adam-decay": {"optimizer": "adam", "lr": 2e-3, "weight_decay": 1e-2},
+    "adamw": {"optimizer": "adamw", "lr": 2e-3, "weight_decay": 1e-2},
+}
+DENSITIES = [1.0, 0.4, 0.1]
+SETTINGS = TrainSettings(
+    steps=50,
+    epochs=None,
+    batch_size=20,
+    optimizer="adam",
+    lr=2e-3,
+    momentum=0.0,
+    weight_decay=0.0,
+    schedule=CONSTANT,
+    augment="none",
+    evaluate_every=10,
+    test_cadence="improved",
+    common_noise=True,
+    engine="auto",
+    device="cpu",
+)
+
+every_engine_and_network = pytest.mark.parametrize(
+    ("engine", "network"),
+    [
+        (engine, name)
+        for engine in ENGINES
+        for name, network in NETWORKS.items()
+        if engine_module(engine).supports(network)
+    ],
+)
+every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
+every_density = pytest.mark.parametrize("density", DENSITIES)
+
+
+@cache
+def data():
+    """Four classes of 8 × 8 images, each a pattern of its own under noise."""
+    rng = seeding.generator(0, "score_batch")
+    patterns = rng.integers(0, 200, (4, 1, 8, 8))
+
+    def split(size):
+        labels = rng.integers(0, 4, size)
+        images = patterns[labels] + rng.integers(0, 56, (size, 1, 8, 8))
+        return Split(images=images.astype(np.uint8), labels=labels)
+
+    return Dataset(
+        train=split(130),
+        validation=split(33),
+        test=split(40),
+        mean=(127.0,),
+        std=(60.0,),
+        num_classes=4,
+    )
+
+
+def make_job(network, density=0.4, **settings):
+    layers = NETWORKS[network]
+    theta0 = initial_weights(layers, "glorot-normal", seeding.generator(0, "init"))
+    rng = seeding.generator(0, "mask_sample")
+    mask = {
+        name: rng.permutation(
+            np.arange(np.prod(tensor.shape)) < _keep(tensor, density)
+        ).reshape(tensor.shape)
+        for name, tensor in parameters(layers).items()
+        if tensor.kind is not None
+    }
+    start = {
+        name: np.where(mask[name], weight, np.float32(0)) if name in mask else weight
+        for name, weight in theta0.items()
+    }
+    return Job(
+        network=layers,
+        start=start,
+        mask=mask,
+        data=data(),
+        settings=replace(SETTINGS, **settings),
+        seed=3,
+        round=1,
+    )
+
+
+def _keep(tensor, density):
+    return max(1, round(density * np.prod(tensor.shape)))
+
+
+def trained(engine, job, *slices):
+    """The engine after the given slices of steps."""
+    made = make_engine(engine, [job])
+    for num_steps in slices:
+        made.advance(num_steps)
+    return made
+
+
+def assert_same_bits(one, other):
+    assert list(one) == list(other)
+    for name, array in one.items():
+        assert array.dtype == other[name].dtype
+        assert array.tobytes() == other[name].tobytes(), name
+
+
+@every_engine_and_network
+@every_optimizer
+@every_density
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_50_steps_agree_with_the_reference(engine, network, optimizer, density, schedule):
+    settings = OPTIMIZERS[optimizer] | {"schedule": SCHEDULES[schedule]}
+    job = make_job(network, density, **settings)
+    (ours,) = trained(engine, job, 50).weights()
+    (reference,) = trained("reference", job, 50).weights()
+    assert list(ours) == list(reference)
+    for name, weight in reference.items():
+        difference = np.linalg.norm(ours[name].astype(np.float64) - weight)
+        assert difference <= 1e-5 * np.linalg.norm(weight), name
+
+
+@every_engine_and_network
+@every_optimizer
+@every_density
+def test_no_slicing_changes_a_bit(engine, network, optimizer, density):
+    job = make_job(network, density, **OPTIMIZERS[optimizer])
+    whole = trained(engine, job, 20)
+    sliced = trained(engine, job, 1, 1, 5, 2, 11)
+    assert_same_bits(whole.weights()[0], sliced.weights()[0])
+    assert_same_bits(whole.state(), sliced.state())
+
+
+@every_engine_and_network
+@every_optimizer
+@every_density
+def test_pruned_weights_are_0_after_every_step(engine, network, optimizer, density):
+    job = make_job(network, density, **OPTIMIZERS[optimizer])
+    made = make_engine(engine, [job])
+    for _ in range(10):
+        made.advance(1)
+        (weights,) = made.weights()
+        for name, kept in job.mask.items():
+            assert not weights[name][~kept].any(), name
+
+
+@every_engine_and_network
+def test_everything_trainable_moves_and_only_masks_hold(engine, network):
+    job = make_job(network, density=1.0)
+    (weights,) = trained(engine, job, 10).weights()
+    assert all((weights[name] != start).any() for name, start in job.start.items())
+
+
+@every_engine_and_network
+@every_optimizer
+@every_density
+def test_a_restored_engine_goes_on_bit_for_bit(engine, network, optimizer, density):
+    settings = OPTIMIZERS[optimizer] | {"schedule": SCHEDULES["warm-cosine"]}
+    job = make_job(network, density, **settings)
+    whole = trained(engine, job, 9)
+    state = whole.state()
+    whole.advance(11)
+    resumed = make_engine(engine, [job])
+    resumed.restore(state, 9)
+    resumed.advance(11)
+    assert_same_bits(whole.weights()[0], resumed.weights()[0])
+    assert_same_bits(whole.state(), resumed.state())
+    assert whole.evaluate("validation") == resumed.evaluate("validation")
+
+
+@every_engine_and_network
+def test_a_training_taken_up_from_a_snapshot_has_the_same_result(engine, network):
+    job = make_job(network, steps=23, evaluate_every=5)
+    kept = []
+    (whole,) = train(
+        [job],
+        make_engine(engine, [job]),
+        watch=lambda now: kept.append(pack(now.snapshot())) if now.step == 12 else None,
+        interval_s=0,
+    )
+    fresh = make_engine(engine, [job])
+    (resumed,) = train([job], fresh, resume=unpack(kept[0]))
+    assert_same_bits(whole.weights, resumed.weights)
+    for split, curve in whole.curves.items():
+        for column in ("step", "loss", "accuracy"):
+            ours, theirs = getattr(curve, column), getattr(resumed.curves[split], column)
+            assert ours.tobytes() == theirs.tobytes()
+    assert whole.early_stop == resumed.early_stop
+    assert whole.end == resumed.end
+
+
+@every_engine_and_network
+def test_an_engine_can_be_taken_back_to_its_start(engine, network):
+    job = make_job(network)
+    made = make_engine(engine, [job])
+    start = made.state()
+    made.advance(7)
+    made.restore(start, 0)
+    made.advance(7)
+    assert_same_bits(made.weights()[0], trained(engine, job, 7).weights()[0])
+
+
+@every_engine_and_network
+def test_the_same_job_gives_the_same_bits_twice(engine, network):
+    job = make_job(network, augment="flip-crop")
+    first, second = trained(engine, job, 20), trained(engine, job, 20)
+    assert_same_bits(first.weights()[0], second.weights()[0])
+    assert first.evaluate("test") == second.evaluate("test")
+
+
+@every_engine_and_network
+def test_a_late_start_continues_order_and_schedule(engine, network):
+    settings = {"optimizer": "sgd", "lr": 0.05, "augment": "flip-crop"}
+    job = make_job(network, **settings, schedule=SCHEDULES["warm-cosine"])
+    whole = trained(engine, job, 12)
+    (early,) = trained(engine, job, 9).weights()
+    late = trained(engine, replace(job, start=early, first_step=9), 3)
+    assert_same_bits(whole.weights()[0], late.weights()[0])
+
+
+@every_engine_and_network
+def test_evaluation_agrees_with_the_reference_and_changes_nothing(engine, network):
+    job = make_job(network)
+    made = trained(engine, job, 20)
+    (weights,) = made.weights()
+    reference = make_engine("reference", [replace(job, start=weights)])
+    for split in ("train", "validation", "test"):
+        (ours,), (theirs,) = made.evaluate(split), reference.evaluate(split)
+        assert ours.loss == pytest.approx(theirs.loss, rel=1e-5)
+        assert ours.accuracy == theirs.accuracy
+    assert_same_bits(weights, made.weights()[0])
+
+
+@every_engine_and_network
+def test_what_an_engine_hands_out_is_a_copy(engine, network):
+    job = make_job(network)
+    made = trained(engine, job, 2)
+    handed_out = {**made.weights()[0], **made.state()}
+    before = {name: array.copy() for name, array in handed_out.items()}
+    made.advance(3)
+    assert_same_bits(before, handed_out)
+
+
+@every_engine_and_network
+def test_the_job_is_left_unchanged(engine, network):
+    job = make_job(network)
+    before = {name: array.copy() for name, array in job.start.items()}
+    trained(engine, job, 3)
+    assert_same_bits(before, job.start)
+
+
+@every_engine_and_network
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_divergence_revives_no_pruned_weight(engine, network, optimizer):
+    job = make_job(network, optimizer=optimizer, lr=1e30)
+    made = trained(engine, job, 12)
+    (weights,) = made.weights()
+    for name, kept in job.mask.items():
+        assert not weights[name][~kept].any(), name
+    assert not np.isfinite(made.evaluate("validation")[0].loss)
+
+
+@pytest.mark.parametrize("engine", [name for name in ENGINES if name not in BATCHED])
+def test_an_engine_for_one_network_refuses_two(engine):
+    with pytest.raises(ValueError, match="one network at a time, not 2"):
+        make_engine(engine, [make_job("mlp")] * 2)
+
+
+def test_auto_chooses_an_engine_that_exists():
+    assert resolve("auto", MLP, 0.2, "cpu") in ENGINES
+
+
+@pytest.mark.parametrize("ask", [file_of, is_batched, lambda n: make_engine(n, [])])
+def test_an_unknown_engine_is_refused_with_the_known_ones(ask):
+    with pytest.raises(ValueError, match=r"unknown engine 'fast'; give auto or one of"):
+        ask("fast")
+    with pytest.raises(ValueError, match=r"unknown engine 'fast'"):
+        resolve("fast", MLP, 1.0, "cpu")
