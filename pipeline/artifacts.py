@@ -1,0 +1,317 @@
+"""Every path and file format of the artifacts, and nothing that computes.
+
+One folder per kind of artifact, below it ``task/variant/rNN/seeds``::
+
+    artifacts/data/mnist.safetensors             the data with its fixed split
+    artifacts/theta0/main/s0-3/s0.safetensors    weights at step 0, one file per seed
+    artifacts/masks/main/ticket/r03/s0-3/        written by prune
+    artifacts/starts/main/ticket/r03/s0-3/       written by rewind
+    artifacts/trained/main/ticket/r03/s0-3/      weights and mask, written by retrain
+    artifacts/results/main/ticket/r03/s0-3/      result.json, curves.parquet
+    artifacts/timing/main/ticket/r03/s0-3.json   seconds, host: in no digest
+
+Files appear atomically: written under a temporary name, then renamed. Safetensors carry
+one metadata key with sorted JSON, because several keys are written in random order.
+"""
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import load_file, save_file
+
+from pipeline.core.arrays import Mask, Weights
+from pipeline.core.batches import Dataset, Split
+from pipeline.core.digests import digest
+from pipeline.errors import UserError
+
+FOLDER = Path("artifacts")
+DENSE = "dense"
+"""the name that stands for a variant in the paths of round 0"""
+
+CURVE_SCHEMA = pa.schema(
+    [
+        ("seed", pa.int64()),
+        ("step", pa.int64()),
+        ("split", pa.string()),
+        ("loss", pa.float64()),
+        ("accuracy", pa.float64()),
+    ]
+)
+
+
+class ArtifactError(UserError):
+    """An artifact is missing or unreadable; one line that says which and what to do."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, order=True)
+class Instance:
+    """One variant, one round, one group of seeds of one task."""
+
+    task: str
+    variant: str
+    round: int
+    seeds: tuple[int, ...]
+
+    @property
+    def path(self) -> str:
+        """Where its files lie below every kind of artifact."""
+        return f"{self.task}/{self.variant}/r{self.round:02d}/{group_name(self.seeds)}"
+
+    @property
+    def key(self) -> str:
+        """Its name among the instances of a DVC stage."""
+        return self.path.replace("/", "-")
+
+
+def group_name(seeds: tuple[int, ...]) -> str:
+    """A name for a group of seeds that says which: runs of seeds as ranges.
+
+    >>> group_name((0, 1, 2, 3)), group_name((0, 1, 2, 7)), group_name((4,))
+    ('s0-3', 's0-2_7', 's4')
+    """
+    runs: list[list[int]] = []
+    for seed in sorted(seeds):
+        if runs and seed == runs[-1][-1] + 1:
+            runs[-1].append(seed)
+        else:
+            runs.append([seed])
+    return "s" + "_".join(
+        str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs
+    )
+
+
+def data_file(name: str) -> Path:
+    """The prepared data set of that name."""
+    return FOLDER / "data" / f"{name}.safetensors"
+
+
+def theta0_folder(task: str, seeds: tuple[int, ...]) -> Path:
+    """Initial weights of a group of seeds."""
+    return FOLDER / "theta0" / task / group_name(seeds)
+
+
+def masks_folder(instance: Instance) -> Path:
+    """Masks that the prune stage made."""
+    return FOLDER / "masks" / instance.path
+
+
+def starts_folder(instance: Instance) -> Path:
+    """Weights that a round's training begins from."""
+    return FOLDER / "starts" / instance.path
+
+
+def trained_folder(instance: Instance) -> Path:
+    """Weights and masks that a training hands on."""
+    return FOLDER / "trained" / instance.path
+
+
+def results_folder(instance: Instance) -> Path:
+    """Facts and learning curves of a training."""
+    return FOLDER / "results" / instance.path
+
+
+def timing_file(instance: Instance) -> Path:
+    """Seconds and host of a training."""
+    return FOLDER / "timing" / f"{instance.path}.json"
+
+
+def seed_file(folder: Path, seed: int, part: str = "") -> Path:
+    """The file of one seed in a folder; trained folders have parts."""
+    return folder / (f"s{seed}.{part}.safetensors" if part else f"s{seed}.safetensors")
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """A temporary path beside ``path`` that takes its name when the block succeeds."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """A new folder that takes the place of ``path`` when the block succeeds."""
+    # What a killed process left would be part of the folder above for DVC.
+    for left in path.parent.glob(f".{path.name}.*.tmp"):
+        shutil.rmtree(left, ignore_errors=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        shutil.rmtree(path, ignore_errors=True)
+        temporary.replace(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy one finished file as it is."""
+    shutil.copyfile(source, target)
+
+
+def save_json(path: Path, value: object) -> None:
+    """Write sorted, indented JSON; NaN and infinity become null."""
+    text = json.dumps(_finite(value), indent=2, sort_keys=True, allow_nan=False)
+    with atomic(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def load_json(path: Path) -> Any:  # noqa: ANN401 - JSON is any value
+    """Read one JSON file."""
+    with _readable(path):
+        return json.loads(path.read_text(encoding="utf-8"))
+
+
+def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], **facts: object) -> None:
+    """Write named arrays with content facts (hashes, densities) as metadata."""
+    metadata = {"facts": json.dumps(facts, sort_keys=True)}
+    contiguous = {n: np.asarray(arrays[n], order="C") for n in sorted(arrays)}
+    with atomic(path) as temporary:
+        save_file(contiguous, temporary, metadata=metadata)
+
+
+def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """Read all arrays of a file."""
+    with _readable(path):
+        arrays: dict[str, NDArray[Any]] = load_file(path)
+        return arrays
+
+
+def load_facts(path: Path) -> dict[str, Any]:
+    """Read the content facts of a file without its arrays."""
+    with _readable(path), safe_open(path, framework="np") as opened:
+        facts: dict[str, Any] = json.loads((opened.metadata() or {})["facts"])
+        return facts
+
+
+def save_dataset(path: Path, data: Dataset) -> None:
+    """Write a data set with its split into one file."""
+    arrays: dict[str, NDArray[Any]] = {}
+    for name in ("train", "validation", "test"):
+        split: Split = getattr(data, name)
+        arrays |= {f"{name}.images": split.images, f"{name}.labels": split.labels}
+    save_arrays(
+        path,
+        arrays,
+        mean=data.mean,
+        std=data.std,
+        num_classes=data.num_classes,
+        image_shape=data.image_shape,
+        digest=digest(arrays),
+    )
+
+
+def load_dataset(path: Path) -> Dataset:
+    """Read a data set written by ``save_dataset``."""
+    arrays, facts = load_arrays(path), load_facts(path)
+    splits = {
+        name: Split(images=arrays[f"{name}.images"], labels=arrays[f"{name}.labels"])
+        for name in ("train", "validation", "test")
+    }
+    return Dataset(
+        **splits,
+        mean=tuple(facts["mean"]),
+        std=tuple(facts["std"]),
+        num_classes=facts["num_classes"],
+    )
+
+
+def load_weights(folder: Path, seed: int) -> Weights:
+    """Weights of one seed: of a theta0, a starts or a trained folder."""
+    part = "weights" if _is_trained(folder) else ""
+    return load_arrays(seed_file(folder, seed, part))
+
+
+def load_mask(folder: Path, seed: int) -> Mask:
+    """Mask of one seed: of a masks or a trained folder."""
+    part = "mask" if _is_trained(folder) else ""
+    return load_arrays(seed_file(folder, seed, part))
+
+
+def save_curves(path: Path, columns: Mapping[str, object]) -> None:
+    """Write learning curves: seed, step, split, loss, accuracy."""
+    with atomic(path) as temporary:
+        pq.write_table(pa.table(dict(columns), schema=CURVE_SCHEMA), temporary)
+
+
+def save_curve_table(path: Path, tables: Sequence[pa.Table]) -> None:
+    """Write the learning curves of several seeds below each other."""
+    with atomic(path) as temporary:
+        pq.write_table(pa.concat_tables(tables), temporary)
+
+
+def load_curves(path: Path) -> pa.Table:
+    """Read learning curves."""
+    with _readable(path):
+        return pq.read_table(path, schema=CURVE_SCHEMA)
+
+
+def results(root: Path = Path()) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Every result.json below the root, sorted by path, with its folder."""
+    for path in sorted((root / FOLDER / "results").glob("*/*/*/s*/result.json")):
+        yield path.parent, load_json(path)
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """The seeds of a stage's command line.
+
+    >>> parse_seeds("0,1,2")
+    (0, 1, 2)
+    """
+    if not re.fullmatch(r"\d+(,\d+)*", text):
+        raise ValueError(f"seeds are numbers with commas between them, not {text!r}")
+    return tuple(int(seed) for seed in text.split(","))
+
+
+def _is_trained(folder: Path) -> bool:
+    return "trained" in folder.parts
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise _missing(path) from None
+    # KeyError: no facts; ValueError: no JSON; the others: no Parquet.
+    except (SafetensorError, KeyError, ValueError, OSError, pa.ArrowException) as error:
+        raise ArtifactError(
+            f"{path}: not readable ({_one_line(error)}); "
+            "delete it and run `dvc repro`, which restores it"
+        ) from None
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def _missing(path: Path) -> ArtifactError:
+    return ArtifactError(f"{path} is missing; run `dvc repro` (or `dvc pull`)")
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, dict):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    if isinstance(value, np.generic):
+        return _finite(value.item())
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value

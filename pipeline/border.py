@@ -1,0 +1,26 @@
+"""Where errors become one line and an exit code; users' mistakes have no traceback."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pipeline.errors import UserError
+
+WRONG_INPUT = 2
+INTERRUPTED = 130
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Turn expected errors into one line on stderr and an exit code."""
+    try:
+        yield
+    except UserError as error:
+        print(f"lt-pipeline: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201
+        sys.exit(WRONG_INPUT)
+    except KeyboardInterrupt:
+        print(  # noqa: T201
+            "lt-pipeline: interrupted; `dvc repro` goes on where it was",
+            file=sys.stderr,
+        )
+        sys.exit(INTERRUPTED)

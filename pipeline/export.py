@@ -1,0 +1,110 @@
+"""A ticket as one portable file: θ₀ ⊙ m, the mask, and where they come from."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline import artifacts
+from pipeline.artifacts import ArtifactError
+from pipeline.core import masks
+from pipeline.core.digests import digest
+from pipeline.errors import UserError
+from pipeline.params import Settings
+from pipeline.plan import Chain, chains
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ticket:
+    """Names one ticket of the experiment."""
+
+    name: str
+    """``variant`` or ``task/variant``"""
+    round: int
+    """1 … rounds"""
+    seed: int
+
+
+class ExportError(UserError):
+    """There is no such ticket; one line that says what there is."""
+
+
+def export(
+    settings: Settings,
+    groups: list[tuple[int, ...]],
+    ticket: Ticket,
+    out: Path,
+) -> dict[str, Any]:
+    """Write a ticket as safetensors.
+
+    The file holds the start weights under their plain state-dict names (pruned weights
+    0, norm statistics included), each mask as ``mask.NAME`` (bool), and the provenance
+    as JSON in the metadata.
+
+    Args:
+        settings: of the experiment.
+        groups: of seeds, from the plan.
+        ticket: which one.
+        out: the file; its folder must exist.
+
+    Returns:
+        The provenance.
+
+    Raises:
+        ExportError: if there is no such chain, round or seed, if several tasks have it,
+            or if the file cannot be written.
+        ArtifactError: if the artifacts are missing.
+    """
+    chain = _find(settings, groups, ticket)
+    if out.is_dir() or not os.access(out.parent, os.W_OK):
+        raise ExportError(
+            f"{out} cannot be written; name a file in a folder that exists as --out"
+        )
+    folder = artifacts.starts_folder(chain.at(ticket.round))
+    start = artifacts.load_weights(folder, ticket.seed)
+    mask = artifacts.load_mask(chain.mask_at(ticket.round), ticket.seed)
+    facts = artifacts.load_facts(artifacts.seed_file(folder, ticket.seed))
+    if facts["mask"] != digest(mask) or masks.revived(start, mask):
+        raise ArtifactError(f"{folder} does not fit its mask; run `lt-pipeline verify`")
+    provenance = {
+        "task": chain.task,
+        "variant": chain.name,
+        "round": ticket.round,
+        "seed": ticket.seed,
+        "density": masks.density(mask),
+        "theta0": facts["theta0"],
+        "weights": digest(start),
+        "mask": digest(mask),
+        "generator": "numpy Philox, pipeline.core.seeding",
+        "numpy": np.__version__,
+    }
+    arrays: dict[str, NDArray[Any]] = dict(start)
+    arrays |= {f"mask.{tensor}": kept for tensor, kept in mask.items()}
+    artifacts.save_arrays(out, arrays, **provenance)
+    return provenance
+
+
+def _find(settings: Settings, groups: list[tuple[int, ...]], ticket: Ticket) -> Chain:
+    named = [
+        chain
+        for chain in chains(settings, groups)
+        if ticket.name in (chain.name, f"{chain.task}/{chain.name}")
+    ]
+    tasks = sorted({chain.task for chain in named})
+    if len(tasks) > 1:
+        raise ExportError(
+            f"{ticket.name} is run on the tasks {', '.join(tasks)}; name one of them: "
+            f"{tasks[0]}/{ticket.name}"
+        )
+    for chain in named:
+        has_seed = ticket.seed in set(chain.seeds) & set(settings.seeds)
+        if has_seed and 1 <= ticket.round <= settings.rounds:
+            return chain
+    raise ExportError(
+        f"no ticket {ticket.name} of round {ticket.round}, seed {ticket.seed}; there "
+        f"are variants {', '.join(settings.variants)}, rounds 1 to {settings.rounds}, "
+        f"seeds {', '.join(str(seed) for seed in settings.seeds)}"
+    )

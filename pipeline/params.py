@@ -1,0 +1,418 @@
+"""params.yaml -> typed settings; everything a user can get wrong is said here.
+
+Unknown and missing keys are refused by name before anything else is looked at, then
+types and ranges (pydantic and the dataclasses' own checks), then what settings mean
+together. Every refusal is one line: where, what was found, what to do.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pydantic
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from pipeline.core import models, transforms
+from pipeline.core.criteria import CRITERIA
+from pipeline.core.models.init import INITS
+from pipeline.core.models.layers import Kind, Network, parameters
+from pipeline.core.training.settings import TrainSettings
+from pipeline.dataset_facts import FACTS
+from pipeline.errors import UserError
+from pipeline.yaml_shape import choose, refuse_odd_values, refuse_wrong_keys, shown
+
+FILE = Path("params.yaml")
+NAME = r"[a-z][a-z0-9]*([_-][a-z0-9]+)*"
+"""of tasks and variants; a dot would end the name in the paths of DVC's params"""
+LONGEST_NAME = 60
+RESERVED = frozenset({"dense"})
+"""names of folders that no variant may take"""
+
+OWN = "own"
+
+
+class ParamsError(UserError):
+    """params.yaml cannot be used; one line that says where, what, and what to do."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Data:
+    """Where raw data lies; changing it changes no result."""
+
+    root: str
+    """folder in torchvision's layout; the variable LT_DATA_ROOT overrides it"""
+    download: bool
+    """whether missing data may be downloaded"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Model:
+    """The network and how its weights are drawn."""
+
+    name: str
+    widths: tuple[int, ...] | None
+    """hidden layers of an ``mlp``; null for the named networks"""
+    init: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Task:
+    """Data, model and training settings under one name."""
+
+    data: str
+    model: Model
+    train: TrainSettings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prune:
+    """How a round's mask is found."""
+
+    mask: str
+    """``own``: from this variant's own previous round; NAME: that variant's mask"""
+    transform: str | None
+    """what is done to another variant's mask: shuffle moves it within each layer"""
+    schedule: Literal["iterative", "one-shot"] | None
+    """own masks: from the previous round, or from the dense network in one cut"""
+    criterion: str | None
+    scope: Literal["layerwise", "global"] | None
+    fraction: dict[Kind, float | None] | None
+    """per kind of layer: fraction of the remaining weights removed per round; 0 keeps
+    them all but counts them, null leaves them out of the count"""
+
+    @property
+    def own(self) -> bool:
+        """Whether this variant derives its masks itself."""
+        return self.mask == OWN
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rewind:
+    """Which weights a round starts from."""
+
+    to: Literal["theta0", "reinit"]
+    draw: int | None
+    """number of the fresh draw (``reinit`` only)"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Variant:
+    """A named recipe of rounds."""
+
+    tasks: tuple[str, ...]
+    prune: Prune
+    rewind: Rewind
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """All of params.yaml."""
+
+    experiment: str
+    rounds: int
+    seeds: tuple[int, ...]
+    workers: int | None
+    """trainings side by side on a CPU; null = as many as cores"""
+    data: Data
+    tasks: dict[str, Task]
+    variants: dict[str, Variant]
+
+
+def load(root: Path = Path()) -> Settings:
+    """Read and check params.yaml below ``root``.
+
+    Raises:
+        ParamsError: with one line, whatever is wrong.
+    """
+    try:
+        raw = raw_settings(root)
+    except FileNotFoundError:
+        raise ParamsError(
+            f"{FILE} is missing; write one with `lt-pipeline use PRESET`"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ParamsError(f"{FILE} cannot be read: {_one_line(error)}") from None
+    except YAMLError as error:
+        raise ParamsError(f"{FILE} is not YAML: {_yaml_problem(error)}") from None
+    # ruamel's constructors raise these for tags that do not fit, such as !!bool x.
+    except (RecursionError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise ParamsError(f"{FILE} cannot be parsed: {_one_line(error)}") from None
+    return parse(raw)
+
+
+def parse(raw: object) -> Settings:
+    """Check the contents of a params.yaml and make settings of them."""
+    try:
+        refuse_odd_values(raw)
+        refuse_wrong_keys(Settings, raw)
+    except ValueError as error:
+        raise ParamsError(f"{FILE}: {error}") from None
+    try:
+        # JSON, because pydantic is strict there and still takes lists for tuples.
+        text = json.dumps(raw)
+        settings: Settings = pydantic.TypeAdapter(Settings).validate_json(text, strict=True)
+    except pydantic.ValidationError as error:
+        raise ParamsError(_first(error)) from None
+    for problem in _problems(settings):
+        raise ParamsError(f"{FILE}: {problem}")
+    return settings
+
+
+def raw_settings(root: Path = Path()) -> dict[str, Any]:
+    """The parsed but untyped file, for what is recorded with results.
+
+    Call it only after ``load`` has accepted the file.
+    """
+    value: dict[str, Any] = parse_yaml((root / FILE).read_text(encoding="utf-8"))
+    return value
+
+
+def parse_yaml(text: str) -> Any:  # noqa: ANN401 - YAML is any value
+    """Parse YAML 1.2, as DVC does: 1e-3 is a number."""
+    return YAML(typ="safe", pure=True).load(text)
+
+
+def _problems(settings: Settings) -> Iterator[str]:
+    """What is impossible although every value has its type; the first one counts."""
+    yield from _top_level(settings)
+    for name, task in settings.tasks.items():
+        yield from _bad_name(f"tasks.{name}", name)
+        yield from _task(f"tasks.{name}", task)
+    for name, variant in settings.variants.items():
+        yield from _bad_name(f"variants.{name}", name)
+        if name in RESERVED | {OWN}:
+            yield f"variants.{name}: the name {name} is taken; choose another"
+        yield from _variant(f"variants.{name}", variant, settings)
+    yield from _one_key_for_two(settings)
+
+
+def _top_level(settings: Settings) -> Iterator[str]:
+    if not settings.experiment.strip():
+        yield "experiment: an MLflow experiment needs a name"
+    if not 1 <= settings.rounds <= 99:
+        yield f"rounds: {settings.rounds} found; give 1 to 99 pruning rounds"
+    if not settings.seeds:
+        yield "seeds: none given; write at least one, such as [0]"
+    if min(settings.seeds) < 0:
+        yield f"seeds: {min(settings.seeds)} found; a seed is 0 or more"
+    twice = sorted({s for s in settings.seeds if settings.seeds.count(s) > 1})
+    if twice:
+        yield f"seeds: {twice[0]} stands there twice; each seed is one replicate"
+    if settings.workers is not None and settings.workers < 1:
+        yield f"workers: {settings.workers} found; give 1 or more, or null for all cores"
+    if not settings.tasks:
+        yield "tasks: none given; write at least one"
+
+
+def _bad_name(where: str, name: str) -> Iterator[str]:
+    if not re.fullmatch(NAME, name):
+        yield (
+            f"{where}: a name becomes a folder and a stage; begin with a letter and use "
+            "lower-case letters, digits, and single - or _ between them"
+        )
+    if len(name) > LONGEST_NAME:
+        yield f"{where}: the name has more than {LONGEST_NAME} characters; shorten it"
+
+
+def _one_key_for_two(settings: Settings) -> Iterator[str]:
+    """Names of stages and runs join task and variant with a hyphen."""
+    seen: dict[str, tuple[str, str]] = {}
+    for name, variant in settings.variants.items():
+        for task in variant.tasks:
+            other_task, other = seen.setdefault(f"{task}-{name}", (task, name))
+            if other != name:
+                yield (
+                    f"variants.{name} on task {task} and variants.{other} on task "
+                    f"{other_task} are both called {task}-{name}; rename one of them"
+                )
+
+
+def _task(where: str, task: Task) -> Iterator[str]:
+    if task.data not in FACTS:
+        yield f"{where}.data: {choose(task.data, FACTS)}"
+    if task.model.name not in models.MODELS:
+        yield f"{where}.model.name: {choose(task.model.name, models.MODELS)}"
+    if task.model.init not in INITS:
+        yield f"{where}.model.init: {choose(task.model.init, INITS)}"
+    facts = FACTS[task.data]
+    try:
+        build_network(task)
+    except ValueError as error:
+        yield f"{where}.model: {error}"
+    num_train = facts.num_train
+    if task.train.batch_size > num_train:
+        yield (
+            f"{where}.train.batch_size: {task.train.batch_size} is more than the "
+            f"{num_train} training images of {task.data}"
+        )
+    if task.train.evaluate_every > task.train.total_steps(num_train):
+        yield (
+            f"{where}.train.evaluate_every: {task.train.evaluate_every} is more than "
+            f"the {task.train.total_steps(num_train)} steps of the training"
+        )
+
+
+def _variant(where: str, variant: Variant, settings: Settings) -> Iterator[str]:
+    if not variant.tasks:
+        yield f"{where}.tasks: none given; known tasks: {', '.join(settings.tasks)}"
+    for task in variant.tasks:
+        if task not in settings.tasks:
+            yield f"{where}.tasks: {choose(task, settings.tasks)}"
+    if len(set(variant.tasks)) < len(variant.tasks):
+        yield f"{where}.tasks: a task stands there twice"
+    if variant.prune.own:
+        yield from _own_mask(f"{where}.prune", variant, settings)
+    else:
+        yield from _taken_mask(f"{where}.prune", variant, settings)
+    yield from _rewind(f"{where}.rewind", variant.rewind)
+
+
+def _own_mask(where: str, variant: Variant, settings: Settings) -> Iterator[str]:
+    prune = variant.prune
+    for key in ("schedule", "criterion", "scope", "fraction"):
+        if getattr(prune, key) is None:
+            yield f"{where}.{key}: null found; a variant with its own mask needs it"
+    if prune.transform is not None:
+        yield f"{where}.transform: only another variant's mask can be transformed"
+    if prune.criterion not in CRITERIA:
+        yield f"{where}.criterion: {choose(str(prune.criterion), CRITERIA)}"
+    assert prune.fraction is not None
+    yield from _fractions(f"{where}.fraction", prune.fraction, prune.scope)
+    for name in variant.tasks:
+        task = settings.tasks[name]
+        yield from _kinds(f"{where}.fraction", prune.fraction, name, task)
+
+
+def _fractions(
+    where: str, fractions: dict[Kind, float | None], scope: str | None
+) -> Iterator[str]:
+    for kind, fraction in fractions.items():
+        if fraction is not None and not 0 <= fraction < 1:
+            yield (
+                f"{where}.{kind}: {fraction} found; it is the fraction "
+                "removed per round, in (0, 1), 0 for none, or null"
+            )
+    positive = {f for f in fractions.values() if f}
+    if not positive:
+        yield f"{where}: nothing would be pruned; give a kind a value above 0"
+    if scope == "global" and len(positive) > 1:
+        yield (
+            f"{where}: global scope pools the layers, so one fraction is "
+            f"needed; found {sorted(positive)}"
+        )
+
+
+def _kinds(
+    where: str, fraction: dict[Kind, float | None], name: str, task: Task
+) -> Iterator[str]:
+    present = {p.kind for p in parameters(build_network(task)).values() if p.kind}
+    for kind in sorted(present - set(fraction)):
+        yield (
+            f"{where}: {task.model.name} of task {name} has {kind} weights; give "
+            f"{kind} a fraction (0 keeps them, null leaves them out of the count)"
+        )
+    if not any(fraction.get(kind) for kind in present):
+        yield f"{where}: no kind of layer of {task.model.name} would be pruned"
+
+
+def _taken_mask(where: str, variant: Variant, settings: Settings) -> Iterator[str]:
+    prune = variant.prune
+    if prune.mask not in settings.variants:
+        known = [OWN, *settings.variants]
+        yield f"{where}.mask: {choose(prune.mask, known)}: a control needs its ticket"
+    source = settings.variants[prune.mask]
+    if not source.prune.own:
+        yield (
+            f"{where}.mask: {prune.mask} takes its own mask from {source.prune.mask}; "
+            f"name {source.prune.mask}"
+        )
+    for task in variant.tasks:
+        if task not in source.tasks:
+            yield f"{where}.mask: {prune.mask} is not run on task {task}"
+    if prune.transform is not None and prune.transform not in transforms.TRANSFORMS:
+        yield f"{where}.transform: {choose(prune.transform, transforms.TRANSFORMS)}"
+    for key in ("schedule", "criterion", "scope", "fraction"):
+        if getattr(prune, key) is not None:
+            yield (
+                f"{where}.{key}: must be null, because the mask is taken from {prune.mask}"
+            )
+
+
+def _rewind(where: str, rewind: Rewind) -> Iterator[str]:
+    if rewind.to == "reinit" and (rewind.draw is None or rewind.draw < 0):
+        yield f"{where}.draw: {rewind.draw} found; number the fresh draw: 0, 1, …"
+    if rewind.to != "reinit" and rewind.draw is not None:
+        yield f"{where}.draw: only reinit draws weights; write null"
+
+
+def behind(task: str, variant: str | None, root: Path = Path()) -> dict[str, Any]:
+    """The settings that stand behind a result, as they are written in the file.
+
+    Args:
+        task: name of the task.
+        variant: name of the variant; None for the dense network.
+        root: of the repository.
+
+    Returns:
+        data, model and train of the task; prune and rewind of the variant; mask_source,
+        the recipe of the variant whose mask it takes. What does not apply is None.
+    """
+    raw = raw_settings(root)
+    task_settings: dict[str, Any] = raw["tasks"][task]
+    if variant is None:
+        return task_settings | {"prune": None, "rewind": None, "mask_source": None}
+    recipe = raw["variants"][variant]
+    taken = recipe["prune"]["mask"]
+    return task_settings | {
+        "prune": recipe["prune"],
+        "rewind": recipe["rewind"],
+        "mask_source": None if taken == OWN else raw["variants"][taken]["prune"],
+    }
+
+
+def network_for(task: Task, data_facts: dict[str, Any]) -> Network:
+    """The network of a task for prepared data, whose facts name shape and classes."""
+    return models.build(
+        task.model.name,
+        widths=task.model.widths,
+        image_shape=tuple(data_facts["image_shape"]),
+        num_classes=data_facts["num_classes"],
+    )
+
+
+def build_network(task: Task) -> Network:
+    """The network of a task.
+
+    Raises:
+        ValueError: where model and images do not fit.
+    """
+    facts = FACTS[task.data]
+    return network_for(
+        task,
+        {"image_shape": facts.image_shape, "num_classes": facts.num_classes},
+    )
+
+
+def _first(error: pydantic.ValidationError) -> str:
+    problem = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in problem["loc"])
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "value_error":
+        return f"{FILE}: {where}: {_one_line(message)}"
+    message = message[:1].lower() + message[1:]
+    return f"{FILE}: {where}: {_one_line(message)}; found {shown(problem['input'])}"
+
+
+def _yaml_problem(error: YAMLError) -> str:
+    """The problem and its line, without ruamel's drawing of the place."""
+    if isinstance(error, MarkedYAMLError) and error.problem and error.problem_mark:
+        return f"line {error.problem_mark.line + 1}: {_one_line(error.problem)}"
+    return _one_line(error)
+
+
+def _one_line(message: object) -> str:
+    return " ".join(str(message).split())

@@ -1,0 +1,112 @@
+"""How far a stage is: live bars on a terminal, plain lines in a pipe."""
+
+import sys
+import time
+from types import TracebackType
+from typing import Protocol, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+
+from pipeline.workers import Report
+
+LINE_S = 10.0
+"""seconds between two plain lines of one seed"""
+
+
+class _Display(Protocol):
+    def show(self, report: Report) -> None: ...
+    def close(self) -> None: ...
+
+
+class Progress:
+    """Shows the seeds of one stage instance; a context."""
+
+    def __init__(self, title: str, seeds: tuple[int, ...]) -> None:
+        bars = sys.stderr.isatty()
+        self._display: _Display = _Live(title, seeds) if bars else _Plain(title)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._display.close()
+
+    def show(self, report: Report) -> None:
+        """Take in what a worker said."""
+        self._display.show(report)
+
+
+class _Live:
+    """One bar per seed, with accuracy and time left."""
+
+    def __init__(self, title: str, seeds: tuple[int, ...]) -> None:
+        self._bars = Bars(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[accuracy]}"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+        )
+        self._rows = {
+            seed: self._bars.add_task(f"{title} seed {seed}", accuracy="", total=None)
+            for seed in seeds
+        }
+        self._bars.start()
+
+    def show(self, report: Report) -> None:
+        if report.resumed:
+            self._bars.reset(self._rows[report.seed])  # time left counts from here
+        self._bars.update(
+            self._rows[report.seed],
+            completed=report.step,
+            total=report.total_steps,
+            accuracy=f"{100 * report.accuracy:.1f} %",
+        )
+
+    def close(self) -> None:
+        self._bars.stop()
+
+
+class _Plain:
+    """A line now and then, and one when a seed has ended."""
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._begin = time.monotonic()
+        self._last: dict[int, float] = {}
+        self._resumed_at: dict[int, int] = {}
+
+    def show(self, report: Report) -> None:
+        now = time.monotonic()
+        if report.resumed:
+            self._resumed_at[report.seed] = report.step
+            print(  # noqa: T201
+                f"{self._title} seed {report.seed}: goes on at step {report.step:,}",
+                file=sys.stderr,
+                flush=True,
+            )
+            return
+        since = now - self._last.setdefault(report.seed, self._begin)
+        if since < LINE_S and report.step < report.total_steps:
+            return
+        self._last[report.seed] = now
+        done = report.step - self._resumed_at.get(report.seed, 0)
+        left = (now - self._begin) * (report.total_steps - report.step) / max(done, 1)
+        print(  # noqa: T201 - the plain display
+            f"{self._title} seed {report.seed}: step {report.step:,} of "
+            f"{report.total_steps:,}, validation accuracy "
+            f"{100 * report.accuracy:.1f} %, about {left:.0f} s left",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    def close(self) -> None:
+        pass

@@ -1,0 +1,26 @@
+"""Stage ``data``: read a raw data set, split it, and keep it in one file.
+
+python -m pipeline.stages.data mnist
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from pipeline import artifacts, border, datasets, params
+from pipeline import root as repository
+
+
+def run(name: str) -> None:
+    """Read, check and save the data set; needs no raw data once it is in the cache."""
+    access = params.load().data
+    root = Path(os.environ.get("LT_DATA_ROOT") or access.root).expanduser()
+    if not root.is_absolute():
+        root = repository.enclosing(Path.cwd()) / root
+    data = datasets.read(name, root=root, download=access.download)
+    artifacts.save_dataset(artifacts.data_file(name), data)
+
+
+if __name__ == "__main__":
+    with border.one_line_errors():
+        run(sys.argv[1])

@@ -1,0 +1,28 @@
+"""Stage ``init``: draw θ₀, the weights at step 0, for a group of seeds.
+
+python -m pipeline.stages.init main 0,1,2,3
+"""
+
+import sys
+
+from pipeline import artifacts, border, params
+from pipeline.core import seeding
+from pipeline.core.digests import digest
+from pipeline.core.models.init import initial_weights
+
+
+def run(task_name: str, seeds: tuple[int, ...]) -> None:
+    """Save one file of initial weights per seed, with its hash."""
+    task = params.load().tasks[task_name]
+    network = params.network_for(task, artifacts.load_facts(artifacts.data_file(task.data)))
+    with artifacts.atomic_folder(artifacts.theta0_folder(task_name, seeds)) as folder:
+        for seed in seeds:
+            rng = seeding.generator(seed, "init")
+            theta0 = initial_weights(network, task.model.init, rng)
+            path = artifacts.seed_file(folder, seed)
+            artifacts.save_arrays(path, theta0, theta0=digest(theta0))
+
+
+if __name__ == "__main__":
+    with border.one_line_errors():
+        run(sys.argv[1], artifacts.parse_seeds(sys.argv[2]))

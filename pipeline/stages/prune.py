@@ -1,0 +1,70 @@
+"""Stage ``prune``: find the mask of a round.
+
+python -m pipeline.stages.prune main ticket 3 0,1,2,3
+"""
+
+import sys
+
+from pipeline import artifacts, border, params
+from pipeline.core import criteria, masks, pruning, seeding, transforms
+from pipeline.core.arrays import Mask
+from pipeline.core.counts import fractions_per_tensor, kept_counts
+from pipeline.core.digests import digest
+from pipeline.core.models.layers import parameters
+from pipeline.params import Prune, Task
+from pipeline.plan import Chain, find_chain
+
+
+def run(task_name: str, variant: str, round: int, seeds: str) -> None:
+    """Save one mask per seed, with its density."""
+    settings = params.load()
+    chain = find_chain(settings, task_name, variant, seeds)
+    task = settings.tasks[task_name]
+    prune = chain.variant.prune
+    with artifacts.atomic_folder(artifacts.masks_folder(chain.at(round))) as folder:
+        for seed in chain.seeds:
+            if prune.own:
+                mask = _own(chain, task, prune, round=round, seed=seed)
+            else:
+                mask = _transformed(chain, prune, round=round, seed=seed)
+            path = artifacts.seed_file(folder, seed)
+            artifacts.save_arrays(
+                path, mask, mask=digest(mask), density=masks.density(mask)
+            )
+
+
+def _own(chain: Chain, task: Task, prune: Prune, *, round: int, seed: int) -> Mask:
+    """Score the weights of the source round and keep the highest."""
+    assert prune.fraction is not None
+    assert prune.scope is not None
+    assert prune.criterion is not None
+    source = chain.mask_source_at(round)
+    facts = artifacts.load_facts(artifacts.data_file(task.data))
+    tensors = parameters(params.network_for(task, facts))
+    fractions = fractions_per_tensor(tensors, prune.fraction)
+    before = artifacts.load_mask(source, seed)
+    mask = {name: before[name] for name in fractions}
+    scores = criteria.score(
+        prune.criterion,
+        theta0=artifacts.load_weights(
+            artifacts.theta0_folder(chain.task, chain.seeds), seed
+        ),
+        trained=artifacts.load_weights(source, seed),
+        mask=mask,
+    )
+    rounds = round if prune.schedule == "one-shot" else 1
+    counts = kept_counts(masks.kept(mask), fractions, prune.scope, rounds)[-1]
+    return pruning.prune_to(scores, mask, counts)
+
+
+def _transformed(chain: Chain, prune: Prune, *, round: int, seed: int) -> Mask:
+    """Change the mask of the variant that is named."""
+    assert prune.transform is not None
+    mask = artifacts.load_mask(chain.mask_source_at(round), seed)
+    rng = seeding.generator(seed, "mask_shuffle", round=round, copy=chain.name)
+    return transforms.transform(prune.transform, mask, rng)
+
+
+if __name__ == "__main__":
+    with border.one_line_errors():
+        run(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4])

@@ -1,0 +1,25 @@
+"""Stage ``results``: all result files -> one tidy table and a summary.
+
+python -m pipeline.stages.results
+"""
+
+from pathlib import Path
+
+from pipeline import artifacts, border, params, plan, tables
+
+FOLDER = Path("results")
+
+
+def run() -> None:
+    """Write the table for notebooks and `dvc plots`, the summary for `dvc metrics`."""
+    settings = params.load()
+    active = plan.active(settings)
+    rows = tables.rows(tables.records(Path(), active))
+    with artifacts.atomic(FOLDER / "rounds.csv") as temporary:
+        temporary.write_text(tables.rounds_csv(rows), encoding="utf-8")
+    artifacts.save_json(FOLDER / "summary.json", tables.summary(rows))
+
+
+if __name__ == "__main__":
+    with border.one_line_errors():
+        run()

@@ -1,0 +1,55 @@
+"""Stage ``rewind``: where a round starts: its source's weights under its mask.
+
+python -m pipeline.stages.rewind main ticket 3 0,1,2,3
+"""
+
+import sys
+from pathlib import Path
+
+from pipeline import artifacts, border, params
+from pipeline.artifacts import ArtifactError
+from pipeline.core import rewinding
+from pipeline.core.arrays import Weights
+from pipeline.core.digests import digest
+from pipeline.plan import find_chain
+from pipeline.rewind_sources import source_weights
+
+
+def run(task_name: str, variant: str, round: int, seeds: str) -> None:
+    """Save one start per seed, with the hashes of θ₀ and of what it came from."""
+    settings = params.load()
+    chain = find_chain(settings, task_name, variant, seeds)
+    task = settings.tasks[task_name]
+    theta0_folder = artifacts.theta0_folder(task_name, chain.seeds)
+    with artifacts.atomic_folder(artifacts.starts_folder(chain.at(round))) as folder:
+        for seed in chain.seeds:
+            theta0 = _checked_theta0(theta0_folder, seed)
+            source = source_weights(
+                chain.variant.rewind, task, theta0, seed=seed, round=round
+            )
+            mask = artifacts.load_mask(chain.mask_at(round), seed)
+            start = rewinding.start(source, mask)
+            artifacts.save_arrays(
+                artifacts.seed_file(folder, seed),
+                start,
+                theta0=digest(theta0),
+                source=digest(source),
+                mask=digest(mask),
+            )
+
+
+def _checked_theta0(folder: Path, seed: int) -> Weights:
+    """θ₀, if it still is what the init stage wrote."""
+    theta0 = artifacts.load_weights(folder, seed)
+    path = artifacts.seed_file(folder, seed)
+    if artifacts.load_facts(path)["theta0"] != digest(theta0):
+        raise ArtifactError(
+            f"{path}: the weights are not those that init drew; "
+            "delete the folder and run `dvc repro`"
+        )
+    return theta0
+
+
+if __name__ == "__main__":
+    with border.one_line_errors():
+        run(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4])

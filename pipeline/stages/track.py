@@ -1,0 +1,53 @@
+"""Stage ``track``: results -> MLflow -> the default figures.
+
+    python -m pipeline.stages.track
+
+The artifacts are safe whatever happens here: a store that cannot be reached is a warning,
+and `lt-pipeline track` tries again. The output is the hash of what was projected; it is
+in no cache and not in git, so that a clone is tracked on its first repro.
+"""
+
+import hashlib
+import sys
+from pathlib import Path
+
+from pipeline import artifacts, border, params, plan, tracking
+from pipeline import root as repository
+
+OUT = artifacts.FOLDER / "tracked.txt"
+
+
+def run() -> None:
+    """Project what the plan holds, draw what was projected."""
+    settings = params.load()
+    here = Path.cwd()
+    try:
+        print(  # noqa: T201
+            tracking.track(
+                here,
+                settings.experiment,
+                tracking.store_uri(repository.enclosing(here), None),
+                plan.active(settings),
+            ),
+            file=sys.stderr,
+        )
+        _draw(settings.experiment, here)
+    except tracking.TrackingError as error:
+        print(f"warning: {error}", file=sys.stderr)  # noqa: T201
+    content = hashlib.sha256(plan.FILE.read_bytes())
+    for folder, _ in artifacts.results():
+        content.update((folder / "result.json").read_bytes())
+    with artifacts.atomic(OUT) as temporary:
+        temporary.write_text(content.hexdigest() + "\n", encoding="utf-8")
+
+
+def _draw(experiment: str, here: Path) -> None:
+    from pipeline import plots
+
+    uri = tracking.store_uri(repository.enclosing(here), None)
+    plots.draw(tracking.read(uri, experiment), out=here / "figures")
+
+
+if __name__ == "__main__":
+    with border.one_line_errors():
+        run()

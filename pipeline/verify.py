@@ -1,0 +1,162 @@
+"""Check on the artifacts what each variant's recipe promises.
+
+Everything is computed again from weights and masks: nothing a result file says is taken
+for granted.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pipeline import artifacts
+from pipeline.core import masks, rewinding
+from pipeline.core.arrays import Mask
+from pipeline.core.counts import fractions_per_tensor, kept_counts, pool_counts
+from pipeline.core.digests import digest
+from pipeline.core.models.layers import parameters
+from pipeline.params import Settings, build_network
+from pipeline.plan import Chain, chains
+from pipeline.rewind_sources import source_weights
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """One promise, looked up on one chain and seed."""
+
+    chain: str
+    promise: str
+    num_checked: int
+    broken: str
+    """the first place where it does not hold; empty = it holds everywhere"""
+
+
+def verify(settings: Settings, groups: list[tuple[int, ...]]) -> list[Finding]:
+    """Check every chain of the plan.
+
+    Raises:
+        ArtifactError: where an artifact is missing; nothing is passed over.
+    """
+    return [
+        finding
+        for chain in chains(settings, groups)
+        for seed in sorted(set(chain.seeds) & set(settings.seeds))
+        for finding in _chain(settings, chain, seed)
+    ]
+
+
+def _chain(settings: Settings, chain: Chain, seed: int) -> Iterator[Finding]:
+    rounds = range(1, settings.rounds + 1)
+    promises = {
+        "kept counts exact": _counts_are_exact,
+        "pruned weights exactly zero": _pruned_are_zero,
+        "start = source ⊙ mask": _starts_are_rewound,
+        "one θ₀ by hash": _one_theta0,
+    }
+    if _nested_by_recipe(chain):
+        promises["masks nested"] = _masks_are_nested
+    else:
+        promises["counts per layer as in its source"] = _layers_are_as_in_the_source
+    for promise, check in promises.items():
+        broken = [
+            f"round {round}: {problem}"
+            for round in rounds
+            if (problem := check(settings, chain, round, seed))
+        ]
+        yield Finding(
+            chain=f"{chain.task}/{chain.name} seed {seed}",
+            promise=promise,
+            num_checked=len(rounds),
+            broken=broken[0] if broken else "",
+        )
+
+
+def _nested_by_recipe(chain: Chain) -> bool:
+    """Iterative masks are nested, and so are those of a control that takes them.
+
+    One-shot masks are cut from one ranking, and so are nested too; shuffled masks are
+    drawn anew each round.
+    """
+    return chain.variant.prune.transform is None
+
+
+def _mask(chain: Chain, round: int, seed: int) -> Mask:
+    return artifacts.load_mask(chain.mask_at(round), seed)
+
+
+def _counts_are_exact(settings: Settings, chain: Chain, round: int, seed: int) -> str:
+    owner = chain.variant.prune
+    if not owner.own:
+        owner = settings.variants[owner.mask].prune
+    assert owner.fraction is not None
+    assert owner.scope is not None
+    tensors = parameters(build_network(settings.tasks[chain.task]))
+    fractions = fractions_per_tensor(tensors, owner.fraction)
+    sizes = {name: math.prod(tensors[name].shape) for name in fractions}
+    expected = kept_counts(sizes, fractions, owner.scope, round)[round]
+    found = pool_counts(masks.kept(_mask(chain, round, seed)), fractions, owner.scope)
+    for pool, count in expected.items():
+        if found.get(pool) != count:
+            return f"{pool} keeps {found.get(pool)}, {count} expected"
+    return ""
+
+
+def _layers_are_as_in_the_source(_: Settings, chain: Chain, round: int, seed: int) -> str:
+    found = masks.kept(_mask(chain, round, seed))
+    source = masks.kept(artifacts.load_mask(chain.mask_source_at(round), seed))
+    for name, count in source.items():
+        if found.get(name) != count:
+            return f"{name} keeps {found.get(name)}, its source {count}"
+    return ""
+
+
+def _masks_are_nested(_: Settings, chain: Chain, round: int, seed: int) -> str:
+    if round == 1:
+        return ""
+    new, old = _mask(chain, round, seed), _mask(chain, round - 1, seed)
+    return "" if masks.is_nested(new, old) else "a pruned weight came back"
+
+
+def _pruned_are_zero(_: Settings, chain: Chain, round: int, seed: int) -> str:
+    folder = artifacts.trained_folder(chain.at(round))
+    mask = artifacts.load_mask(folder, seed)
+    if digest(mask) != digest(_mask(chain, round, seed)):
+        return "the trained network carries another mask"
+    names = masks.revived(artifacts.load_weights(folder, seed), mask)
+    return f"{names[0]} has a pruned weight that is not 0" if names else ""
+
+
+def _starts_are_rewound(settings: Settings, chain: Chain, round: int, seed: int) -> str:
+    theta0 = artifacts.load_weights(artifacts.theta0_folder(chain.task, chain.seeds), seed)
+    source = source_weights(
+        chain.variant.rewind,
+        settings.tasks[chain.task],
+        theta0,
+        seed=seed,
+        round=round,
+    )
+    start = artifacts.load_weights(artifacts.starts_folder(chain.at(round)), seed)
+    if rewinding.matches(start, source, _mask(chain, round, seed)):
+        return ""
+    return f"the start is not {chain.variant.rewind.to} under the mask"
+
+
+def _one_theta0(_: Settings, chain: Chain, round: int, seed: int) -> str:
+    folder = artifacts.theta0_folder(chain.task, chain.seeds)
+    theta0 = digest(artifacts.load_weights(folder, seed))
+    path = artifacts.seed_file(artifacts.starts_folder(chain.at(round)), seed)
+    if artifacts.load_facts(path)["theta0"] == theta0:
+        return ""
+    return "its start came from another θ₀"
+
+
+def report(findings: list[Finding]) -> str:
+    """A line per promise over all chains, then what is broken, if anything."""
+    lines = []
+    for promise in dict.fromkeys(finding.promise for finding in findings):
+        same = [finding for finding in findings if finding.promise == promise]
+        broken = [finding for finding in same if finding.broken]
+        num = sum(finding.num_checked for finding in same)
+        verdict = f"broken in {len(broken)} chains" if broken else "holds"
+        lines.append(f"{promise:<34} {verdict} ({num} rounds of {len(same)} chains)")
+        lines += [f"  {finding.chain}: {finding.broken}" for finding in broken]
+    return "\n".join(lines)

@@ -1,0 +1,150 @@
+"""Work side by side in processes of one thread each.
+
+The processes are forked from a server that has imported torch already, so that the
+import is paid once; the parent itself stays without torch. Two torch threads beside
+another busy process are up to 50 times slower than one: a worker has one thread.
+"""
+
+import multiprocessing
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing import connection
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext, ForkServerProcess
+from typing import Protocol
+
+from pipeline import lifeline
+from pipeline.checkpoints import InterruptedTraining
+from pipeline.errors import UserError
+
+PRELOADED = "pipeline.worker_preload"
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+class WorkerError(UserError):
+    """A worker did not finish; one line that says how."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Report:
+    """What a worker says of one seed while it trains."""
+
+    seed: int
+    step: int
+    total_steps: int
+    accuracy: float
+    resumed: bool = False
+    """whether the training goes on here from a checkpoint"""
+
+
+class Work(Protocol):
+    """A picklable piece of work."""
+
+    def run(self, report: Callable[[Report], None], stop: Callable[[], bool]) -> None:
+        """Do it, saying how far it is.
+
+        Raises:
+            InterruptedTraining: soon after ``stop`` says so.
+        """
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def run_all(
+    works: Sequence[Work], *, at_once: int, watch: Callable[[Report], None]
+) -> None:
+    """Run pieces of work, ``at_once`` of them at a time.
+
+    Raises:
+        WorkerError: if a worker fails or is killed; the others are stopped first.
+        KeyboardInterrupt: as it came, after the workers have kept their checkpoints.
+    """
+    context = _context()
+    waiting = list(works)
+    running: dict[Connection, ForkServerProcess] = {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < at_once:
+                channel, process = _started(context, waiting.pop(0))
+                running[channel] = process
+            ready = connection.wait(list(running))
+            for channel in [one for one in running if one in ready]:
+                _listen(channel, running, watch)
+    finally:
+        for process in running.values():
+            process.terminate()
+        for process in running.values():
+            process.join()
+
+
+def _context() -> ForkServerContext:
+    for variable in THREAD_VARIABLES:
+        os.environ[variable] = "1"
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([PRELOADED])
+    return context
+
+
+def _started(
+    context: ForkServerContext, work: Work
+) -> tuple[Connection, ForkServerProcess]:
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_main, args=(work, theirs))
+    process.start()
+    theirs.close()
+    return ours, process
+
+
+def _listen(
+    channel: Connection,
+    running: dict[Connection, ForkServerProcess],
+    watch: Callable[[Report], None],
+) -> None:
+    """Pass on one message; at the end of a worker, look how it ended."""
+    try:
+        message = channel.recv()
+    except EOFError:
+        process = running.pop(channel)
+        process.join()
+        if process.exitcode:
+            raise WorkerError(_how_it_ended(process.exitcode)) from None
+        return
+    if isinstance(message, Report):
+        watch(message)
+    else:
+        raise WorkerError(str(message))
+
+
+def _how_it_ended(exitcode: int) -> str:
+    if exitcode < 0:
+        name = signal.Signals(-exitcode).name
+        hint = " (out of memory?)" if name == "SIGKILL" else ""
+        return (
+            f"a training process was ended by {name}{hint}; its checkpoint is kept: "
+            "run `dvc repro` to go on"
+        )
+    return f"a training process failed with exit code {exitcode}; see above"
+
+
+def _main(work: Work, channel: Connection) -> None:
+    """The life of a worker process."""
+    stopping: list[int] = []
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda number, _: stopping.append(number))
+    lifeline.end_with_parent()
+    try:
+        work.run(channel.send, lambda: bool(stopping))
+    except InterruptedTraining:
+        pass
+    except (ValueError, OSError) as error:
+        channel.send(" ".join(str(error).split()) or repr(error))
+    except BaseException:
+        traceback.print_exc()
+        sys.exit(1)
