@@ -11,41 +11,26 @@ import hashlib
 import sys
 from pathlib import Path
 
-from pipeline import artifacts, border, params, plan, tracking
-from pipeline import root as repository
+from pipeline import artifacts, border, params, plan, plots, tracking
 
 OUT = artifacts.FOLDER / "tracked.txt"
+FIGURES = Path("figures")
 
 
 def run() -> None:
     """Project what the plan holds, draw what was projected."""
     settings = params.load()
-    here = Path.cwd()
     try:
-        print(  # noqa: T201
-            tracking.track(
-                here,
-                settings.experiment,
-                tracking.store_uri(repository.enclosing(here), None),
-                plan.active(settings),
-            ),
-            file=sys.stderr,
-        )
-        _draw(settings.experiment, here)
-    except tracking.TrackingError as error:
+        report = tracking.track(Path(), settings.experiment, None, plan.active(settings))
+        print(report, file=sys.stderr)  # noqa: T201
+        plots.draw(tracking.read(None, settings.experiment), out=FIGURES)
+    except (tracking.TrackingError, plots.PlotError) as error:
         print(f"warning: {error}", file=sys.stderr)  # noqa: T201
     content = hashlib.sha256(plan.FILE.read_bytes())
     for folder, _ in artifacts.results():
         content.update((folder / "result.json").read_bytes())
     with artifacts.atomic(OUT) as temporary:
         temporary.write_text(content.hexdigest() + "\n", encoding="utf-8")
-
-
-def _draw(experiment: str, here: Path) -> None:
-    from pipeline import plots
-
-    uri = tracking.store_uri(repository.enclosing(here), None)
-    plots.draw(tracking.read(uri, experiment), out=here / "figures")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,71 @@
+"""Rows of single seeds -> mean, least and greatest over seeds."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from pipeline.tables import Row
+
+KNOWN = ("ticket", "reinit", "one-shot", "random-mask", "late-rewind")
+"""well-known variants come first and look the same in every figure"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Spread:
+    """What the seeds of one group reached."""
+
+    density: float
+    """mean over the seeds"""
+    mean: float | None
+    """None where no seed has a value"""
+    low: float | None
+    high: float | None
+    num_seeds: int
+    """seeds with a value"""
+    num_diverged: int
+    num_censored: int
+
+
+def variants_of(rows: Iterable[Row]) -> list[str]:
+    """Names in the order of figures: well-known ones first, then by name."""
+    names = {row["variant"] for row in rows}
+    place = {name: n for n, name in enumerate(KNOWN)}
+    return sorted(names, key=lambda n: (place.get(n.split(" (")[0], len(KNOWN)), n))
+
+
+def by_round(rows: Sequence[Row], variant: str, metric: str) -> dict[int, Spread]:
+    """Spread of a metric per round of one variant, densest first."""
+    groups: dict[int, list[Row]] = defaultdict(list)
+    for row in rows:
+        if row["variant"] == variant:
+            groups[row["round"]].append(row)
+    return {number: spread(groups[number], metric) for number in sorted(groups)}
+
+
+def spread(rows: Sequence[Row], metric: str) -> Spread:
+    """Spread of a metric over rows; rows without a value only count as diverged."""
+    values = [row[metric] for row in rows if row[metric] is not None]
+    return Spread(
+        density=fmean(row["density"] for row in rows),
+        mean=fmean(values) if values else None,
+        low=min(values, default=None),
+        high=max(values, default=None),
+        num_seeds=len(values),
+        num_diverged=sum(bool(row.get("diverged")) for row in rows),
+        num_censored=sum(bool(row.get("censored")) for row in rows),
+    )
+
+
+def one_dense(rows: Sequence[Row], metric: str) -> list[Row] | None:
+    """The dense networks' rows, one per seed; None where variants disagree.
+
+    They disagree where results of several settings are drawn together.
+    """
+    seen: dict[int, Row] = {}
+    for row in rows:
+        if row["round"] == 0:
+            first = seen.setdefault(row["seed"], row)
+            if first[metric] != row[metric]:
+                return None
+    return list(seen.values()) or None

@@ -1,0 +1,159 @@
+"""How every figure looks: colours, type, the axis of weights remaining, files.
+
+Colours are Okabe and Ito's (distinct for colour-blind readers), each with a marker of
+its own. Matplotlib's object interface with Agg: no global figure, no display.
+"""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from pipeline.artifacts import atomic
+from pipeline.plots.spread import KNOWN
+from pipeline.tables import Row
+
+FORMATS: dict[str, dict[str, Any]] = {
+    "png": {"Software": None},
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
+}
+"""format -> the metadata to leave out, so that the bytes depend on the content only"""
+
+SETTINGS: dict[str, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.labelsize": 9,
+    "axes.titlesize": 9,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "legend.handlelength": 2.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.8,
+    "axes.grid": True,
+    "grid.color": "#e4e4e4",
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "lines.linewidth": 1.5,
+    "lines.markersize": 4.5,
+    "savefig.dpi": 200,
+    "svg.hashsalt": "lt-pipeline",
+    "pdf.fonttype": 42,
+}
+SLOTS = (
+    ("#0072B2", "o"),
+    ("#D55E00", "s"),
+    ("#009E73", "^"),
+    ("#CC79A7", "D"),
+    ("#E69F00", "v"),
+    ("#56B4E9", "P"),
+)
+SPARE_MARKERS = "<>phd*"
+"""with a dashed line, for variants beyond the sixth"""
+DENSE_COLOR = "#555555"
+WEIGHTS_REMAINING = "Weights remaining (%)"
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A figure and the tidy table of what it shows."""
+
+    figure: Figure
+    table: list[Row]
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """Our settings, whatever the user's matplotlibrc says."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(cast("dict[Any, Any]", SETTINGS))
+        yield
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure of so many inches in which nothing overlaps."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def looks(variants: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Variant -> colour, marker and dash; unlike each other up to twelve variants."""
+    known = {name: KNOWN.index(name) for name in variants if name in KNOWN}
+    free = (n for n in itertools.count() if n not in known.values())
+    chosen = {name: known[name] if name in known else next(free) for name in variants}
+    return {name: _look(slot) for name, slot in chosen.items()}
+
+
+def _look(slot: int) -> dict[str, Any]:
+    color, marker = SLOTS[slot % len(SLOTS)]
+    if slot < len(SLOTS):
+        return {"color": color, "marker": marker, "linestyle": "-"}
+    spare = SPARE_MARKERS[slot % len(SLOTS)]
+    return {"color": color, "marker": spare, "linestyle": (0, (3, 1.2))}
+
+
+def weights_axis(axes: Axes, densities: Sequence[float], *, room: float = 0.055) -> None:
+    """Make x logarithmic, falling to the right, with the rounds' percentages as ticks.
+
+    Args:
+        axes: whose x values are densities.
+        densities: of all points.
+        room: least distance of two labels, as a fraction of the axis.
+    """
+    high, low = max(densities), min(densities)
+    pad = max((high / low) ** 0.03, 1.02)
+    axes.set_xscale("log")
+    axes.set_xlim(high * pad, low / pad)
+    axes.xaxis.set_major_locator(FixedLocator(ticks(densities, room=room)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: percent(value)))
+    axes.set_xlabel(WEIGHTS_REMAINING)
+
+
+def ticks(densities: Sequence[float], *, room: float) -> list[float]:
+    """Densities with place for a label: the first, the last, and those between.
+
+    >>> ticks([1.0, 0.8, 0.64, 0.5, 0.1], room=0.2)
+    [1.0, 0.5, 0.1]
+    """
+    high, low = max(densities), min(densities)
+    if high == low:
+        return [high]
+    step = (high / low) ** room
+    chosen = [high]
+    for density in sorted(set(densities), reverse=True):
+        if chosen[-1] / density >= step and density / low >= step:
+            chosen.append(density)
+    return [*chosen, low]
+
+
+def percent(density: float) -> str:
+    """A density as a tick label, as the paper prints it.
+
+    >>> percent(1.0), percent(0.51281), percent(0.0345), percent(0.00721)
+    ('100', '51.3', '3.5', '0.72')
+    """
+    share = 100 * density
+    if share >= 99.95:
+        return "100"
+    return f"{share:.1f}" if share >= 1 else f"{share:.2g}"
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write the figure in the format of the path's suffix, atomically."""
+    kind = path.suffix.removeprefix(".")
+    with atomic(path) as temporary:
+        figure.savefig(temporary, format=kind, metadata=FORMATS[kind])

@@ -1,0 +1,213 @@
+"""MLflow -> tables: everything that figures are drawn from, no artifacts needed."""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.tables import Row
+from pipeline.tracking.points import CURVE, FACTS, LAYER
+from pipeline.tracking.store import (
+    TrackingError,
+    find_runs,
+    opened,
+    sqlite_file,
+    store_uri,
+    without_password,
+)
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+COUNTS = ("kept", "prunable", "early_stop_step", "steps")
+FLAGS = ("censored", "diverged")
+SHOWN_SETTINGS = 3
+"""settings that a label names where results of several settings are drawn"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrackedStore:
+    """Tables of one experiment, ordered by task, variant, seed, round."""
+
+    experiment: str
+    rounds: tuple[Row, ...]
+    """task, variant, seed, round, and the metrics of ``FACTS``; None where unknown"""
+    layers: tuple[Row, ...]
+    """task, variant, seed, round, layer, density"""
+    curves: tuple[Row, ...]
+    """task, variant, seed, round, density, step, loss, accuracy: on the validation
+    set"""
+
+
+def read(
+    uri: str | None,
+    experiment: str,
+    variants: Collection[str] | None = None,
+    *,
+    all_runs: bool = False,
+    root: Path = Path(),
+) -> TrackedStore:
+    """Read an experiment back from the store.
+
+    Args:
+        uri: the store; None = MLFLOW_TRACKING_URI, else mlflow.db in the repository.
+        experiment: its name.
+        variants: only these; None = all.
+        all_runs: also results of earlier settings and dropped rounds. Where a
+            variant has several, its name is followed by the settings that differ.
+        root: of the repository.
+
+    Raises:
+        TrackingError: there is no such store, experiment or variant (the message names
+            those that are there), or the store cannot be used.
+    """
+    uri = store_uri(root, uri)
+    file = sqlite_file(uri)
+    if file and not file.exists():
+        raise TrackingError(
+            f"there is no tracked result yet: {file} does not exist; run `dvc repro`, "
+            "or `lt-pipeline track` if results are there"
+        )
+    with opened(uri) as client:
+        number = _experiment(client, experiment, without_password(uri))
+        only = "" if all_runs else " and tags.current = 'true'"
+        parents = find_runs(client, number, f"tags.kind = 'chain'{only}")
+        children = find_runs(client, number, f"tags.kind = 'round'{only}")
+        _check_variants(experiment, variants, parents)
+        labels = _labels(parents)
+        wanted = [
+            child
+            for child in sorted(children, key=_order)
+            if variants is None or child.data.tags["variant"] in variants
+        ]
+        rounds, layers, curves = [], [], []
+        for child in wanted:
+            row = _row(child, labels)
+            rounds.append(row)
+            layers += _layers(child, row)
+            curves += _curve(client, child, row)
+    return TrackedStore(
+        experiment=experiment,
+        rounds=tuple(rounds),
+        layers=tuple(layers),
+        curves=tuple(curves),
+    )
+
+
+def _experiment(client: "MlflowClient", name: str, uri: str) -> str:
+    found = client.get_experiment_by_name(name)
+    if found and found.lifecycle_stage == "active":
+        number: str = found.experiment_id
+        return number
+    names = sorted(e.name for e in client.search_experiments() if e.name != "Default")
+    raise TrackingError(
+        f"no experiment {name!r} in {uri}; there is {_listed(names)}: "
+        "give one with --experiment, or run `lt-pipeline track`"
+    )
+
+
+def _check_variants(
+    experiment: str, variants: Collection[str] | None, parents: Sequence["Run"]
+) -> None:
+    known = sorted({run.data.tags["variant"] for run in parents})
+    if not known:
+        raise TrackingError(
+            f"experiment {experiment!r} holds no results of the current plan; "
+            "run `lt-pipeline track`"
+        )
+    unknown = sorted(set(variants or ()) - set(known))
+    if unknown:
+        raise TrackingError(
+            f"no results of variant {', '.join(unknown)} in experiment "
+            f"{experiment!r}; there is {_listed(known)}"
+        )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) if names else "none"
+
+
+def _labels(parents: Sequence["Run"]) -> dict[str, str]:
+    """Run id -> name of its variant, with the settings that tell it from others."""
+    groups: dict[tuple[str, str], list[Run]] = defaultdict(list)
+    for run in parents:
+        groups[run.data.tags["task"], run.data.tags["variant"]].append(run)
+    return {
+        run.info.run_id: variant + _what_differs(run, runs)
+        for (_, variant), runs in groups.items()
+        for run in runs
+    }
+
+
+def _what_differs(run: "Run", runs: Sequence["Run"]) -> str:
+    """The settings that tell a run from others of its variant, or their digest."""
+    digests = {_digest(other) for other in runs}
+    if len(digests) == 1:
+        return ""
+    notes = {_digest(other): _note(other, runs) for other in runs}
+    if len(set(notes.values())) < len(digests):
+        return f" ({_digest(run)})"
+    return f" ({notes[_digest(run)]})"
+
+
+def _note(run: "Run", runs: Sequence["Run"]) -> str:
+    mine = run.data.params
+    names = sorted({name for other in runs for name in other.data.params})
+    differ = [n for n in names if any(o.data.params.get(n) != mine.get(n) for o in runs)]
+    shown = differ[:SHOWN_SETTINGS]
+    return ", ".join(f"{n.removeprefix('train.')} {mine.get(n, 'none')}" for n in shown)
+
+
+def _digest(run: "Run") -> str:
+    return str(run.data.tags["key"].rpartition("@")[2])
+
+
+def _order(child: "Run") -> tuple[str, str, int, int, str]:
+    tags = child.data.tags
+    place = tags["task"], tags["variant"], int(tags["seed"]), int(tags["round"])
+    return (*place, tags["mlflow.parentRunId"])
+
+
+def _row(child: "Run", labels: Mapping[str, str]) -> Row:
+    tags, metrics = child.data.tags, child.data.metrics
+    row: Row = {
+        "task": tags["task"],
+        "variant": labels[tags["mlflow.parentRunId"]],
+        "seed": int(tags["seed"]),
+        "round": int(tags["round"]),
+    }
+    for name in FACTS:
+        value = metrics.get(name)
+        if value is not None and name in COUNTS:
+            value = int(value)
+        row[name] = bool(value) if name in FLAGS else value
+    return row
+
+
+def _layers(child: "Run", row: Row) -> list[Row]:
+    place = {name: row[name] for name in ("task", "variant", "seed", "round")}
+    return [
+        place | {"layer": name.removeprefix(LAYER), "density": value}
+        for name, value in child.data.metrics.items()
+        if name.startswith(LAYER)
+    ]
+
+
+def _curve(client: "MlflowClient", child: "Run", row: Row) -> list[Row]:
+    place = {n: row[n] for n in ("task", "variant", "seed", "round", "density")}
+    columns = {
+        kind: {
+            point.step: point.value
+            for point in client.get_metric_history(
+                child.info.run_id, f"{CURVE}validation_{kind}"
+            )
+        }
+        for kind in ("loss", "accuracy")
+    }
+    steps = sorted({step for points in columns.values() for step in points})
+    return [
+        place | {"step": s} | {kind: points.get(s) for kind, points in columns.items()}
+        for s in steps
+    ]

@@ -1,0 +1,109 @@
+"""The saved view "Compare variants" in the MLflow UI: filter, columns, grouped charts.
+
+MLflow keeps saved views as experiment tags whose value is what its browser application
+writes there (seen in MLflow 3.17). One that does not know the format ignores the tag.
+"""
+
+import base64
+import json
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+from pipeline.tables import Row
+
+KEY = "lt-pipeline"
+"""``?viewStateShareKey=lt-pipeline`` behind the experiment's address opens the view"""
+FILTER = 'tags.current = "true" and tags.kind = "chain"'
+COLUMNS = (
+    "tags.`seed`",
+    "metrics.`density`",
+    "metrics.`test_accuracy`",
+    "metrics.`test_accuracy_early_stop`",
+    "metrics.`early_stop_step`",
+    "params.`train.lr`",
+    "tags.`diverged`",
+)
+CHARTS = ("test_accuracy", "test_accuracy_early_stop", "early_stop_step")
+SECTIONS = {
+    "step": "By round",
+    "density": "Against density (weights remaining)",
+}
+SAVED_AT = 1_577_836_800_000
+"""ms; fixed, so that the same view is the same tag"""
+
+
+def saved_view(rows: Sequence[Row]) -> dict[str, str]:
+    """The experiment tag of a view that suits these rows."""
+    state = {
+        "searchFilter": FILTER,
+        "orderByKey": "attributes.start_time",
+        "orderByAsc": False,
+        "startTime": "ALL",
+        "lifecycleFilter": "Active",
+        "datasetsFilter": [],
+        "modelVersionFilter": "All Runs",
+        "selectedColumns": COLUMNS,
+        "columnOrder": [],
+        "columnWidths": {},
+        "runsHiddenMode": "SHOWALL",
+        "compareRunSections": [
+            _entry(axis, name=name, display=True, isReordered=False)
+            for axis, name in SECTIONS.items()
+        ],
+        "compareRunCharts": [
+            _chart(metric, axis, rows) for axis in SECTIONS for metric in CHARTS
+        ],
+        "viewMaximized": False,
+        "runListHidden": False,
+        "isAccordionReordered": False,
+        "useGroupedValuesInCharts": True,
+        "hideEmptyCharts": True,
+        "groupBy": {
+            "aggregateFunction": "average",
+            "groupByKeys": [{"mode": "tag", "groupByData": "variant"}],
+        },
+        "groupsExpanded": {},
+    }
+    packed = zlib.compress(json.dumps(state).encode())
+    view = {
+        "name": "Compare variants",
+        "createdAt": SAVED_AT,
+        "updatedAt": SAVED_AT,
+        "state": f"deflate;{base64.b64encode(packed).decode()}",
+    }
+    return {f"mlflow.sharedViewState.{KEY}": json.dumps(view)}
+
+
+def _chart(metric: str, axis: str, rows: Sequence[Row]) -> dict[str, Any]:
+    values = [row[metric] for row in rows if row[metric] is not None]
+    low, high = min(values, default=0), max(values, default=1)
+    room = 0.05 * (high - low) or 0.01
+    bounds = {"yMin": low - room, "yMax": high + room}
+    by_step = axis == "step"
+    if not by_step:  # falls to the right, as in the paper
+        bounds |= {"xMin": 1.02, "xMax": 0}
+    return _entry(
+        f"{axis}-{metric}",
+        type="LINE",
+        runsCountToCompare=20,
+        metricSectionId=f"{KEY}-{axis}",
+        displayName=metric,
+        metricKey=metric,
+        selectedMetricKeys=[metric],
+        lineSmoothness=0,
+        xAxisScaleType="linear",
+        scaleType="linear",
+        range=bounds,
+        xAxisKey="step" if by_step else "metric",
+        selectedXAxisMetricKey="" if by_step else axis,
+        yAxisKey="metric",
+        yAxisExpressions=[],
+        ignoreOutliers=False,
+        useGlobalXaxisKey=False,
+        useGlobalLineSmoothing=True,
+    )
+
+
+def _entry(uuid: str, /, **facts: object) -> dict[str, Any]:
+    return {"uuid": f"{KEY}-{uuid}", "deleted": False, "isGenerated": False, **facts}

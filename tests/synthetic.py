@@ -1,0 +1,203 @@
+"""Results that look like a finished experiment, written without any training.
+
+The shapes follow the paper: a ticket learns faster than the dense network down to a
+fifth of its weights and beats it, a reinitialised one falls behind from the start.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline import artifacts
+from pipeline.artifacts import DENSE, Instance
+
+SIZES = {"fc1.weight": 235200, "fc2.weight": 30000, "fc3.weight": 1000}
+RATES = {"fc1.weight": 0.2, "fc2.weight": 0.2, "fc3.weight": 0.1}
+TRAIN = {
+    "steps": 2000,
+    "epochs": None,
+    "batch_size": 60,
+    "optimizer": "adam",
+    "lr": 0.0012,
+    "schedule": {"name": "constant", "milestones": []},
+    "evaluate_every": 100,
+}
+RECIPES: dict[str, dict[str, Any]] = {
+    "ticket": {
+        "prune": {"criterion": "magnitude", "scope": "layerwise", "fraction": 0.2},
+        "rewind": {"to": "theta0"},
+        "mask_source": None,
+    },
+    "reinit": {
+        "prune": None,
+        "rewind": {"to": "reinit"},
+        "mask_source": {"prune": {"criterion": "magnitude"}},
+    },
+}
+LINE = ["theta0", "start", "mask", "trained"]
+
+
+def active(
+    *,
+    tasks: Collection[str] = ("main",),
+    variants: Collection[str] = ("ticket", "reinit"),
+    rounds: int = 2,
+    seeds: Collection[int] = (0, 1),
+) -> dict[str, dict[str, tuple[range, tuple[int, ...]]]]:
+    """The part of a plan that tables and tracking ask for."""
+    chains = {name: (range(rounds + 1), tuple(seeds)) for name in variants}
+    return {task: dict(chains) for task in tasks}
+
+
+def fabricate(
+    root: Path,
+    *,
+    tasks: Sequence[str] = ("main",),
+    variants: Sequence[str] = ("ticket", "reinit"),
+    rounds: int = 2,
+    seeds: Sequence[int] = (0, 1),
+    lr: float = 0.0012,
+    salt: str = "",
+    diverged: Collection[tuple[str, int, int]] = (),
+) -> None:
+    """Write results, curves and timing files below ``root``.
+
+    Args:
+        root: of the workspace.
+        tasks: their names.
+        variants: their names; unknown ones are made like the ticket.
+        rounds: the last round.
+        seeds: all in one group.
+        lr: in the settings of all trainings.
+        salt: another one stands for results of changed code.
+        diverged: (variant, round, seed) of trainings that failed.
+    """
+    for task in tasks:
+        for name, first, last in [(DENSE, 0, 0), *((v, 1, rounds) for v in variants)]:
+            for number in range(first, last + 1):
+                instance = Instance(
+                    task=task, variant=name, round=number, seeds=tuple(seeds)
+                )
+                failed = [s for v, r, s in diverged if (v, r) == (name, number)]
+                _write(root, instance, lr=lr, salt=salt, failed=failed)
+
+
+def kept(round: int) -> dict[str, int]:
+    """Kept weights per layer: the golden counts of LeNet-300-100."""
+    counts = dict(SIZES)
+    for _ in range(round):
+        counts = {n: c - round_half_even(RATES[n] * c) for n, c in counts.items()}
+    return counts
+
+
+def round_half_even(value: float) -> int:
+    """As the pruning rule counts."""
+    return int(np.rint(value))
+
+
+def _write(
+    root: Path, instance: Instance, *, lr: float, salt: str, failed: Collection[int]
+) -> None:
+    curves: dict[str, list[Any]] = {n: [] for n in artifacts.CURVE_SCHEMA.names}
+    facts = {}
+    for seed in instance.seeds:
+        points = _curve(instance, seed, salt, failed=seed in failed)
+        for name, column in points.items():
+            curves[name] += column
+        facts[str(seed)] = _facts(instance, seed, points, salt, failed=seed in failed)
+    recipe: Mapping[str, Any] = dict.fromkeys(RECIPES["ticket"])
+    if instance.variant != DENSE:
+        recipe = RECIPES.get(instance.variant, RECIPES["ticket"])
+    folder = root / artifacts.results_folder(instance)
+    artifacts.save_curves(folder / "curves.parquet", curves)
+    result = {
+        "task": instance.task,
+        "variant": instance.variant,
+        "round": instance.round,
+        "engine": "reference",
+        "settings": {
+            "data": "mnist",
+            "model": {"name": "lenet-300-100", "init": "glorot-normal"},
+            "train": TRAIN | {"lr": lr},
+            **recipe,
+        },
+        "num_prunable": sum(SIZES.values()),
+        "num_parameters": sum(SIZES.values()) + 410,
+        "sizes": SIZES,
+        "seeds": facts,
+    }
+    artifacts.save_json(folder / "result.json", result)
+    minute = 2 * instance.round
+    timing = {
+        "seeds": {str(s): {"seconds": 12.5, "steps_per_s": 160.0} for s in facts},
+        "host": "somewhere",
+        "cpu": "some CPU",
+        "versions": {"torch": "2.13.0"},
+        "started": f"2026-01-02T03:{minute:02d}:00+00:00",
+        "ended": f"2026-01-02T03:{minute + 1:02d}:00+00:00",
+    }
+    artifacts.save_json(root / artifacts.timing_file(instance), timing)
+
+
+def _curve(
+    instance: Instance, seed: int, salt: str, *, failed: bool
+) -> dict[str, list[Any]]:
+    """A learning curve on the grid of evaluations, both splits."""
+    density = sum(kept(instance.round).values()) / sum(SIZES.values())
+    depth = -np.log10(density)
+    if instance.variant == "reinit":
+        best, speed = 0.980 - 0.012 * depth**1.5, 1 / (1 + 1.6 * depth)
+    else:
+        hill = np.exp(-(((depth - 0.8) / 0.5) ** 2))
+        best, speed = 0.978 + 0.006 * hill - 0.012 * max(depth - 1.5, 0), 1 + 0.7 * hill
+    noise = np.random.default_rng([seed, instance.round, len(instance.variant), len(salt)])
+    steps = np.arange(0, TRAIN["steps"] + 1, 100)
+    rise = 1 - np.exp(-steps * speed / 180)
+    accuracy = 0.1 + (best - 0.1 + 0.001 * noise.standard_normal()) * rise
+    loss = 2.3 * (1 - rise) + 0.08 + 4e-5 * np.clip(steps * speed - 700, 0, None)
+    loss += 0.002 * noise.standard_normal(len(steps))
+    accuracy += 0.0007 * noise.standard_normal(len(steps))
+    if failed:
+        loss[3:], accuracy[3:] = np.nan, 0.1
+    both = [("validation", loss, accuracy), ("test", loss + 0.01, accuracy - 0.001)]
+    return {
+        "seed": [seed] * 2 * len(steps),
+        "step": [int(s) for _ in both for s in steps],
+        "split": [name for name, _, _ in both for _ in steps],
+        "loss": [float(v) for _, values, _ in both for v in values],
+        "accuracy": [float(v) for _, _, values in both for v in values],
+    }
+
+
+def _facts(
+    instance: Instance,
+    seed: int,
+    points: Mapping[str, list[Any]],
+    salt: str,
+    *,
+    failed: bool,
+) -> dict[str, Any]:
+    counts = kept(instance.round)
+    known = {
+        "density": sum(counts.values()) / sum(SIZES.values()),
+        "kept": counts,
+        "steps": TRAIN["steps"],
+        "train_loss": None,
+        "diverged": failed,
+        **{n: f"{n}-{instance.key}-{seed}{salt}" for n in LINE},
+    }
+    half = len(points["loss"]) // 2
+    best = int(np.argmin(points["loss"][:half])) if not failed else 0
+    step = points["step"][best]
+    reached = {
+        "early_stop_step": step,
+        "censored": step >= 0.95 * TRAIN["steps"],
+        "validation_loss": points["loss"][best],
+        "validation_accuracy": points["accuracy"][best],
+        "test_accuracy_early_stop": points["accuracy"][half + best],
+        "test_accuracy": points["accuracy"][-1],
+        "test_loss": points["loss"][-1],
+    }
+    return known | (dict.fromkeys(reached) if failed else reached)
