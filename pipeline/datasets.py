@@ -10,12 +10,13 @@ import numpy as np
 from pipeline.core import seeding
 from pipeline.core.batches import Dataset, Split, split_positions
 from pipeline.dataset_facts import FACTS, DatasetFacts
+from pipeline.errors import UserError
 from pipeline.torchvision_import import datasets as torchvision_datasets
 
 __all__ = ["FACTS", "DataError", "DatasetFacts", "read", "read_as"]
 
 
-class DataError(ValueError):
+class DataError(UserError):
     """Raw data missing, damaged, or not to be had; one line, with what to do."""
 
 

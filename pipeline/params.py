@@ -140,7 +140,10 @@ def load(root: Path = Path()) -> Settings:
         raise ParamsError(f"{FILE} is not YAML: {_yaml_problem(error)}") from None
     # ruamel's constructors raise these for tags that do not fit, such as !!bool x.
     except (RecursionError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise ParamsError(f"{FILE} cannot be parsed: {_one_line(error)}") from None
+        raise ParamsError(
+            f"{FILE} cannot be parsed ({_one_line(error)}); correct the value or put it "
+            "in quotes"
+        ) from None
     return parse(raw)
 
 
@@ -344,7 +347,7 @@ def _taken_mask(where: str, variant: Variant, settings: Settings) -> Iterator[st
 
 def _rewind(where: str, rewind: Rewind) -> Iterator[str]:
     if rewind.to == "reinit" and (rewind.draw is None or rewind.draw < 0):
-        yield f"{where}.draw: {rewind.draw} found; number the fresh draw: 0, 1, …"
+        yield f"{where}.draw: {shown(rewind.draw)} found; number the fresh draw: 0, 1, …"
     if rewind.to != "reinit" and rewind.draw is not None:
         yield f"{where}.draw: only reinit draws weights; write null"
 

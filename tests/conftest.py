@@ -1,7 +1,72 @@
-"""Settings for every test."""
+"""Settings for every test, and the small experiment that the real dvc runs."""
 
-from hypothesis import settings
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import workspace as workspaces
+from hypothesis import HealthCheck, settings
+from workspace import Workspace
 
 # No deadline: the machine may be busy. Derandomised: the same bits for everybody.
-settings.register_profile("here", deadline=None, derandomize=True, database=None)
+settings.register_profile(
+    "here",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("here")
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What git, dvc and matplotlib take for the user's home."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, home: Path) -> Workspace:
+    """The small experiment, run once and committed. Tests work in copies of it."""
+    workspace = workspaces.make(tmp_path_factory.mktemp("finished") / "clone", home)
+    workspace.repro()
+    workspace.commit("its results")
+    return workspace
+
+
+@pytest.fixture
+def workspace(finished: Workspace, tmp_path: Path) -> Workspace:
+    """A copy of the finished experiment for one test."""
+    return workspaces.copy(finished, tmp_path / "clone")
+
+
+@pytest.fixture(scope="session")
+def make_workspace(home: Path) -> Callable[[Path, str], Workspace]:
+    """Make a fresh experiment in a folder, with that params.yaml."""
+    return lambda root, params: workspaces.make(root, home, params)
+
+
+@pytest.fixture(scope="session")
+def stages_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The experiment of ``experiment.py``, run once by calling the stages; read only."""
+    import experiment
+
+    root = tmp_path_factory.mktemp("stages") / "root"
+    root.mkdir()
+    experiment.write(root)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        experiment.run()
+    return root
+
+
+@pytest.fixture
+def experiment_root(
+    stages_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """A copy of it for one test, which is also the working directory."""
+    root = tmp_path / "root"
+    shutil.copytree(stages_run, root)
+    monkeypatch.chdir(root)
+    return root

@@ -57,7 +57,14 @@ def use(name: str, root: Path, *, force: bool) -> plan.Plan:
 
 
 def _refuse_uncommitted(root: Path) -> None:
-    command = ["git", "status", "--porcelain", "--", str(params.FILE)]
+    command = [
+        "git",
+        "--no-optional-locks",
+        "status",
+        "--porcelain",
+        "--",
+        str(params.FILE),
+    ]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     if done.returncode or done.stdout.strip():
         raise PresetError(

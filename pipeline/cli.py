@@ -1,0 +1,218 @@
+"""The command ``lt-pipeline``: it parses, calls one function, prints, exits.
+
+Every command works from any folder of a clone. Heavy imports happen inside the commands,
+so that ``--help`` answers at once.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="Lottery-ticket experiments: plan, check, compare. `dvc repro` runs them.",
+    epilog="Example: lt-pipeline use digits && dvc repro && lt-pipeline plot",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    version: Annotated[bool, typer.Option("--version", help="Print it.")] = False,
+) -> None:
+    if version:
+        print(f"lt-pipeline {installed_version('lt-pipeline')}")
+        raise typer.Exit
+
+
+@app.command(epilog="Example: lt-pipeline presets")
+def presets() -> None:
+    """List the experiments that can be used as they are."""
+    with _at_root():
+        from pipeline import presets as known
+
+        for name in known.names():
+            print(f"{name:<24} {known.description(name)}")
+
+
+@app.command(epilog="Example: lt-pipeline use mnist-lenet")
+def use(
+    preset: Annotated[str, typer.Argument(help="A name from `lt-pipeline presets`.")],
+    force: Annotated[
+        bool, typer.Option("--force", help="Overwrite edits that git does not have.")
+    ] = False,
+) -> None:
+    """Write params.yaml and the plan of a preset."""
+    with _at_root() as root:
+        from pipeline import forecast, params
+        from pipeline import presets as known
+
+        plan = known.use(preset, root, force=force)
+        print(forecast.describe(params.load(), plan))
+
+
+@app.command(epilog="Example: lt-pipeline plan && dvc repro")
+def plan(
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; fail if the plan is stale.")
+    ] = False,
+) -> None:
+    """Compile params.yaml into pipeline/plan.json and say what is to come."""
+    with _at_root():
+        from pipeline import forecast, params
+        from pipeline import plan as planning
+
+        settings = params.load()
+        current = planning.check(settings) if check else planning.write(settings)
+        print(forecast.describe(settings, current))
+
+
+@app.command(epilog="Example: lt-pipeline status")
+def status() -> None:
+    """Show which rounds are done, stale or missing, with their accuracy."""
+    with _at_root() as root:
+        from pipeline import params, plan
+        from pipeline import status as states
+
+        settings = params.load()
+        current = plan.check(settings)
+        stale = states.stale_stages(root)
+        print(states.table(states.cells(settings, current, root, stale), settings))
+
+
+@app.command(epilog="Example: lt-pipeline verify")
+def verify() -> None:
+    """Check on the artifacts what each variant's recipe promises."""
+    with _at_root():
+        from pipeline import params, plan
+        from pipeline import verify as verification
+
+        settings = params.load()
+        groups = plan.groups_in(plan.check(settings))
+        findings = verification.verify(settings, groups)
+        print(verification.report(findings))
+        if any(finding.broken for finding in findings):
+            raise typer.Exit(1)
+
+
+@app.command(
+    epilog="Example: lt-pipeline export --round 8 --seed 0 --out ticket.safetensors"
+)
+def export(
+    round: Annotated[int, typer.Option(help="Pruning round, from 1.")],
+    out: Annotated[Path, typer.Option(help="The safetensors file to write.")],
+    variant: Annotated[str, typer.Option(help="A variant, or task/variant.")] = "ticket",
+    seed: Annotated[int, typer.Option(help="One of the seeds.")] = 0,
+) -> None:
+    """Write a ticket as one portable file: θ₀ ⊙ m, the mask, its provenance."""
+    out = out.absolute()
+    with _at_root():
+        from pipeline import export as exporting
+        from pipeline import params, plan
+
+        settings = params.load()
+        facts = exporting.export(
+            settings,
+            plan.groups_in(plan.check(settings)),
+            exporting.Ticket(name=variant, round=round, seed=seed),
+            out,
+        )
+        print(f"{out}: density {facts['density']:.4f}, theta0 {facts['theta0'][:12]}")
+
+
+@app.command(epilog="Example: lt-pipeline track --uri http://127.0.0.1:5000")
+def track(
+    uri: Annotated[
+        str | None, typer.Option(help="Tracking store; default: mlflow.db here.")
+    ] = None,
+) -> None:
+    """Project the results into MLflow again, into this or another store."""
+    with _at_root() as root:
+        from pipeline import params, tracking
+        from pipeline import plan as planning
+
+        settings = params.load()
+        active = planning.active(settings)
+        print(tracking.track(root, settings.experiment, uri, active))
+
+
+@app.command(
+    epilog="Example: lt-pipeline plot --variant ticket --variant reinit --format svg"
+)
+def plot(
+    experiment: Annotated[
+        str | None, typer.Option(help="MLflow experiment; default: params.yaml's.")
+    ] = None,
+    variant: Annotated[
+        list[str] | None, typer.Option(help="Only these; repeat the option.")
+    ] = None,
+    figure: Annotated[
+        list[str] | None, typer.Option(help="Only these; repeat the option.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("figures"),
+    format: Annotated[str, typer.Option(help="png, svg or pdf.")] = "png",
+    uri: Annotated[
+        str | None, typer.Option(help="Tracking store; default: mlflow.db here.")
+    ] = None,
+) -> None:
+    """Draw the comparison figures from the tracked store alone."""
+    out = out.absolute()
+    with _at_root() as root:
+        from pipeline import params, plots, tracking
+
+        name = experiment or params.load().experiment
+        store = tracking.read(uri, name, variant, root=root)
+        for path in plots.draw(store, out=out, figures=figure, format=format):
+            print(path)
+
+
+@app.command(epilog="Example: lt-pipeline compare --json > claims.json")
+def compare(
+    json: Annotated[bool, typer.Option("--json", help="Print the rows as JSON.")] = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print a table for a README.")
+    ] = False,
+    experiment: Annotated[
+        str | None, typer.Option(help="Only this one; default: all in the store.")
+    ] = None,
+    uri: Annotated[
+        str | None, typer.Option(help="Tracking store; default: mlflow.db here.")
+    ] = None,
+) -> None:
+    """Check published claims, and the definition of a winning ticket, on the store."""
+    with _at_root() as root:
+        from pipeline import compare as comparing
+        from pipeline import tracking
+
+        rows = comparing.compare(tracking.read_all(uri, experiment, root=root))
+        layout = "json" if json else "markdown" if markdown else "table"
+        print(comparing.LAYOUTS[layout](rows))
+
+
+@contextmanager
+def _at_root() -> Iterator[Path]:
+    """Run in the experiment's root, with errors as one line."""
+    from pipeline import border, root
+
+    with border.one_line_errors():
+        found = root.find()
+        os.chdir(found)
+        sys.path.insert(0, str(found))
+        yield found
+
+
+def main() -> None:
+    """Entry point of the installed command."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

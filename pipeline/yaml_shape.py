@@ -1,0 +1,134 @@
+"""What a YAML file holds against the dataclasses it is meant for: values, then keys.
+
+Everything here raises ValueError with one line that says where, what was found, and what
+to do; the file's name is put before it by the caller.
+"""
+
+import difflib
+import types
+from collections.abc import Iterable
+from dataclasses import MISSING, fields, is_dataclass
+from typing import Union, get_args, get_origin, get_type_hints
+
+MAX_VALUES = 5_000
+"""in one file; aliases of aliases are many more, and recursive ones endless"""
+LARGEST = 10**9
+"""whole number: no count and no seed is larger"""
+
+
+def refuse_odd_values(tree: object) -> None:
+    """Refuse what no setting can be: dates, sets, infinity, keys that are no text."""
+    waiting = [("", tree)]
+    num_seen = 0
+    while waiting:
+        where, value = waiting.pop()
+        num_seen += 1
+        if num_seen > MAX_VALUES:
+            raise ValueError(
+                f"there are more than {MAX_VALUES:,} values (through aliases?); "
+                "write the settings out"
+            )
+        if isinstance(value, dict):
+            for key in value:
+                _refuse_odd_key(where, key)
+            waiting += [(at(where, key), item) for key, item in value.items()]
+        elif isinstance(value, list):
+            waiting += [(where, item) for item in value]
+        else:
+            _refuse_odd_scalar(where, value)
+
+
+def refuse_wrong_keys(annotation: object, value: object, where: str = "") -> None:
+    """Walk annotation and value together; dataclasses name the keys."""
+    if isinstance(annotation, type) and is_dataclass(annotation):
+        known = [field.name for field in fields(annotation)]
+        _check_mapping(value, known, where)
+        assert isinstance(value, dict)
+        hints = get_type_hints(annotation)
+        for field in fields(annotation):
+            assert field.default is MISSING, "settings have no defaults"
+            refuse_wrong_keys(hints[field.name], value[field.name], at(where, field.name))
+    elif get_origin(annotation) is dict and isinstance(value, dict):
+        for key, item in value.items():
+            refuse_wrong_keys(get_args(annotation)[1], item, at(where, key))
+    elif get_origin(annotation) in (Union, types.UnionType):
+        for option in get_args(annotation):
+            if isinstance(option, type) and is_dataclass(option) and value is not None:
+                refuse_wrong_keys(option, value, where)
+
+
+def choose(found: str, known: Iterable[str]) -> str:
+    """What to say of a name that is not among the known ones."""
+    names = list(known)
+    return f"unknown: {shown(found)}{_nearest(found, names)} (known: {', '.join(names)})"
+
+
+def shown(value: object) -> str:
+    """A value in an error message: one line, not too long, null as YAML says it."""
+    if value is None:
+        return "null"
+    text = value if isinstance(value, str) and value else repr(value)
+    text = "".join(c if c.isprintable() else "?" for c in text)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def at(where: str, key: str) -> str:
+    """The path of a key below another one."""
+    return f"{where}.{shown(key)}" if where else shown(key)
+
+
+def _refuse_odd_key(where: str, key: object) -> None:
+    if not isinstance(key, str):
+        raise ValueError(
+            f"{where or 'the file'} has the key {shown(key)}, which is no text; "
+            "names begin with a letter"
+        )
+    if not key.isprintable():
+        raise ValueError(
+            f"the key {at(where, key)} has characters that cannot be printed; remove them"
+        )
+
+
+def _refuse_odd_scalar(where: str, value: object) -> None:
+    place = where or "the file"
+    if isinstance(value, str):
+        if not value.isprintable():
+            raise ValueError(
+                f"{place}: {shown(value)} has characters that cannot be printed "
+                "(line breaks too); remove them"
+            )
+    elif isinstance(value, int | float):
+        if not -LARGEST <= value <= LARGEST:
+            raise ValueError(
+                f"{place}: {shown(value)} found; give a number of at most {LARGEST:,}"
+            )
+    elif value is not None:
+        raise ValueError(
+            f"{place}: found {shown(value)}, a {type(value).__name__}; "
+            "write text, a number, true, false or null"
+        )
+
+
+def _check_mapping(value: object, known: list[str], where: str) -> None:
+    place = where or "the file"
+    if not isinstance(value, dict):
+        raise ValueError(
+            f"{place} must have the keys {', '.join(known)}; found {shown(value)}"
+        )
+    for key in value:
+        if key not in known:
+            raise ValueError(
+                f"unknown key {at(where, key)}{_nearest(key, known)} "
+                f"({place} has {', '.join(known)})"
+            )
+    for key in known:
+        if key not in value:
+            raise ValueError(
+                f"{at(where, key)} is missing; every key is written out "
+                "(null where it does not apply)"
+            )
+
+
+def _nearest(found: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(found, known, n=1)
+    return f"; did you mean {near[0]}?" if near else ""

@@ -1,0 +1,141 @@
+"""A finished experiment of a few seconds: the real stages, called as functions.
+
+Digits, an MLP of 8 hidden units, 2 seeds, 2 rounds of 2 steps, and the four variants of
+the paper. Tests that break something work on a copy.
+"""
+
+import json
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+from pipeline import params, plan
+from pipeline.artifacts import parse_seeds
+from pipeline.stages import data, init, prune, retrain, rewind, train
+
+SEEDS = (0, 1)
+ROUNDS = (1, 2)
+OWN = ("ticket", "one-shot")
+VARIANTS = ("ticket", "one-shot", "reinit", "random-mask")
+
+_MAIN = {
+    "data": "digits",
+    "model": {"name": "mlp", "widths": [8], "init": "glorot-normal"},
+    "train": {
+        "steps": 2,
+        "epochs": None,
+        "batch_size": 32,
+        "optimizer": "sgd",
+        "lr": 0.1,
+        "momentum": 0.9,
+        "weight_decay": 0.0,
+        "schedule": {"name": "constant", "milestones": [], "gamma": 1.0, "warmup_steps": 0},
+        "augment": "none",
+        "evaluate_every": 1,
+        "test_cadence": "improved",
+        "common_noise": True,
+        "engine": "reference",
+        "device": "cpu",
+    },
+}
+_TICKET: dict[str, Any] = {
+    "tasks": ["main"],
+    "prune": {
+        "mask": "own",
+        "transform": None,
+        "schedule": "iterative",
+        "criterion": "magnitude",
+        "scope": "layerwise",
+        "fraction": {"fc": 0.3, "output": 0.15},
+    },
+    "rewind": {"to": "theta0", "draw": None},
+}
+_TAKEN = {
+    "mask": "ticket",
+    "transform": None,
+    "schedule": None,
+    "criterion": None,
+    "scope": None,
+    "fraction": None,
+}
+
+
+def raw() -> dict[str, Any]:
+    """The settings as they stand in params.yaml; a new copy each time."""
+    settings = {
+        "experiment": "toy",
+        "rounds": len(ROUNDS),
+        "seeds": list(SEEDS),
+        "workers": 2,
+        "data": {"root": "data", "download": False},
+        "tasks": {"main": _MAIN},
+        "variants": {
+            "ticket": _TICKET,
+            "one-shot": _TICKET | {"prune": _TICKET["prune"] | {"schedule": "one-shot"}},
+            "reinit": {
+                "tasks": ["main"],
+                "prune": _TAKEN,
+                "rewind": {"to": "reinit", "draw": 0},
+            },
+            "random-mask": {
+                "tasks": ["main"],
+                "prune": _TAKEN | {"transform": "shuffle"},
+                "rewind": {"to": "theta0", "draw": None},
+            },
+        },
+    }
+    return deepcopy(settings)
+
+
+def edited(**changes: object) -> dict[str, Any]:
+    """The settings with changes: ``tasks__main__train__lr=0.2``."""
+    settings = raw()
+    for path, value in changes.items():
+        *parents, last = path.split("__")
+        place = settings
+        for parent in parents:
+            place = place[parent]
+        place[last] = value
+    return settings
+
+
+def settings(**changes: object) -> params.Settings:
+    """The edited settings, checked."""
+    return params.parse(edited(**changes))
+
+
+def write(root: Path, **changes: object) -> None:
+    """Make ``root`` the root of an experiment with these settings, planned."""
+    (root / "pipeline").mkdir(exist_ok=True)
+    (root / "dvc.yaml").touch()
+    (root / "params.yaml").write_text(json.dumps(edited(**changes)))  # JSON is YAML
+    plan.write(params.load(root), root)
+
+
+def run() -> None:
+    """Run every stage of the working directory's plan, in DVC's order."""
+    current = plan.check(params.load())
+    for name in current["data"]:
+        data.run(name)
+    for item in current["init"].values():
+        init.run(str(item["task"]), parse_seeds(str(item["seeds"])))
+    for item in current["train"].values():
+        seeds = parse_seeds(str(item["seeds"]))
+        train.run(str(item["task"]), seeds, str(item["engine"]))
+    order = [(round, name) for round in ROUNDS for name in VARIANTS]
+    for place in order:
+        for stage in ("prune", "rewind", "retrain"):
+            for item in current[stage].values():
+                if place == (item["round"], item["variant"]):
+                    _run_round(stage, item)
+
+
+def _run_round(stage: str, item: plan.Item) -> None:
+    names = str(item["task"]), str(item["variant"])
+    place = int(item["round"]), str(item["seeds"])
+    if stage == "prune":
+        prune.run(*names, *place)
+    elif stage == "rewind":
+        rewind.run(*names, *place)
+    else:
+        retrain.run(*names, *place, str(item["engine"]))

@@ -1,0 +1,296 @@
+"""The command line: its help, its exit codes, its one-line messages."""
+
+import os
+import re
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from command import listing, refused, run
+from experiment import edited, write
+from typer.main import get_group
+
+from pipeline import cli, params, plan, presets, root
+from pipeline.root import RootError
+
+COMMANDS = list(get_group(cli.app).commands)
+ARGUMENTS = {"use": ["digits"], "export": ["--round", "1", "--out", "ticket.safetensors"]}
+"""what a command needs at least"""
+
+
+# Help
+
+
+def test_no_command_is_missing() -> None:
+    wanted = ["presets", "use", "plan", "status", "verify", "export", "track", "plot"]
+    assert [name for name in COMMANDS if name in wanted] == wanted
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_every_help_ends_with_an_example(command: str, tmp_path: Path) -> None:
+    ended = run(tmp_path, *command.split(), "--help")
+    assert ended.code == 0
+    last = ended.output.rstrip().rpartition("\n\n")[2]
+    assert " ".join(last.split()).startswith(f"Example: lt-pipeline {command}".rstrip())
+
+
+def test_no_command_is_the_help(tmp_path: Path) -> None:
+    ended = run(tmp_path)
+    assert "Usage: " in ended.output + ended.errors
+
+
+def test_the_version_is_that_of_the_installed_package(tmp_path: Path) -> None:
+    ended = run(tmp_path, "--version")
+    assert (ended.code, ended.output) == (0, f"lt-pipeline {version('lt-pipeline')}\n")
+
+
+@pytest.mark.parametrize("arguments", [["plna"], ["plan", "--chek"], ["use"], ["export"]])
+def test_a_wrong_command_line_is_exit_code_2(arguments: list[str], tmp_path: Path) -> None:
+    ended = run(tmp_path, *arguments)
+    assert (ended.code, ended.output) == (2, "")
+    assert "Error" in ended.errors or "No such" in ended.errors
+
+
+def test_the_help_waits_for_no_heavy_import() -> None:
+    code = (
+        "import sys; from pipeline import cli\n"
+        "try: sys.argv = ['lt-pipeline', '--help']; cli.main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'mlflow', 'pandas', 'matplotlib', 'numpy', 'pyarrow', 'dvc'}\n"
+        "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+# Where it is called from
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_outside_of_an_experiment_every_command_is_refused(
+    command: str, tmp_path: Path
+) -> None:
+    assert refused(tmp_path, command, *ARGUMENTS.get(command, [])) == (
+        f"no dvc.yaml in {tmp_path} or above it; change into your clone of lt-pipeline"
+    )
+
+
+def test_every_command_works_from_a_folder_below_the_root(tmp_path: Path) -> None:
+    write(tmp_path)
+    below = tmp_path / "notes/today"
+    below.mkdir(parents=True)
+    assert run(below, "plan", "--check").code == 0
+    assert list(below.iterdir()) == []
+
+
+def test_the_nearest_experiment_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner = tmp_path / "inner"
+    (inner / "below").mkdir(parents=True)
+    (tmp_path / "dvc.yaml").touch()
+    monkeypatch.chdir(inner / "below")
+    assert root.find() == tmp_path
+    (inner / "dvc.yaml").touch()
+    assert root.find() == inner
+
+
+def test_a_folder_called_dvc_yaml_is_no_experiment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "dvc.yaml").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RootError, match=r"^no dvc\.yaml in "):
+        root.find()
+
+
+def test_a_temporary_experiment_of_dvc_belongs_to_its_repository(tmp_path: Path) -> None:
+    inside = tmp_path / ".dvc/tmp/exps/tmpabc"
+    inside.mkdir(parents=True)
+    assert root.enclosing(inside) == tmp_path
+    assert root.enclosing(tmp_path) == tmp_path
+
+
+# Presets
+
+
+@pytest.fixture
+def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A git repository with the toy experiment committed."""
+    for name in ("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE"):
+        monkeypatch.delenv(name, raising=False)
+    for role in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{role}_NAME", "test")
+        monkeypatch.setenv(f"GIT_{role}_EMAIL", "test@localhost")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    folder = tmp_path / "clone"
+    folder.mkdir()
+    write(folder)
+    git(folder, "init", "--quiet")
+    commit(folder)
+    return folder
+
+
+def git(folder: Path, *arguments: str) -> None:
+    subprocess.run(["git", *arguments], cwd=folder, check=True)
+
+
+def commit(folder: Path) -> None:
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", "all")
+
+
+def test_presets_are_listed_with_what_they_are(tmp_path: Path) -> None:
+    (tmp_path / "dvc.yaml").touch()
+    ended = run(tmp_path, "presets")
+    assert ended.code == 0
+    names = [line.split()[0] for line in ended.output.splitlines()]
+    assert names == presets.names()
+    assert {"digits", "mnist-lenet"} <= set(names)
+    assert all(len(line.split()) > 3 for line in ended.output.splitlines())
+
+
+@pytest.mark.parametrize("name", presets.names())
+def test_every_preset_is_valid_and_stays_under_300_stages(
+    name: str, tmp_path: Path
+) -> None:
+    (tmp_path / "pipeline").mkdir()
+    current = presets.use(name, tmp_path, force=False)
+    assert params.load(tmp_path) == params.parse(params.parse_yaml(presets.text_of(name)))
+    assert plan.check(params.load(tmp_path), tmp_path) == current
+    assert sum(len(items) for items in current.values()) < 297  # plan, results, track
+
+
+def test_use_writes_the_settings_and_the_plan(clone: Path) -> None:
+    ended = run(clone, "use", "digits")
+    assert (ended.code, ended.errors) == (0, "")
+    assert ended.output.startswith("plan: ")
+    assert (clone / "params.yaml").read_text() == presets.text_of("digits")
+    assert run(clone, "plan", "--check").code == 0
+
+
+def test_use_refuses_an_unknown_preset(clone: Path) -> None:
+    known = ", ".join(presets.names())
+    assert refused(clone, "use", "digit") == (
+        f"unknown preset 'digit'; the presets are {known}"
+    )
+
+
+@pytest.mark.parametrize("content", [b"# my edits\n", b"\xff\x00 junk"])
+def test_use_refuses_to_lose_edits_unless_forced(clone: Path, content: bytes) -> None:
+    (clone / "params.yaml").write_bytes(content)
+    assert refused(clone, "use", "digits") == (
+        "params.yaml has edits that are not committed; commit them, or overwrite them "
+        "with --force"
+    )
+    assert run(clone, "use", "digits", "--force").code == 0
+    assert (clone / "params.yaml").read_text() == presets.text_of("digits")
+
+
+def test_use_refuses_to_lose_a_file_that_git_never_had(clone: Path) -> None:
+    git(clone, "rm", "--quiet", "--cached", "params.yaml")
+    git(clone, "commit", "--quiet", "--message", "without")
+    assert "has edits that are not committed" in refused(clone, "use", "digits")
+
+
+def test_use_twice_is_no_edit(clone: Path) -> None:
+    assert run(clone, "use", "digits").code == 0
+    assert run(clone, "use", "digits").code == 0
+
+
+def test_use_refuses_a_damaged_plan_before_anything_is_written(clone: Path) -> None:
+    (clone / plan.FILE).write_text("<<<<<<< HEAD")
+    assert "pipeline/plan.json is not a plan" in refused(clone, "use", "digits")
+
+
+def test_use_works_where_there_is_no_file_yet(clone: Path) -> None:
+    (clone / "params.yaml").unlink()
+    commit(clone)
+    assert run(clone, "use", "digits").code == 0
+
+
+# Plan
+
+
+def test_plan_writes_the_plan_and_says_what_is_to_come(clone: Path) -> None:
+    (clone / plan.FILE).unlink()
+    ended = run(clone, "plan")
+    assert (ended.code, ended.errors) == (0, "")
+    assert re.fullmatch(
+        r"plan: 28 stages, 18 trainings; 18 have no result yet: about \d+ (s|min) and "
+        r"\d+ MB if none is in DVC's cache\n",
+        ended.output,
+    )
+    assert plan.read(clone) is not None
+
+
+def test_a_current_plan_passes_the_check_and_nothing_is_written(clone: Path) -> None:
+    before = listing(clone)
+    ended = run(clone, "plan", "--check")
+    assert ended.code == 0
+    assert ended.output.startswith("plan: 28 stages, 18 trainings")
+    assert listing(clone) == before
+
+
+def test_a_stale_plan_fails_the_check_and_nothing_is_written(clone: Path) -> None:
+    text = (clone / "params.yaml").read_text().replace('"rounds": 2', '"rounds": 3')
+    (clone / "params.yaml").write_text(text)
+    message = refused(clone, "plan", "--check")
+    assert message.startswith(
+        "pipeline/plan.json does not fit params.yaml (11 stages missing"
+    )
+    assert message.endswith("; run `lt-pipeline plan`, then `dvc repro`")
+    assert run(clone, "plan").code == 0
+    assert run(clone, "plan", "--check").code == 0
+
+
+@pytest.mark.parametrize("command", ["plan", "status", "verify", "export", "plot", "track"])
+def test_wrong_settings_stop_every_command_before_it_writes(
+    command: str, clone: Path
+) -> None:
+    value = str(edited()["rounds"])
+    text = (clone / "params.yaml").read_text()
+    (clone / "params.yaml").write_text(text.replace(f'"rounds": {value}', '"rounds": 0'))
+    assert refused(clone, command, *ARGUMENTS.get(command, [])) == (
+        "params.yaml: rounds: 0 found; give 1 to 99 pruning rounds"
+    )
+
+
+def test_a_missing_params_yaml_is_one_line(clone: Path) -> None:
+    (clone / "params.yaml").unlink()
+    assert refused(clone, "plan") == (
+        "params.yaml is missing; write one with `lt-pipeline use PRESET`"
+    )
+
+
+# As a module
+
+
+def test_the_module_is_the_command(clone: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline.cli", "plan", "--check"],
+        cwd=clone,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("plan: 28 stages")
+
+
+def test_the_module_fails_with_one_line(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline.cli", "plan"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("lt-pipeline: no dvc.yaml in ")
+    assert len(done.stderr.splitlines()) == 1

@@ -1,0 +1,42 @@
+"""How far a stage is, where nobody looks at a terminal."""
+
+import pytest
+
+from pipeline.progress import Progress
+from pipeline.workers import Report
+
+
+def report(step: int, seed: int = 0) -> Report:
+    return Report(seed=seed, step=step, total_steps=2000, accuracy=0.956)
+
+
+def test_in_a_pipe_every_seed_has_a_line_when_it_ends(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with Progress("main/ticket/r01/s0-1", (0, 1)) as progress:
+        for seed in (0, 1):
+            progress.show(report(100, seed))
+            progress.show(report(2000, seed))
+    assert capsys.readouterr() == (
+        "",
+        "".join(
+            f"main/ticket/r01/s0-1 seed {seed}: step 2,000 of 2,000, validation accuracy "
+            "95.6 %, about 0 s left\n"
+            for seed in (0, 1)
+        ),
+    )
+
+
+def test_on_a_terminal_every_seed_has_a_bar(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("NO_COLOR", "1")
+    with Progress("main/dense/r00/s0-1", (0, 1)) as progress:
+        progress.show(report(1000, 1))
+    shown = capsys.readouterr().err
+    assert "main/dense/r00/s0-1 seed 0" in shown
+    assert "1000/2000" in shown
+    assert "95.6 %" in shown
