@@ -16,7 +16,7 @@ import pydantic
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from pipeline.core import models, transforms
+from pipeline.core import models, training, transforms
 from pipeline.core.criteria import CRITERIA
 from pipeline.core.models.init import INITS
 from pipeline.core.models.layers import Kind, Network, parameters
@@ -243,9 +243,14 @@ def _task(where: str, task: Task) -> Iterator[str]:
         yield f"{where}.model.init: {choose(task.model.init, INITS)}"
     facts = FACTS[task.data]
     try:
-        build_network(task)
+        network = build_network(task)
     except ValueError as error:
         yield f"{where}.model: {error}"
+        return
+    try:
+        training.resolve(task.train.engine, network, 1.0, task.train.device)
+    except ValueError as error:
+        yield f"{where}.train.engine: {error}"
     num_train = facts.num_train
     if task.train.batch_size > num_train:
         yield (

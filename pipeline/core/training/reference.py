@@ -18,18 +18,18 @@ from pipeline.core.arrays import Mask, Weights
 from pipeline.core.augmentation import flip_crop, flip_crop_draws
 from pipeline.core.batches import BatchOrder, Dataset, Split
 from pipeline.core.models.forward import forward
-from pipeline.core.models.layers import Network, parameters
+from pipeline.core.models.layers import parameters
 from pipeline.core.training.engine import Evaluation, Job, State
 from pipeline.core.training.schedules import learning_rate
 from pipeline.core.training.settings import TrainSettings
+from pipeline.core.training.suitability import any_network
 
 EVALUATION_BATCH = 250
 """examples per forward pass: a wide network's activations stay below 100 MB"""
 
 
-def supports(network: Network) -> bool:  # noqa: ARG001
-    """Every network."""
-    return True
+supports = any_network
+"""The networks that this engine trains."""
 
 
 def make(jobs: Sequence[Job]) -> "Reference":

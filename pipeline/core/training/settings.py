@@ -78,7 +78,7 @@ class TrainSettings:
     """improved: test set only when validation loss has improved, and at the end"""
     common_noise: bool
     """whether the variants of a round see the same data order"""
-    engine: Literal["auto", "reference"]
+    engine: Literal["auto", "reference", "dense", "sparse", "sparse-conv", "batched"]
     device: str
     """cpu, cuda, or cuda:N"""
 

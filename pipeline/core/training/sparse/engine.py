@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pipeline.core.arrays import Floats, Integers, Weights
 from pipeline.core.augmentation import flip_crop, flip_crop_draws
 from pipeline.core.batches import BatchOrder, Split, normalize
-from pipeline.core.models.layers import Flatten, Linear, Network, ReLU
+from pipeline.core.models.layers import Linear
 from pipeline.core.training.engine import Evaluation, Job, State
 from pipeline.core.training.schedules import learning_rate
 from pipeline.core.training.sparse import kernels
@@ -34,6 +34,7 @@ from pipeline.core.training.sparse.kernels import (
     Workspace,
 )
 from pipeline.core.training.sparse.wiring import wire
+from pipeline.core.training.suitability import fully_connected
 
 Bools = NDArray[np.bool_]
 Number = TypeVar("Number", np.float32, np.uint32)
@@ -45,10 +46,8 @@ EVALUATION_SHAPE: Shape = (0,) * (2 * MAX_VECTORS)
 """wider than in training: no batch sets the width, and the forward pass needs less room"""
 
 
-def supports(network: Network) -> bool:
-    """Flatten, then Linear layers with ReLU between them."""
-    expected = [Flatten, Linear, *[ReLU, Linear] * (len(network) // 2 - 1)]
-    return [type(layer) for layer in network] == expected
+supports = fully_connected
+"""The networks that this engine trains."""
 
 
 def make(jobs: Sequence[Job]) -> "Sparse":

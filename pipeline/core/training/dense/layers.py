@@ -1,0 +1,185 @@
+"""Forward and backward pass of every layer a dense network on a CPU is made of.
+
+Written out without autograd, for two reasons. On processors that MKL does not know
+``torch.mm`` runs at half of what the machine can do: large matrix products go through
+oneDNN instead. And convolutions want their images channels-last, forward and back.
+AMD EPYC (Zen 5), one thread, torch 2.13, 2026-11-21: 60×784 by 784×300 takes 142 µs
+with oneDNN, 288 µs with torch.mm; a Conv-4 step for CIFAR-10, batch 60, takes 170 ms
+instead of 223.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from pipeline.core.models.layers import (
+    Conv,
+    Flatten,
+    GlobalAveragePool,
+    Layer,
+    Linear,
+    MaxPool,
+    Network,
+    ReLU,
+)
+
+SMALL_PRODUCT = 500_000
+"""multiplications up to which oneDNN's 10 µs of preparation do not pay"""
+_HAS_ONEDNN = torch.backends.mkldnn.is_available()
+_CHANNELS_LAST = torch.channels_last
+
+Pull = Callable[[Tensor], Tensor | None]
+"""Gradient of a layer's output -> gradient of its input, or None where nobody needs it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pass:
+    """What the layers of one forward and backward pass share."""
+
+    weights: dict[str, Tensor]
+    gradients: dict[str, Tensor]
+    """filled by the backward pass"""
+
+
+def logits(network: Network, weights: dict[str, Tensor], images: Tensor) -> Tensor:
+    """The forward pass alone, (B, num_classes).
+
+    Args:
+        network: layers of LAYERS.
+        weights: by name; kernels of convolutions channels-last.
+        images: normalized, (B, C, H, W).
+    """
+    hidden, is_input = images, True
+    this = Pass(weights=weights, gradients={})
+    for layer in network:
+        hidden, _ = LAYERS[type(layer)](layer, this, hidden, is_input)
+        is_input = is_input and isinstance(layer, Flatten)
+    return hidden
+
+
+def gradients(
+    network: Network, weights: dict[str, Tensor], images: Tensor, target: Tensor
+) -> dict[str, Tensor]:
+    """The gradients of the mean cross-entropy of a batch, by name.
+
+    Args:
+        network: layers of LAYERS.
+        weights: by name; kernels of convolutions channels-last.
+        images: normalized, (B, C, H, W).
+        target: one-hot, (B, num_classes).
+
+    Returns:
+        One per weight, in its memory format.
+    """
+    hidden, is_input = images, True
+    this = Pass(weights=weights, gradients={})
+    pulls: list[Pull] = []
+    for layer in network:
+        hidden, pull = LAYERS[type(layer)](layer, this, hidden, is_input)
+        pulls.append(pull)
+        is_input = is_input and isinstance(layer, Flatten)
+    gradient: Tensor | None = hidden.softmax(1).sub_(target).div_(len(target))
+    while pulls and gradient is not None:
+        gradient = pulls.pop()(gradient)
+    return this.gradients
+
+
+def product(left: Tensor, right: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Left (M, K) times right (N, K) transposed, plus bias (N,): (M, N).
+
+    Which library computes it depends on the shapes alone, so that bits repeat.
+    """
+    if not _HAS_ONEDNN or len(left) * right.numel() <= SMALL_PRODUCT:
+        return F.linear(left, right, bias)
+    # What torch's own compiler calls for a linear layer; strides may be any. Its fused
+    # ReLU is left out: that one swallows NaN.
+    computed: Tensor = torch.ops.mkldnn._linear_pointwise(left, right, bias, "none", [], "")
+    return computed
+
+
+def _linear(layer: Layer, this: Pass, x: Tensor, is_input: bool) -> tuple[Tensor, Pull]:  # noqa: FBT001
+    assert isinstance(layer, Linear)
+    weight_name, bias_name = f"{layer.name}.weight", f"{layer.name}.bias"
+    weight = this.weights[weight_name]
+
+    def pull(gradient: Tensor) -> Tensor | None:
+        this.gradients[weight_name] = product(gradient.t(), x.t())
+        this.gradients[bias_name] = gradient.sum(0)
+        return None if is_input else product(gradient, weight.t())
+
+    return product(x, weight, this.weights[bias_name]), pull
+
+
+def _conv(layer: Layer, this: Pass, x: Tensor, is_input: bool) -> tuple[Tensor, Pull]:  # noqa: FBT001
+    assert isinstance(layer, Conv)
+    weight_name, bias_name = f"{layer.name}.weight", f"{layer.name}.bias"
+    weight = this.weights[weight_name]
+    bias = this.weights[bias_name] if layer.bias else None
+    padding = layer.kernel // 2
+    images = x.contiguous(memory_format=_CHANNELS_LAST)
+
+    def pull(gradient: Tensor) -> Tensor | None:
+        of_input, of_weight, of_bias = torch.ops.aten.convolution_backward(
+            *(gradient, images, weight, [layer.outputs]),
+            *([layer.stride] * 2, [padding] * 2, [1, 1], False, [0, 0], 1),
+            [not is_input, True, layer.bias],
+        )
+        this.gradients[weight_name] = of_weight.contiguous(memory_format=_CHANNELS_LAST)
+        if layer.bias:
+            this.gradients[bias_name] = of_bias
+        found: Tensor | None = of_input
+        return found
+
+    return F.conv2d(images, weight, bias, layer.stride, padding), pull
+
+
+def _relu(layer: Layer, this: Pass, x: Tensor, is_input: bool) -> tuple[Tensor, Pull]:  # noqa: ARG001, FBT001
+    # In place: no layer reads its own output again, except another ReLU.
+    y = x.relu() if is_input else x.relu_()
+    return y, lambda gradient: torch.ops.aten.threshold_backward(gradient, y, 0)
+
+
+def _max_pool(layer: Layer, this: Pass, x: Tensor, is_input: bool) -> tuple[Tensor, Pull]:  # noqa: ARG001, FBT001
+    window = ([2, 2], [2, 2], [0, 0], [1, 1], False)
+    y, winners = torch.ops.aten.max_pool2d_with_indices(x, *window)
+
+    def pull(gradient: Tensor) -> Tensor:
+        spread: Tensor = torch.ops.aten.max_pool2d_with_indices_backward(
+            gradient, x, *window, winners
+        )
+        return spread
+
+    return y, pull
+
+
+def _average(layer: Layer, this: Pass, x: Tensor, is_input: bool) -> tuple[Tensor, Pull]:  # noqa: ARG001, FBT001
+    def pull(gradient: Tensor) -> Tensor:
+        share = gradient.div(x.shape[2] * x.shape[3])[:, :, None, None]
+        return share.expand(x.shape).contiguous(memory_format=_CHANNELS_LAST)
+
+    return x.mean((2, 3)), pull
+
+
+def _flatten(layer: Layer, this: Pass, x: Tensor, is_input: bool) -> tuple[Tensor, Pull]:  # noqa: ARG001, FBT001
+    def pull(gradient: Tensor) -> Tensor:
+        return gradient.view(x.shape).contiguous(memory_format=_CHANNELS_LAST)
+
+    return x.flatten(1), pull
+
+
+Apply = Callable[[Layer, Pass, Tensor, bool], tuple[Tensor, Pull]]
+"""Layer, pass, input, whether that is the images themselves -> output, way back."""
+
+LAYERS: dict[type[Layer], Apply] = {
+    Linear: _linear,
+    Conv: _conv,
+    ReLU: _relu,
+    MaxPool: _max_pool,
+    GlobalAveragePool: _average,
+    Flatten: _flatten,
+}
+"""BatchNorm is not among them: torch's channels-last statistics are sums in plain
+float32, 1e-5 off for 128 images of 32×32, and other formats are no faster than autograd."""
