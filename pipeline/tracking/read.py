@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,6 +39,8 @@ class TrackedStore:
     curves: tuple[Row, ...]
     """task, variant, seed, round, density, step, loss, accuracy: on the validation
     set"""
+    settings: Mapping[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
+    """task, variant -> the settings behind its results, as ``words.params`` names them"""
 
 
 def read(
@@ -47,6 +49,7 @@ def read(
     variants: Collection[str] | None = None,
     *,
     all_runs: bool = False,
+    curves: bool = True,
     root: Path = Path(),
 ) -> TrackedStore:
     """Read an experiment back from the store.
@@ -57,6 +60,7 @@ def read(
         variants: only these; None = all.
         all_runs: also results of earlier settings and dropped rounds. Where a
             variant has several, its name is followed by the settings that differ.
+        curves: without them it is much faster.
         root: of the repository.
 
     Raises:
@@ -82,18 +86,49 @@ def read(
             for child in sorted(children, key=_order)
             if variants is None or child.data.tags["variant"] in variants
         ]
-        rounds, layers, curves = [], [], []
+        rounds, layers, points = [], [], []
         for child in wanted:
             row = _row(child, labels)
             rounds.append(row)
             layers += _layers(child, row)
-            curves += _curve(client, child, row)
+            points += _curve(client, child, row) if curves else []
     return TrackedStore(
         experiment=experiment,
         rounds=tuple(rounds),
         layers=tuple(layers),
-        curves=tuple(curves),
+        curves=tuple(points),
+        settings={
+            (run.data.tags["task"], labels[run.info.run_id]): dict(run.data.params)
+            for run in parents
+        },
     )
+
+
+def read_all(
+    uri: str | None, experiment: str | None = None, *, root: Path = Path()
+) -> list[TrackedStore]:
+    """Read every experiment that holds chains, results of earlier settings included.
+
+    Args:
+        uri: as for ``read``.
+        experiment: only this one; None = all, which are none where there is no store.
+        root: of the repository.
+
+    Returns:
+        Without curves.
+
+    Raises:
+        TrackingError: the store cannot be used, or does not hold the experiment.
+    """
+    uri = store_uri(root, uri)
+    file = sqlite_file(uri)
+    names = [experiment] if experiment else []
+    if not experiment and not (file and not file.exists()):
+        with opened(uri) as client:
+            known = {e.experiment_id: e.name for e in client.search_experiments()}
+            query = "tags.kind = 'chain'"
+            names = sorted(n for i, n in known.items() if find_runs(client, i, query))
+    return [read(uri, name, all_runs=True, curves=False, root=root) for name in names]
 
 
 def _experiment(client: "MlflowClient", name: str, uri: str) -> str:

@@ -1,0 +1,12 @@
+"""Published claims beside measured results: ``compare`` a store, render the rows."""
+
+from pipeline.compare.tables import LAYOUTS, summary
+from pipeline.compare.verdicts import Compared, Verdict, compare
+
+__all__ = [
+    "LAYOUTS",
+    "Compared",
+    "Verdict",
+    "compare",
+    "summary",
+]

@@ -1,0 +1,244 @@
+"""Published claims beside what the tracked store holds, each with a verdict.
+
+A verdict needs runs of the claim's protocol and at least MIN_SEEDS seeds; then a claim
+agrees when all its statements are shown, disagrees when one is refuted, and otherwise
+the answer is how many seeds would probably tell.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Literal
+
+from pipeline import winning
+from pipeline.compare import claims
+from pipeline.compare.checks import UNIT_OF, UNITS, Measured, accepted, measure
+from pipeline.compare.claims import Book, Claim
+from pipeline.compare.protocols import NoAnswerError, Setup, evidence, setups
+from pipeline.core.statistics import (
+    ALPHA,
+    MIN_SEEDS,
+    MOST_SEEDS,
+    Statement,
+    decide,
+    p_inside,
+    seeds_needed,
+    standard_deviation,
+)
+from pipeline.core.winning_tickets import WinningTest, confidence, smallest_winning
+from pipeline.tables import Row
+from pipeline.tracking import TrackedStore
+
+Verdict = Literal[
+    "agrees",
+    "disagrees",
+    "not enough seeds",
+    "not run",
+    "not comparable",
+    "the dense network did not train",
+]
+
+
+TICKETS = ("theta0", "early")
+"""values of rewind.to with which a subnetwork is a ticket"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Compared:
+    """One claim and what was found."""
+
+    id: str
+    claim: str
+    source: str
+    """with the figure, and how sure the number is"""
+    published: float | str
+    accepted: str
+    """what counts as agreement"""
+    measured: float | None
+    low: float | None
+    """least seed"""
+    high: float | None
+    """greatest seed"""
+    seeds: int
+    verdict: Verdict
+    note: str
+    """why, and how sure"""
+    unit: str
+    """of published, measured, low and high: a key of UNITS"""
+
+
+def compare(stores: Sequence[TrackedStore], book: Book | None = None) -> list[Compared]:
+    """Check every published claim, then the definition on every chain of tickets.
+
+    Args:
+        stores: experiments, read with their settings; none gives "not run" everywhere.
+        book: other claims than those of the package.
+    """
+    book = book or claims.load()
+    found = setups(stores)
+    published = [_checked(claim, book, found) for claim in book.claims]
+    return published + [row for setup in found for row in _definition(setup, book)]
+
+
+def _checked(claim: Claim, book: Book, found: Sequence[Setup]) -> Compared:
+    verdict: Verdict
+    unit = UNIT_OF[claim.check.kind]
+    try:
+        fitting = evidence(claim, book, found)
+    except NoAnswerError as answer:
+        return _row(claim, answer.verdict, str(answer), unit=unit)
+    reason = _untrained(fitting.dense, book.protocols[claim.protocol].dense_accuracy)
+    try:
+        measured = measure(claim.check, fitting)
+    except NoAnswerError as answer:
+        if reason:
+            return _row(claim, "the dense network did not train", reason, unit=unit)
+        return _row(claim, answer.verdict, str(answer), unit=unit)
+    if reason:
+        verdict, why = "the dense network did not train", reason
+    else:
+        verdict, why = _verdict(claim, measured)
+    noise = "" if fitting.common_noise else "each variant with its own data order"
+    parts = [why, *_interval(measured), *measured.notes, noise]
+    note = "; ".join(part for part in parts if part)
+    return _row(claim, verdict, note, measured=measured, unit=measured.unit)
+
+
+def _verdict(claim: Claim, measured: Measured) -> tuple[Verdict, str]:
+    """The decision in words, and what it rests on."""
+    match decide(measured.family):
+        case "inside":
+            p_value = max(p_inside(statement) for statement in measured.family)
+            exact = f"p = {p_value:.2g}" if p_value >= 1e-4 else "p < 0.0001"
+            return "agrees", f"{exact} against the opposite"
+        case "outside":
+            return "disagrees", f"refuted at {ALPHA:.0%} (Holm)"
+    return "not enough seeds", f"about {_about(claim, measured)} needed"
+
+
+def _about(claim: Claim, measured: Measured) -> str:
+    """Seeds that would tell if the published number were true, else the observed one."""
+    if any(len(statement.values) < 2 for statement in measured.family):
+        return f"{MIN_SEEDS} or more"
+    needed = max(_price(statement, claim, measured) for statement in measured.family)
+    return f"{MOST_SEEDS:,} or more" if needed >= MOST_SEEDS else str(needed)
+
+
+def _price(statement: Statement, claim: Claim, measured: Measured) -> int:
+    """Seeds for one statement; what is already shown costs no more than there are."""
+    num = len(statement.values)
+    if num >= MIN_SEEDS and p_inside(statement) < ALPHA:
+        return num
+    std = standard_deviation(statement.values)
+    bounds: Literal[1, 2] = (
+        2 if math.isfinite(statement.low) and math.isfinite(statement.high) else 1
+    )
+    room = _room(claim.published, statement, measured.unit)
+    if room > 0 and (needed := seeds_needed(std, room, bounds=bounds)) > num:
+        return needed
+    observed = abs(statement.slack())
+    if observed == 0:
+        return MOST_SEEDS
+    return max(seeds_needed(std, observed), num + 1)
+
+
+def _room(published: float | str, statement: Statement, unit: str) -> float:
+    """Distance of the published number from the nearest bound; 0 where it has none."""
+    if isinstance(published, str) or unit not in ("points", "percent", "ratio"):
+        return 0.0
+    value = math.log(published) if unit == "ratio" else published
+    return min(value - statement.low, statement.high - value)
+
+
+def _untrained(dense: Sequence[Row], needed: float) -> str:
+    """Why the dense network counts as not trained; empty where it does not."""
+    reached = [r["test_accuracy"] for r in dense if r["test_accuracy"] is not None]
+    if len(reached) < len(dense) / 2 or not reached:
+        return f"it diverged with {len(dense) - len(reached)} of {len(dense)} seeds"
+    if fmean(reached) < needed:
+        return f"its test accuracy is {fmean(reached):.1%}, {needed:.0%} are expected"
+    return ""
+
+
+def _definition(setup: Setup, book: Book) -> list[Compared]:
+    """One row per chain of tickets: with their own masks, from weights of step 0 or k."""
+    reason = _untrained(setup.dense, _expected(setup, book))
+    rows = []
+    for recipe in setup.recipes:
+        own = recipe.settings["mask.from"] == "own"
+        if own and recipe.settings.get("rewind.to") in TICKETS:
+            every = int(setup.settings.get("train.evaluate_every", 0))
+            tests = winning.tests_of(recipe.rows, evaluate_every=every)
+            rows.append(_definition_row(recipe.name, tests, reason))
+    return rows
+
+
+def _definition_row(name: str, tests: Sequence[WinningTest], reason: str) -> Compared:
+    verdict: Verdict = "not enough seeds"
+    smallest = smallest_winning(tests)
+    note = confidence(smallest) if smallest else "no density wins in every seed"
+    if reason:
+        verdict, note = "the dense network did not train", reason
+    elif smallest and smallest.wins:
+        verdict = "agrees"
+    elif tests and all(t.p_loses is not None and t.p_loses < ALPHA for t in tests):
+        verdict, note = "disagrees", f"shown to lose at all {len(tests)} densities"
+    return Compared(
+        id="winning-ticket",
+        claim=f"Smallest density that is a winning ticket, {name}.",
+        source="Frankle & Carbin 2019, arXiv:1803.03635, section 1 (definition) [paper]",
+        published="there is one",
+        accepted=accepted(claims.Winning(kind="winning", variant="ticket", at=(1.0,))),
+        measured=smallest.density if smallest else None,
+        low=None,
+        high=None,
+        seeds=min((test.num_seeds for test in tests), default=0),
+        verdict=verdict,
+        note=note,
+        unit="density",
+    )
+
+
+def _expected(setup: Setup, book: Book) -> float:
+    """Dense accuracy that protocols of this model on this data ask for, the lowest."""
+    names = ("data", "model.name")
+    return min(
+        (
+            protocol.dense_accuracy
+            for protocol in book.protocols.values()
+            if all(protocol.settings[n] == setup.settings.get(n) for n in names)
+        ),
+        default=0.0,
+    )
+
+
+def _row(
+    claim: Claim,
+    verdict: Verdict,
+    note: str,
+    *,
+    unit: str,
+    measured: Measured | None = None,
+) -> Compared:
+    return Compared(
+        id=claim.id,
+        claim=claim.claim,
+        source=f"{claim.source}, {claim.where} [{claim.sure}]",
+        published=claim.published,
+        accepted=accepted(claim.check),
+        measured=measured.value if measured else None,
+        low=measured.low if measured else None,
+        high=measured.high if measured else None,
+        seeds=measured.num_seeds if measured else 0,
+        verdict=verdict,
+        note=note,
+        unit=unit,
+    )
+
+
+def _interval(measured: Measured) -> list[str]:
+    if measured.interval is None:
+        return []
+    low, high = map(UNITS[measured.unit], (measured.interval.low, measured.interval.high))
+    return [f"95 % interval {low} to {high}"]

@@ -1,0 +1,114 @@
+import re
+
+import pytest
+
+from pipeline.compare import claims
+from pipeline.compare.claims import ClaimsError, load, roles
+
+VALID = """
+variants:
+  ticket: {mask.from: own, rewind.to: theta0}
+protocols:
+  lenet:
+    settings: {data: mnist, model.name: lenet-300-100, train.lr: [0.0012, 1e-3]}
+    masks: {scope: layerwise}
+    min_steps: 10000
+    dense_accuracy: 0.97
+claims:
+- id: faster
+  claim: Tickets are faster.
+  source: Somebody 2019
+  where: Figure 1
+  sure: memory
+  protocol: lenet
+  published: 0.62
+  check: {kind: ratio, variant: ticket, against: dense, at: [0.211], high: 1.0}
+"""
+
+
+def test_the_published_claims_can_be_loaded_and_are_at_least_25():
+    book = load()
+    assert len(book.claims) >= 25
+    assert {claim.protocol for claim in book.claims} == set(book.protocols)
+    assert {role for claim in book.claims for role in roles(claim.check)} == {
+        "dense",
+        *book.variants,
+    }
+
+
+def test_every_kind_of_check_is_used():
+    assert {claim.check.kind for claim in load().claims} == {
+        "difference",
+        "equivalence",
+        "leaves",
+        "ratio",
+        "reading",
+        "winning",
+    }
+
+
+def test_a_published_number_lies_within_the_bounds_of_its_check():
+    for claim in load().claims:
+        check = claim.check
+        if isinstance(claim.published, str) or isinstance(check, claims.Winning):
+            continue
+        if isinstance(check, claims.Leaves):
+            low, high = check.lower, check.upper
+        elif isinstance(check, claims.Equivalence):
+            low, high = -check.margin, check.margin
+        else:
+            low, high = check.low, check.high
+        assert low is None or low <= claim.published, claim.id
+        assert high is None or claim.published <= high, claim.id
+
+
+def test_every_protocol_names_data_and_model():
+    for protocol in load().protocols.values():
+        assert {"data", "model.name"} <= set(protocol.settings)
+
+
+def test_numbers_are_yaml_1_2():
+    lr = load(VALID).protocols["lenet"].settings["train.lr"]
+    assert lr == (0.0012, 0.001)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("claims:\n", "claims: [\n", "claims.yaml is not YAML: "),
+        ("kind: ratio", "kind: race", "claims.0.check: .*'race'.*'difference'"),
+        ("high: 1.0", "hihg: 1.0", "claims.0.check.ratio.hihg: "),
+        (", high: 1.0", "", "claim faster: no bounds; give low, high or both"),
+        ("high: 1.0", "high: 1, low: 2", "low 2.0 is not below high 1.0"),
+        ("high: 1.0", "high: 0", "bounds None to 0.0 of a ratio; give numbers above 0"),
+        ("[0.211]", "[21.1]", r"densities \[21.1\]; give one, or two from large to small"),
+        ("[0.211]", "[0.1, 0.2]", "densities .* ascend; write the largest first"),
+        ("[0.211]", "[]", r"densities \[\]; give one"),
+        ("published: 0.62", "published: 0", "published 0.* is no ratio; give a number"),
+        ("variant: ticket", "variant: tikcet", "unknown variant tikcet; there is ticket"),
+        ("protocol: lenet", "protocol: vgg", "unknown protocol vgg; there is lenet"),
+        ("sure: memory", "sure: very", "claims.0.sure: "),
+        ("  where: Figure 1\n", "", "claims.0.where: Field required"),
+        ("model.name: lenet-300-100, ", "", "protocol lenet: names no model.name"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(old, new, message):
+    assert old in VALID
+    with pytest.raises(ClaimsError, match=message) as error:
+        load(VALID.replace(old, new))
+    assert "\n" not in str(error.value)
+
+
+def test_an_equivalence_needs_its_margin():
+    text = re.sub("kind: ratio.*", "", VALID) + (
+        "kind: equivalence, variant: ticket, against: dense, metric: test_accuracy, "
+        "at: [0.2], margin: 0}"
+    )
+    with pytest.raises(ClaimsError, match=r"claim faster: margin 0\.0; state one above 0"):
+        load(text)
+
+
+def test_a_claim_has_its_own_id():
+    twice = VALID + VALID[VALID.index("- id") :]
+    with pytest.raises(ClaimsError, match="claim faster stands there twice"):
+        load(twice)
