@@ -20,6 +20,7 @@ from pipeline.core import models, training, transforms
 from pipeline.core.criteria import CRITERIA
 from pipeline.core.models.init import INITS
 from pipeline.core.models.layers import Kind, Network, parameters
+from pipeline.core.starts import STARTS
 from pipeline.core.training.settings import TrainSettings
 from pipeline.dataset_facts import FACTS
 from pipeline.errors import UserError
@@ -94,9 +95,10 @@ class Prune:
 class Rewind:
     """Which weights a round starts from."""
 
-    to: Literal["theta0", "reinit"]
+    to: str
+    """a start of ``core/starts``: theta0, reinit, signed-reinit, reshuffle, …"""
     draw: int | None
-    """number of the fresh draw (``reinit`` only)"""
+    """number of the draw, where the start draws; else null"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -351,10 +353,13 @@ def _taken_mask(where: str, variant: Variant, settings: Settings) -> Iterator[st
 
 
 def _rewind(where: str, rewind: Rewind) -> Iterator[str]:
-    if rewind.to == "reinit" and (rewind.draw is None or rewind.draw < 0):
-        yield f"{where}.draw: {shown(rewind.draw)} found; number the fresh draw: 0, 1, …"
-    if rewind.to != "reinit" and rewind.draw is not None:
-        yield f"{where}.draw: only reinit draws weights; write null"
+    if rewind.to not in STARTS:
+        yield f"{where}.to: {choose(rewind.to, STARTS)}"
+    draws = STARTS[rewind.to].draws
+    if draws and (rewind.draw is None or rewind.draw < 0):
+        yield f"{where}.draw: {shown(rewind.draw)} found; number the draw: 0, 1, …"
+    if not draws and rewind.draw is not None:
+        yield f"{where}.draw: {rewind.to} draws nothing; write null"
 
 
 def behind(task: str, variant: str | None, root: Path = Path()) -> dict[str, Any]:

@@ -18,9 +18,10 @@ from pathlib import Path
 
 from pipeline import artifacts, checkpoints
 from pipeline.artifacts import DENSE, Instance
-from pipeline.core import criteria, models, training, transforms
+from pipeline.core import criteria, models, starts, training, transforms
 from pipeline.core.counts import fractions_per_tensor, kept_counts
 from pipeline.core.models.layers import parameters
+from pipeline.core.starts import STARTS
 from pipeline.errors import UserError
 from pipeline.params import Settings, Variant, build_network
 
@@ -44,6 +45,8 @@ class Chain:
     task: str
     name: str
     variant: Variant
+    owner: Variant
+    """whose recipe decides the masks: the variant itself, or the one it takes them from"""
     seeds: tuple[int, ...]
 
     def at(self, round: int) -> Instance:
@@ -79,15 +82,37 @@ class Chain:
         previous = 0 if prune.schedule == "one-shot" else round - 1
         return artifacts.trained_folder(self.at(previous))
 
+    def initial_at(self, round: int) -> Path:
+        """Where the training began whose weights a round's own mask is cut from."""
+        previous = 0 if self.variant.prune.schedule == "one-shot" else round - 1
+        if previous == 0:
+            return artifacts.theta0_folder(self.task, self.seeds)
+        return artifacts.starts_folder(self.at(previous))
+
+    def trained_behind(self, round: int) -> Path:
+        """The trained weights that a round's start may look at.
+
+        Those of the chain's own previous round where the start continues them; else
+        those that the round's mask was cut from.
+        """
+        if STARTS[self.variant.rewind.to].needs_trained == "chain":
+            return artifacts.trained_folder(self.at(round - 1))
+        previous = 0 if self.owner.prune.schedule == "one-shot" else round - 1
+        name = self.mask_owner if previous else DENSE
+        return artifacts.trained_folder(
+            Instance(task=self.task, variant=name, round=previous, seeds=self.seeds)
+        )
+
 
 def find_chain(settings: Settings, task: str, name: str, seeds: str) -> Chain:
     """The chain that a stage's command line names."""
-    return Chain(
-        task=task,
-        name=name,
-        variant=settings.variants[name],
-        seeds=artifacts.parse_seeds(seeds),
-    )
+    return _chain(settings, task, name, artifacts.parse_seeds(seeds))
+
+
+def _chain(settings: Settings, task: str, name: str, seeds: tuple[int, ...]) -> Chain:
+    variant = settings.variants[name]
+    owner = variant if variant.prune.own else settings.variants[variant.prune.mask]
+    return Chain(task=task, name=name, variant=variant, owner=owner, seeds=seeds)
 
 
 def makes_mask(variant: Variant) -> bool:
@@ -100,7 +125,7 @@ def chains(settings: Settings, groups: list[tuple[int, ...]]) -> Iterator[Chain]
     for name, variant in settings.variants.items():
         for task in variant.tasks:
             for seeds in groups:
-                yield Chain(task=task, name=name, variant=variant, seeds=seeds)
+                yield _chain(settings, task, name, seeds)
 
 
 def instances(settings: Settings, groups: list[tuple[int, ...]]) -> Iterator[Instance]:
@@ -184,12 +209,18 @@ def _rounds(settings: Settings, chain: Chain) -> Iterator[tuple[str, Instance, I
         }
         if makes_mask(chain.variant):
             item = common | {
+                "initial": str(chain.initial_at(round)),
                 "source": str(chain.mask_source_at(round)),
                 "method_file": _method_file(chain.variant),
             }
             yield "prune", instance, item
         mask = str(chain.mask_at(round))
-        yield "rewind", instance, common | {"mask": mask}
+        rewound: Item = common | {
+            "mask": mask,
+            "start_file": starts.file_of(chain.variant.rewind.to),
+            "trained": str(chain.trained_behind(round)),
+        }
+        yield "rewind", instance, rewound
         trained: Item = common | {
             "mask": mask,
             "mask_owner": chain.mask_owner,

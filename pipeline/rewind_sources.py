@@ -1,28 +1,41 @@
 """Which weights a round starts from, before its mask: what ``rewind.to`` names."""
 
 from pipeline import artifacts, params
-from pipeline.core import seeding
-from pipeline.core.arrays import Weights
-from pipeline.core.models.init import initial_weights
-from pipeline.params import Rewind, Task
+from pipeline.core import seeding, starts
+from pipeline.core.arrays import Mask, Weights
+from pipeline.core.starts.given import Given
+from pipeline.params import Task
+from pipeline.plan import Chain
 
 
 def source_weights(
-    rewind: Rewind, task: Task, theta0: Weights, *, seed: int, round: int
+    chain: Chain, task: Task, mask: Mask, *, round: int, seed: int
 ) -> Weights:
     """The weights that a round starts from, before its mask.
 
     Args:
-        rewind: of the variant.
-        task: whose model draws fresh weights for ``reinit``.
-        theta0: of this seed.
+        chain: whose recipe says what to start from.
+        task: whose model draws fresh weights.
+        mask: of the round.
+        round: draws differ between rounds.
         seed: the replicate.
-        round: fresh draws differ between rounds.
+
+    Raises:
+        ArtifactError: if an earlier stage's weights are missing.
     """
-    if rewind.to == "theta0":
-        return theta0
+    rewind = chain.variant.rewind
+    trained: Weights = {}
+    if starts.STARTS[rewind.to].needs_trained:
+        trained = artifacts.load_weights(chain.trained_behind(round), seed)
     facts = artifacts.load_facts(artifacts.data_file(task.data))
-    network = params.network_for(task, facts)
-    assert rewind.draw is not None
-    rng = seeding.generator(seed, "reinit", round=round, copy=rewind.draw)
-    return initial_weights(network, task.model.init, rng)
+    given = Given(
+        theta0=artifacts.load_weights(
+            artifacts.theta0_folder(chain.task, chain.seeds), seed
+        ),
+        trained=trained,
+        mask=mask,
+        network=params.network_for(task, facts),
+        init=task.model.init,
+        rng=seeding.generator(seed, "reinit", round=round, copy=rewind.draw or 0),
+    )
+    return starts.start_source(rewind.to, given)

@@ -126,16 +126,11 @@ def _pruned_are_zero(_: Settings, chain: Chain, round: int, seed: int) -> str:
 
 
 def _starts_are_rewound(settings: Settings, chain: Chain, round: int, seed: int) -> str:
-    theta0 = artifacts.load_weights(artifacts.theta0_folder(chain.task, chain.seeds), seed)
-    source = source_weights(
-        chain.variant.rewind,
-        settings.tasks[chain.task],
-        theta0,
-        seed=seed,
-        round=round,
-    )
+    task = settings.tasks[chain.task]
+    mask = _mask(chain, round, seed)
+    source = source_weights(chain, task, mask, round=round, seed=seed)
     start = artifacts.load_weights(artifacts.starts_folder(chain.at(round)), seed)
-    if rewinding.matches(start, source, _mask(chain, round, seed)):
+    if rewinding.matches(start, source, mask):
         return ""
     return f"the start is not {chain.variant.rewind.to} under the mask"
 

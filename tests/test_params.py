@@ -137,11 +137,6 @@ def test_a_key_that_is_no_text_is_refused(key: object) -> None:
             "rmsprop",
             "input should be 'sgd', 'adam' or 'adamw'; found rmsprop",
         ),
-        (
-            REINIT + "rewind__to",
-            "start",
-            "input should be 'theta0' or 'reinit'; found start",
-        ),
     ],
 )
 def test_a_wrong_type_is_refused_with_what_was_found(
@@ -233,12 +228,12 @@ def test_a_wrong_type_is_refused_with_what_was_found(
         (
             REINIT + "rewind__draw",
             None,
-            "variants.reinit.rewind.draw: null found; number the fresh draw: 0, 1, …",
+            "variants.reinit.rewind.draw: null found; number the draw: 0, 1, …",
         ),
         (
             TICKET + "rewind__draw",
             0,
-            "variants.ticket.rewind.draw: only reinit draws weights; write null",
+            "variants.ticket.rewind.draw: theta0 draws nothing; write null",
         ),
     ],
 )
@@ -624,3 +619,9 @@ def test_the_command_line_says_one_line_and_writes_nothing(
     assert ended.errors.startswith("lt-pipeline: params.yaml")
     assert len(ended.errors.splitlines()) == 1
     assert listing(root) == before
+
+
+def test_an_unknown_start_is_refused_with_the_known_ones() -> None:
+    message = refused(variants__reinit__rewind__to="reinint")
+    assert message.startswith("variants.reinit.rewind.to: unknown: reinint; did you mean")
+    assert "trained-sign-reinit" in message

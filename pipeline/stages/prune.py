@@ -34,7 +34,11 @@ def run(task_name: str, variant: str, round: int, seeds: str) -> None:
 
 
 def _own(chain: Chain, task: Task, prune: Prune, *, round: int, seed: int) -> Mask:
-    """Score the weights of the source round and keep the highest."""
+    """Score the weights of the source round and keep the highest.
+
+    One-shot masks of all rounds come from one ranking, drawn scores included.
+    """
+    ranking = 0 if prune.schedule == "one-shot" else round - 1
     assert prune.fraction is not None
     assert prune.scope is not None
     assert prune.criterion is not None
@@ -46,11 +50,10 @@ def _own(chain: Chain, task: Task, prune: Prune, *, round: int, seed: int) -> Ma
     mask = {name: before[name] for name in fractions}
     scores = criteria.score(
         prune.criterion,
-        theta0=artifacts.load_weights(
-            artifacts.theta0_folder(chain.task, chain.seeds), seed
-        ),
+        theta0=artifacts.load_weights(chain.initial_at(round), seed),
         trained=artifacts.load_weights(source, seed),
         mask=mask,
+        rng=seeding.generator(seed, "mask_sample", round=ranking, copy=chain.name),
     )
     rounds = round if prune.schedule == "one-shot" else 1
     counts = kept_counts(masks.kept(mask), fractions, prune.scope, rounds)[-1]

@@ -24,14 +24,11 @@ def run(task_name: str, variant: str, round: int, seeds: str) -> None:
     with artifacts.atomic_folder(artifacts.starts_folder(chain.at(round))) as folder:
         for seed in chain.seeds:
             theta0 = _checked_theta0(theta0_folder, seed)
-            source = source_weights(
-                chain.variant.rewind, task, theta0, seed=seed, round=round
-            )
             mask = artifacts.load_mask(chain.mask_at(round), seed)
-            start = rewinding.start(source, mask)
+            source = source_weights(chain, task, mask, round=round, seed=seed)
             artifacts.save_arrays(
                 artifacts.seed_file(folder, seed),
-                start,
+                rewinding.start(source, mask),
                 theta0=digest(theta0),
                 source=digest(source),
                 mask=digest(mask),

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.core import criteria
+from pipeline.core import criteria, seeding
 
 MASK = {
     "conv.weight": np.array([[[[True, False], [True, True]]]]),
@@ -25,6 +25,9 @@ TRAINED = {
     "fc.weight": np.array([[0.0, 0.0, -0.0, -3.0]], np.float32),
 }
 
+BLIND = {"large-init", "random", "small-init"}
+"""criteria that do not look at the trained weights"""
+
 
 def copied(arrays):
     return {name: values.copy() for name, values in arrays.items()}
@@ -34,8 +37,12 @@ def same(a, b):
     return list(a) == list(b) and all(a[name].tobytes() == b[name].tobytes() for name in a)
 
 
-def score(name, trained=TRAINED):
-    return criteria.score(name, theta0=THETA0, trained=trained, mask=MASK)
+def stream():
+    return seeding.generator(0, "mask_sample")
+
+
+def score(name, trained=TRAINED, theta0=THETA0, mask=MASK):
+    return criteria.score(name, theta0=theta0, trained=trained, mask=mask, rng=stream())
 
 
 @pytest.fixture(params=criteria.CRITERIA)
@@ -59,7 +66,7 @@ def test_scores_are_finite_and_zero_where_pruned(name):
 
 def test_arguments_are_left_unchanged(name):
     theta0, trained, mask = copied(THETA0), copied(TRAINED), copied(MASK)
-    scores = criteria.score(name, theta0=theta0, trained=trained, mask=mask)
+    scores = score(name, trained, theta0, mask)
     for values in scores.values():
         values[...] = 7
     assert same(theta0, THETA0)
@@ -71,10 +78,32 @@ def test_the_same_arguments_give_the_same_scores(name):
     assert same(score(name), score(name))
 
 
+def test_values_of_pruned_weights_do_not_matter(name):
+    theta0, trained = copied(THETA0), copied(TRAINED)
+    for tensor, kept in MASK.items():
+        theta0[tensor][~kept] = -9
+        trained[tensor][~kept] = 9
+    assert same(score(name, trained, theta0), score(name))
+
+
+def test_the_order_of_the_dictionaries_does_not_matter(name):
+    turned = score(name, mask=dict(reversed(MASK.items())))
+    assert same(dict(reversed(turned.items())), score(name))
+
+
+def test_only_a_criterion_that_draws_takes_from_the_stream(name):
+    rng = stream()
+    criteria.score(name, theta0=THETA0, trained=TRAINED, mask=MASK, rng=rng)
+    drew = rng.random() != stream().random()
+    assert drew == (name in criteria.DRAWING)
+
+
 def test_a_diverged_training_gives_nan_on_kept_weights_only(name):
     lost = {tensor: np.full_like(values, np.nan) for tensor, values in TRAINED.items()}
     for tensor, values in score(name, trained=lost).items():
-        assert not np.any(np.isnan(values[~MASK[tensor]]))
+        kept = MASK[tensor]
+        assert not np.any(np.isnan(values[~kept]))
+        assert np.all(np.isnan(values[kept])) == (name not in BLIND)
 
 
 def test_the_file_of_a_criterion_exists(name):
@@ -94,6 +123,11 @@ def test_an_unknown_criterion_is_refused_with_the_nearest_name():
         score("magnitud")
     with pytest.raises(ValueError, match=r"unknown criterion 'snap'; the criteria are"):
         criteria.file_of("snap")
+
+
+def test_a_criterion_that_draws_is_refused_without_a_stream():
+    with pytest.raises(ValueError, match=r"'random' draws its scores; give it a stream"):
+        criteria.score("random", theta0=THETA0, trained=TRAINED, mask=MASK)
 
 
 def test_a_criterion_is_imported_on_use():

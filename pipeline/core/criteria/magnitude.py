@@ -5,7 +5,7 @@ import numpy as np
 from pipeline.core.arrays import Mask, Scores, Weights
 
 
-def magnitude(*, theta0: Weights, trained: Weights, mask: Mask) -> Scores:  # noqa: ARG001  (the arguments of every criterion)
+def magnitude(*, trained: Weights, mask: Mask, **_: object) -> Scores:
     """|θ_trained|.
 
     Source: Frankle & Carbin 2019, arXiv:1803.03635; Zhou et al. 2019 call it

@@ -1,0 +1,70 @@
+"""Scores that count only weights whose sign training kept, or only those it flipped.
+
+The others score 0, as in the source's code: below every positive score, but above a
+weight that counts and shrank, where the increase is the score. A weight that training
+left at exactly 0 has lost its sign: it counts as flipped.
+
+Source: Zhou et al. 2019, arXiv:1905.01067; ``large-final-same-sign`` makes their best
+supermasks.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+
+from pipeline.core.arrays import Floats, Mask, Scores, Weights
+
+
+def large_final_same_sign(
+    *, theta0: Weights, trained: Weights, mask: Mask, **_: object
+) -> Scores:
+    """|θ_trained| where the sign is θ₀'s, else 0."""
+    return _counted("same", _final, theta0=theta0, trained=trained, mask=mask)
+
+
+def large_final_diff_sign(
+    *, theta0: Weights, trained: Weights, mask: Mask, **_: object
+) -> Scores:
+    """|θ_trained| where the sign is not θ₀'s, else 0."""
+    return _counted("different", _final, theta0=theta0, trained=trained, mask=mask)
+
+
+def magnitude_increase_same_sign(
+    *, theta0: Weights, trained: Weights, mask: Mask, **_: object
+) -> Scores:
+    """|θ_trained| - |θ₀| where the sign is θ₀'s, else 0."""
+    return _counted("same", _increase, theta0=theta0, trained=trained, mask=mask)
+
+
+def magnitude_increase_diff_sign(
+    *, theta0: Weights, trained: Weights, mask: Mask, **_: object
+) -> Scores:
+    """|θ_trained| - |θ₀| where the sign is not θ₀'s, else 0."""
+    return _counted("different", _increase, theta0=theta0, trained=trained, mask=mask)
+
+
+def _counted(
+    sign: Literal["same", "different"],
+    size: Callable[[Floats, Floats], Floats],
+    *,
+    theta0: Weights,
+    trained: Weights,
+    mask: Mask,
+) -> Scores:
+    scores: Scores = {}
+    for name, kept in mask.items():
+        before, after = theta0[name], trained[name]
+        same = np.sign(before) == np.sign(after)
+        # NaN has no sign; it must stay NaN under either rule, to rank lowest.
+        counts = np.isnan(after) | (same if sign == "same" else ~same)
+        scores[name] = np.where(kept & counts, size(before, after), np.float32(0))
+    return scores
+
+
+def _final(_: Floats, after: Floats) -> Floats:
+    return np.abs(after)
+
+
+def _increase(before: Floats, after: Floats) -> Floats:
+    return np.abs(after) - np.abs(before)

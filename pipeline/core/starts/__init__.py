@@ -1,0 +1,100 @@
+"""Starts: what kept weights begin a round from. One file per family, imported on use.
+
+Zhou et al. 2019 call these mask-1 actions. A start is a function in the module that
+STARTS names, called as the start is, with underscores for hyphens; it takes a ``Given``
+and returns weights that ``rewinding.start`` puts under the mask.
+
+Starts differ in kernels. Biases, norm parameters and running statistics are θ₀'s, but
+for ``trained``, which takes all of the trained network, and for starts that draw a
+whole network anew, which draws those as θ₀'s were (0 and 1).
+"""
+
+import difflib
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Literal
+
+from pipeline.core.arrays import Weights
+from pipeline.core.starts.given import Given
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Start:
+    """Where a start is defined, and what it needs beside θ₀."""
+
+    module: str
+    draws: bool
+    """whether it takes from the stream, so that draws of it can be numbered"""
+    needs_mask: bool = False
+    needs_trained: Literal["chain", "mask"] | None = None
+    """whose trained weights: ``chain``: of the own previous round; ``mask``: those that
+    the mask was cut from, which are a ticket's where the mask is"""
+
+
+_FOLDER = "pipeline.core.starts"
+STARTS = {
+    "constant": Start(module=f"{_FOLDER}.constant", draws=True),
+    "reinit": Start(module=f"{_FOLDER}.drawn", draws=True),
+    "reinit-scaled": Start(module=f"{_FOLDER}.drawn", draws=True, needs_mask=True),
+    "reshuffle": Start(module=f"{_FOLDER}.permuted", draws=True, needs_mask=True),
+    "reshuffle-all": Start(module=f"{_FOLDER}.permuted", draws=True),
+    "signed-constant": Start(module=f"{_FOLDER}.constant", draws=False),
+    "signed-reinit": Start(module=f"{_FOLDER}.drawn", draws=True),
+    "signed-reshuffle": Start(module=f"{_FOLDER}.permuted", draws=True, needs_mask=True),
+    "theta0": Start(module=f"{_FOLDER}.returned", draws=False),
+    "trained": Start(module=f"{_FOLDER}.returned", draws=False, needs_trained="chain"),
+    "trained-sign-reinit": Start(
+        module=f"{_FOLDER}.drawn", draws=True, needs_trained="mask"
+    ),
+}
+
+
+def start_source(name: str, given: Given) -> Weights:
+    """The weights a round starts from, before its mask.
+
+    Args:
+        name: one of STARTS.
+        given: left unchanged; what the start does not need is ignored.
+
+    Returns:
+        Every tensor of the network. Some may be the arrays of ``given`` themselves:
+        ``rewinding.start`` copies. Values of pruned weights mean nothing.
+
+    Raises:
+        ValueError: if there is no such start, or if what it needs is not given.
+    """
+    start = _start(name)
+    missing = [
+        thing
+        for thing, is_missing in (
+            ("the mask of the round", start.needs_mask and not given.mask),
+            ("trained weights", start.needs_trained and not given.trained),
+        )
+        if is_missing
+    ]
+    if missing:
+        raise ValueError(f"the start {name!r} needs {' and '.join(missing)}; give them")
+    weights: Weights = getattr(import_module(start.module), name.replace("-", "_"))(given)
+    return weights
+
+
+def file_of(name: str) -> str:
+    """The file in this folder that defines a start.
+
+    Raises:
+        ValueError: if there is no such start.
+
+    >>> file_of("theta0")
+    'returned.py'
+    """
+    return _start(name).module.rpartition(".")[2] + ".py"
+
+
+def _start(name: str) -> Start:
+    if name not in STARTS:
+        near = difflib.get_close_matches(name, STARTS, n=1)
+        raise ValueError(
+            f"unknown start {name!r}; the starts are {sorted(STARTS)}"
+            + (f"; did you mean {near[0]!r}?" if near else "")
+        )
+    return STARTS[name]

@@ -1,0 +1,39 @@
+"""Starts that move initial values about within their kernel.
+
+Source: Zhou et al. 2019, arXiv:1905.01067. Their code permutes biases too; those are 0
+at the start there. Permutations are drawn kernel by kernel, in layer order.
+"""
+
+import numpy as np
+
+from pipeline.core.arrays import Weights
+from pipeline.core.starts.given import Given, kernels
+
+
+def reshuffle(given: Given) -> Weights:
+    """The kept initial values of each kernel, permuted among the kept places."""
+    permuted = {}
+    for kernel in kernels(given):
+        values = kernel.initial.copy()
+        values[kernel.kept] = given.rng.permutation(values[kernel.kept])
+        permuted[kernel.name] = values
+    return given.theta0 | permuted
+
+
+def signed_reshuffle(given: Given) -> Weights:
+    """As ``reshuffle``, but only magnitudes move: every place keeps its sign of θ₀."""
+    moved = reshuffle(given)
+    signed = {k.name: np.copysign(moved[k.name], k.initial) for k in kernels(given)}
+    return given.theta0 | signed
+
+
+def reshuffle_all(given: Given) -> Weights:
+    """All initial values of each kernel, of kept and pruned weights, permuted.
+
+    What the source's code calls random_reinit: a draw from the values that were drawn.
+    """
+    permuted = {
+        k.name: given.rng.permutation(k.initial.ravel()).reshape(k.initial.shape)
+        for k in kernels(given)
+    }
+    return given.theta0 | permuted
