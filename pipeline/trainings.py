@@ -15,9 +15,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import llvmlite.binding
 import numpy as np
 
-from pipeline import artifacts, checkpoints, params, workers
+from pipeline import artifacts, checkpoints, params, preloads, workers
 from pipeline.artifacts import Instance
 from pipeline.core import masks, training
 from pipeline.core.batches import Dataset
@@ -94,7 +95,12 @@ def run(source: Source, settings: dict[str, Any], *, at_once: int | None) -> Non
     works = [SeedsWork(source=source, seeds=unit) for unit in units]
     limit = at_once or workers.available_cores()
     with Progress(source.instance.path, seeds) as progress:
-        workers.run_all(works, at_once=limit, watch=progress.show)
+        workers.run_all(
+            works,
+            at_once=limit,
+            preload=preloads.module_for(source.engine),
+            watch=progress.show,
+        )
     _write(source, settings, started)
     checkpoints.remove(source.instance.key)
 
@@ -201,7 +207,7 @@ def _leave(folder: Path, job: Job, trained: Trained, seconds: float) -> None:
     checkpoints.finish(folder, seed, {"facts": facts, "timing": timing})
 
 
-def _curve_rows(seed: int, trained: Trained) -> dict[str, object]:
+def _curve_rows(seed: int, trained: Trained) -> dict[str, Any]:
     """Both curves as columns, in order of step, validation before test."""
     rows = sorted(
         (int(step), split != "validation", split, float(loss), float(accuracy))
@@ -288,10 +294,12 @@ def _cpu_name() -> str:
 
 def _host(device: str) -> str:
     """What of machine and libraries decides the bits of a training."""
-    import torch
-
     if device == "cpu":
-        kind = torch.backends.cpu.get_cpu_capability()
+        # Not asked of torch, which the sparse engines do without.
+        features = llvmlite.binding.get_host_cpu_features()
+        kind = f"{llvmlite.binding.get_host_cpu_name()} {features.flatten()}"
     else:
+        import torch
+
         kind = torch.cuda.get_device_name(device)
     return f"{kind}, {', '.join(f'{k} {v}' for k, v in machine()['versions'].items())}"

@@ -1,7 +1,7 @@
 """Work side by side in processes of one thread each.
 
-The processes are forked from a server that has imported torch already, so that the
-import is paid once; the parent itself stays without torch. Two torch threads beside
+The processes are forked from a server that has imported torch (or what else they need)
+already, so that the import is paid once; the parent itself stays without torch. Two torch threads beside
 another busy process are up to 50 times slower than one: a worker has one thread.
 """
 
@@ -21,7 +21,6 @@ from pipeline import lifeline
 from pipeline.checkpoints import InterruptedTraining
 from pipeline.errors import UserError
 
-PRELOADED = "pipeline.worker_preload"
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -58,15 +57,25 @@ def available_cores() -> int:
 
 
 def run_all(
-    works: Sequence[Work], *, at_once: int, watch: Callable[[Report], None]
+    works: Sequence[Work],
+    *,
+    at_once: int,
+    preload: str,
+    watch: Callable[[Report], None],
 ) -> None:
     """Run pieces of work, ``at_once`` of them at a time.
+
+    Args:
+        works: in the order in which they begin.
+        at_once: how many processes.
+        preload: module that is imported once for all of them.
+        watch: told of every report.
 
     Raises:
         WorkerError: if a worker fails or is killed; the others are stopped first.
         KeyboardInterrupt: as it came, after the workers have kept their checkpoints.
     """
-    context = _context()
+    context = _context(preload)
     waiting = list(works)
     running: dict[Connection, ForkServerProcess] = {}
     try:
@@ -84,11 +93,11 @@ def run_all(
             process.join()
 
 
-def _context() -> ForkServerContext:
+def _context(preload: str) -> ForkServerContext:
     for variable in THREAD_VARIABLES:
         os.environ[variable] = "1"
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([PRELOADED])
+    context.set_forkserver_preload([preload])
     return context
 
 

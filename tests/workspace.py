@@ -23,7 +23,14 @@ from ruamel.yaml import YAML
 from pipeline import artifacts
 
 ROOT = Path(__file__).parent.parent
-COPIED = ("dvc.yaml", ".dvc/config", ".dvcignore", ".gitignore")
+COPIED = (
+    "dvc.yaml",
+    ".dvc/.gitignore",
+    ".dvc/config",
+    ".dvc/plots/rounds.json",
+    ".dvcignore",
+    ".gitignore",
+)
 
 PARAMS = """\
 experiment: toy
@@ -215,12 +222,10 @@ def make(root: Path, home: Path, params: str = PARAMS) -> Workspace:
     ignored = shutil.ignore_patterns("__pycache__", "plan.json")
     shutil.copytree(ROOT / "pipeline", root / "pipeline", ignore=ignored)
     for name in COPIED:
-        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, root / name)
     (root / "params.yaml").write_text(params)
     workspace.done("git", "init", "--quiet", "--initial-branch", "main")
-    workspace.done("python", "-m", "dvc", "init", "--quiet", "--force")
-    shutil.copyfile(ROOT / ".dvc/config", root / ".dvc/config")
     workspace.plan()
     workspace.commit("the experiment")
     return workspace

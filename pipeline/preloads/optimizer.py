@@ -1,0 +1,7 @@
+"""Torch, and its first optimizer object."""
+
+import torch
+
+from pipeline.preloads import tensors as tensors
+
+torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)

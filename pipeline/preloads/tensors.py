@@ -1,0 +1,5 @@
+"""Torch, with one thread."""
+
+import torch
+
+torch.set_num_threads(1)
