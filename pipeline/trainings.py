@@ -15,7 +15,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import llvmlite.binding
 import numpy as np
 
 from pipeline import artifacts, checkpoints, params, preloads, workers
@@ -296,6 +295,8 @@ def _host(device: str) -> str:
     """What of machine and libraries decides the bits of a training."""
     if device == "cpu":
         # Not asked of torch, which the sparse engines do without.
+        import llvmlite.binding
+
         features = llvmlite.binding.get_host_cpu_features()
         kind = f"{llvmlite.binding.get_host_cpu_name()} {features.flatten()}"
     else:

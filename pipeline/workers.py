@@ -1,8 +1,8 @@
 """Work side by side in processes of one thread each.
 
-The processes are forked from a server that has imported torch (or what else they need)
-already, so that the import is paid once; the parent itself stays without torch. Two torch threads beside
-another busy process are up to 50 times slower than one: a worker has one thread.
+The processes are forked from a server that has imported torch (or whatever else they need)
+already, so that the import is paid once; the parent itself stays without it. Two torch
+threads beside another busy process are up to 50 times slower than one: a worker has one.
 """
 
 import multiprocessing

@@ -1,7 +1,6 @@
 """Settings for every test, and the small experiment that the real dvc runs."""
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -39,12 +38,6 @@ def finished(tmp_path_factory: pytest.TempPathFactory, home: Path) -> Workspace:
 def workspace(finished: Workspace, tmp_path: Path) -> Workspace:
     """A copy of the finished experiment for one test."""
     return workspaces.copy(finished, tmp_path / "clone")
-
-
-@pytest.fixture(scope="session")
-def make_workspace(home: Path) -> Callable[[Path, str], Workspace]:
-    """Make a fresh experiment in a folder, with that params.yaml."""
-    return lambda root, params: workspaces.make(root, home, params)
 
 
 @pytest.fixture(scope="session")
