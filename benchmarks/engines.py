@@ -16,39 +16,24 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import argparse
-import datetime
-import json
-import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
 
-import matplotlib as mpl
-import numpy as np
+import measuring
 import torch
+from measuring import DENSITIES, PAPER, PAPER_CADENCE, Report
 
-from pipeline.core import seeding
-from pipeline.core.arrays import Mask
-from pipeline.core.batches import Dataset, Split
-from pipeline.core.models import build
-from pipeline.core.models.init import initial_weights
-from pipeline.core.models.layers import Linear, Network, parameters
+from pipeline.core.batches import Dataset
+from pipeline.core.models.layers import Linear, Network
 from pipeline.core.training import ENGINES, engine_module
-from pipeline.core.training.engine import Engine, Job
-from pipeline.core.training.settings import Schedule, TrainSettings
-from pipeline.datasets import DataError, read
+from pipeline.core.training.engine import Engine
 
-DENSITIES = (1.0, 0.5, 0.2, 0.1, 0.036, 0.01)
 REPEATS = 7
 SLICE_S = 0.25
 """seconds of training in one measurement"""
-PAPER_CADENCE = 100
-"""steps between two evaluations on the validation set"""
-ROOT = Path(__file__).parent.parent
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,62 +86,31 @@ CASES = (Case(model="lenet-300-100", batch_size=60, floor=linear_products),)
 
 def main() -> None:
     """Measure, print, and save the table and its figure."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True, help="FILE.json; a PNG beside")
-    default_root = os.environ.get("LT_DATA_ROOT", str(ROOT.parent / "shared" / "data"))
-    parser.add_argument("--data-root", type=Path, default=default_root)
-    arguments = parser.parse_args()
+    arguments = measuring.parser(__doc__).parse_args()
     torch.set_num_threads(1)
-    data, source = load(arguments.data_root)
     begin = time.monotonic()
+    data, source = measuring.load(arguments.data_root)
     rows = [row for case in CASES for row in measure(case, data)]
-    report = {
-        "rows": [asdict(row) for row in rows],
-        "data": source,
-        "seconds": round(time.monotonic() - begin),
-        **surroundings(),
-    }
-    arguments.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    plot(rows, report, arguments.out.with_suffix(".png"))
-
-
-def load(data_root: Path) -> tuple[Dataset, str]:
-    """MNIST, or random images of its shape; and which of them it is."""
-    try:
-        return read("mnist", root=data_root, download=False), "mnist"
-    except DataError as error:
-        print(f"random data instead of MNIST: {error}")
-        return random_data(), "random"
-
-
-def random_data() -> Dataset:
-    """Random images and labels, in numbers and shape those of MNIST."""
-    rng = seeding.generator(0, "score_batch")
-
-    def split(size: int) -> Split:
-        images = rng.integers(0, 256, (size, 1, 28, 28), dtype=np.uint8)
-        return Split(images=images, labels=rng.integers(0, 10, size))
-
-    return Dataset(
-        train=split(55_000),
-        validation=split(5_000),
-        test=split(10_000),
-        mean=(33.3,),
-        std=(78.6,),
-        num_classes=10,
+    report = measuring.save(
+        arguments.out,
+        begin,
+        rows=[asdict(row) for row in rows],
+        data=source,
+        repeats=REPEATS,
     )
+    plot(rows, report, arguments.out.with_suffix(".png"))
 
 
 def measure(case: Case, data: Dataset) -> list[Row]:
     """All engines at all densities."""
-    network = build(
-        case.model, widths=None, image_shape=data.image_shape, num_classes=data.num_classes
-    )
+    network = measuring.network_for(case.model, data)
+    settings = replace(PAPER, batch_size=case.batch_size)
     floor = case.floor(network, case.batch_size)
     rows = []
     for density in DENSITIES:
+        job = measuring.make_job(network, data, density, settings)
         engines = {
-            name: engine_module(name).make([make_job(case, network, data, density)])
+            name: engine_module(name).make([job])
             for name in ENGINES
             if engine_module(name).supports(network)
         }
@@ -236,110 +190,26 @@ def seconds(work: Callable[[int], None]) -> float:
     return (time.perf_counter() - begin) / times
 
 
-def make_job(case: Case, network: Network, data: Dataset, density: float) -> Job:
-    """Round 0 of a ticket of that density, with the paper's optimizer."""
-    theta0 = initial_weights(network, "glorot-normal", seeding.generator(0, "init"))
-    mask = random_mask(network, density)
-    start = {
-        name: np.where(mask[name], weight, np.float32(0)) if name in mask else weight
-        for name, weight in theta0.items()
-    }
-    settings = TrainSettings(
-        steps=10**7,
-        epochs=None,
-        batch_size=case.batch_size,
-        optimizer="adam",
-        lr=1.2e-3,
-        momentum=0.0,
-        weight_decay=0.0,
-        schedule=Schedule(name="constant", milestones=(), gamma=1.0, warmup_steps=0),
-        augment="none",
-        evaluate_every=PAPER_CADENCE,
-        test_cadence="improved",
-        common_noise=True,
-        engine="auto",
-        device="cpu",
-    )
-    return Job(
-        network=network,
-        start=start,
-        mask=mask,
-        data=data,
-        settings=settings,
-        seed=0,
-        round=0,
-    )
-
-
-def random_mask(network: Network, density: float) -> Mask:
-    """Random within each layer; output layers denser, as if pruned at half the rate."""
-    kernels = {n: p for n, p in parameters(network).items() if p.kind is not None}
-    sizes = {name: int(np.prod(tensor.shape)) for name, tensor in kernels.items()}
-    rng = seeding.generator(0, "mask_sample")
-
-    def counts(rounds: float) -> dict[str, int]:
-        return {
-            name: round(sizes[name] * (0.9 if tensor.kind == "output" else 0.8) ** rounds)
-            for name, tensor in kernels.items()
-        }
-
-    rounds = np.linspace(0, 40, 4001)
-    kept = np.array([sum(counts(r).values()) for r in rounds])
-    nearest = float(rounds[np.argmin(np.abs(kept - density * sum(sizes.values())))])
-    return {
-        name: rng.permutation(np.arange(sizes[name]) < count).reshape(kernels[name].shape)
-        for name, count in counts(nearest).items()
-    }
-
-
-def surroundings() -> dict[str, object]:
-    """Hardware, versions, date."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        names = [line.partition(":")[2].strip() for line in lines]
-        facts = dict(
-            zip([line.partition(":")[0].strip() for line in lines], names, strict=True)
-        )
-        cpu = f"{facts.get('model name')} (family {facts.get('cpu family')})"
-    except OSError:
-        cpu = platform.processor()
-    return {
-        "cpu": cpu,
-        "vectors": torch.backends.cpu.get_cpu_capability(),
-        "threads": torch.get_num_threads(),
-        "versions": {"python": platform.python_version()}
-        | {name: version(name) for name in ("torch", "numpy", "numba")},
-        "date": datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
-        "repeats": REPEATS,
-    }
-
-
-def plot(rows: Sequence[Row], report: Mapping[str, object], file: Path) -> None:
+def plot(rows: Sequence[Row], report: Report, file: Path) -> None:
     """Steps per second against density, one panel per model."""
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
     models = sorted({row.model for row in rows})
-    figure, panels = plt.subplots(
-        ncols=len(models), figsize=(6.4 * len(models), 4.8), squeeze=False
-    )
-    for axes, model in zip(panels[0], models, strict=True):
-        shown = [row for row in rows if row.model == model]
-        for engine in dict.fromkeys(row.engine for row in shown):
-            points = [(r.density, r.steps_per_s) for r in shown if r.engine == engine]
-            axes.plot(*zip(*points, strict=True), marker="o", label=engine)
-        floor = median(row.floor_steps_per_s for row in shown)
-        densities = sorted({row.density for row in shown})
-        axes.plot(densities, [floor] * len(densities), "k--", label="dense floor")
-        kept = [floor / density for density in densities]
-        axes.plot(densities, kept, "k:", label="kept-weight floor")
-        axes.set(xscale="log", yscale="log", xlabel="density", ylabel="steps/s")
-        axes.set_title(f"{model}, batch {shown[0].batch_size}, 1 thread\n{report['cpu']}")
-        axes.invert_xaxis()
-        axes.legend()
-    figure.tight_layout()
-    figure.savefig(file, dpi=150)
-    plt.close(figure)
+    with measuring.figure(file, width=6.4 * len(models)) as drawn:
+        panels = drawn.subplots(ncols=len(models), squeeze=False)[0]
+        for axes, model in zip(panels, models, strict=True):
+            shown = [row for row in rows if row.model == model]
+            for engine in dict.fromkeys(row.engine for row in shown):
+                points = [(r.density, r.steps_per_s) for r in shown if r.engine == engine]
+                axes.plot(*zip(*points, strict=True), marker="o", label=engine)
+            floor = median(row.floor_steps_per_s for row in shown)
+            densities = sorted({row.density for row in shown})
+            axes.plot(densities, [floor] * len(densities), "k--", label="dense floor")
+            kept = [floor / density for density in densities]
+            axes.plot(densities, kept, "k:", label="kept-weight floor")
+            axes.set(xscale="log", yscale="log", xlabel="density", ylabel="steps/s")
+            axes.set_title(f"{model}, batch {shown[0].batch_size}, 1 thread")
+            axes.invert_xaxis()
+            axes.legend()
+        drawn.suptitle(measuring.machine_line(report), fontsize="medium")
 
 
 if __name__ == "__main__":
