@@ -4,6 +4,7 @@ One folder per kind of artifact, below it ``task/variant/rNN/seeds``::
 
     artifacts/data/mnist.safetensors             the data with its fixed split
     artifacts/theta0/main/s0-3/s0.safetensors    weights at step 0, one file per seed
+    artifacts/early/main/k000500/s0-3/           weights after the first 500 steps
     artifacts/masks/main/ticket/r03/s0-3/        written by prune
     artifacts/starts/main/ticket/r03/s0-3/       written by rewind
     artifacts/trained/main/ticket/r03/s0-3/      weights and mask, written by retrain
@@ -100,6 +101,26 @@ def data_file(name: str) -> Path:
 def theta0_folder(task: str, seeds: tuple[int, ...]) -> Path:
     """Initial weights of a group of seeds."""
     return FOLDER / "theta0" / task / group_name(seeds)
+
+
+def early_path(task: str, step: int, seeds: tuple[int, ...]) -> str:
+    """Where weights after the first steps of a dense training lie."""
+    return f"{task}/k{step:06d}/{group_name(seeds)}"
+
+
+def early_folder(task: str, step: int, seeds: tuple[int, ...]) -> Path:
+    """Weights of the dense network after the first steps."""
+    return FOLDER / "early" / early_path(task, step, seeds)
+
+
+def early_timing_path(task: str, step: int, seeds: tuple[int, ...]) -> str:
+    """Where seconds of the first steps lie, beside those of the task's rounds."""
+    return f"{task}/early/k{step:06d}/{group_name(seeds)}"
+
+
+def timing_at(path: str) -> Path:
+    """Seconds and host of a training that is no round."""
+    return FOLDER / "timing" / f"{path}.json"
 
 
 def masks_folder(instance: Instance) -> Path:

@@ -97,8 +97,16 @@ class Rewind:
 
     to: str
     """a start of ``core/starts``: theta0, reinit, signed-reinit, reshuffle, …"""
+    step: int | None
+    """where the round begins on schedule and data order. ``early``: also whose weights
+    are taken; ``trained``: learning-rate rewinding, null = 0; else null"""
     draw: int | None
     """number of the draw, where the start draws; else null"""
+
+    @property
+    def first_step(self) -> int:
+        """The step at which the round's training begins."""
+        return self.step or 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -279,6 +287,7 @@ def _variant(where: str, variant: Variant, settings: Settings) -> Iterator[str]:
     else:
         yield from _taken_mask(f"{where}.prune", variant, settings)
     yield from _rewind(f"{where}.rewind", variant.rewind)
+    yield from _rewind_step(f"{where}.rewind.step", variant, settings)
 
 
 def _own_mask(where: str, variant: Variant, settings: Settings) -> Iterator[str]:
@@ -360,6 +369,30 @@ def _rewind(where: str, rewind: Rewind) -> Iterator[str]:
         yield f"{where}.draw: {shown(rewind.draw)} found; number the draw: 0, 1, …"
     if not draws and rewind.draw is not None:
         yield f"{where}.draw: {rewind.to} draws nothing; write null"
+
+
+def _rewind_step(where: str, variant: Variant, settings: Settings) -> Iterator[str]:
+    to, step = variant.rewind.to, variant.rewind.step
+    role = STARTS[to].step
+    if role is None and step is not None:
+        yield f"{where}: {to} starts at step 0; write null (early and trained take a step)"
+    if role == "needed" and step is None:
+        yield f"{where}: null found; {to} needs the step to rewind to"
+    if step is None:
+        return
+    for name in variant.tasks:
+        total = total_steps(settings.tasks[name])
+        if not 1 <= step < total:
+            instead = "theta0 for step 0" if role == "needed" else "null for step 0"
+            yield (
+                f"{where}: {step} found; the training of task {name} has {total} steps: "
+                f"give 1 to {total - 1}, or {instead}"
+            )
+
+
+def total_steps(task: Task) -> int:
+    """Steps of a whole training of a task."""
+    return task.train.total_steps(FACTS[task.data].num_train)
 
 
 def behind(task: str, variant: str | None, root: Path = Path()) -> dict[str, Any]:

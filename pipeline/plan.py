@@ -29,8 +29,8 @@ FILE = Path("pipeline/plan.json")
 
 Item = dict[str, str | int]
 Plan = dict[str, dict[str, Item]]
-STAGES = ("data", "init", "train", "prune", "rewind", "retrain")
-INPUTS = ("data", "theta0", "source", "mask", "start")
+STAGES = ("data", "init", "train", "early", "prune", "rewind", "retrain")
+INPUTS = ("data", "theta0", "source", "mask", "behind", "start")
 """what of an item are paths that its stage reads, if they are there"""
 
 
@@ -89,13 +89,18 @@ class Chain:
             return artifacts.theta0_folder(self.task, self.seeds)
         return artifacts.starts_folder(self.at(previous))
 
-    def trained_behind(self, round: int) -> Path:
-        """The trained weights that a round's start may look at.
+    def weights_behind(self, round: int) -> Path:
+        """The weights beside θ₀ that a round's start may look at.
 
-        Those of the chain's own previous round where the start continues them; else
-        those that the round's mask was cut from.
+        Those of the first steps where it is rewound to one; those of the chain's own
+        previous round where the start continues them; else those that the round's mask
+        was cut from.
         """
-        if STARTS[self.variant.rewind.to].needs_trained == "chain":
+        start = STARTS[self.variant.rewind.to]
+        if start.step == "needed":
+            step = self.variant.rewind.first_step
+            return artifacts.early_folder(self.task, step, self.seeds)
+        if start.needs_trained == "chain":
             return artifacts.trained_folder(self.at(round - 1))
         previous = 0 if self.owner.prune.schedule == "one-shot" else round - 1
         name = self.mask_owner if previous else DENSE
@@ -149,6 +154,17 @@ def used_tasks(settings: Settings) -> list[str]:
     ]
 
 
+def early_steps(settings: Settings, task: str) -> list[int]:
+    """The steps of a task's dense training whose weights something begins with."""
+    return sorted(
+        {
+            variant.rewind.first_step
+            for variant in settings.variants.values()
+            if task in variant.tasks and STARTS[variant.rewind.to].step == "needed"
+        }
+    )
+
+
 def regroup(seeds: tuple[int, ...], groups: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
     """Groups for these seeds that leave the existing groups as they are.
 
@@ -182,10 +198,15 @@ def compile_plan(settings: Settings, groups: list[tuple[int, ...]]) -> Plan:
             }
             key = f"{name}-{artifacts.group_name(seeds)}"
             plan["init"][key] = common
-            plan["train"][key] = common | {
-                "path": dense.path,
-                **_engine(settings, name, density=1.0),
-            }
+            trained = common | _engine(settings, name, density=1.0)
+            plan["train"][key] = trained | {"path": dense.path}
+            for step in early_steps(settings, name):
+                path = artifacts.early_path(name, step, seeds)
+                plan["early"][path.replace("/", "-")] = trained | {
+                    "step": step,
+                    "path": path,
+                    "timing": artifacts.early_timing_path(name, step, seeds),
+                }
     for chain in chains(settings, groups):
         for stage, instance, item in _rounds(settings, chain):
             plan[stage][instance.key] = item
@@ -218,7 +239,7 @@ def _rounds(settings: Settings, chain: Chain) -> Iterator[tuple[str, Instance, I
         rewound: Item = common | {
             "mask": mask,
             "start_file": starts.file_of(chain.variant.rewind.to),
-            "trained": str(chain.trained_behind(round)),
+            "behind": str(chain.weights_behind(round)),
         }
         yield "rewind", instance, rewound
         trained: Item = common | {
@@ -360,17 +381,24 @@ def active(settings: Settings) -> dict[str, dict[str, tuple[range, tuple[int, ..
 def stale_folders(plan: Plan, root: Path = Path()) -> list[Path]:
     """Results and checkpoints of instances that the plan no longer has."""
     paths = {str(item["path"]) for s in ("train", "retrain") for item in plan[s].values()}
+    timed = {str(item["timing"]) for item in plan["early"].values()}
     keys = {path.replace("/", "-") for path in paths}
     found: list[Path] = []
     for kind in ("masks", "starts", "trained", "results", "timing"):
         base = root / artifacts.FOLDER / kind
         for folder in sorted(base.glob("*/*/*/*")):
             relative = str(folder.relative_to(base)).removesuffix(".json")
-            if relative not in paths:
+            if relative not in paths | (timed if kind == "timing" else set()):
                 found.append(folder)
     theta0 = {Path(str(item["theta0"])) for item in plan["init"].values()}
     base = root / artifacts.FOLDER / "theta0"
     found += [f for f in sorted(base.glob("*/*")) if f.relative_to(root) not in theta0]
+    early = {str(item["path"]) for item in plan["early"].values()}
+    keys |= {"early-" + path.replace("/", "-") for path in early}
+    base = root / artifacts.FOLDER / "early"
+    found += [
+        f for f in sorted(base.glob("*/*/*")) if str(f.relative_to(base)) not in early
+    ]
     kept = sorted((root / checkpoints.FOLDER).glob("*"))
     return found + [folder for folder in kept if folder.name not in keys]
 
@@ -393,7 +421,7 @@ def remove_stale(plan: Plan, root: Path = Path()) -> int:
 def _output(stage: str, item: Item) -> str:
     if stage in ("data", "init"):
         return str(item["out" if stage == "data" else "theta0"])
-    kinds = {"prune": "masks", "rewind": "starts"}
+    kinds = {"early": "early", "prune": "masks", "rewind": "starts"}
     return str(artifacts.FOLDER / kinds.get(stage, "trained") / str(item["path"]))
 
 

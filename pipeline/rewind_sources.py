@@ -24,15 +24,20 @@ def source_weights(
         ArtifactError: if an earlier stage's weights are missing.
     """
     rewind = chain.variant.rewind
+    start = starts.STARTS[rewind.to]
     trained: Weights = {}
-    if starts.STARTS[rewind.to].needs_trained:
-        trained = artifacts.load_weights(chain.trained_behind(round), seed)
+    if start.needs_trained:
+        trained = artifacts.load_weights(chain.weights_behind(round), seed)
+    early: Weights = {}
+    if start.step == "needed":
+        early = artifacts.load_weights(chain.weights_behind(round), seed)
     facts = artifacts.load_facts(artifacts.data_file(task.data))
     given = Given(
         theta0=artifacts.load_weights(
             artifacts.theta0_folder(chain.task, chain.seeds), seed
         ),
         trained=trained,
+        early=early,
         mask=mask,
         network=params.network_for(task, facts),
         init=task.model.init,

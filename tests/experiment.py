@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline import params, plan
 from pipeline.artifacts import parse_seeds
-from pipeline.stages import data, init, prune, retrain, rewind, train
+from pipeline.stages import data, early, init, prune, retrain, rewind, train
 
 SEEDS = (0, 1)
 ROUNDS = (1, 2)
@@ -48,7 +48,7 @@ _TICKET: dict[str, Any] = {
         "scope": "layerwise",
         "fraction": {"fc": 0.3, "output": 0.15},
     },
-    "rewind": {"to": "theta0", "draw": None},
+    "rewind": {"to": "theta0", "step": None, "draw": None},
 }
 _TAKEN = {
     "mask": "ticket",
@@ -75,12 +75,12 @@ def raw() -> dict[str, Any]:
             "reinit": {
                 "tasks": ["main"],
                 "prune": _TAKEN,
-                "rewind": {"to": "reinit", "draw": 0},
+                "rewind": {"to": "reinit", "step": None, "draw": 0},
             },
             "random-mask": {
                 "tasks": ["main"],
                 "prune": _TAKEN | {"transform": "shuffle"},
-                "rewind": {"to": "theta0", "draw": None},
+                "rewind": {"to": "theta0", "step": None, "draw": None},
             },
         },
     }
@@ -122,6 +122,13 @@ def run() -> None:
     for item in current["train"].values():
         seeds = parse_seeds(str(item["seeds"]))
         train.run(str(item["task"]), seeds, str(item["engine"]))
+    for item in current["early"].values():
+        place = int(item["step"]), parse_seeds(str(item["seeds"]))
+        early.run(str(item["task"]), *place, str(item["engine"]))
+    _run_rounds(current)
+
+
+def _run_rounds(current: plan.Plan) -> None:
     order = [(round, name) for round in ROUNDS for name in VARIANTS]
     for place in order:
         for stage in ("prune", "rewind", "retrain"):

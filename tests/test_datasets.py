@@ -198,9 +198,7 @@ def mirror(tmp_path, monkeypatch):
     server.server_close()
 
 
-def test_missing_files_are_downloaded_where_that_is_allowed(
-    tmp_path, mirror, monkeypatch
-):
+def test_missing_files_are_downloaded_where_that_is_allowed(tmp_path, mirror, monkeypatch):
     folder, address = mirror
     facts = tiny_mnist(folder)
     packed = [(n, md5) for n, md5 in facts.checksums.items() if n.endswith(".gz")]
