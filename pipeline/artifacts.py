@@ -8,6 +8,8 @@ One folder per kind of artifact, below it ``task/variant/rNN/seeds``::
     artifacts/masks/main/ticket/r03/s0-3/        written by prune
     artifacts/starts/main/ticket/r03/s0-3/       written by rewind
     artifacts/trained/main/ticket/r03/s0-3/      weights and mask, written by retrain
+    artifacts/copies/main/stable/r03-k000500/s0-3/   copies of a start, by data order
+    artifacts/lines/main/stable/r03-k000500/s0-3/    lines.parquet, lines.json
     artifacts/results/main/ticket/r03/s0-3/      result.json, curves.parquet
     artifacts/timing/main/ticket/r03/s0-3.json   seconds, host: in no digest
 
@@ -41,6 +43,16 @@ FOLDER = Path("artifacts")
 DENSE = "dense"
 """the name that stands for a variant in the paths of round 0"""
 
+LINE_SCHEMA = pa.schema(
+    [
+        ("seed", pa.int64()),
+        ("pair", pa.int64()),
+        ("statistics", pa.string()),
+        ("alpha", pa.float64()),
+        ("loss", pa.float64()),
+        ("error", pa.float64()),
+    ]
+)
 CURVE_SCHEMA = pa.schema(
     [
         ("seed", pa.int64()),
@@ -271,6 +283,18 @@ def save_curves(path: Path, columns: Mapping[str, object]) -> None:
         pq.write_table(pa.table(dict(columns), schema=CURVE_SCHEMA), temporary)
 
 
+def save_lines(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
+    """Write lines: seed, pair, statistics, alpha, loss, error."""
+    with atomic(path) as temporary:
+        pq.write_table(pa.Table.from_pylist(list(rows), schema=LINE_SCHEMA), temporary)
+
+
+def load_lines(path: Path) -> pa.Table:
+    """Read lines between networks."""
+    with _readable(path):
+        return pq.read_table(path, schema=LINE_SCHEMA)
+
+
 def save_curve_table(path: Path, tables: Sequence[pa.Table]) -> None:
     """Write the learning curves of several seeds below each other."""
     with atomic(path) as temporary:
@@ -301,7 +325,7 @@ def parse_seeds(text: str) -> tuple[int, ...]:
 
 
 def _is_trained(folder: Path) -> bool:
-    return "trained" in folder.parts
+    return folder.parts[-5:-4] == ("trained",)
 
 
 @contextmanager

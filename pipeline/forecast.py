@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from pipeline import artifacts, plan, workers
+from pipeline.chains import instances
 from pipeline.core.models.layers import (
     BatchNorm,
     Conv,
@@ -22,6 +23,7 @@ from pipeline.core.models.layers import (
 )
 from pipeline.dataset_facts import FACTS
 from pipeline.params import Settings, build_network, total_steps
+from pipeline.spots import spots
 
 MULTIPLY_ADDS_PER_S = 4e10
 """dense training on one core, backward passes included; measured 3–6e10"""
@@ -32,6 +34,7 @@ STAGE_OVERHEAD_S = 3.0
 BYTES_PER_WEIGHT = 2 * (4 + 4 + 1 + 1)
 """start, trained, two masks; once in the workspace and once in DVC's cache"""
 BYTES_PER_EARLY_WEIGHT = 2 * 4
+BYTES_PER_COPY_WEIGHT = 2 * (4 + 1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,7 +123,7 @@ def _walk(network: Network, height: int, width: int) -> tuple[int, int, int]:
 
 
 def _loads(settings: Settings, current: plan.Plan) -> Iterator[Load]:
-    for instance in plan.instances(settings, plan.groups_in(current)):
+    for instance in instances(settings, plan.groups_in(current)):
         total = total_steps(settings.tasks[instance.task])
         variant = settings.variants.get(instance.variant)
         first = variant.rewind.first_step if variant else 0
@@ -141,6 +144,17 @@ def _loads(settings: Settings, current: plan.Plan) -> Iterator[Load]:
             bytes_per_weight=BYTES_PER_EARLY_WEIGHT,
             done=artifacts.early_folder(task, step, seeds).exists(),
         )
+    for spot in spots(settings, plan.groups_in(current)):
+        total = total_steps(settings.tasks[spot.task])
+        copies = settings.analyses[spot.analysis].copies()
+        if copies:
+            yield Load(
+                task=spot.task,
+                num=len(copies) * len(spot.seeds),
+                share=1 - spot.step / total,
+                bytes_per_weight=BYTES_PER_COPY_WEIGHT,
+                done=spot.copies.exists(),
+            )
 
 
 def _seconds(settings: Settings, name: str) -> float:

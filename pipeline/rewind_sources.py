@@ -1,11 +1,11 @@
 """Which weights a round starts from, before its mask: what ``rewind.to`` names."""
 
 from pipeline import artifacts, params
+from pipeline.chains import Chain
 from pipeline.core import seeding, starts
 from pipeline.core.arrays import Mask, Weights
 from pipeline.core.starts.given import Given
 from pipeline.params import Task
-from pipeline.plan import Chain
 
 
 def source_weights(

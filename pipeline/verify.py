@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pipeline import artifacts
+from pipeline.chains import Chain, chains
 from pipeline.core import masks, rewinding
 from pipeline.core.arrays import Mask
 from pipeline.core.counts import fractions_per_tensor, kept_counts, pool_counts
@@ -16,7 +17,6 @@ from pipeline.core.digests import digest
 from pipeline.core.models.layers import parameters
 from pipeline.core.starts import STARTS
 from pipeline.params import Settings, build_network
-from pipeline.plan import Chain, chains
 from pipeline.rewind_sources import source_weights
 
 

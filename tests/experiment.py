@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline import params, plan
 from pipeline.artifacts import parse_seeds
-from pipeline.stages import data, early, init, prune, retrain, rewind, train
+from pipeline.stages import copies, data, early, init, lines, prune, retrain, rewind, train
 
 SEEDS = (0, 1)
 ROUNDS = (1, 2)
@@ -60,6 +60,28 @@ _TAKEN = {
 }
 
 
+INSTABILITY: dict[str, Any] = {
+    "kind": "instability",
+    "tasks": ["main"],
+    "of": "dense",
+    "to": None,
+    "rounds": None,
+    "steps": [0],
+    "pairs": 1,
+    "points": 5,
+    "recalibration_batches": None,
+}
+CONNECTION: dict[str, Any] = INSTABILITY | {
+    "kind": "connection",
+    "of": "ticket",
+    "to": "previous",
+    "rounds": [1],
+    "steps": None,
+    "pairs": None,
+}
+"""analyses for the tests that need some"""
+
+
 def raw() -> dict[str, Any]:
     """The settings as they stand in params.yaml; a new copy each time."""
     settings = {
@@ -83,6 +105,7 @@ def raw() -> dict[str, Any]:
                 "rewind": {"to": "theta0", "step": None, "draw": None},
             },
         },
+        "analyses": {},
     }
     return deepcopy(settings)
 
@@ -126,6 +149,9 @@ def run() -> None:
         place = int(item["step"]), parse_seeds(str(item["seeds"]))
         early.run(str(item["task"]), *place, str(item["engine"]))
     _run_rounds(current)
+    for stage in ("copies", "lines"):
+        for item in current[stage].values():
+            _run_analysis(stage, item)
 
 
 def _run_rounds(current: plan.Plan) -> None:
@@ -135,6 +161,15 @@ def _run_rounds(current: plan.Plan) -> None:
             for item in current[stage].values():
                 if place == (item["round"], item["variant"]):
                     _run_round(stage, item)
+
+
+def _run_analysis(stage: str, item: plan.Item) -> None:
+    place = str(item["task"]), str(item["analysis"]), int(item["round"]), int(item["step"])
+    seeds = parse_seeds(str(item["seeds"]))
+    if stage == "copies":
+        copies.run(place, seeds, str(item["engine"]))
+    else:
+        lines.run(place, seeds)
 
 
 def _run_round(stage: str, item: plan.Item) -> None:

@@ -71,7 +71,7 @@ def test_valid_settings_are_read(tmp_path: Path) -> None:
 def test_an_unknown_key_is_refused_with_the_nearest_and_the_known_ones() -> None:
     assert refused(sed=[0]) == (
         "unknown key sed; did you mean seeds? "
-        "(the file has experiment, rounds, seeds, workers, data, tasks, variants)"
+        "(the file has experiment, rounds, seeds, workers, data, tasks, variants, analyses)"
     )
 
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import artifacts, checkpoints, forecast, plan
+from pipeline.chains import instances
 from pipeline.params import Settings
 from pipeline.plan import PlanError
 
@@ -512,7 +513,7 @@ def test_first_steps_and_later_starts_are_forecast_by_their_share(
 
 
 def test_what_has_a_result_is_not_forecast(empty: Settings) -> None:
-    for instance in plan.instances(empty, GROUP):
+    for instance in instances(empty, GROUP):
         touch(artifacts.results_folder(instance) / "result.json")
     assert forecast.describe(empty, compiled()) == (
         "plan: 28 stages, 18 trainings; all of them have results"

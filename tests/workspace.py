@@ -67,6 +67,7 @@ variants:
       {mask: ticket, transform: null, schedule: null, criterion: null, scope: null,
        fraction: null}
     rewind: {to: reinit, step: null, draw: 0}
+analyses: {}
 """
 """small enough that a training takes no time beside starting its process"""
 
@@ -98,7 +99,8 @@ class Ran:
     def trained(self) -> set[str]:
         """Those that train: ``main-s0-1``, ``main-k000002-s0-1``, ``main-ticket-r01-…``."""
         found = {name.partition("@") for name in self.executed}
-        return {k for stage, _, k in found if stage in ("train", "early", "retrain")}
+        kinds = ("train", "early", "retrain", "copies")
+        return {key for stage, _, key in found if stage in kinds}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,7 +6,7 @@ python -m pipeline.stages.retrain main ticket 3 0,1,2,3 reference
 import sys
 
 from pipeline import artifacts, border, lifeline, params, rounds, trainings
-from pipeline.plan import find_chain
+from pipeline.chains import find_chain
 
 
 def run(task_name: str, variant: str, round: int, seeds: str, engine: str) -> None:
