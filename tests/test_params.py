@@ -448,7 +448,8 @@ def test_numbers_are_those_of_yaml_1_2(tmp_path: Path) -> None:
 
 
 ALL_KEYS = (
-    "the file must have the keys experiment, rounds, seeds, workers, data, tasks, variants"
+    "the file must have the keys experiment, rounds, seeds, workers, data, tasks, "
+    "variants, analyses"
 )
 NO_VALUE = "write text, a number, true, false or null"
 TOO_LARGE = "found; give a number of at most 1,000,000,000"

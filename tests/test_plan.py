@@ -47,6 +47,8 @@ def test_a_plan_has_one_instance_per_variant_round_and_group() -> None:
         "prune",
         "rewind",
         "retrain",
+        "copies",
+        "lines",
     ]
     assert list(found["data"]) == ["digits"]
     assert list(found["init"]) == list(found["train"]) == ["main-s0-1", "main-s2-4"]

@@ -6,10 +6,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from experiment import CONNECTION, INSTABILITY, SEEDS, raw, run, write
+from experiment import CONNECTION, INSTABILITY, SEEDS, raw, run, settings, write
 
 from pipeline import artifacts
+from pipeline.core import masks, seeding
 from pipeline.core.digests import digest
+from pipeline.core.models.init import initial_weights
+from pipeline.core.models.layers import parameters
+from pipeline.lines import Ends
+from pipeline.lines import run as run_lines
+from pipeline.params import build_network
 from pipeline.stages import copies, lines
 
 ANALYSES = {
@@ -143,11 +149,11 @@ def test_distances_are_those_between_the_ends_and_from_their_start() -> None:
 
 def test_masks_that_differ_are_compared_with_chance() -> None:
     found = facts("successive/r02")
-    masks = [
+    found_masks = [
         artifacts.load_mask(Path(f"artifacts/trained/main/ticket/{r}/s0-1"), 0)
         for r in ("r01", "r02")
     ]
-    old, new = (sum(int(m.sum()) for m in mask.values()) for mask in masks)
+    old, new = (sum(int(m.sum()) for m in mask.values()) for mask in found_masks)
     assert found["mask_overlap"] == new / old  # nested
     assert 0 < found["mask_overlap_by_chance"] < found["mask_overlap"]
     assert found["traveled"] is None
@@ -158,6 +164,42 @@ def test_variants_of_one_mask_are_connected_under_it() -> None:
     assert found["mask_overlap"] is None
     assert found["dead_units"] == [{"fc1.weight": 0, "fc2.weight": 0}] * 2
     assert found["warnings"] == []
+
+
+def test_a_batch_norm_network_is_seen_with_either_statistics(tmp_path: Path) -> None:
+    """Two initializations, not trained: their statistics are 0 and 1."""
+    model = {"name": "resnet-20", "widths": None, "init": "kaiming-normal"}
+    changes: dict[str, object] = {"tasks__main__model": model, "variants": {}}
+    analysis = INSTABILITY | {"points": 3, "recalibration_batches": 2}
+    asked = settings(**changes, analyses={"dense": analysis})
+    tensors = parameters(build_network(asked.tasks["main"]))
+    mask = masks.dense(tensors, [n for n, tensor in tensors.items() if tensor.kind])
+    paths = [tmp_path / f"{name}.safetensors" for name in ("a", "b", "mask")]
+    for seed in (0, 1):
+        rng = seeding.generator(seed, "init")
+        network = build_network(asked.tasks["main"])
+        artifacts.save_arrays(paths[seed], initial_weights(network, "kaiming-normal", rng))
+    artifacts.save_arrays(paths[2], mask)
+    ends = Ends(
+        seed=0,
+        pair=0,
+        round=0,
+        weights=(paths[0], paths[1]),
+        masks=(paths[2], paths[2]),
+        start=None,
+    )
+    (seen,) = run_lines(
+        "norm", asked.tasks["main"], asked.analyses["dense"], [ends], at_once=1
+    )
+    assert list(seen.facts["statistics"]) == ["interpolated", "recalibrated"]
+    places = [(row["statistics"], row["alpha"]) for row in seen.rows]
+    assert places == [
+        (statistics, alpha)
+        for statistics in ("interpolated", "recalibrated")
+        for alpha in (0, 0.5, 1)
+    ]
+    losses = [row["loss"] for row in seen.rows]
+    assert losses[:3] != losses[3:]
 
 
 def test_what_was_asked_stands_above_the_seeds() -> None:
