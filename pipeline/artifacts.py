@@ -4,9 +4,12 @@ One folder per kind of artifact, below it ``task/variant/rNN/seeds``::
 
     artifacts/data/mnist.safetensors             the data with its fixed split
     artifacts/theta0/main/s0-3/s0.safetensors    weights at step 0, one file per seed
+    artifacts/early/main/k000500/s0-3/           weights after the first 500 steps
     artifacts/masks/main/ticket/r03/s0-3/        written by prune
     artifacts/starts/main/ticket/r03/s0-3/       written by rewind
     artifacts/trained/main/ticket/r03/s0-3/      weights and mask, written by retrain
+    artifacts/copies/main/stable/r03-k000500/s0-3/   copies of a start, by data order
+    artifacts/lines/main/stable/r03-k000500/s0-3/    lines.parquet, lines.json
     artifacts/results/main/ticket/r03/s0-3/      result.json, curves.parquet
     artifacts/timing/main/ticket/r03/s0-3.json   seconds, host: in no digest
 
@@ -40,6 +43,16 @@ FOLDER = Path("artifacts")
 DENSE = "dense"
 """the name that stands for a variant in the paths of round 0"""
 
+LINE_SCHEMA = pa.schema(
+    [
+        ("seed", pa.int64()),
+        ("pair", pa.int64()),
+        ("statistics", pa.string()),
+        ("alpha", pa.float64()),
+        ("loss", pa.float64()),
+        ("error", pa.float64()),
+    ]
+)
 CURVE_SCHEMA = pa.schema(
     [
         ("seed", pa.int64()),
@@ -100,6 +113,26 @@ def data_file(name: str) -> Path:
 def theta0_folder(task: str, seeds: tuple[int, ...]) -> Path:
     """Initial weights of a group of seeds."""
     return FOLDER / "theta0" / task / group_name(seeds)
+
+
+def early_path(task: str, step: int, seeds: tuple[int, ...]) -> str:
+    """Where weights after the first steps of a dense training lie."""
+    return f"{task}/k{step:06d}/{group_name(seeds)}"
+
+
+def early_folder(task: str, step: int, seeds: tuple[int, ...]) -> Path:
+    """Weights of the dense network after the first steps."""
+    return FOLDER / "early" / early_path(task, step, seeds)
+
+
+def early_timing_path(task: str, step: int, seeds: tuple[int, ...]) -> str:
+    """Where seconds of the first steps lie, beside those of the task's rounds."""
+    return f"{task}/early/k{step:06d}/{group_name(seeds)}"
+
+
+def timing_at(path: str) -> Path:
+    """Seconds and host of a training that is no round."""
+    return FOLDER / "timing" / f"{path}.json"
 
 
 def masks_folder(instance: Instance) -> Path:
@@ -251,6 +284,18 @@ def save_curves(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
         pq.write_table(pa.Table.from_arrays(arrays, schema=CURVE_SCHEMA), temporary)
 
 
+def save_lines(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
+    """Write lines: seed, pair, statistics, alpha, loss, error."""
+    with atomic(path) as temporary:
+        pq.write_table(pa.Table.from_pylist(list(rows), schema=LINE_SCHEMA), temporary)
+
+
+def load_lines(path: Path) -> pa.Table:
+    """Read lines between networks."""
+    with _readable(path):
+        return pq.read_table(path, schema=LINE_SCHEMA)
+
+
 def save_curve_table(path: Path, tables: Sequence[pa.Table]) -> None:
     """Write the learning curves of several seeds below each other."""
     with atomic(path) as temporary:
@@ -299,7 +344,7 @@ def _column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
 
 
 def _is_trained(folder: Path) -> bool:
-    return "trained" in folder.parts
+    return folder.parts[-5:-4] == ("trained",)
 
 
 @contextmanager

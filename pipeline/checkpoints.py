@@ -62,6 +62,7 @@ def unit_digest(jobs: list[Job], *, engine: str, data: str, host: str) -> str:
                 "round": job.round,
                 "copy": job.copy,
                 "first_step": job.first_step,
+                "last_step": job.last_step,
             }
             for job in jobs
         ],

@@ -86,6 +86,8 @@ def status() -> None:
         current = plan.check(settings)
         stale = states.stale_stages(root)
         print(states.table(states.cells(settings, current, root, stale), settings))
+        for line in states.analyses(settings, current, root, stale):
+            print(line)
 
 
 @app.command(epilog="Example: lt-pipeline verify")

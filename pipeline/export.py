@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from pipeline import artifacts
 from pipeline.artifacts import ArtifactError
+from pipeline.chains import Chain, chains
 from pipeline.core import masks
 from pipeline.core.digests import digest
 from pipeline.errors import UserError
 from pipeline.params import Settings
-from pipeline.plan import Chain, chains
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,11 +6,12 @@ core. It is a forecast, good to a factor of two.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import median
 
 from pipeline import artifacts, plan, workers
-from pipeline.artifacts import Instance
+from pipeline.chains import instances
 from pipeline.core.models.layers import (
     BatchNorm,
     Conv,
@@ -21,7 +22,8 @@ from pipeline.core.models.layers import (
     parameters,
 )
 from pipeline.dataset_facts import FACTS
-from pipeline.params import Settings, build_network
+from pipeline.params import Settings, build_network, total_steps
+from pipeline.spots import spots
 
 MULTIPLY_ADDS_PER_S = 4e10
 """dense training on one core, backward passes included; measured 3–6e10"""
@@ -31,6 +33,8 @@ STAGE_OVERHEAD_S = 3.0
 """of a training stage: process, imports, data, files"""
 BYTES_PER_WEIGHT = 2 * (4 + 4 + 1 + 1)
 """start, trained, two masks; once in the workspace and once in DVC's cache"""
+BYTES_PER_EARLY_WEIGHT = 2 * 4
+BYTES_PER_COPY_WEIGHT = 2 * (4 + 1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,25 +48,36 @@ class Forecast:
     num_bytes: float
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Load:
+    """The trainings of one stage instance."""
+
+    task: str
+    num: int
+    share: float
+    """of the steps of a whole training"""
+    bytes_per_weight: int
+    done: bool
+
+
 def forecast(settings: Settings, current: plan.Plan) -> Forecast:
     """Count what the plan asks for and what of it has no result yet."""
-    groups = plan.groups_in(current)
-    all_instances = list(plan.instances(settings, groups))
-    missing = [i for i in all_instances if not artifacts.results_folder(i).exists()]
+    loads = list(_loads(settings, current))
+    missing = [load for load in loads if not load.done]
     at_once = settings.workers or workers.available_cores()
     seconds = 0.0
-    for instance in missing:
-        waves = math.ceil(len(instance.seeds) / at_once)
-        seconds += STAGE_OVERHEAD_S + waves * _seconds(settings, instance)
-    num_bytes = sum(
-        len(i.seeds) * _num_weights(settings, i.task) * BYTES_PER_WEIGHT for i in missing
-    )
+    for load in missing:
+        waves = math.ceil(load.num / at_once)
+        seconds += STAGE_OVERHEAD_S + waves * load.share * _seconds(settings, load.task)
     return Forecast(
         num_stages=3 + sum(len(items) for items in current.values()),
-        num_trainings=sum(len(i.seeds) for i in all_instances),
-        num_missing=sum(len(i.seeds) for i in missing),
+        num_trainings=sum(load.num for load in loads),
+        num_missing=sum(load.num for load in missing),
         seconds=seconds,
-        num_bytes=num_bytes,
+        num_bytes=sum(
+            load.num * _num_weights(settings, load.task) * load.bytes_per_weight
+            for load in missing
+        ),
     )
 
 
@@ -107,11 +122,46 @@ def _walk(network: Network, height: int, width: int) -> tuple[int, int, int]:
     return total, height, width
 
 
-def _seconds(settings: Settings, instance: Instance) -> float:
+def _loads(settings: Settings, current: plan.Plan) -> Iterator[Load]:
+    for instance in instances(settings, plan.groups_in(current)):
+        total = total_steps(settings.tasks[instance.task])
+        variant = settings.variants.get(instance.variant)
+        first = variant.rewind.first_step if variant else 0
+        yield Load(
+            task=instance.task,
+            num=len(instance.seeds),
+            share=1 - first / total,
+            bytes_per_weight=BYTES_PER_WEIGHT,
+            done=artifacts.results_folder(instance).exists(),
+        )
+    for item in current["early"].values():
+        task, step = str(item["task"]), int(item["step"])
+        seeds = artifacts.parse_seeds(str(item["seeds"]))
+        yield Load(
+            task=task,
+            num=len(seeds),
+            share=step / total_steps(settings.tasks[task]),
+            bytes_per_weight=BYTES_PER_EARLY_WEIGHT,
+            done=artifacts.early_folder(task, step, seeds).exists(),
+        )
+    for spot in spots(settings, plan.groups_in(current)):
+        total = total_steps(settings.tasks[spot.task])
+        copies = settings.analyses[spot.analysis].copies()
+        if copies:
+            yield Load(
+                task=spot.task,
+                num=len(copies) * len(spot.seeds),
+                share=1 - spot.step / total,
+                bytes_per_weight=BYTES_PER_COPY_WEIGHT,
+                done=spot.copies.exists(),
+            )
+
+
+def _seconds(settings: Settings, name: str) -> float:
     """One training of that task on one core."""
-    task = settings.tasks[instance.task]
-    num_steps = task.train.total_steps(FACTS[task.data].num_train)
-    rates = _measured(instance.task)
+    task = settings.tasks[name]
+    num_steps = total_steps(task)
+    rates = _measured(name)
     if rates:
         return num_steps / median(rates)
     work = multiply_adds(build_network(task), FACTS[task.data].image_shape)

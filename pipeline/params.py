@@ -7,7 +7,7 @@ together. Every refusal is one line: where, what was found, what to do.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +16,8 @@ import pydantic
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from pipeline import analyses
+from pipeline.analyses import Analysis, Known
 from pipeline.core import models, training, transforms
 from pipeline.core.criteria import CRITERIA
 from pipeline.core.models.init import INITS
@@ -30,8 +32,8 @@ FILE = Path("params.yaml")
 NAME = r"[a-z][a-z0-9]*([_-][a-z0-9]+)*"
 """of tasks and variants; a dot would end the name in the paths of DVC's params"""
 LONGEST_NAME = 60
-RESERVED = frozenset({"dense"})
-"""names of folders that no variant may take"""
+RESERVED = frozenset({"dense", analyses.PREVIOUS})
+"""what stands for other networks than a variant's, in folders and in analyses"""
 
 OWN = "own"
 
@@ -97,8 +99,16 @@ class Rewind:
 
     to: str
     """a start of ``core/starts``: theta0, reinit, signed-reinit, reshuffle, …"""
+    step: int | None
+    """where the round begins on schedule and data order. ``early``: also whose weights
+    are taken; ``trained``: learning-rate rewinding, null = 0; else null"""
     draw: int | None
     """number of the draw, where the start draws; else null"""
+
+    @property
+    def first_step(self) -> int:
+        """The step at which the round's training begins."""
+        return self.step or 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -122,6 +132,7 @@ class Settings:
     data: Data
     tasks: dict[str, Task]
     variants: dict[str, Variant]
+    analyses: dict[str, Analysis]
 
 
 def load(root: Path = Path()) -> Settings:
@@ -192,7 +203,8 @@ def _problems(settings: Settings) -> Iterator[str]:
         if name in RESERVED | {OWN}:
             yield f"variants.{name}: the name {name} is taken; choose another"
         yield from _variant(f"variants.{name}", variant, settings)
-    yield from _one_key_for_two(settings)
+    yield from _one_key_for_two("variants", settings.variants)
+    yield from _analyses(settings)
 
 
 def _top_level(settings: Settings) -> Iterator[str]:
@@ -223,17 +235,32 @@ def _bad_name(where: str, name: str) -> Iterator[str]:
         yield f"{where}: the name has more than {LONGEST_NAME} characters; shorten it"
 
 
-def _one_key_for_two(settings: Settings) -> Iterator[str]:
+def _one_key_for_two(
+    kind: str, named: Mapping[str, Variant] | Mapping[str, Analysis]
+) -> Iterator[str]:
     """Names of stages and runs join task and variant with a hyphen."""
     seen: dict[str, tuple[str, str]] = {}
-    for name, variant in settings.variants.items():
-        for task in variant.tasks:
+    for name, recipe in named.items():
+        for task in recipe.tasks:
             other_task, other = seen.setdefault(f"{task}-{name}", (task, name))
             if other != name:
                 yield (
-                    f"variants.{name} on task {task} and variants.{other} on task "
+                    f"{kind}.{name} on task {task} and {kind}.{other} on task "
                     f"{other_task} are both called {task}-{name}; rename one of them"
                 )
+
+
+def _analyses(settings: Settings) -> Iterator[str]:
+    known = Known(
+        num_rounds=settings.rounds,
+        steps={name: total_steps(task) for name, task in settings.tasks.items()},
+        variants={name: variant.tasks for name, variant in settings.variants.items()},
+        normed=[name for name, task in settings.tasks.items() if has_statistics(task)],
+    )
+    for name, analysis in settings.analyses.items():
+        yield from _bad_name(f"analyses.{name}", name)
+        yield from analyses.problems(f"analyses.{name}", analysis, known)
+    yield from _one_key_for_two("analyses", settings.analyses)
 
 
 def _task(where: str, task: Task) -> Iterator[str]:
@@ -279,6 +306,7 @@ def _variant(where: str, variant: Variant, settings: Settings) -> Iterator[str]:
     else:
         yield from _taken_mask(f"{where}.prune", variant, settings)
     yield from _rewind(f"{where}.rewind", variant.rewind)
+    yield from _rewind_step(f"{where}.rewind.step", variant, settings)
 
 
 def _own_mask(where: str, variant: Variant, settings: Settings) -> Iterator[str]:
@@ -360,6 +388,35 @@ def _rewind(where: str, rewind: Rewind) -> Iterator[str]:
         yield f"{where}.draw: {shown(rewind.draw)} found; number the draw: 0, 1, …"
     if not draws and rewind.draw is not None:
         yield f"{where}.draw: {rewind.to} draws nothing; write null"
+
+
+def _rewind_step(where: str, variant: Variant, settings: Settings) -> Iterator[str]:
+    to, step = variant.rewind.to, variant.rewind.step
+    role = STARTS[to].step
+    if role is None and step is not None:
+        yield f"{where}: {to} starts at step 0; write null (early and trained take a step)"
+    if role == "needed" and step is None:
+        yield f"{where}: null found; {to} needs the step to rewind to"
+    if step is None:
+        return
+    for name in variant.tasks:
+        total = total_steps(settings.tasks[name])
+        if not 1 <= step < total:
+            instead = "theta0 for step 0" if role == "needed" else "null for step 0"
+            yield (
+                f"{where}: {step} found; the training of task {name} has {total} steps: "
+                f"give 1 to {total - 1}, or {instead}"
+            )
+
+
+def total_steps(task: Task) -> int:
+    """Steps of a whole training of a task."""
+    return task.train.total_steps(FACTS[task.data].num_train)
+
+
+def has_statistics(task: Task) -> bool:
+    """Whether a task's network has running statistics, which no step trains."""
+    return any(not p.trainable for p in parameters(build_network(task)).values())
 
 
 def behind(task: str, variant: str | None, root: Path = Path()) -> dict[str, Any]:

@@ -13,140 +13,39 @@ import json
 import math
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import artifacts, checkpoints
 from pipeline.artifacts import DENSE, Instance
+from pipeline.chains import Chain, chains, early_steps, makes_mask, used_tasks
 from pipeline.core import criteria, models, starts, training, transforms
 from pipeline.core.counts import fractions_per_tensor, kept_counts
 from pipeline.core.models.layers import parameters
-from pipeline.core.starts import STARTS
 from pipeline.errors import UserError
 from pipeline.params import Settings, Variant, build_network
+from pipeline.spots import Spot, ends_of, mask_of, spots, start_of
 
 FILE = Path("pipeline/plan.json")
 
 Item = dict[str, str | int]
 Plan = dict[str, dict[str, Item]]
-STAGES = ("data", "init", "train", "prune", "rewind", "retrain")
-INPUTS = ("data", "theta0", "source", "mask", "start")
+STAGES = (
+    "data",
+    "init",
+    "train",
+    "early",
+    "prune",
+    "rewind",
+    "retrain",
+    "copies",
+    "lines",
+)
+INPUTS = ("data", "theta0", "source", "mask", "behind", "start", "ends", "against")
 """what of an item are paths that its stage reads, if they are there"""
 
 
 class PlanError(UserError):
     """The plan does not fit the settings; one line that says so and what to do."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Chain:
-    """One variant on one task, over all rounds, for one group of seeds."""
-
-    task: str
-    name: str
-    variant: Variant
-    owner: Variant
-    """whose recipe decides the masks: the variant itself, or the one it takes them from"""
-    seeds: tuple[int, ...]
-
-    def at(self, round: int) -> Instance:
-        """This chain's instance of a round; round 0 is the dense network's."""
-        name = self.name if round else DENSE
-        return Instance(task=self.task, variant=name, round=round, seeds=self.seeds)
-
-    @property
-    def mask_owner(self) -> str:
-        """The variant whose recipe decides the masks."""
-        return self.name if self.variant.prune.own else self.variant.prune.mask
-
-    def mask_at(self, round: int) -> Path:
-        """The folder that a round's mask is read from."""
-        if makes_mask(self.variant):
-            return artifacts.masks_folder(self.at(round))
-        source = Instance(
-            task=self.task,
-            variant=self.variant.prune.mask,
-            round=round,
-            seeds=self.seeds,
-        )
-        return artifacts.masks_folder(source)
-
-    def mask_source_at(self, round: int) -> Path:
-        """What a round's prune stage looks at: trained weights, or another's mask."""
-        prune = self.variant.prune
-        if not prune.own:
-            source = Instance(
-                task=self.task, variant=prune.mask, round=round, seeds=self.seeds
-            )
-            return artifacts.masks_folder(source)
-        previous = 0 if prune.schedule == "one-shot" else round - 1
-        return artifacts.trained_folder(self.at(previous))
-
-    def initial_at(self, round: int) -> Path:
-        """Where the training began whose weights a round's own mask is cut from."""
-        previous = 0 if self.variant.prune.schedule == "one-shot" else round - 1
-        if previous == 0:
-            return artifacts.theta0_folder(self.task, self.seeds)
-        return artifacts.starts_folder(self.at(previous))
-
-    def trained_behind(self, round: int) -> Path:
-        """The trained weights that a round's start may look at.
-
-        Those of the chain's own previous round where the start continues them; else
-        those that the round's mask was cut from.
-        """
-        if STARTS[self.variant.rewind.to].needs_trained == "chain":
-            return artifacts.trained_folder(self.at(round - 1))
-        previous = 0 if self.owner.prune.schedule == "one-shot" else round - 1
-        name = self.mask_owner if previous else DENSE
-        return artifacts.trained_folder(
-            Instance(task=self.task, variant=name, round=previous, seeds=self.seeds)
-        )
-
-
-def find_chain(settings: Settings, task: str, name: str, seeds: str) -> Chain:
-    """The chain that a stage's command line names."""
-    return _chain(settings, task, name, artifacts.parse_seeds(seeds))
-
-
-def _chain(settings: Settings, task: str, name: str, seeds: tuple[int, ...]) -> Chain:
-    variant = settings.variants[name]
-    owner = variant if variant.prune.own else settings.variants[variant.prune.mask]
-    return Chain(task=task, name=name, variant=variant, owner=owner, seeds=seeds)
-
-
-def makes_mask(variant: Variant) -> bool:
-    """Whether a variant has prune stages (a plain control takes a mask as it is)."""
-    return variant.prune.own or variant.prune.transform is not None
-
-
-def chains(settings: Settings, groups: list[tuple[int, ...]]) -> Iterator[Chain]:
-    """Every chain group of the experiment, in the order of params.yaml."""
-    for name, variant in settings.variants.items():
-        for task in variant.tasks:
-            for seeds in groups:
-                yield _chain(settings, task, name, seeds)
-
-
-def instances(settings: Settings, groups: list[tuple[int, ...]]) -> Iterator[Instance]:
-    """Every training of the experiment: the dense ones, then round by round."""
-    for task in used_tasks(settings):
-        for seeds in groups:
-            yield Instance(task=task, variant=DENSE, round=0, seeds=seeds)
-    for chain in chains(settings, groups):
-        for round in range(1, settings.rounds + 1):
-            yield chain.at(round)
-
-
-def used_tasks(settings: Settings) -> list[str]:
-    """Tasks that a variant runs on; without variants every task trains densely."""
-    if not settings.variants:
-        return list(settings.tasks)
-    return [
-        name
-        for name in settings.tasks
-        if any(name in variant.tasks for variant in settings.variants.values())
-    ]
 
 
 def regroup(seeds: tuple[int, ...], groups: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
@@ -182,14 +81,57 @@ def compile_plan(settings: Settings, groups: list[tuple[int, ...]]) -> Plan:
             }
             key = f"{name}-{artifacts.group_name(seeds)}"
             plan["init"][key] = common
-            plan["train"][key] = common | {
-                "path": dense.path,
-                **_engine(settings, name, density=1.0),
-            }
+            trained = common | _engine(settings, name, density=1.0)
+            plan["train"][key] = trained | {"path": dense.path}
+            for step in early_steps(settings, name):
+                path = artifacts.early_path(name, step, seeds)
+                plan["early"][path.replace("/", "-")] = trained | {
+                    "step": step,
+                    "path": path,
+                    "timing": artifacts.early_timing_path(name, step, seeds),
+                }
     for chain in chains(settings, groups):
         for stage, instance, item in _rounds(settings, chain):
             plan[stage][instance.key] = item
+    for spot in spots(settings, groups):
+        if spot.trains:
+            plan["copies"][spot.key] = _copies(settings, spot)
+        plan["lines"][spot.key] = _lines(settings, spot)
     return plan
+
+
+def _spot_item(settings: Settings, spot: Spot) -> Item:
+    task = settings.tasks[spot.task]
+    return {
+        "task": spot.task,
+        "analysis": spot.analysis,
+        "round": spot.round,
+        "step": spot.step,
+        "seeds": _listed(spot.seeds),
+        "path": spot.path,
+        "data": str(artifacts.data_file(task.data)),
+        "model_file": models.file_of(task.model.name),
+    }
+
+
+def _copies(settings: Settings, spot: Spot) -> Item:
+    of = settings.analyses[spot.analysis].of
+    density = 1.0
+    if of != DENSE:
+        density = expected_densities(settings, spot.task, of)[spot.round]
+    return _spot_item(settings, spot) | {
+        "start": str(start_of(settings, spot)),
+        "mask": str(mask_of(settings, spot)),
+        **_engine(settings, spot.task, density=density),
+    }
+
+
+def _lines(settings: Settings, spot: Spot) -> Item:
+    if spot.trains:
+        ends, against = spot.copies, start_of(settings, spot)
+    else:
+        ends, against = ends_of(settings, spot)
+    return _spot_item(settings, spot) | {"ends": str(ends), "against": str(against)}
 
 
 def _rounds(settings: Settings, chain: Chain) -> Iterator[tuple[str, Instance, Item]]:
@@ -218,7 +160,7 @@ def _rounds(settings: Settings, chain: Chain) -> Iterator[tuple[str, Instance, I
         rewound: Item = common | {
             "mask": mask,
             "start_file": starts.file_of(chain.variant.rewind.to),
-            "trained": str(chain.trained_behind(round)),
+            "behind": str(chain.weights_behind(round)),
         }
         yield "rewind", instance, rewound
         trained: Item = common | {
@@ -360,17 +302,32 @@ def active(settings: Settings) -> dict[str, dict[str, tuple[range, tuple[int, ..
 def stale_folders(plan: Plan, root: Path = Path()) -> list[Path]:
     """Results and checkpoints of instances that the plan no longer has."""
     paths = {str(item["path"]) for s in ("train", "retrain") for item in plan[s].values()}
+    timed = {str(item["timing"]) for item in plan["early"].values()}
+    timed |= {str(item["path"]) for item in plan["copies"].values()}
     keys = {path.replace("/", "-") for path in paths}
     found: list[Path] = []
     for kind in ("masks", "starts", "trained", "results", "timing"):
         base = root / artifacts.FOLDER / kind
         for folder in sorted(base.glob("*/*/*/*")):
             relative = str(folder.relative_to(base)).removesuffix(".json")
-            if relative not in paths:
+            if relative not in paths | (timed if kind == "timing" else set()):
                 found.append(folder)
     theta0 = {Path(str(item["theta0"])) for item in plan["init"].values()}
     base = root / artifacts.FOLDER / "theta0"
     found += [f for f in sorted(base.glob("*/*")) if f.relative_to(root) not in theta0]
+    for kind in ("copies", "lines"):
+        known = {str(item["path"]) for item in plan[kind].values()}
+        keys |= {f"{kind}-" + path.replace("/", "-") for path in known}
+        base = root / artifacts.FOLDER / kind
+        found += [
+            f for f in sorted(base.glob("*/*/*/*")) if str(f.relative_to(base)) not in known
+        ]
+    early = {str(item["path"]) for item in plan["early"].values()}
+    keys |= {"early-" + path.replace("/", "-") for path in early}
+    base = root / artifacts.FOLDER / "early"
+    found += [
+        f for f in sorted(base.glob("*/*/*")) if str(f.relative_to(base)) not in early
+    ]
     kept = sorted((root / checkpoints.FOLDER).glob("*"))
     return found + [folder for folder in kept if folder.name not in keys]
 
@@ -393,8 +350,8 @@ def remove_stale(plan: Plan, root: Path = Path()) -> int:
 def _output(stage: str, item: Item) -> str:
     if stage in ("data", "init"):
         return str(item["out" if stage == "data" else "theta0"])
-    kinds = {"prune": "masks", "rewind": "starts"}
-    return str(artifacts.FOLDER / kinds.get(stage, "trained") / str(item["path"]))
+    kinds = {"prune": "masks", "rewind": "starts", "train": "trained", "retrain": "trained"}
+    return str(artifacts.FOLDER / kinds.get(stage, stage) / str(item["path"]))
 
 
 def _difference(plan: Plan, expected: Plan) -> str:

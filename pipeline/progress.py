@@ -23,9 +23,12 @@ class _Display(Protocol):
 class Progress:
     """Shows the seeds of one stage instance; a context."""
 
-    def __init__(self, title: str, seeds: tuple[int, ...]) -> None:
+    def __init__(
+        self, title: str, seeds: tuple[int, ...], copies: tuple[str, ...] = ("",)
+    ) -> None:
+        rows = [(copy, seed) for copy in copies for seed in seeds]
         bars = sys.stderr.isatty()
-        self._display: _Display = _Live(title, seeds) if bars else _Plain(title)
+        self._display: _Display = _Live(title, rows) if bars else _Plain(title)
 
     def __enter__(self) -> Self:
         return self
@@ -46,7 +49,7 @@ class Progress:
 class _Live:
     """One bar per seed, with accuracy and time left."""
 
-    def __init__(self, title: str, seeds: tuple[int, ...]) -> None:
+    def __init__(self, title: str, rows: list[tuple[str, int]]) -> None:
         self._bars = Bars(
             TextColumn("[bold]{task.description}"),
             BarColumn(),
@@ -56,16 +59,17 @@ class _Live:
             console=Console(stderr=True),
         )
         self._rows = {
-            seed: self._bars.add_task(f"{title} seed {seed}", accuracy="", total=None)
-            for seed in seeds
+            row: self._bars.add_task(_name(title, *row), accuracy="", total=None)
+            for row in rows
         }
         self._bars.start()
 
     def show(self, report: Report) -> None:
+        row = self._rows[report.copy, report.seed]
         if report.resumed:
-            self._bars.reset(self._rows[report.seed])  # time left counts from here
+            self._bars.reset(row)  # time left counts from here
         self._bars.update(
-            self._rows[report.seed],
+            row,
             completed=report.step,
             total=report.total_steps,
             accuracy=f"{100 * report.accuracy:.1f} %",
@@ -81,28 +85,28 @@ class _Plain:
     def __init__(self, title: str) -> None:
         self._title = title
         self._begin = time.monotonic()
-        self._last: dict[int, float] = {}
-        self._resumed_at: dict[int, int] = {}
+        self._last: dict[str, float] = {}
+        self._resumed_at: dict[str, int] = {}
 
     def show(self, report: Report) -> None:
         now = time.monotonic()
+        name = _name(self._title, report.copy, report.seed)
         if report.resumed:
-            self._resumed_at[report.seed] = report.step
+            self._resumed_at[name] = report.step
             print(  # noqa: T201
-                f"{self._title} seed {report.seed}: goes on at step {report.step:,}",
+                f"{name}: goes on at step {report.step:,}",
                 file=sys.stderr,
                 flush=True,
             )
             return
-        since = now - self._last.setdefault(report.seed, self._begin)
+        since = now - self._last.setdefault(name, self._begin)
         if since < LINE_S and report.step < report.total_steps:
             return
-        self._last[report.seed] = now
-        done = report.step - self._resumed_at.get(report.seed, 0)
+        self._last[name] = now
+        done = report.step - self._resumed_at.get(name, 0)
         left = (now - self._begin) * (report.total_steps - report.step) / max(done, 1)
         print(  # noqa: T201 - the plain display
-            f"{self._title} seed {report.seed}: step {report.step:,} of "
-            f"{report.total_steps:,}, validation accuracy "
+            f"{name}: step {report.step:,} of {report.total_steps:,}, validation accuracy "
             f"{100 * report.accuracy:.1f} %, about {left:.0f} s left",
             file=sys.stderr,
             flush=True,
@@ -110,3 +114,12 @@ class _Plain:
 
     def close(self) -> None:
         pass
+
+
+def _name(title: str, copy: str, seed: int) -> str:
+    """What a training is called.
+
+    >>> _name("main/ticket/r01/s0-1", "", 1)
+    'main/ticket/r01/s0-1 seed 1'
+    """
+    return f"{title} {copy} seed {seed}" if copy else f"{title} seed {seed}"

@@ -1,11 +1,11 @@
 """Which weights a round starts from, before its mask: what ``rewind.to`` names."""
 
 from pipeline import artifacts, params
+from pipeline.chains import Chain
 from pipeline.core import seeding, starts
 from pipeline.core.arrays import Mask, Weights
 from pipeline.core.starts.given import Given
 from pipeline.params import Task
-from pipeline.plan import Chain
 
 
 def source_weights(
@@ -24,15 +24,20 @@ def source_weights(
         ArtifactError: if an earlier stage's weights are missing.
     """
     rewind = chain.variant.rewind
+    start = starts.STARTS[rewind.to]
     trained: Weights = {}
-    if starts.STARTS[rewind.to].needs_trained:
-        trained = artifacts.load_weights(chain.trained_behind(round), seed)
+    if start.needs_trained:
+        trained = artifacts.load_weights(chain.weights_behind(round), seed)
+    early: Weights = {}
+    if start.step == "needed":
+        early = artifacts.load_weights(chain.weights_behind(round), seed)
     facts = artifacts.load_facts(artifacts.data_file(task.data))
     given = Given(
         theta0=artifacts.load_weights(
             artifacts.theta0_folder(chain.task, chain.seeds), seed
         ),
         trained=trained,
+        early=early,
         mask=mask,
         network=params.network_for(task, facts),
         init=task.model.init,

@@ -9,9 +9,11 @@ from typing import Any
 
 from pipeline import artifacts
 from pipeline.artifacts import Instance
+from pipeline.chains import instances
 from pipeline.errors import UserError
 from pipeline.params import Settings
-from pipeline.plan import Plan, groups_in, instances, upstream
+from pipeline.plan import Plan, groups_in, upstream
+from pipeline.spots import spots
 
 
 class StatusError(UserError):
@@ -55,6 +57,29 @@ def cells(settings: Settings, plan: Plan, root: Path, stale: set[str]) -> list[C
             accuracy = facts["test_accuracy"] if facts else None
             found.append(Cell(instance=instance, seed=seed, state=state, accuracy=accuracy))
     return found
+
+
+def analyses(settings: Settings, plan: Plan, root: Path, stale: set[str]) -> list[str]:
+    """A line per analysis and task: how many of its places are done.
+
+    Args:
+        settings: of the experiment.
+        plan: that fits them.
+        root: of the repository.
+        stale: names of stages, from ``stale_stages``.
+    """
+    behind = upstream(plan)
+    states: dict[str, list[str]] = {}
+    for spot in spots(settings, groups_in(plan)):
+        state = "done" if (root / spot.lines / "lines.json").exists() else "missing"
+        if state == "done" and not stale.isdisjoint(behind[str(spot.lines)]):
+            state = "stale"
+        states.setdefault(f"{spot.task}/{spot.analysis}", []).append(state)
+    return [
+        f"{name}: {found.count('done')} of {len(found)} places done"
+        + (f", {found.count('stale')} stale" if "stale" in found else "")
+        for name, found in states.items()
+    ]
 
 
 def stale_stages(root: Path) -> set[str]:

@@ -1,11 +1,10 @@
-"""Train the seeds of one stage instance side by side and write what they leave.
+"""Train the seeds of one stage instance side by side, each to files of its own.
 
-Shared by the ``train`` and ``retrain`` stages: read the starts, masks and data, let
-workers train (each keeps checkpoints and its finished seeds), then write the artifacts at
-once, so that a killed stage leaves nothing half-written and loses nothing.
+Shared by all stages that train: read the starts, masks and data, and let workers train.
+Each keeps checkpoints and its finished seeds, so that a killed stage loses nothing; the
+stage then writes its artifacts from them at once.
 """
 
-import math
 import platform
 import time
 from collections.abc import Callable, Sequence
@@ -18,7 +17,6 @@ from typing import Any
 import numpy as np
 
 from pipeline import artifacts, checkpoints, params, preloads, workers
-from pipeline.artifacts import Instance
 from pipeline.core import masks, training
 from pipeline.core.batches import Dataset
 from pipeline.core.digests import digest
@@ -35,14 +33,28 @@ CHECKPOINT_S = 10.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Source:
-    """Where a training reads from; picklable, so that workers can read for themselves."""
+    """Where trainings read from; picklable, so that workers can read for themselves."""
 
-    instance: Instance
+    path: str
+    """where its artifacts lie; names it in what is shown and kept"""
+    seeds: tuple[int, ...]
     task: Task
     engine: str
     starts: Path
     masks: Path | None
     """None: the dense network, whose mask keeps everything"""
+    round: int
+    """chooses the data order"""
+    copies: tuple[int | str, ...] = (0,)
+    """data orders of the round; every seed is trained once with each"""
+    first_step: int = 0
+    last_step: int | None = None
+    """None = with the schedule"""
+
+    @property
+    def key(self) -> str:
+        """Its name among the checkpoints."""
+        return self.path.replace("/", "-")
 
     @property
     def data(self) -> Path:
@@ -53,12 +65,29 @@ class Source:
         """The task's network, for the images of the prepared data."""
         return params.network_for(self.task, artifacts.load_facts(self.data))
 
+    def label(self, copy: int | str) -> str:
+        """What tells a copy apart from the others, where there are others."""
+        return str(copy) if len(self.copies) > 1 else ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finished:
+    """What one training left."""
+
+    copy: int | str
+    seed: int
+    folder: Path
+    """has its weights, its mask, and its curves"""
+    facts: dict[str, Any]
+    timing: dict[str, Any]
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SeedsWork:
     """What one worker does: train one seed, or the lanes of a batched engine."""
 
     source: Source
+    copy: int | str
     seeds: tuple[int, ...]
 
     def run(self, report: Callable[[Report], None], stop: Callable[[], bool]) -> None:
@@ -66,107 +95,148 @@ class SeedsWork:
         source = self.source
         data = artifacts.load_dataset(source.data)
         network = source.network()
-        jobs = [_job(source, network, data, seed) for seed in self.seeds]
+        jobs = [self._job(network, data, seed) for seed in self.seeds]
         name = checkpoints.unit_digest(
             jobs,
             engine=source.engine,
             data=artifacts.load_facts(source.data)["digest"],
             host=_host(source.task.train.device),
         )
-        key, unit = source.instance.key, artifacts.group_name(self.seeds)
-        with checkpoints.opened(key, unit, name, stop) as folder:
+        unit = _prefix(source, self.copy) + artifacts.group_name(self.seeds)
+        with checkpoints.opened(source.key, unit, name, stop) as folder:
             if any(checkpoints.finished(folder, seed) is None for seed in self.seeds):
-                _train(source, jobs, folder, report, stop)
+                self._train(jobs, folder, report, stop)
+
+    def _job(self, network: Network, data: Dataset, seed: int) -> Job:
+        source = self.source
+        if source.masks is None:
+            tensors = parameters(network)
+            mask = masks.dense(tensors, [n for n, t in tensors.items() if t.kind])
+        else:
+            mask = artifacts.load_mask(source.masks, seed)
+        return Job(
+            network=network,
+            start=artifacts.load_weights(source.starts, seed),
+            mask=mask,
+            data=data,
+            settings=source.task.train,
+            seed=seed,
+            round=source.round,
+            copy=self.copy,
+            first_step=source.first_step,
+            last_step=source.last_step,
+        )
+
+    def _train(
+        self,
+        jobs: list[Job],
+        folder: Path,
+        report: Callable[[Report], None],
+        stop: Callable[[], bool],
+    ) -> None:
+        from pipeline.core.training.loop import Progress as Step
+        from pipeline.core.training.loop import train
+
+        resume, seconds_before = checkpoints.load(folder)
+        begin = kept = time.monotonic()
+
+        def tell(step: int, accuracies: Sequence[float], *, resumed: bool) -> None:
+            for job, accuracy in zip(jobs, accuracies, strict=True):
+                report(
+                    Report(
+                        seed=job.seed,
+                        step=step,
+                        total_steps=job.end_step,
+                        accuracy=accuracy,
+                        copy=self.source.label(self.copy),
+                        resumed=resumed,
+                    )
+                )
+
+        def watch(now: Step) -> None:
+            nonlocal kept
+            tell(now.step, now.accuracies, resumed=False)
+            clock = time.monotonic()
+            if stop() or clock - kept >= CHECKPOINT_S:
+                seconds = seconds_before + clock - begin
+                checkpoints.save(folder, now.snapshot(), seconds=seconds)
+                kept = clock
+            if stop():
+                raise checkpoints.InterruptedTraining
+
+        if resume is not None:
+            known = [float(la.curves["validation"].accuracy[-1]) for la in resume.lanes]
+            tell(resume.step, known, resumed=True)
+        engine = training.make_engine(self.source.engine, jobs)
+        trained = train(jobs, engine, resume=resume, watch=watch)
+        seconds = seconds_before + time.monotonic() - begin
+        for job, result in zip(jobs, trained, strict=True):
+            _leave(folder, job, result, seconds / len(jobs))
 
 
-def run(source: Source, settings: dict[str, Any], *, at_once: int | None) -> None:
-    """Train all seeds of an instance and write its artifacts.
+def data_orders(task: Task, variant: str) -> tuple[int | str]:
+    """The data order that a round of a variant is trained with: one for all, or its own."""
+    return (0 if task.train.common_noise else variant,)
+
+
+def run(source: Source, *, at_once: int | None) -> list[Finished]:
+    """Train every seed with every copy's data order.
 
     Args:
         source: what to train.
-        settings: what stands behind the result, recorded with it.
         at_once: trainings side by side; None = as many as cores.
+
+    Returns:
+        One per copy and seed, in this order. Their folders stay until ``forget``.
     """
-    started = datetime.now(UTC)
-    seeds = source.instance.seeds
     batched = training.is_batched(source.engine)
-    units = [seeds] if batched else [(seed,) for seed in seeds]
-    works = [SeedsWork(source=source, seeds=unit) for unit in units]
+    units = [source.seeds] if batched else [(seed,) for seed in source.seeds]
+    works = [
+        SeedsWork(source=source, copy=copy, seeds=unit)
+        for copy in source.copies
+        for unit in units
+    ]
     limit = at_once or workers.available_cores()
-    with Progress(source.instance.path, seeds) as progress:
+    labels = tuple(source.label(copy) for copy in source.copies)
+    with Progress(source.path, source.seeds, labels) as progress:
         workers.run_all(
             works,
             at_once=limit,
             preload=preloads.module_for(source.engine),
             watch=progress.show,
         )
-    _write(source, settings, started)
-    checkpoints.remove(source.instance.key)
+    return [_finished(source, c, seed) for c in source.copies for seed in source.seeds]
 
 
-def _job(source: Source, network: Network, data: Dataset, seed: int) -> Job:
-    settings = source.task.train
-    if source.masks is None:
-        tensors = parameters(network)
-        mask = masks.dense(tensors, [n for n, t in tensors.items() if t.kind])
-    else:
-        mask = artifacts.load_mask(source.masks, seed)
-    return Job(
-        network=network,
-        start=artifacts.load_weights(source.starts, seed),
-        mask=mask,
-        data=data,
-        settings=settings,
-        seed=seed,
-        round=source.instance.round,
-        copy=0 if settings.common_noise else source.instance.variant,
-    )
+def forget(source: Source) -> None:
+    """Remove what ``run`` kept; its artifacts are written."""
+    checkpoints.remove(source.key)
 
 
-def _train(
-    source: Source,
-    jobs: list[Job],
-    folder: Path,
-    report: Callable[[Report], None],
-    stop: Callable[[], bool],
-) -> None:
-    from pipeline.core.training.loop import Progress as Step
-    from pipeline.core.training.loop import train
+def timing(seeds: dict[Any, Any], started: datetime) -> dict[str, Any]:
+    """The content of a timing file.
 
-    resume, seconds_before = checkpoints.load(folder)
-    begin = kept = time.monotonic()
+    Args:
+        seeds: seconds and steps/s by seed, or deeper.
+        started: when the stage began.
+    """
+    ended = datetime.now(UTC).isoformat()
+    return {"seeds": seeds, "started": started.isoformat(), "ended": ended} | machine()
 
-    def tell(step: int, accuracies: Sequence[float], *, resumed: bool) -> None:
-        for job, accuracy in zip(jobs, accuracies, strict=True):
-            report(
-                Report(
-                    seed=job.seed,
-                    step=step,
-                    total_steps=job.total_steps,
-                    accuracy=accuracy,
-                    resumed=resumed,
-                )
-            )
 
-    def watch(now: Step) -> None:
-        nonlocal kept
-        tell(now.step, now.accuracies, resumed=False)
-        clock = time.monotonic()
-        if stop() or clock - kept >= CHECKPOINT_S:
-            seconds = seconds_before + clock - begin
-            checkpoints.save(folder, now.snapshot(), seconds=seconds)
-            kept = clock
-        if stop():
-            raise checkpoints.InterruptedTraining
+def _finished(source: Source, copy: int | str, seed: int) -> Finished:
+    """The checkpoint folder in which a seed was finished."""
+    base = checkpoints.FOLDER / source.key
+    pattern = f"{_prefix(source, copy)}s*/s{seed}.json"
+    folder = next(path.parent for path in sorted(base.glob(pattern)))
+    left = checkpoints.finished(folder, seed)
+    assert left is not None
+    return Finished(copy=copy, seed=seed, folder=folder, **left)
 
-    if resume is not None:
-        known = [float(lane.curves["validation"].accuracy[-1]) for lane in resume.lanes]
-        tell(resume.step, known, resumed=True)
-    engine = training.make_engine(source.engine, jobs)
-    trained = train(jobs, engine, resume=resume, watch=watch)
-    seconds = seconds_before + time.monotonic() - begin
-    for job, result in zip(jobs, trained, strict=True):
-        _leave(folder, job, result, seconds / len(jobs))
+
+def _prefix(source: Source, copy: int | str) -> str:
+    """What tells the units of a copy apart from those of the others."""
+    return f"c{source.copies.index(copy)}-" if len(source.copies) > 1 else ""
 
 
 def _leave(folder: Path, job: Job, trained: Trained, seconds: float) -> None:
@@ -220,57 +290,6 @@ def _curve_rows(seed: int, trained: Trained) -> dict[str, Any]:
         "loss": [row[3] for row in rows],
         "accuracy": [row[4] for row in rows],
     }
-
-
-def _write(source: Source, settings: dict[str, Any], started: datetime) -> None:
-    """Collect the finished seeds into the artifacts of the instance."""
-    instance = source.instance
-    folders = {seed: _finished_folder(instance, seed) for seed in instance.seeds}
-    done = {s: checkpoints.finished(f, s) or {} for s, f in folders.items()}
-    tensors = parameters(source.network())
-    sizes = {n: math.prod(t.shape) for n, t in tensors.items()}
-    counted = next(iter(done.values()))["facts"]["kept"]
-    result = {
-        "task": instance.task,
-        "variant": instance.variant,
-        "round": instance.round,
-        "engine": source.engine,
-        "settings": settings,
-        "sizes": {name: sizes[name] for name in counted},
-        "num_prunable": sum(sizes[name] for name in counted),
-        "num_parameters": sum(sizes[n] for n, t in tensors.items() if t.trainable),
-        "seeds": {
-            seed: one["facts"] | {"theta0": _theta0(source, seed)}
-            for seed, one in done.items()
-        },
-    }
-    timing = {
-        "seeds": {seed: one["timing"] for seed, one in done.items()},
-        "started": started.isoformat(),
-        "ended": datetime.now(UTC).isoformat(),
-    }
-    with artifacts.atomic_folder(artifacts.trained_folder(instance)) as folder:
-        for seed, kept in folders.items():
-            for part in ("weights", "mask"):
-                name = artifacts.seed_file(kept, seed, part)
-                artifacts.copy(name, folder / name.name)
-    with artifacts.atomic_folder(artifacts.results_folder(instance)) as folder:
-        artifacts.save_json(folder / "result.json", result)
-        curves = [artifacts.load_curves(f / f"s{s}.parquet") for s, f in folders.items()]
-        artifacts.save_curve_table(folder / "curves.parquet", curves)
-    artifacts.save_json(artifacts.timing_file(instance), timing | machine())
-
-
-def _theta0(source: Source, seed: int) -> str:
-    """The hash of θ₀ behind a start, as the start's file says."""
-    facts = artifacts.load_facts(artifacts.seed_file(source.starts, seed))
-    return str(facts["theta0"])
-
-
-def _finished_folder(instance: Instance, seed: int) -> Path:
-    """The checkpoint folder in which a seed was finished."""
-    base = checkpoints.FOLDER / instance.key
-    return next(path.parent for path in sorted(base.glob(f"*/s{seed}.json")))
 
 
 def machine() -> dict[str, Any]:

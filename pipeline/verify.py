@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pipeline import artifacts
+from pipeline.chains import Chain, chains
 from pipeline.core import masks, rewinding
 from pipeline.core.arrays import Mask
 from pipeline.core.counts import fractions_per_tensor, kept_counts, pool_counts
 from pipeline.core.digests import digest
 from pipeline.core.models.layers import parameters
+from pipeline.core.starts import STARTS
 from pipeline.params import Settings, build_network
-from pipeline.plan import Chain, chains
 from pipeline.rewind_sources import source_weights
 
 
@@ -138,10 +139,14 @@ def _starts_are_rewound(settings: Settings, chain: Chain, round: int, seed: int)
 def _one_theta0(_: Settings, chain: Chain, round: int, seed: int) -> str:
     folder = artifacts.theta0_folder(chain.task, chain.seeds)
     theta0 = digest(artifacts.load_weights(folder, seed))
-    path = artifacts.seed_file(artifacts.starts_folder(chain.at(round)), seed)
-    if artifacts.load_facts(path)["theta0"] == theta0:
-        return ""
-    return "its start came from another θ₀"
+    folders = [artifacts.starts_folder(chain.at(round))]
+    if STARTS[chain.variant.rewind.to].step == "needed":
+        folders.append(chain.weights_behind(round))
+    for folder in folders:
+        facts = artifacts.load_facts(artifacts.seed_file(folder, seed))
+        if facts["theta0"] != theta0:
+            return "its start came from another θ₀"
+    return ""
 
 
 def report(findings: list[Finding]) -> str:

@@ -36,6 +36,8 @@ class Report:
     step: int
     total_steps: int
     accuracy: float
+    copy: str = ""
+    """which of several trainings of that seed"""
     resumed: bool = False
     """whether the training goes on here from a checkpoint"""
 

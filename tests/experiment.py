@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline import params, plan
 from pipeline.artifacts import parse_seeds
-from pipeline.stages import data, init, prune, retrain, rewind, train
+from pipeline.stages import copies, data, early, init, lines, prune, retrain, rewind, train
 
 SEEDS = (0, 1)
 ROUNDS = (1, 2)
@@ -48,7 +48,7 @@ _TICKET: dict[str, Any] = {
         "scope": "layerwise",
         "fraction": {"fc": 0.3, "output": 0.15},
     },
-    "rewind": {"to": "theta0", "draw": None},
+    "rewind": {"to": "theta0", "step": None, "draw": None},
 }
 _TAKEN = {
     "mask": "ticket",
@@ -58,6 +58,28 @@ _TAKEN = {
     "scope": None,
     "fraction": None,
 }
+
+
+INSTABILITY: dict[str, Any] = {
+    "kind": "instability",
+    "tasks": ["main"],
+    "of": "dense",
+    "to": None,
+    "rounds": None,
+    "steps": [0],
+    "pairs": 1,
+    "points": 5,
+    "recalibration_batches": None,
+}
+CONNECTION: dict[str, Any] = INSTABILITY | {
+    "kind": "connection",
+    "of": "ticket",
+    "to": "previous",
+    "rounds": [1],
+    "steps": None,
+    "pairs": None,
+}
+"""analyses for the tests that need some"""
 
 
 def raw() -> dict[str, Any]:
@@ -75,14 +97,15 @@ def raw() -> dict[str, Any]:
             "reinit": {
                 "tasks": ["main"],
                 "prune": _TAKEN,
-                "rewind": {"to": "reinit", "draw": 0},
+                "rewind": {"to": "reinit", "step": None, "draw": 0},
             },
             "random-mask": {
                 "tasks": ["main"],
                 "prune": _TAKEN | {"transform": "shuffle"},
-                "rewind": {"to": "theta0", "draw": None},
+                "rewind": {"to": "theta0", "step": None, "draw": None},
             },
         },
+        "analyses": {},
     }
     return deepcopy(settings)
 
@@ -122,12 +145,31 @@ def run() -> None:
     for item in current["train"].values():
         seeds = parse_seeds(str(item["seeds"]))
         train.run(str(item["task"]), seeds, str(item["engine"]))
+    for item in current["early"].values():
+        place = int(item["step"]), parse_seeds(str(item["seeds"]))
+        early.run(str(item["task"]), *place, str(item["engine"]))
+    _run_rounds(current)
+    for stage in ("copies", "lines"):
+        for item in current[stage].values():
+            _run_analysis(stage, item)
+
+
+def _run_rounds(current: plan.Plan) -> None:
     order = [(round, name) for round in ROUNDS for name in VARIANTS]
     for place in order:
         for stage in ("prune", "rewind", "retrain"):
             for item in current[stage].values():
                 if place == (item["round"], item["variant"]):
                     _run_round(stage, item)
+
+
+def _run_analysis(stage: str, item: plan.Item) -> None:
+    place = str(item["task"]), str(item["analysis"]), int(item["round"]), int(item["step"])
+    seeds = parse_seeds(str(item["seeds"]))
+    if stage == "copies":
+        copies.run(place, seeds, str(item["engine"]))
+    else:
+        lines.run(place, seeds)
 
 
 def _run_round(stage: str, item: plan.Item) -> None:

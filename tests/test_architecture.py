@@ -29,8 +29,11 @@ DVC: dict[str, Any] = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").read_
 STAGES = {name: stage.get("do", stage) for name, stage in DVC["stages"].items()}
 ADAPTERS = {
     "data": {"pipeline/datasets.py", "pipeline/dataset_facts.py"},
-    "train": {"pipeline/trainings.py"},
-    "retrain": {"pipeline/trainings.py"},
+    "train": {"pipeline/rounds.py", "pipeline/trainings.py"},
+    "early": {"pipeline/trainings.py"},
+    "copies": {"pipeline/trainings.py"},
+    "lines": {"pipeline/lines.py"},
+    "retrain": {"pipeline/rounds.py", "pipeline/trainings.py"},
     "rewind": {"pipeline/rewind_sources.py"},
     "results": {"pipeline/tables.py"},
 }
@@ -60,14 +63,16 @@ REGISTRIES = {
         names=tuple(models.MODELS),
         file_of=models.file_of,
         dep="pipeline/core/models/${item.model_file}",
-        stages=frozenset({"init", "train", "prune", "rewind", "retrain"}),
+        stages=frozenset(
+            {"init", "train", "early", "prune", "rewind", "retrain", "copies", "lines"}
+        ),
     ),
     "engines": Registry(
         folder="pipeline/core/training",
         names=tuple(training.ENGINES),
         file_of=training.file_of,
         dep="pipeline/core/training/${item.engine_file}",
-        stages=frozenset({"train", "retrain"}),
+        stages=frozenset({"train", "early", "retrain", "copies"}),
     ),
     "criteria": Registry(
         folder="pipeline/core/criteria",

@@ -71,7 +71,7 @@ def test_valid_settings_are_read(tmp_path: Path) -> None:
 def test_an_unknown_key_is_refused_with_the_nearest_and_the_known_ones() -> None:
     assert refused(sed=[0]) == (
         "unknown key sed; did you mean seeds? "
-        "(the file has experiment, rounds, seeds, workers, data, tasks, variants)"
+        "(the file has experiment, rounds, seeds, workers, data, tasks, variants, analyses)"
     )
 
 
@@ -99,7 +99,7 @@ def test_a_missing_key_is_named_by_its_path(path: str) -> None:
 def test_a_value_instead_of_keys_is_refused(value: object) -> None:
     shown = "null" if value is None else value
     assert refused(variants__ticket__rewind=value) == (
-        f"variants.ticket.rewind must have the keys to, draw; found {shown}"
+        f"variants.ticket.rewind must have the keys to, step, draw; found {shown}"
     )
 
 
@@ -234,6 +234,40 @@ def test_a_wrong_type_is_refused_with_what_was_found(
             TICKET + "rewind__draw",
             0,
             "variants.ticket.rewind.draw: theta0 draws nothing; write null",
+        ),
+        (
+            TICKET + "rewind__step",
+            1,
+            "variants.ticket.rewind.step: theta0 starts at step 0; write null (early and "
+            "trained take a step)",
+        ),
+        (
+            TICKET + "rewind",
+            {"to": "early", "step": None, "draw": None},
+            "variants.ticket.rewind.step: null found; early needs the step to rewind to",
+        ),
+        (
+            TICKET + "rewind",
+            {"to": "early", "step": 2, "draw": None},
+            "variants.ticket.rewind.step: 2 found; the training of task main has 2 steps: "
+            "give 1 to 1, or theta0 for step 0",
+        ),
+        (
+            TICKET + "rewind",
+            {"to": "early", "step": 0, "draw": None},
+            "variants.ticket.rewind.step: 0 found; the training of task main has 2 steps: "
+            "give 1 to 1, or theta0 for step 0",
+        ),
+        (
+            TICKET + "rewind",
+            {"to": "trained", "step": -1, "draw": None},
+            "variants.ticket.rewind.step: -1 found; the training of task main has 2 "
+            "steps: give 1 to 1, or null for step 0",
+        ),
+        (
+            TICKET + "rewind",
+            {"to": "early", "step": 1, "draw": 0},
+            "variants.ticket.rewind.draw: early draws nothing; write null",
         ),
     ],
 )
@@ -414,7 +448,8 @@ def test_numbers_are_those_of_yaml_1_2(tmp_path: Path) -> None:
 
 
 ALL_KEYS = (
-    "the file must have the keys experiment, rounds, seeds, workers, data, tasks, variants"
+    "the file must have the keys experiment, rounds, seeds, workers, data, tasks, "
+    "variants, analyses"
 )
 NO_VALUE = "write text, a number, true, false or null"
 TOO_LARGE = "found; give a number of at most 1,000,000,000"

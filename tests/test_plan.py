@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import artifacts, checkpoints, forecast, plan
+from pipeline.chains import instances
 from pipeline.params import Settings
 from pipeline.plan import PlanError
 
@@ -38,7 +39,17 @@ def two_tasks() -> dict[str, object]:
 
 def test_a_plan_has_one_instance_per_variant_round_and_group() -> None:
     found = plan.compile_plan(settings(), TWO_GROUPS)
-    assert list(found) == ["data", "init", "train", "prune", "rewind", "retrain"]
+    assert list(found) == [
+        "data",
+        "init",
+        "train",
+        "early",
+        "prune",
+        "rewind",
+        "retrain",
+        "copies",
+        "lines",
+    ]
     assert list(found["data"]) == ["digits"]
     assert list(found["init"]) == list(found["train"]) == ["main-s0-1", "main-s2-4"]
     assert set(found["rewind"]) == set(found["retrain"])
@@ -104,6 +115,72 @@ def test_a_training_starts_from_what_its_rewind_wrote() -> None:
         "engine": "reference",
         "engine_file": "reference.py",
     }
+
+
+EARLY = {"to": "early", "step": 1, "draw": None}
+FOUR_STEPS = {"tasks__main__train__steps": 4}
+
+
+def test_a_late_rewound_round_begins_with_weights_of_the_first_steps() -> None:
+    found = compiled(variants__ticket__rewind=EARLY)
+    assert list(found["early"]) == ["main-k000001-s0-1"]
+    item = found["early"]["main-k000001-s0-1"]
+    dense = found["train"]["main-s0-1"]
+    named = {name: item[name] for name in ("step", "path", "timing")}
+    assert item == dense | named
+    assert named == {
+        "step": 1,
+        "path": "main/k000001/s0-1",
+        "timing": "main/early/k000001/s0-1",
+    }
+    for round in (1, 2):
+        rewind = found["rewind"][f"main-ticket-r0{round}-s0-1"]
+        assert rewind["behind"] == "artifacts/early/main/k000001/s0-1"
+
+
+def test_variants_that_are_rewound_to_one_step_share_its_weights() -> None:
+    later = EARLY | {"step": 3}
+    found = compiled(
+        **FOUR_STEPS,
+        variants__ticket__rewind=EARLY,
+        variants__reinit__rewind=EARLY,
+        **{"variants__one-shot__rewind": later},
+    )
+    assert list(found["early"]) == ["main-k000001-s0-1", "main-k000003-s0-1"]
+
+
+def test_the_first_steps_stand_behind_what_is_rewound_to_them() -> None:
+    behind = plan.upstream(compiled(variants__reinit__rewind=EARLY))
+    assert "early@main-k000001-s0-1" in behind["artifacts/trained/main/reinit/r01/s0-1"]
+    assert "early@main-k000001-s0-1" not in behind["artifacts/trained/main/ticket/r02/s0-1"]
+
+
+def test_learning_rate_rewinding_needs_no_early_weights() -> None:
+    rewind = {"to": "trained", "step": 1, "draw": None}
+    found = compiled(variants__ticket__rewind=rewind)
+    assert found["early"] == {}
+    item = found["rewind"]["main-ticket-r02-s0-1"]
+    assert item["behind"] == "artifacts/trained/main/ticket/r01/s0-1"
+
+
+def test_first_steps_that_left_the_plan_are_removed(tmp_path: Path) -> None:
+    base = tmp_path / artifacts.FOLDER
+    kept = [
+        touch(base / "early/main/k000001/s0-1/s0.safetensors"),
+        touch(base / "timing/main/early/k000001/s0-1.json"),
+        touch(tmp_path / checkpoints.FOLDER / "early-main-k000001-s0-1/s0-abc/lock"),
+    ]
+    gone = [
+        touch(base / "early/main/k000002/s0-1/s0.safetensors"),
+        touch(base / "early/main/k000001/s7/s7.safetensors"),
+        touch(base / "early/old/k000001/s0-1/s0.safetensors"),
+        touch(base / "timing/main/early/k000002/s0-1.json"),
+        touch(tmp_path / checkpoints.FOLDER / "early-main-k000002-s0-1/s0-abc/lock"),
+    ]
+    current = compiled(variants__ticket__rewind=EARLY)
+    assert plan.remove_stale(current, tmp_path) == len(gone)
+    assert all(path.exists() for path in kept)
+    assert not any(path.exists() for path in gone)
 
 
 def test_a_plan_holds_no_setting() -> None:
@@ -423,8 +500,22 @@ def test_measured_speed_replaces_the_estimate(empty: Settings) -> None:
     assert forecast.forecast(empty, compiled()).seconds == pytest.approx(9 * (3 + 200))
 
 
+def test_first_steps_and_later_starts_are_forecast_by_their_share(
+    empty: Settings,
+) -> None:
+    timed("main/dense/r00/s0-1", steps_per_s=0.01)
+    asked = settings(
+        tasks__main__train__steps=4,
+        variants={"ticket": raw()["variants"]["ticket"] | {"rewind": EARLY}},
+    )
+    found = forecast.forecast(asked, plan.compile_plan(asked, GROUP))
+    assert found.num_trainings == 2 * (1 + 1 + 2)
+    # dense 4 steps, early 1, two rounds of 3: 100 s each
+    assert found.seconds == pytest.approx(4 * 3 + 100 * (4 + 1 + 3 + 3))
+
+
 def test_what_has_a_result_is_not_forecast(empty: Settings) -> None:
-    for instance in plan.instances(empty, GROUP):
+    for instance in instances(empty, GROUP):
         touch(artifacts.results_folder(instance) / "result.json")
     assert forecast.describe(empty, compiled()) == (
         "plan: 28 stages, 18 trainings; all of them have results"

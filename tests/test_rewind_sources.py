@@ -6,12 +6,12 @@ import pytest
 from experiment import settings
 
 from pipeline import artifacts
+from pipeline.chains import find_chain
 from pipeline.core import masks, seeding
 from pipeline.core.arrays import Weights
 from pipeline.core.digests import digest
 from pipeline.core.models.init import initial_weights
 from pipeline.params import build_network
-from pipeline.plan import find_chain
 from pipeline.rewind_sources import source_weights
 
 pytestmark = pytest.mark.usefixtures("experiment_root")
@@ -49,7 +49,7 @@ def test_draws_and_rounds_differ() -> None:
 
 
 def test_continued_training_starts_from_the_own_previous_round() -> None:
-    rewind = {"to": "trained", "draw": None}
+    rewind = {"to": "trained", "step": None, "draw": None}
     for variant, behind in (("ticket", "ticket"), ("reinit", "reinit")):
         previous = Path(f"artifacts/trained/main/{behind}/r01/s0-1")
         found = source(variant, rewind=rewind)
@@ -59,7 +59,7 @@ def test_continued_training_starts_from_the_own_previous_round() -> None:
 
 
 def test_signs_of_a_taken_mask_are_those_it_was_cut_from() -> None:
-    found = source("reinit", rewind={"to": "trained-sign-reinit", "draw": 0})
+    found = source("reinit", rewind={"to": "trained-sign-reinit", "step": None, "draw": 0})
     ticket = artifacts.load_weights(Path("artifacts/trained/main/ticket/r01/s0-1"), 1)
     mask = artifacts.load_mask(Path("artifacts/masks/main/ticket/r02/s0-1"), 1)
     for name, kept in masks.apply(found, mask).items():
@@ -69,7 +69,7 @@ def test_signs_of_a_taken_mask_are_those_it_was_cut_from() -> None:
 
 
 def test_a_reshuffle_keeps_the_values_under_the_mask() -> None:
-    found = source("ticket", rewind={"to": "reshuffle", "draw": 0})
+    found = source("ticket", rewind={"to": "reshuffle", "step": None, "draw": 0})
     mask = artifacts.load_mask(Path("artifacts/masks/main/ticket/r02/s0-1"), 1)
     for name, kept in mask.items():
         assert sorted(found[name][kept]) == sorted(theta0()[name][kept])

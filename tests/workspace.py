@@ -67,13 +67,14 @@ variants:
       criterion: magnitude
       scope: layerwise
       fraction: {fc: 0.3, output: 0.15}
-    rewind: {to: theta0, draw: null}
+    rewind: {to: theta0, step: null, draw: null}
   reinit:
     tasks: [main]
     prune:
       {mask: ticket, transform: null, schedule: null, criterion: null, scope: null,
        fraction: null}
-    rewind: {to: reinit, draw: 0}
+    rewind: {to: reinit, step: null, draw: 0}
+analyses: {}
 """
 """small enough that a training takes no time beside starting its process"""
 
@@ -87,7 +88,7 @@ ONE_SHOT = {
         "scope": "layerwise",
         "fraction": {"fc": 0.3, "output": 0.15},
     },
-    "rewind": {"to": "theta0", "draw": None},
+    "rewind": {"to": "theta0", "step": None, "draw": None},
 }
 """a variant more, for the tests that need one"""
 
@@ -103,9 +104,10 @@ class Ran:
 
     @property
     def trained(self) -> set[str]:
-        """The training stages among them: ``main-s0-1``, ``main-ticket-r01-s0-1``."""
+        """Those that train: ``main-s0-1``, ``main-k000002-s0-1``, ``main-ticket-r01-…``."""
         found = {name.partition("@") for name in self.executed}
-        return {key for stage, _, key in found if stage in ("train", "retrain")}
+        kinds = ("train", "early", "retrain", "copies")
+        return {key for stage, _, key in found if stage in kinds}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -265,7 +267,8 @@ def environment(home: Path) -> dict[str, str]:
 
 def _key(path: Path) -> str:
     """The dvc instance that wrote below this path."""
-    return str(path).replace("/", "-").replace("-dense-r00", "")
+    key = str(path).replace("/", "-")
+    return key.replace("-dense-r00", "").replace("-early-k", "-k")
 
 
 def _folder_of(process: psutil.Process) -> Path | None:

@@ -5,6 +5,9 @@ Each engine needs something else, and nobody waits for what it does not need: to
 library of types and functions 0.7 s. AMD EPYC (Zen 5), torch 2.13, numba 0.68, 2026-11-21.
 """
 
+FORWARD = "pipeline.preloads.tensors"
+"""what forward passes alone need"""
+
 MODULES: dict[str, str] = {
     "reference": "pipeline.preloads.optimizer",
     "sparse": "pipeline.preloads.kernels",
@@ -15,4 +18,4 @@ MODULES: dict[str, str] = {
 
 def module_for(engine: str) -> str:
     """The module to import before workers of this engine are forked."""
-    return MODULES.get(engine, "pipeline.preloads.tensors")
+    return MODULES.get(engine, FORWARD)

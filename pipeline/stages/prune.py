@@ -6,13 +6,13 @@ python -m pipeline.stages.prune main ticket 3 0,1,2,3
 import sys
 
 from pipeline import artifacts, border, params
+from pipeline.chains import Chain, find_chain
 from pipeline.core import criteria, masks, pruning, seeding, transforms
 from pipeline.core.arrays import Mask
 from pipeline.core.counts import fractions_per_tensor, kept_counts
 from pipeline.core.digests import digest
 from pipeline.core.models.layers import parameters
 from pipeline.params import Prune, Task
-from pipeline.plan import Chain, find_chain
 
 
 def run(task_name: str, variant: str, round: int, seeds: str) -> None:

@@ -5,24 +5,32 @@ python -m pipeline.stages.retrain main ticket 3 0,1,2,3 reference
 
 import sys
 
-from pipeline import artifacts, border, lifeline, params, trainings
-from pipeline.plan import find_chain
+from pipeline import artifacts, border, lifeline, params, rounds, trainings
+from pipeline.chains import find_chain
 
 
 def run(task_name: str, variant: str, round: int, seeds: str, engine: str) -> None:
-    """Train from the rewound weights; the mask holds after every step."""
+    """Train from the rewound weights, and from the rewound step of schedule and data order.
+
+    The mask holds after every step.
+    """
     settings = params.load()
     chain = find_chain(settings, task_name, variant, seeds)
     instance = chain.at(round)
+    task = settings.tasks[task_name]
     source = trainings.Source(
-        instance=instance,
-        task=settings.tasks[task_name],
+        path=instance.path,
+        seeds=instance.seeds,
+        task=task,
         engine=engine,
         starts=artifacts.starts_folder(instance),
         masks=chain.mask_at(round),
+        round=round,
+        copies=trainings.data_orders(task, variant),
+        first_step=chain.variant.rewind.first_step,
     )
     behind = params.behind(task_name, variant)
-    trainings.run(source, behind, at_once=settings.workers)
+    rounds.run(instance, source, behind, at_once=settings.workers)
 
 
 if __name__ == "__main__":

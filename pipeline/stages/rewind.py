@@ -8,10 +8,10 @@ from pathlib import Path
 
 from pipeline import artifacts, border, params
 from pipeline.artifacts import ArtifactError
+from pipeline.chains import find_chain
 from pipeline.core import rewinding
 from pipeline.core.arrays import Weights
 from pipeline.core.digests import digest
-from pipeline.plan import find_chain
 from pipeline.rewind_sources import source_weights
 
 

@@ -5,22 +5,27 @@ python -m pipeline.stages.train main 0,1,2,3 --engine reference
 
 import sys
 
-from pipeline import artifacts, border, lifeline, params, trainings
+from pipeline import artifacts, border, lifeline, params, rounds, trainings
 from pipeline.artifacts import DENSE, Instance
 
 
 def run(task_name: str, seeds: tuple[int, ...], engine: str) -> None:
     """Train from θ₀ with a mask that keeps everything."""
     settings = params.load()
+    task = settings.tasks[task_name]
+    instance = Instance(task=task_name, variant=DENSE, round=0, seeds=seeds)
     source = trainings.Source(
-        instance=Instance(task=task_name, variant=DENSE, round=0, seeds=seeds),
-        task=settings.tasks[task_name],
+        path=instance.path,
+        seeds=seeds,
+        task=task,
         engine=engine,
         starts=artifacts.theta0_folder(task_name, seeds),
         masks=None,
+        round=0,
+        copies=trainings.data_orders(task, DENSE),
     )
     behind = params.behind(task_name, None)
-    trainings.run(source, behind, at_once=settings.workers)
+    rounds.run(instance, source, behind, at_once=settings.workers)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,10 @@ TRAINED = {
     "fc.weight": np.array([[-1, -1, 0], [0, 2, 2]], np.float32),
     "fc.bias": np.array([9, 9], np.float32),
 }
+EARLY = {
+    "fc.weight": np.array([[2, -2, 2], [-4, 4, -4]], np.float32),
+    "fc.bias": np.array([1, 1], np.float32),
+}
 MASK = {"fc.weight": np.array([[True, True, False], [False, True, True]])}
 
 
@@ -27,6 +31,7 @@ def given(
     return Given(
         theta0=theta0,
         trained=trained,
+        early=EARLY,
         mask=mask,
         network=network,
         init=init,
@@ -46,6 +51,10 @@ def test_trained_is_what_the_previous_round_left_with_its_biases():
     weights = starts.start_source("trained", given())
     assert weights["fc.weight"].tolist() == [[-1, -1, 0], [0, 2, 2]]
     assert weights["fc.bias"].tolist() == [9, 9]
+
+
+def test_early_is_the_dense_network_after_its_first_steps():
+    assert starts.start_source("early", given()) is EARLY
 
 
 @pytest.mark.parametrize("init", INITS)

@@ -24,7 +24,7 @@ NETWORK = (
 KERNELS = ("conv1.weight", "fc1.weight", "fc2.weight")
 
 
-def make_given(*, mask=None, trained=None, init="glorot-normal", draw=0):
+def make_given(*, mask=None, trained=None, early=None, init="glorot-normal", draw=0):
     """A network whose output kernel is never pruned, unless a mask is given."""
     theta0 = initial_weights(NETWORK, init, seeding.generator(0, "init"))
     if mask is None:
@@ -36,9 +36,12 @@ def make_given(*, mask=None, trained=None, init="glorot-normal", draw=0):
             name: values + rng.standard_normal(values.shape).astype(np.float32)
             for name, values in theta0.items()
         }
+    if early is None:
+        early = {name: values + np.float32(0.5) for name, values in theta0.items()}
     return Given(
         theta0=theta0,
         trained=trained,
+        early=early,
         mask=mask,
         network=NETWORK,
         init=init,
@@ -91,7 +94,8 @@ def test_only_a_start_that_draws_takes_from_the_stream(name):
 def test_biases_and_norms_are_those_of_theta0_unless_training_goes_on(name):
     given = make_given()
     weights = starts.start_source(name, given)
-    source = given.trained if name == "trained" else given.theta0
+    goes_on = {"early": given.early, "trained": given.trained}
+    source = goes_on.get(name, given.theta0)
     for tensor in weights.keys() - set(KERNELS):
         assert weights[tensor].tobytes() == source[tensor].tobytes()
 
@@ -117,15 +121,27 @@ def test_only_a_start_that_needs_trained_weights_looks_at_them(name):
 
 def test_what_is_needed_and_not_given_is_named(name):
     start = starts.STARTS[name]
-    given = make_given(mask={}, trained={})
+    given = make_given(mask={}, trained={}, early={})
     if start.needs_mask:
         with pytest.raises(ValueError, match=f"'{name}' needs the mask of the round; giv"):
             starts.start_source(name, given)
     elif start.needs_trained:
         with pytest.raises(ValueError, match=f"'{name}' needs trained weights; give them"):
             starts.start_source(name, given)
+    elif start.step == "needed":
+        with pytest.raises(ValueError, match=f"'{name}' needs early weights; give them"):
+            starts.start_source(name, given)
     else:
         starts.start_source(name, given)
+
+
+def test_only_a_start_at_a_later_step_looks_at_early_weights(name):
+    turned = {tensor: -values for tensor, values in make_given().early.items()}
+    found, other = (
+        content(starts.start_source(name, make_given(early=early)))
+        for early in (None, turned)
+    )
+    assert (found != other) == (starts.STARTS[name].step == "needed")
 
 
 def test_the_file_of_a_start_exists(name):

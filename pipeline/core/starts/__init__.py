@@ -5,8 +5,8 @@ STARTS names, called as the start is, with underscores for hyphens; it takes a `
 and returns weights that ``rewinding.start`` puts under the mask.
 
 Starts differ in kernels. Biases, norm parameters and running statistics are θ₀'s, but
-for ``trained``, which takes all of the trained network, and for starts that draw a
-whole network anew, which draws those as θ₀'s were (0 and 1).
+for ``early`` and ``trained``, which take all of a trained network, and for starts that
+draw a whole network anew, which draws those as θ₀'s were (0 and 1).
 """
 
 import difflib
@@ -29,11 +29,15 @@ class Start:
     needs_trained: Literal["chain", "mask"] | None = None
     """whose trained weights: ``chain``: of the own previous round; ``mask``: those that
     the mask was cut from, which are a ticket's where the mask is"""
+    step: Literal["needed", "possible"] | None = None
+    """whether the round may begin at a later step of schedule and data order; where it
+    is needed, the weights are those of the dense network at that step"""
 
 
 _FOLDER = "pipeline.core.starts"
 STARTS = {
     "constant": Start(module=f"{_FOLDER}.constant", draws=True),
+    "early": Start(module=f"{_FOLDER}.returned", draws=False, step="needed"),
     "reinit": Start(module=f"{_FOLDER}.drawn", draws=True),
     "reinit-scaled": Start(module=f"{_FOLDER}.drawn", draws=True, needs_mask=True),
     "reshuffle": Start(module=f"{_FOLDER}.permuted", draws=True, needs_mask=True),
@@ -42,7 +46,12 @@ STARTS = {
     "signed-reinit": Start(module=f"{_FOLDER}.drawn", draws=True),
     "signed-reshuffle": Start(module=f"{_FOLDER}.permuted", draws=True, needs_mask=True),
     "theta0": Start(module=f"{_FOLDER}.returned", draws=False),
-    "trained": Start(module=f"{_FOLDER}.returned", draws=False, needs_trained="chain"),
+    "trained": Start(
+        module=f"{_FOLDER}.returned",
+        draws=False,
+        needs_trained="chain",
+        step="possible",
+    ),
     "trained-sign-reinit": Start(
         module=f"{_FOLDER}.drawn", draws=True, needs_trained="mask"
     ),
@@ -69,6 +78,7 @@ def start_source(name: str, given: Given) -> Weights:
         for thing, is_missing in (
             ("the mask of the round", start.needs_mask and not given.mask),
             ("trained weights", start.needs_trained and not given.trained),
+            ("early weights", start.step == "needed" and not given.early),
         )
         if is_missing
     ]

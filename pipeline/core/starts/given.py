@@ -18,6 +18,8 @@ class Given:
     """not masked"""
     trained: Weights
     """weights of a previous round, whose pruned ones are 0; {} where none are needed"""
+    early: Weights
+    """of the dense network after the first steps; {} where none are needed"""
     mask: Mask
     """of the round that starts; {} where none is needed"""
     network: Network

@@ -43,11 +43,18 @@ class Job:
     """tells data orders apart where common_noise is off, or copies are compared"""
     first_step: int = 0
     """where on schedule and data order this training starts (late rewinding: k)"""
+    last_step: int | None = None
+    """where it ends although its schedule goes on (early: k); None = with the schedule"""
 
     @property
     def total_steps(self) -> int:
-        """The step at which this training ends."""
+        """Steps of the whole training that the schedule is made for."""
         return self.settings.total_steps(len(self.data.train))
+
+    @property
+    def end_step(self) -> int:
+        """The step at which this training ends."""
+        return self.total_steps if self.last_step is None else self.last_step
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

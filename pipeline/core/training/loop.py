@@ -32,6 +32,7 @@ class Progress:
 
     step: int
     total_steps: int
+    """the step at which this training ends"""
     accuracies: tuple[float, ...]
     """latest validation accuracy per lane"""
     snapshot: Callable[[], Snapshot]
@@ -49,7 +50,10 @@ def train(
     watch: Watch = lambda _: None,
     interval_s: float = 1.0,
 ) -> list[Trained]:
-    """Train the networks of one engine to the end.
+    """Train the networks of one engine to the end, or to the last step of their jobs.
+
+    With ``last_step`` k the result is the first k steps of the same jobs without it, bit
+    for bit, on the schedule of the whole training.
 
     Evaluates on the validation set at the first step, at every multiple of
     ``evaluate_every``, and at the last step; on the test set where the network's own
@@ -58,7 +62,7 @@ def train(
     there, with the weights it has; the others go on.
 
     Args:
-        jobs: the lanes of the engine, in its order; equal settings and first step.
+        jobs: the lanes of the engine, in its order; equal settings, first and last step.
         engine: made from exactly these jobs and not advanced yet.
         resume: go on from here instead of the first step, with the same bits.
         watch: called between slices of work; what it raises ends the training.
@@ -68,7 +72,8 @@ def train(
         One result per job; none depends on ``watch``, ``interval_s`` or ``resume``.
 
     Raises:
-        ValueError: if the jobs differ in settings, first step, or number of steps.
+        ValueError: if the jobs differ in settings, first step, or number of steps, or if
+            the steps are not in the order 0, first, last, total.
     """
     plan = _plan(jobs)
     if resume is None:
@@ -104,31 +109,37 @@ class _Plan:
     """What all lanes of an engine have in common."""
 
     first_step: int
-    total_steps: int
+    end_step: int
     evaluate_every: int
     test_every: bool
 
     def next_evaluation(self, step: int) -> int:
         """The first step of the grid after this one."""
         following = (step // self.evaluate_every + 1) * self.evaluate_every
-        return min(following, self.total_steps)
+        return min(following, self.end_step)
 
     def over(self, step: int, lanes: list["_Lane"]) -> bool:
         """Whether there is nothing left to train."""
-        return step >= self.total_steps or all(lane.stopped for lane in lanes)
+        return step >= self.end_step or all(lane.stopped for lane in lanes)
 
 
 def _plan(jobs: Sequence[Job]) -> _Plan:
-    settings = jobs[0].settings
-    plans = {(job.settings, job.first_step, job.total_steps) for job in jobs}
+    job = jobs[0]
+    settings = job.settings
+    plans = {(j.settings, j.first_step, j.end_step, j.total_steps) for j in jobs}
     if len(plans) > 1:
         raise ValueError(
             "the jobs of one engine differ in settings, first step, or total steps; "
             "give each kind an engine of its own"
         )
+    if not 0 <= job.first_step <= job.end_step <= job.total_steps:
+        raise ValueError(
+            f"cannot train from step {job.first_step} to step {job.end_step}: the "
+            f"training has the steps 0 to {job.total_steps}; begin and end within them"
+        )
     return _Plan(
-        first_step=jobs[0].first_step,
-        total_steps=jobs[0].total_steps,
+        first_step=job.first_step,
+        end_step=job.end_step,
         evaluate_every=settings.evaluate_every,
         test_every=settings.test_cadence == "every",
     )
@@ -205,7 +216,7 @@ def _look(engine: Engine, lanes: list[_Lane], plan: _Plan, step: int) -> None:
     for i in active:
         lanes[i].rows["validation"].append((step, seen[i].loss, seen[i].accuracy))
     diverged = [i for i in active if not math.isfinite(seen[i].loss)]
-    last = step == plan.total_steps
+    last = step == plan.end_step
     wanted = [
         i
         for i in active
@@ -228,7 +239,7 @@ def _progress(engine: Engine, lanes: list[_Lane], plan: _Plan, step: int) -> Pro
 
     return Progress(
         step=step,
-        total_steps=plan.total_steps,
+        total_steps=plan.end_step,
         accuracies=tuple(lane.rows["validation"][-1][2] for lane in lanes),
         snapshot=snapshot,
     )

@@ -73,14 +73,14 @@ def read_off(job: Job, weights: Weights, curves: Curves, *, stopped_early: bool)
         assert not weights[name][~kept].any(), f"{name}: a pruned weight is not 0"
     early = _reading(curves, early_stop_step(curves["validation"]))
     finite = all(np.isfinite(weight).all() for weight in weights.values())
-    left = job.total_steps - early.step
+    left = job.end_step - early.step
     return Trained(
         weights=weights,
         mask=job.mask,
         curves=curves,
         early_stop=early,
         end=_reading(curves, int(curves["validation"].step[-1])),
-        censored=20 * left < job.total_steps - job.first_step,
+        censored=20 * left < job.end_step - job.first_step,
         diverged=stopped_early or not finite,
     )
 

@@ -1,0 +1,173 @@
+"""Analyses as data: what is asked of finished networks beside their rounds.
+
+``instability`` trains two copies of a start on different data orders, pair by pair, and
+looks along the line between them (Frankle et al. 2020, arXiv:1912.05671); ``connection``
+trains nothing and looks along the line between networks that are there.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pipeline.artifacts import DENSE
+from pipeline.yaml_shape import choose
+
+PREVIOUS = "previous"
+"""the round before, as the other end of a connection"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Analysis:
+    """One question, of every task, round and step that it names."""
+
+    kind: Literal["instability", "connection"]
+    tasks: tuple[str, ...]
+    of: str
+    """a variant; instability: or ``dense``"""
+    to: str | None
+    """connection: ``previous`` round, ``dense``, or another variant at the same round"""
+    rounds: tuple[int, ...] | None
+    """of the variant; null for the dense network"""
+    steps: tuple[int, ...] | None
+    """instability of the dense network: where the copies part; a variant's part where
+    its rounds begin: null"""
+    pairs: int | None
+    """of copies, per seed; null for a connection"""
+    points: int
+    """on each line, both ends included; 30 in the paper"""
+    recalibration_batches: int | None
+    """training batches that make the running statistics of norms anew at each point;
+    null = interpolated statistics only"""
+
+    @property
+    def trains(self) -> bool:
+        """Whether it has trainings of its own."""
+        return self.kind == "instability"
+
+    def copies(self) -> tuple[str, ...]:
+        """The data orders that copies are trained with; a pair's are neighbors."""
+        return tuple(
+            f"instability/{p}/{side}" for p in range(self.pairs or 0) for side in "ab"
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Known:
+    """What an analysis may name, for the checks."""
+
+    num_rounds: int
+    steps: Mapping[str, int]
+    """task -> steps of its training"""
+    variants: Mapping[str, Sequence[str]]
+    """variant -> its tasks"""
+    normed: Sequence[str]
+    """tasks whose networks have running statistics"""
+
+
+def problems(where: str, analysis: Analysis, known: Known) -> Iterator[str]:
+    """What is impossible about an analysis; the first one counts."""
+    if not analysis.tasks:
+        yield f"{where}.tasks: none given; known tasks: {', '.join(known.steps)}"
+    for task in analysis.tasks:
+        if task not in known.steps:
+            yield f"{where}.tasks: {choose(task, known.steps)}"
+    if len(set(analysis.tasks)) < len(analysis.tasks):
+        yield f"{where}.tasks: a task stands there twice"
+    if analysis.trains:
+        yield from _instability(where, analysis, known)
+    else:
+        yield from _connection(where, analysis, known)
+    yield from _points(where, analysis, known)
+
+
+def _points(where: str, analysis: Analysis, known: Known) -> Iterator[str]:
+    if not 2 <= analysis.points <= 1000:
+        yield f"{where}.points: {analysis.points} found; give 2 to 1000, such as 30"
+    batches = analysis.recalibration_batches
+    if batches is not None and batches < 1:
+        yield f"{where}.recalibration_batches: {batches} found; give 1 or more, or null"
+    if batches is not None and not set(analysis.tasks) & set(known.normed):
+        yield (
+            f"{where}.recalibration_batches: {batches} found; no network of these tasks "
+            "has running statistics, write null"
+        )
+
+
+def _instability(where: str, analysis: Analysis, known: Known) -> Iterator[str]:
+    if analysis.to is not None:
+        yield f"{where}.to: {analysis.to} found; copies are compared in pairs, write null"
+    if analysis.pairs is None or not 1 <= analysis.pairs <= 99:
+        yield f"{where}.pairs: {_shown(analysis.pairs)} found; give 1 to 99 pairs of copies"
+    if analysis.of == DENSE:
+        yield from _of_dense(where, analysis, known)
+        return
+    yield from _variant(f"{where}.of", analysis.of, analysis, known)
+    yield from _rounds(where, analysis, known)
+    if analysis.steps is not None:
+        yield (
+            f"{where}.steps: copies of {analysis.of} part where its rounds begin: write "
+            "null"
+        )
+
+
+def _of_dense(where: str, analysis: Analysis, known: Known) -> Iterator[str]:
+    if analysis.rounds is not None:
+        yield f"{where}.rounds: the dense network has no rounds; write null"
+    if not analysis.steps:
+        yield f"{where}.steps: none given; write where the copies part, such as [0]"
+        return
+    yield from _twice(f"{where}.steps", analysis.steps)
+    for task in analysis.tasks:
+        for step in analysis.steps:
+            if not 0 <= step < known.steps[task]:
+                yield (
+                    f"{where}.steps: {step} found; the training of task {task} has "
+                    f"{known.steps[task]} steps: give 0 to {known.steps[task] - 1}"
+                )
+
+
+def _connection(where: str, analysis: Analysis, known: Known) -> Iterator[str]:
+    yield from _variant(f"{where}.of", analysis.of, analysis, known)
+    yield from _rounds(where, analysis, known)
+    for key in ("steps", "pairs"):
+        if getattr(analysis, key) is not None:
+            yield f"{where}.{key}: a connection trains no copies; write null"
+    if analysis.to is None:
+        yield f"{where}.to: null found; name {PREVIOUS}, {DENSE}, or another variant"
+    elif analysis.to == analysis.of:
+        yield f"{where}.to: {analysis.to} is what it starts from; name another end"
+    elif analysis.to not in (PREVIOUS, DENSE):
+        yield from _variant(f"{where}.to", analysis.to, analysis, known)
+
+
+def _variant(where: str, name: str, analysis: Analysis, known: Known) -> Iterator[str]:
+    if name not in known.variants:
+        others = [*([DENSE] if analysis.trains else []), *known.variants]
+        yield f"{where}: {choose(name, others)}"
+        return
+    for task in analysis.tasks:
+        if task not in known.variants[name]:
+            yield f"{where}: {name} is not run on task {task}"
+
+
+def _rounds(where: str, analysis: Analysis, known: Known) -> Iterator[str]:
+    if not analysis.rounds:
+        yield f"{where}.rounds: none given; name rounds of {analysis.of}, such as [1]"
+        return
+    yield from _twice(f"{where}.rounds", analysis.rounds)
+    for round in analysis.rounds:
+        if not 1 <= round <= known.num_rounds:
+            yield (
+                f"{where}.rounds: {round} found; {analysis.of} is run for the rounds 1 to "
+                f"{known.num_rounds}"
+            )
+
+
+def _twice(where: str, numbers: tuple[int, ...]) -> Iterator[str]:
+    twice = sorted({n for n in numbers if numbers.count(n) > 1})
+    if twice:
+        yield f"{where}: {twice[0]} stands there twice"
+
+
+def _shown(number: int | None) -> str:
+    return "null" if number is None else str(number)

@@ -1,0 +1,144 @@
+"""Chains: what each round of a variant reads, and which trainings there are."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline import artifacts
+from pipeline.analyses import Analysis
+from pipeline.artifacts import DENSE, Instance
+from pipeline.core.starts import STARTS
+from pipeline.params import Settings, Variant
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Chain:
+    """One variant on one task, over all rounds, for one group of seeds."""
+
+    task: str
+    name: str
+    variant: Variant
+    owner: Variant
+    """whose recipe decides the masks: the variant itself, or the one it takes them from"""
+    seeds: tuple[int, ...]
+
+    def at(self, round: int) -> Instance:
+        """This chain's instance of a round; round 0 is the dense network's."""
+        name = self.name if round else DENSE
+        return Instance(task=self.task, variant=name, round=round, seeds=self.seeds)
+
+    @property
+    def mask_owner(self) -> str:
+        """The variant whose recipe decides the masks."""
+        return self.name if self.variant.prune.own else self.variant.prune.mask
+
+    def mask_at(self, round: int) -> Path:
+        """The folder that a round's mask is read from."""
+        if makes_mask(self.variant):
+            return artifacts.masks_folder(self.at(round))
+        source = Instance(
+            task=self.task,
+            variant=self.variant.prune.mask,
+            round=round,
+            seeds=self.seeds,
+        )
+        return artifacts.masks_folder(source)
+
+    def mask_source_at(self, round: int) -> Path:
+        """What a round's prune stage looks at: trained weights, or another's mask."""
+        prune = self.variant.prune
+        if not prune.own:
+            source = Instance(
+                task=self.task, variant=prune.mask, round=round, seeds=self.seeds
+            )
+            return artifacts.masks_folder(source)
+        previous = 0 if prune.schedule == "one-shot" else round - 1
+        return artifacts.trained_folder(self.at(previous))
+
+    def initial_at(self, round: int) -> Path:
+        """Where the training began whose weights a round's own mask is cut from."""
+        previous = 0 if self.variant.prune.schedule == "one-shot" else round - 1
+        if previous == 0:
+            return artifacts.theta0_folder(self.task, self.seeds)
+        return artifacts.starts_folder(self.at(previous))
+
+    def weights_behind(self, round: int) -> Path:
+        """The weights beside θ₀ that a round's start may look at.
+
+        Those of the first steps where it is rewound to one; those of the chain's own
+        previous round where the start continues them; else those that the round's mask
+        was cut from.
+        """
+        start = STARTS[self.variant.rewind.to]
+        if start.step == "needed":
+            step = self.variant.rewind.first_step
+            return artifacts.early_folder(self.task, step, self.seeds)
+        if start.needs_trained == "chain":
+            return artifacts.trained_folder(self.at(round - 1))
+        previous = 0 if self.owner.prune.schedule == "one-shot" else round - 1
+        name = self.mask_owner if previous else DENSE
+        return artifacts.trained_folder(
+            Instance(task=self.task, variant=name, round=previous, seeds=self.seeds)
+        )
+
+
+def find_chain(settings: Settings, task: str, name: str, seeds: str) -> Chain:
+    """The chain that a stage's command line names."""
+    return chain_of(settings, task, name, artifacts.parse_seeds(seeds))
+
+
+def chain_of(settings: Settings, task: str, name: str, seeds: tuple[int, ...]) -> Chain:
+    """One variant on one task for one group of seeds."""
+    variant = settings.variants[name]
+    owner = variant if variant.prune.own else settings.variants[variant.prune.mask]
+    return Chain(task=task, name=name, variant=variant, owner=owner, seeds=seeds)
+
+
+def makes_mask(variant: Variant) -> bool:
+    """Whether a variant has prune stages (a plain control takes a mask as it is)."""
+    return variant.prune.own or variant.prune.transform is not None
+
+
+def chains(settings: Settings, groups: list[tuple[int, ...]]) -> Iterator[Chain]:
+    """Every chain group of the experiment, in the order of params.yaml."""
+    for name, variant in settings.variants.items():
+        for task in variant.tasks:
+            for seeds in groups:
+                yield chain_of(settings, task, name, seeds)
+
+
+def instances(settings: Settings, groups: list[tuple[int, ...]]) -> Iterator[Instance]:
+    """Every training of the experiment: the dense ones, then round by round."""
+    for task in used_tasks(settings):
+        for seeds in groups:
+            yield Instance(task=task, variant=DENSE, round=0, seeds=seeds)
+    for chain in chains(settings, groups):
+        for round in range(1, settings.rounds + 1):
+            yield chain.at(round)
+
+
+def used_tasks(settings: Settings) -> list[str]:
+    """Tasks of a variant or an analysis; without variants every task trains densely."""
+    if not settings.variants:
+        return list(settings.tasks)
+    users: list[Variant | Analysis] = [
+        *settings.variants.values(),
+        *settings.analyses.values(),
+    ]
+    return [name for name in settings.tasks if any(name in user.tasks for user in users)]
+
+
+def early_steps(settings: Settings, task: str) -> list[int]:
+    """The steps of a task's dense training whose weights something begins with."""
+    rewound = {
+        variant.rewind.first_step
+        for variant in settings.variants.values()
+        if task in variant.tasks and STARTS[variant.rewind.to].step == "needed"
+    }
+    copied = {
+        step
+        for analysis in settings.analyses.values()
+        if task in analysis.tasks
+        for step in analysis.steps or ()
+    }
+    return sorted((rewound | copied) - {0})

@@ -1,0 +1,108 @@
+"""Where analyses look: at which networks of which round and step, and in which files."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline import artifacts
+from pipeline.analyses import PREVIOUS, Analysis
+from pipeline.artifacts import DENSE, Instance
+from pipeline.chains import chain_of
+from pipeline.params import Settings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Spot:
+    """One analysis at one round and step of one task, for a group of seeds."""
+
+    task: str
+    analysis: str
+    round: int
+    step: int
+    """where the copies part; 0 for a connection"""
+    trains: bool
+    seeds: tuple[int, ...]
+
+    @property
+    def path(self) -> str:
+        """Where its files lie below copies and lines."""
+        place = f"r{self.round:02d}" + (f"-k{self.step:06d}" if self.trains else "")
+        return f"{self.task}/{self.analysis}/{place}/{artifacts.group_name(self.seeds)}"
+
+    @property
+    def key(self) -> str:
+        """Its name among the instances of a DVC stage."""
+        return self.path.replace("/", "-")
+
+    @property
+    def copies(self) -> Path:
+        """Folder of the trained copies."""
+        return artifacts.FOLDER / "copies" / self.path
+
+    def copy_file(self, seed: int, copy: int | str, part: str, folder: Path) -> Path:
+        """The weights or the mask of one copy: ``s0.instability-0-a.weights``."""
+        return artifacts.seed_file(folder, seed, f"{str(copy).replace('/', '-')}.{part}")
+
+    @property
+    def lines(self) -> Path:
+        """Folder of what was seen between the ends."""
+        return artifacts.FOLDER / "lines" / self.path
+
+
+def spots(settings: Settings, groups: list[tuple[int, ...]]) -> Iterator[Spot]:
+    """Where analyses look, in the order of params.yaml."""
+    for name, analysis in settings.analyses.items():
+        for task in analysis.tasks:
+            for round in analysis.rounds or (0,):
+                for step in analysis.steps or (_first_step(settings, analysis),):
+                    for seeds in groups:
+                        yield Spot(
+                            task=task,
+                            analysis=name,
+                            round=round,
+                            step=step,
+                            trains=analysis.trains,
+                            seeds=seeds,
+                        )
+
+
+def _first_step(settings: Settings, analysis: Analysis) -> int:
+    return settings.variants[analysis.of].rewind.first_step if analysis.trains else 0
+
+
+def start_of(settings: Settings, spot: Spot) -> Path:
+    """The folder of the weights that the copies of an analysis begin with."""
+    of = settings.analyses[spot.analysis].of
+    if of != DENSE:
+        return artifacts.starts_folder(
+            chain_of(settings, spot.task, of, spot.seeds).at(spot.round)
+        )
+    if spot.step == 0:
+        return artifacts.theta0_folder(spot.task, spot.seeds)
+    return artifacts.early_folder(spot.task, spot.step, spot.seeds)
+
+
+def mask_of(settings: Settings, spot: Spot) -> Path:
+    """The folder of the masks of an analysis's copies.
+
+    The dense network's, which keep everything, lie beside its trained weights.
+    """
+    of = settings.analyses[spot.analysis].of
+    if of != DENSE:
+        return chain_of(settings, spot.task, of, spot.seeds).mask_at(spot.round)
+    dense = Instance(task=spot.task, variant=DENSE, round=0, seeds=spot.seeds)
+    return artifacts.trained_folder(dense)
+
+
+def ends_of(settings: Settings, spot: Spot) -> tuple[Path, Path]:
+    """The folders of the networks that a connection connects."""
+    analysis = settings.analyses[spot.analysis]
+    own = chain_of(settings, spot.task, analysis.of, spot.seeds)
+    assert analysis.to is not None
+    if analysis.to == PREVIOUS:
+        other = own.at(spot.round - 1)
+    elif analysis.to == DENSE:
+        other = own.at(0)
+    else:
+        other = chain_of(settings, spot.task, analysis.to, spot.seeds).at(spot.round)
+    return artifacts.trained_folder(own.at(spot.round)), artifacts.trained_folder(other)

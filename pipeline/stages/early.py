@@ -1,0 +1,53 @@
+"""Stage ``early``: the first steps of the dense network, for what is rewound to them.
+
+    python -m pipeline.stages.early main 500 0,1,2,3 reference
+
+The dense training itself, ended at that step: same start, data order, schedule and
+engine, hence the same bits. So another step never trains the dense network again.
+"""
+
+import sys
+from datetime import UTC, datetime
+
+from pipeline import artifacts, border, lifeline, params, trainings
+from pipeline.core.digests import digest
+
+
+def run(task_name: str, step: int, seeds: tuple[int, ...], engine: str) -> None:
+    """Save the weights of each seed, with the hash of its θ₀."""
+    settings = params.load()
+    started = datetime.now(UTC)
+    theta0 = artifacts.theta0_folder(task_name, seeds)
+    task = settings.tasks[task_name]
+    source = trainings.Source(
+        path=f"early/{artifacts.early_path(task_name, step, seeds)}",
+        seeds=seeds,
+        task=task,
+        engine=engine,
+        starts=theta0,
+        masks=None,
+        round=0,
+        copies=trainings.data_orders(task, artifacts.DENSE),
+        last_step=step,
+    )
+    done = trainings.run(source, at_once=settings.workers)
+    with artifacts.atomic_folder(artifacts.early_folder(task_name, step, seeds)) as folder:
+        for one in done:
+            kept = artifacts.seed_file(one.folder, one.seed, "weights")
+            weights = artifacts.load_arrays(kept)
+            drawn = artifacts.load_weights(theta0, one.seed)
+            path = artifacts.seed_file(folder, one.seed)
+            artifacts.save_arrays(
+                path, weights, theta0=digest(drawn), weights=digest(weights)
+            )
+    artifacts.save_json(
+        artifacts.timing_at(artifacts.early_timing_path(task_name, step, seeds)),
+        trainings.timing({one.seed: one.timing for one in done}, started),
+    )
+    trainings.forget(source)
+
+
+if __name__ == "__main__":
+    lifeline.end_with_dvc()
+    with border.one_line_errors():
+        run(sys.argv[1], int(sys.argv[2]), artifacts.parse_seeds(sys.argv[3]), sys.argv[4])

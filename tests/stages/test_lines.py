@@ -1,0 +1,225 @@
+"""Stages ``copies`` and ``lines``: two networks, and what lies between them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from experiment import CONNECTION, INSTABILITY, SEEDS, raw, run, settings, write
+
+from pipeline import artifacts
+from pipeline.core import masks, seeding
+from pipeline.core.digests import digest
+from pipeline.core.models.init import initial_weights
+from pipeline.core.models.layers import parameters
+from pipeline.lines import Ends
+from pipeline.lines import run as run_lines
+from pipeline.params import build_network
+from pipeline.stages import copies, lines
+
+ANALYSES = {
+    "dense": INSTABILITY | {"pairs": 2, "steps": [0, 1]},
+    "sparse": INSTABILITY | {"of": "ticket", "rounds": [2], "steps": None},
+    "successive": CONNECTION | {"rounds": [2]},
+    "control": CONNECTION | {"to": "reinit"},
+}
+COPIES = Path("artifacts/copies/main")
+LINES = Path("artifacts/lines/main")
+
+
+@pytest.fixture(scope="module")
+def analyzed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("lines") / "root"
+    root.mkdir()
+    variants = raw()["variants"]
+    write(
+        root,
+        variants={name: variants[name] for name in ("ticket", "reinit")},
+        analyses=ANALYSES,
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        run()
+    return root
+
+
+@pytest.fixture(autouse=True)
+def _in_the_experiment(analyzed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(analyzed)
+
+
+def copy_of(place: str, seed: int, copy: str, part: str = "weights") -> Path:
+    return COPIES / place / "s0-1" / f"s{seed}.instability-{copy}.{part}.safetensors"
+
+
+def facts(place: str, seed: int = 0, pair: int = 0) -> dict[str, Any]:
+    value = artifacts.load_json(LINES / place / "s0-1/lines.json")
+    found: dict[str, Any] = value["seeds"][str(seed)][str(pair)]
+    return found
+
+
+def table(place: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = artifacts.load_lines(
+        LINES / place / "s0-1/lines.parquet"
+    ).to_pylist()
+    return rows
+
+
+def test_every_seed_and_pair_has_two_copies_with_orders_of_their_own() -> None:
+    names = {path.name for path in (COPIES / "dense/r00-k000000/s0-1").iterdir()}
+    assert len(names) == 2 * 2 * 2 * 2  # seeds, pairs, sides, weights and mask
+    found = {
+        digest(artifacts.load_arrays(copy_of("dense/r00-k000000", 0, copy)))
+        for copy in ("0-a", "0-b", "1-a", "1-b")
+    }
+    assert len(found) == 4
+
+
+@pytest.mark.parametrize(
+    ("place", "folder"),
+    [
+        ("dense/r00-k000000", "theta0/main/s0-1"),
+        ("dense/r00-k000001", "early/main/k000001/s0-1"),
+        ("sparse/r02-k000000", "starts/main/ticket/r02/s0-1"),
+    ],
+)
+def test_copies_begin_with_the_same_weights(place: str, folder: str) -> None:
+    start = artifacts.load_weights(Path("artifacts") / folder, 1)
+    for copy in ("0-a", "0-b"):
+        known = artifacts.load_facts(copy_of(place, 1, copy))
+        assert known["start"] == digest(start)
+        assert known["steps"] == 2
+
+
+def test_copies_of_a_ticket_keep_its_mask() -> None:
+    ticket = artifacts.load_mask(Path("artifacts/masks/main/ticket/r02/s0-1"), 0)
+    for copy in ("0-a", "0-b"):
+        mask = artifacts.load_arrays(copy_of("sparse/r02-k000000", 0, copy, "mask"))
+        weights = artifacts.load_arrays(copy_of("sparse/r02-k000000", 0, copy))
+        assert digest(mask) == digest(ticket)
+        assert not any(weights[name][~kept].any() for name, kept in mask.items())
+
+
+def test_a_line_has_a_row_per_seed_pair_and_point() -> None:
+    rows = table("dense/r00-k000000")
+    places = [(r["seed"], r["pair"], r["statistics"], r["alpha"]) for r in rows]
+    assert places == [
+        (seed, pair, "interpolated", alpha / 4)
+        for seed in SEEDS
+        for pair in (0, 1)
+        for alpha in range(5)
+    ]
+
+
+def test_the_ends_of_a_line_are_the_copies() -> None:
+    errors = facts("dense/r00-k000000", seed=1, pair=1)["statistics"]["interpolated"][
+        "errors"
+    ]
+    for copy, error in zip(("1-a", "1-b"), errors, strict=True):
+        known = artifacts.load_facts(copy_of("dense/r00-k000000", 1, copy))
+        assert error == pytest.approx(1 - known["test_accuracy"])
+
+
+def test_the_barrier_is_that_of_the_rows() -> None:
+    errors = [row["error"] for row in table("sparse/r02-k000000") if row["seed"] == 0]
+    found = facts("sparse/r02-k000000")["statistics"]["interpolated"]
+    barrier = max(errors) - (errors[0] + errors[-1]) / 2
+    assert found["error_barrier"] == pytest.approx(barrier)
+    assert found["stable"] == (barrier < 0.02)
+
+
+def test_distances_are_those_between_the_ends_and_from_their_start() -> None:
+    place = "dense/r00-k000001"
+    a, b = (artifacts.load_arrays(copy_of(place, 0, copy)) for copy in ("0-a", "0-b"))
+    start = artifacts.load_weights(Path("artifacts/early/main/k000001/s0-1"), 0)
+    kernels = ("fc1.weight", "fc2.weight")
+
+    def norm(x: dict[str, Any], y: dict[str, Any]) -> float:
+        return float(
+            np.sqrt(sum(((x[n] - y[n]).astype(float) ** 2).sum() for n in kernels))
+        )
+
+    found = facts(place)
+    assert found["distance"] == pytest.approx(norm(a, b), rel=1e-5)
+    traveled = [norm(start, a), norm(start, b)]
+    assert found["traveled"] == pytest.approx(traveled, rel=1e-5)
+    assert found["mask_overlap"] is None
+
+
+def test_masks_that_differ_are_compared_with_chance() -> None:
+    found = facts("successive/r02")
+    found_masks = [
+        artifacts.load_mask(Path(f"artifacts/trained/main/ticket/{r}/s0-1"), 0)
+        for r in ("r01", "r02")
+    ]
+    old, new = (sum(int(m.sum()) for m in mask.values()) for mask in found_masks)
+    assert found["mask_overlap"] == new / old  # nested
+    assert 0 < found["mask_overlap_by_chance"] < found["mask_overlap"]
+    assert found["traveled"] is None
+
+
+def test_variants_of_one_mask_are_connected_under_it() -> None:
+    found = facts("control/r01", seed=1)
+    assert found["mask_overlap"] is None
+    assert found["dead_units"] == [{"fc1.weight": 0, "fc2.weight": 0}] * 2
+    assert found["warnings"] == []
+
+
+def test_a_batch_norm_network_is_seen_with_either_statistics(tmp_path: Path) -> None:
+    """Two initializations, not trained: their statistics are 0 and 1."""
+    model = {"name": "resnet-20", "widths": None, "init": "kaiming-normal"}
+    changes: dict[str, object] = {"tasks__main__model": model, "variants": {}}
+    analysis = INSTABILITY | {"points": 3, "recalibration_batches": 2}
+    asked = settings(**changes, analyses={"dense": analysis})
+    tensors = parameters(build_network(asked.tasks["main"]))
+    mask = masks.dense(tensors, [n for n, tensor in tensors.items() if tensor.kind])
+    paths = [tmp_path / f"{name}.safetensors" for name in ("a", "b", "mask")]
+    for seed in (0, 1):
+        rng = seeding.generator(seed, "init")
+        network = build_network(asked.tasks["main"])
+        artifacts.save_arrays(paths[seed], initial_weights(network, "kaiming-normal", rng))
+    artifacts.save_arrays(paths[2], mask)
+    ends = Ends(
+        seed=0,
+        pair=0,
+        round=0,
+        weights=(paths[0], paths[1]),
+        masks=(paths[2], paths[2]),
+        start=None,
+    )
+    (seen,) = run_lines(
+        "norm", asked.tasks["main"], asked.analyses["dense"], [ends], at_once=1
+    )
+    assert list(seen.facts["statistics"]) == ["interpolated", "recalibrated"]
+    places = [(row["statistics"], row["alpha"]) for row in seen.rows]
+    assert places == [
+        (statistics, alpha)
+        for statistics in ("interpolated", "recalibrated")
+        for alpha in (0, 0.5, 1)
+    ]
+    losses = [row["loss"] for row in seen.rows]
+    assert losses[:3] != losses[3:]
+
+
+def test_what_was_asked_stands_above_the_seeds() -> None:
+    value = json.loads((LINES / "control/r01/s0-1/lines.json").read_text())
+    assert value["settings"] == ANALYSES["control"]
+    assert (value["task"], value["analysis"], value["round"]) == ("main", "control", 1)
+
+
+def test_again_gives_the_same_bytes_and_leaves_nothing_else() -> None:
+    before = {p: p.read_bytes() for base in (COPIES, LINES) for p in base.rglob("*.*")}
+    copies.run(("main", "dense", 0, 1), SEEDS, "reference")
+    lines.run(("main", "dense", 0, 1), SEEDS)
+    assert {
+        p: p.read_bytes() for base in (COPIES, LINES) for p in base.rglob("*.*")
+    } == before
+    assert [path for path in Path(".lt").rglob("*") if path.is_file()] == []
+
+
+def test_seconds_stand_in_a_file_of_their_own() -> None:
+    timing = artifacts.load_json(Path("artifacts/timing/main/sparse/r02-k000000/s0-1.json"))
+    assert set(timing["seeds"]) == {
+        f"{seed} instability/0/{side}" for seed in SEEDS for side in "ab"
+    }

@@ -1,0 +1,221 @@
+"""What may be asked of finished networks, and which stages that makes."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from experiment import CONNECTION, INSTABILITY, raw, settings
+
+from pipeline import artifacts, checkpoints, forecast, plan, status
+from pipeline.params import ParamsError
+
+GROUP = [(0, 1)]
+OF_TICKET = {"of": "ticket", "rounds": [2], "steps": None}
+EARLY = {"to": "early", "step": 1, "draw": None}
+
+
+def refused(base: dict[str, Any], **changes: object) -> str:
+    """The message that refuses an analysis with these changes."""
+    with pytest.raises(ParamsError) as caught:
+        settings(analyses={"line": base | changes})
+    message = str(caught.value)
+    assert len(message.splitlines()) == 1
+    assert message.startswith("params.yaml: analyses.line.")
+    return message.removeprefix("params.yaml: analyses.line.")
+
+
+def compiled(**changes: object) -> plan.Plan:
+    return plan.compile_plan(settings(**changes), GROUP)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"kind": "stability"},
+            "kind: input should be 'instability' or 'connection'; found ",
+        ),
+        ({"tasks": []}, "tasks: none given; known tasks: main"),
+        ({"tasks": ["man"]}, "tasks: unknown: man; did you mean main? (known: main)"),
+        ({"tasks": ["main", "main"]}, "tasks: a task stands there twice"),
+        (
+            {"of": "tickt"},
+            "of: unknown: tickt; did you mean ticket? (known: dense, ticket, ",
+        ),
+        ({"to": "ticket"}, "to: ticket found; copies are compared in pairs, write null"),
+        ({"pairs": 0}, "pairs: 0 found; give 1 to 99 pairs of copies"),
+        ({"pairs": None}, "pairs: null found; give 1 to 99 pairs of copies"),
+        ({"rounds": [1]}, "rounds: the dense network has no rounds; write null"),
+        ({"steps": None}, "steps: none given; write where the copies part, such as [0]"),
+        ({"steps": []}, "steps: none given; write where the copies part, such as [0]"),
+        ({"steps": [0, 0]}, "steps: 0 stands there twice"),
+        (
+            {"steps": [0, 2]},
+            "steps: 2 found; the training of task main has 2 steps: give 0 to 1",
+        ),
+        (
+            {"steps": [-1]},
+            "steps: -1 found; the training of task main has 2 steps: give 0 to 1",
+        ),
+        ({"points": 1}, "points: 1 found; give 2 to 1000, such as 30"),
+        (
+            {"recalibration_batches": 5},
+            "recalibration_batches: 5 found; no network of these tasks has running "
+            "statistics, write null",
+        ),
+        (
+            OF_TICKET | {"steps": [0]},
+            "steps: copies of ticket part where its rounds begin: write null",
+        ),
+        (
+            OF_TICKET | {"rounds": None},
+            "rounds: none given; name rounds of ticket, such as",
+        ),
+        (
+            OF_TICKET | {"rounds": [3]},
+            "rounds: 3 found; ticket is run for the rounds 1 to 2",
+        ),
+    ],
+)
+def test_an_impossible_instability_is_refused(
+    changes: dict[str, object], message: str
+) -> None:
+    assert refused(INSTABILITY, **changes).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"of": "dense"},
+            "of: unknown: dense (known: ticket, one-shot, reinit, random-mask)",
+        ),
+        ({"to": None}, "to: null found; name previous, dense, or another variant"),
+        ({"to": "ticket"}, "to: ticket is what it starts from; name another end"),
+        ({"to": "renit"}, "to: unknown: renit; did you mean reinit? (known: ticket, "),
+        ({"rounds": [0]}, "rounds: 0 found; ticket is run for the rounds 1 to 2"),
+        ({"steps": [0]}, "steps: a connection trains no copies; write null"),
+        ({"pairs": 1}, "pairs: a connection trains no copies; write null"),
+    ],
+)
+def test_an_impossible_connection_is_refused(
+    changes: dict[str, object], message: str
+) -> None:
+    assert refused(CONNECTION, **changes).startswith(message)
+
+
+def test_an_analysis_of_a_variant_on_a_task_it_is_not_run_on_is_refused() -> None:
+    tasks = {"main": raw()["tasks"]["main"], "b": raw()["tasks"]["main"]}
+    for kind in (INSTABILITY | OF_TICKET, CONNECTION):
+        with pytest.raises(
+            ParamsError, match=r"analyses\.x\.of: ticket is not run on task b"
+        ):
+            settings(tasks=tasks, analyses={"x": kind | {"tasks": ["main", "b"]}})
+
+
+def test_two_analyses_with_one_name_for_their_stages_are_refused() -> None:
+    tasks = {"main": raw()["tasks"]["main"], "main-a": raw()["tasks"]["main"]}
+    both = {"a-b": INSTABILITY, "b": INSTABILITY | {"tasks": ["main-a"]}}
+    with pytest.raises(ParamsError, match="are both called main-a-b; rename one of them"):
+        settings(tasks=tasks, analyses=both)
+
+
+def test_previous_is_no_name_for_a_variant() -> None:
+    variants = raw()["variants"]
+    with pytest.raises(
+        ParamsError, match=r"variants\.previous: the name previous is taken"
+    ):
+        settings(variants=variants | {"previous": variants["ticket"]})
+
+
+def test_copies_of_the_dense_network_begin_with_theta0_or_its_first_steps() -> None:
+    found = compiled(analyses={"stable": INSTABILITY | {"steps": [0, 1]}})
+    assert list(found["early"]) == ["main-k000001-s0-1"]
+    keys = ["main-stable-r00-k000000-s0-1", "main-stable-r00-k000001-s0-1"]
+    assert list(found["copies"]) == list(found["lines"]) == keys
+    starts = [found["copies"][key]["start"] for key in keys]
+    assert starts == ["artifacts/theta0/main/s0-1", "artifacts/early/main/k000001/s0-1"]
+    lines = found["lines"][keys[1]]
+    assert lines["ends"] == "artifacts/copies/main/stable/r00-k000001/s0-1"
+    assert lines["against"] == starts[1]
+
+
+def test_copies_of_a_ticket_begin_where_its_round_begins() -> None:
+    changes: dict[str, object] = {"variants__ticket__rewind": EARLY}
+    found = compiled(analyses={"stable": INSTABILITY | OF_TICKET}, **changes)
+    (item,) = found["copies"].values()
+    assert item["path"] == "main/stable/r02-k000001/s0-1"
+    assert item["step"] == 1
+    assert item["start"] == "artifacts/starts/main/ticket/r02/s0-1"
+    assert item["mask"] == "artifacts/masks/main/ticket/r02/s0-1"
+
+
+@pytest.mark.parametrize(
+    ("to", "place"),
+    [("previous", "ticket/r01"), ("dense", "dense/r00"), ("reinit", "reinit/r02")],
+)
+def test_a_connection_reads_two_trained_networks_and_trains_nothing(
+    to: str, place: str
+) -> None:
+    found = compiled(analyses={"line": CONNECTION | {"to": to, "rounds": [2]}})
+    assert found["copies"] == {}
+    item = found["lines"]["main-line-r02-s0-1"]
+    assert item["ends"] == "artifacts/trained/main/ticket/r02/s0-1"
+    assert item["against"] == f"artifacts/trained/main/{place}/s0-1"
+
+
+def test_the_round_before_the_first_is_the_dense_network() -> None:
+    found = compiled(analyses={"line": CONNECTION})["lines"]["main-line-r01-s0-1"]
+    assert found["against"] == "artifacts/trained/main/dense/r00/s0-1"
+
+
+def test_without_analyses_there_are_no_stages() -> None:
+    assert compiled()["copies"] == compiled()["lines"] == {}
+
+
+def test_a_task_that_only_an_analysis_needs_is_trained() -> None:
+    tasks = {"main": raw()["tasks"]["main"], "b": raw()["tasks"]["main"]}
+    found = compiled(tasks=tasks, analyses={"stable": INSTABILITY | {"tasks": ["b"]}})
+    assert list(found["train"]) == ["main-s0-1", "b-s0-1"]
+
+
+def test_analyses_that_left_the_plan_are_removed(tmp_path: Path) -> None:
+    base = tmp_path / artifacts.FOLDER
+    place = "main/stable/r00-k000000/s0-1"
+    kept = [base / kind / place / "file" for kind in ("copies", "lines")]
+    kept += [base / "timing" / f"{place}.json"]
+    kept += [tmp_path / checkpoints.FOLDER / f"copies-{place.replace('/', '-')}/lock"]
+    gone = [
+        Path(str(path).replace("k000000", "k000001")) for path in (*kept, base / "lines/x")
+    ]
+    for path in (*kept, *gone[:-1]):
+        path.parent.mkdir(parents=True)
+        path.touch()
+    current = compiled(analyses={"stable": INSTABILITY})
+    assert plan.remove_stale(current, tmp_path) == 4
+    assert all(path.exists() for path in kept)
+    assert not any(path.exists() for path in gone)
+
+
+def test_the_forecast_counts_two_trainings_per_pair_and_seed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    asked = settings(analyses={"stable": INSTABILITY | {"pairs": 3}})
+    current = plan.compile_plan(asked, GROUP)
+    assert forecast.forecast(asked, current).num_trainings == 18 + 2 * 2 * 3
+
+
+def test_status_says_how_many_places_are_done_and_stale(tmp_path: Path) -> None:
+    asked = settings(analyses={"stable": INSTABILITY | {"steps": [0, 1]}})
+    current = plan.compile_plan(asked, GROUP)
+    for step, expected in ((0, "1 of 2 places done"), (1, "2 of 2 places done")):
+        folder = tmp_path / f"artifacts/lines/main/stable/r00-k00000{step}/s0-1"
+        artifacts.save_json(folder / "lines.json", {})
+        assert status.analyses(asked, current, tmp_path, set()) == [
+            f"main/stable: {expected}"
+        ]
+    stale = {"early@main-k000001-s0-1"}
+    assert status.analyses(asked, current, tmp_path, stale) == [
+        "main/stable: 1 of 2 places done, 1 stale"
+    ]

@@ -1,0 +1,40 @@
+"""Analyses under the real dvc: what they train, and what they leave alone."""
+
+import pytest
+from experiment import CONNECTION, INSTABILITY
+from workspace import Workspace
+
+COPIES = {"main-stable-r00-k000000-s0-1"}
+LINES = {
+    "lines@main-stable-r00-k000000-s0-1",
+    "lines@main-line-r01-s0-1",
+}
+
+
+@pytest.fixture
+def analyzed(workspace: Workspace) -> Workspace:
+    """One round, with copies of the dense network and a line to it, planned."""
+    workspace.edit(rounds=1, analyses={"stable": INSTABILITY, "line": CONNECTION})
+    return workspace
+
+
+def test_an_analysis_trains_its_copies_and_no_round(analyzed: Workspace) -> None:
+    ran = analyzed.repro("lines")
+    assert ran.trained == COPIES
+    assert set(ran.executed) & LINES == LINES
+    assert analyzed.repro("lines").executed == ()
+    status = analyzed.done("python", "-m", "pipeline.cli", "status").output
+    for name in ("stable", "line"):
+        assert f"main/{name}: 1 of 1 places done" in status
+
+    analyzed.edit(analyses__stable__points=9)
+    ran = analyzed.repro("lines")
+    assert ran.trained == set()
+    assert {name for name in ran.executed if name.startswith("lines")} == {
+        "lines@main-stable-r00-k000000-s0-1"
+    }
+
+    analyzed.edit(analyses={})
+    assert analyzed.repro().trained == set()
+    assert not (analyzed.root / "artifacts/copies/main").exists()
+    assert not (analyzed.root / "artifacts/lines/main").exists()
