@@ -185,6 +185,38 @@ def test_evaluation_is_that_of_numpy():
     assert found.accuracy == (logits.argmax(axis=1) == validation.labels).mean()
 
 
+def blank_pixels(job, first):
+    """The same job, its validation images 0 from that pixel on, in more than one tile."""
+    split = job.data.train
+    images = split.images.reshape(len(split), -1).copy()
+    images[:, first:] = 0
+    blank = replace(split, images=images.reshape(split.images.shape))
+    return replace(job, data=replace(job.data, validation=blank))
+
+
+@pytest.mark.parametrize("nothing_in", ["no layer", "fc1.weight", "fc2.weight"])
+@pytest.mark.parametrize("first", [0, 1, 25])
+def test_pixels_that_are_0_in_all_images_count_as_in_the_reference(first, nothing_in):
+    job = blank_pixels(make_job("three channels"), first)
+    job = job if nothing_in == "no layer" else only(nothing_in, job)
+    ours, reference = (make_engine(engine, [job]) for engine in ("sparse", "reference"))
+    for engine in (ours, reference):
+        engine.advance(3)
+    (found,), (expected,) = (engine.evaluate("validation") for engine in (ours, reference))
+    assert found.loss == pytest.approx(expected.loss, rel=1e-5)
+    assert found.accuracy == expected.accuracy
+
+
+@pytest.mark.parametrize("mean", [0.0, 100.0])
+def test_a_bad_weight_on_a_pixel_that_is_always_0_shows_in_the_loss(mean):
+    job = blank_pixels(make_job("odd", density=1.0), 0)
+    broken = job.start["fc1.weight"].copy()
+    broken.flat[0] = np.nan
+    data = replace(job.data, mean=(mean,))
+    job = replace(job, data=data, start=job.start | {"fc1.weight": broken})
+    assert np.isnan(sparse.make([job]).evaluate("validation")[0].loss)
+
+
 def test_of_equal_logits_the_first_is_the_answer():
     job = make_job("one layer", density=0.0)
     job = replace(job, start=job.start | {"fc1.bias": np.float32([0, 2, 1, 2, 2])})

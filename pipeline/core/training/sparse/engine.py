@@ -30,19 +30,19 @@ from pipeline.core.training.sparse.kernels import (
     Rule,
     Shape,
     Tensor,
+    Tiles,
     Wiring,
     Workspace,
 )
-from pipeline.core.training.sparse.wiring import wire
+from pipeline.core.training.sparse.wiring import Bools, rewire, wire
 from pipeline.core.training.suitability import fully_connected
 
-Bools = NDArray[np.bool_]
 Number = TypeVar("Number", np.float32, np.uint32)
 Pixel = TypeVar("Pixel", np.float32, np.uint8)
 
 ADAM_BETAS = (0.9, 0.999)
 """torch's defaults, as the kernel has them"""
-EVALUATION_SHAPE: Shape = (0,) * (2 * MAX_VECTORS)
+TILE_SHAPE: Shape = (0,) * (2 * MAX_VECTORS)
 """wider than in training: no batch sets the width, and the forward pass needs less room"""
 
 
@@ -90,8 +90,9 @@ class Sparse:
         )
         self._shape = _block_shape(job.settings.batch_size)
         self._work = _workspace(wiring, self._shape)
-        self._evaluation_work = _workspace(wiring, EVALUATION_SHAPE)
-        self._splits: dict[str, Examples] = {}
+        self._tile_work = _workspace(wiring, TILE_SHAPE)
+        self._tiles: dict[str, Tiles] = {}
+        self._train = _flat(job.data.train.images, job.data.train.labels)
 
     def advance(self, num_steps: int) -> None:
         """Run that many optimizer steps."""
@@ -100,21 +101,17 @@ class Sparse:
         if self._job.settings.augment == "flip-crop":
             self._advance_augmented(order, rule)
         else:
-            examples = self._examples("train")
-            kernels.train(self._net, examples, order, rule, self._work, self._shape)
+            kernels.train(self._net, self._train, order, rule, self._work, self._shape)
         self._step += num_steps
 
     def evaluate(self, split: str) -> list[Evaluation]:
         """Loss and accuracy on ``train``, ``validation`` or ``test``."""
-        examples = self._examples(split)
-        num_examples = len(examples.labels)
-        loss, correct = kernels.evaluate(
-            self._net,
-            examples,
-            np.arange(num_examples),
-            self._evaluation_work,
-            EVALUATION_SHAPE,
-        )
+        if split not in self._tiles:
+            found: Split = getattr(self._job.data, split)
+            self._tiles[split] = _tiles(found, self._net)
+        tiles = self._tiles[split]
+        num_examples = len(tiles.labels)
+        loss, correct = kernels.evaluate(self._net, tiles, self._tile_work, TILE_SHAPE)
         return [Evaluation(loss=loss / num_examples, accuracy=correct / num_examples)]
 
     def weights(self) -> list[Weights]:
@@ -147,12 +144,6 @@ class Sparse:
             for kind in ("weights", "biases")
             for part in ("value", "moment", "square")
         }
-
-    def _examples(self, split: str) -> Examples:
-        if split not in self._splits:
-            found: Split = getattr(self._job.data, split)
-            self._splits[split] = _flat(found.images, found.labels)
-        return self._splits[split]
 
     def _advance_augmented(self, order: Integers, rule: Rule) -> None:
         """Step by step: moved images are no longer whole numbers (their border is 0)."""
@@ -242,6 +233,28 @@ def _flat(images: NDArray[Pixel], labels: Integers) -> Examples:
         images=np.ascontiguousarray(rows).reshape(-1),
         labels=np.ascontiguousarray(labels),
         num_pixels=rows.shape[1],
+    )
+
+
+def _tiles(split: Split, net: Net) -> Tiles:
+    """The pixels that are read, of all images, and the network that reads them."""
+    half = LANES * len(TILE_SHAPE) // 2
+    rows = split.images.reshape(len(split), -1)
+    wiring, pixels, weights = rewire(net.wiring, rows.max(axis=0) > 0)
+    num_tiles = -(-len(rows) // (2 * half))
+    packed = _aligned(num_tiles * len(pixels) * half, np.uint32)
+    tile = np.zeros((len(pixels), 2 * half), np.float32)
+    for number, words in enumerate(packed.reshape(num_tiles, len(pixels), half)):
+        part = rows[2 * half * number : 2 * half * (number + 1)]
+        tile[:, : len(part)] = part.T[pixels]
+        bits = tile.view(np.uint32)
+        np.bitwise_or(bits[:, :half] >> 16, bits[:, half:], out=words)
+    return Tiles(
+        pixels=packed,
+        labels=np.ascontiguousarray(split.labels),
+        net=Net(wiring, _tensor([net.weights.value[weights]]), _tensor([net.biases.value])),
+        weights=weights,
+        num_rows=len(pixels),
     )
 
 

@@ -36,6 +36,10 @@ CHUNK = 16
 """pixels are transposed in runs of so many neighbors"""
 LINE = 64
 """bytes of a cache line"""
+WORDS = 16
+"""of 4 bytes in a cache line"""
+FACTORS = 8
+"""float32 numbers whose product a float64 holds"""
 
 Shape = tuple[int, ...]
 Words = NDArray[np.uint32]
@@ -103,6 +107,23 @@ class Examples(NamedTuple):
     labels: Integers
     """(N,), each below the number of logits"""
     num_pixels: int
+
+
+class Tiles(NamedTuple):
+    """A split in the form in which the first layer reads it, made once per engine."""
+
+    pixels: Words
+    """the pixel matrices of one tile after the other, packed as in a workspace; the
+    last one is filled up with 0"""
+    labels: Integers
+    """(N,)"""
+    net: Net
+    """reads these matrices; without weights on pixels that are 0 in all examples, and
+    with offsets in its biases. Only its forward pass has a meaning"""
+    weights: Integers
+    """for each of its weights, the position among all kept weights"""
+    num_rows: int
+    """of a pixel matrix"""
 
 
 class Rule(NamedTuple):
@@ -295,6 +316,16 @@ def _larger(_: object, a: _Vector, b: _Vector) -> _Typed:
         return b.select(b.fcmp_ordered(">", *args), *args)
 
     return _emitted(a(a, b), emit)
+
+
+@_intrinsic
+def _where_equal(_: object, a: _Vector, b: _Vector, c: _Vector, d: _Vector) -> _Typed:
+    """C where a equals b, else d."""
+
+    def emit(b: ir.IRBuilder, args: _Values) -> ir.Value:
+        return b.select(b.fcmp_ordered("==", args[0], args[1]), args[2], args[3])
+
+    return _emitted(a(a, b, c, d), emit)
 
 
 @_intrinsic
@@ -589,22 +620,53 @@ def train(
 
 
 @_compiled
-def evaluate(
-    net: Net, examples: Examples, order: Integers, work: Workspace, shape: Shape
-) -> tuple[float, int]:
-    """Sum of the cross-entropies of examples, and how many of them are right."""
+def evaluate(net: Net, tiles: Tiles, work: Workspace, shape: Shape) -> tuple[float, int]:
+    """Sum of the cross-entropies of examples, and how many of them are right.
+
+    Tiles are 16 · len(shape) columns wide; the weights of their net are set here.
+    """
+    wiring = tiles.net.wiring
     width = LANES * len(shape)
+    size = tiles.num_rows * width // 2
     loss, correct = 0.0, 0
-    for first in range(0, len(order), width):
-        block = order[first : first + width]
-        _gather(net.wiring, examples, block, work, shape)
-        _announce(examples, order[first + width : first + 2 * width])
-        _forward(net, work, shape)
-        _softmax(net.wiring, work, shape)
-        block_loss, block_correct = _loss(net.wiring, examples.labels, block, work)
-        loss += block_loss
-        correct += block_correct
+    _take_weights(net, tiles)
+    for tile in range(len(tiles.pixels) // size):
+        start = tile * size
+        pixels, units = _sources(wiring, tiles.pixels[start : start + size], work)
+        # A few lines of the next tile per unit: all at once would have to wait.
+        ahead, end = start + size, min(start + 2 * size, len(tiles.pixels))
+        per_unit = WORDS * (1 + size // WORDS // len(wiring.live))
+        for unit in wiring.live:
+            for at in range(ahead, min(ahead + per_unit, end), WORDS):
+                _prefetch(tiles.pixels, at)
+            ahead += per_unit
+            _output(tiles.net, unit, pixels, units, work, shape)
+        _softmax(wiring, work, shape)
+        labels = tiles.labels[tile * width : (tile + 1) * width]
+        tile_loss, tile_correct = _loss(wiring, labels, work, shape)
+        loss += tile_loss
+        correct += tile_correct
     return loss, correct
+
+
+@_compiled
+def _take_weights(net: Net, tiles: Tiles) -> None:
+    """Weights of the tiles' net, and biases that hold what all offsets add.
+
+    A weight that diverges shows there even where all pixels are 0: 0 · NaN is NaN.
+    """
+    wiring, value = net.wiring, net.weights.value
+    for number, k in enumerate(tiles.weights):
+        tiles.net.weights.value[number] = value[_uint(k)]
+    for unit in wiring.live:
+        bias = net.biases.value[unit]
+        if unit < wiring.num_first:
+            segment = _segment(wiring, unit)
+            for channel in range(len(wiring.offset)):
+                first = _uint(wiring.starts[segment + channel])
+                end = _uint(wiring.starts[segment + channel + 1])
+                bias += _weights_total(value, first, end) * wiring.offset[channel]
+        tiles.net.biases.value[unit] = bias
 
 
 @_compiled
@@ -638,27 +700,35 @@ def _announce(examples: Examples, block: Integers) -> None:
 
 
 @_compiled
-def _sources(wiring: Wiring, work: Workspace) -> tuple[_Source, _Source]:
+def _sources(
+    wiring: Wiring, pixels: Words | Floats, work: Workspace
+) -> tuple[_Source, _Source]:
     """What the first layer reads, and what the others read."""
-    pixels = _Source(work.pixels, wiring.scale, wiring.offset)
-    return pixels, _Source(work.outputs, wiring.one, wiring.zero)
+    first = _Source(pixels, wiring.scale, wiring.offset)
+    return first, _Source(work.outputs, wiring.one, wiring.zero)
 
 
 @_compiled
 def _forward(net: Net, work: Workspace, shape: Shape) -> None:
     """Outputs of all live units."""
+    pixels, units = _sources(net.wiring, work.pixels, work)
+    for unit in net.wiring.live:
+        _output(net, unit, pixels, units, work, shape)
+
+
+@_compiled
+def _output(
+    net: Net, unit: int, pixels: _Source, units: _Source, work: Workspace, shape: Shape
+) -> None:
+    """Output of a unit."""
     wiring = net.wiring
-    pixels, units = _sources(wiring, work)
-    width = _uint(LANES * len(shape))
-    zero = _splat(np.float32(0), shape)
-    for unit in wiring.live:
-        if unit < wiring.num_first:
-            a = _activation(net, unit, pixels, shape)
-        else:
-            a = _activation(net, unit, units, shape)
-        if unit < wiring.num_hidden:
-            a = _larger(zero, a)
-        _store(work.outputs, _uint(unit) * width, a)
+    if unit < wiring.num_first:
+        a = _activation(net, unit, pixels, shape)
+    else:
+        a = _activation(net, unit, units, shape)
+    if unit < wiring.num_hidden:
+        a = _larger(_splat(np.float32(0), shape), a)
+    _store(work.outputs, _uint(unit) * _uint(LANES * len(shape)), a)
 
 
 @_compiled
@@ -741,30 +811,49 @@ def _loss_gradient(
 
 @_compiled
 def _loss(
-    wiring: Wiring, labels: Integers, block: Integers, work: Workspace
+    wiring: Wiring, labels: Integers, work: Workspace, shape: Shape
 ) -> tuple[float, int]:
-    """Sum of cross-entropies and number of right answers of a block.
+    """Sum of cross-entropies and number of right answers of a tile.
 
     Of equal logits the first one is the answer.
     """
-    loss, correct = 0.0, 0
-    logits = work.outputs.reshape(-1, len(work.peaks))[wiring.num_hidden :]
-    for column in range(len(block)):
-        label = labels[block[column]]
-        logit, peak = logits[label, column], work.peaks[column]
-        loss += math.log(work.totals[column]) - np.float64(logit - peak)
-        right = logit == peak
-        for unit in range(label):
-            right &= logits[unit, column] != peak
-        correct += right
-    return loss, correct
+    width = LANES * len(shape)
+    _answers(wiring, work, shape)
+    first, loss, correct, product = wiring.num_hidden, 0.0, 0, 1.0
+    for column in range(len(labels)):
+        label = labels[column]
+        logit = work.outputs[_uint((first + label) * width + column)]
+        peak = work.peaks[_uint(column)]
+        loss -= np.float64(logit - peak)
+        correct += (logit == peak) & (work.shares[_uint(column)] == np.float32(label))
+        # The logarithm of a product costs as much as that of one factor.
+        product *= work.totals[_uint(column)]
+        if column % FACTORS == FACTORS - 1:
+            loss += math.log(product)
+            product = 1.0
+    return loss + math.log(product), correct
+
+
+@_compiled
+def _answers(wiring: Wiring, work: Workspace, shape: Shape) -> None:
+    """The class of the largest logit of each column, into ``shares``."""
+    width = _uint(LANES * len(shape))
+    first, end = _uint(wiring.num_hidden), _uint(wiring.num_units)
+    peak = _load(work.peaks, _uint(0), shape)
+    answer = _splat(np.float32(0), shape)
+    for back in range(_uint(1), end - first + _uint(1)):
+        unit = end - back
+        number = _splat(np.float32(unit - first), shape)
+        logit = _load(work.outputs, unit * width, shape)
+        answer = _where_equal(logit, peak, number, answer)
+    _store(work.shares, _uint(0), answer)
 
 
 @_compiled
 def _backward(net: Net, work: Workspace, shape: Shape) -> None:
     """Add the gradients of all kept weights and live biases, last unit first."""
     wiring = net.wiring
-    pixels, units = _sources(wiring, work)
+    pixels, units = _sources(wiring, work.pixels, work)
     width = _uint(LANES * len(shape))
     for i in range(len(wiring.live) - 1, -1, -1):
         unit = wiring.live[i]

@@ -52,6 +52,36 @@ def wire(masks: Sequence[Bools], data: Dataset) -> Wiring:
     )
 
 
+def rewire(wiring: Wiring, shown: Bools) -> tuple[Wiring, Integers, Integers]:
+    """The same network for images most of whose pixels may be 0, for forward passes.
+
+    Args:
+        wiring: as ``wire`` made it.
+        shown: per pixel, whether it is other than 0 in any image.
+
+    Returns:
+        The wiring without the weights on other pixels and without offsets (which are to
+        be added to the biases); the pixel in each row of the matrix that it reads, at
+        least one; and the numbers of the weights that are left.
+    """
+    num_first = wiring.starts[wiring.num_first * len(wiring.scale)]
+    pixel_of_row = np.add.outer(wiring.chunks, np.arange(CHUNK)).ravel()
+    kept = np.ones(wiring.starts[-1], np.bool_)
+    if len(pixel_of_row):  # else no weight of the first layer leads to a logit
+        kept[:num_first] = shown[pixel_of_row[wiring.sources[:num_first]]]
+    weights = np.flatnonzero(kept)
+    sources = wiring.sources[weights]
+    end = np.count_nonzero(kept[:num_first])
+    rows, sources[:end] = np.unique(sources[:end], return_inverse=True)
+    pixels = pixel_of_row[rows] if len(pixel_of_row) else np.zeros(1, np.int64)
+    rewired = wiring._replace(
+        starts=_starts(kept)[wiring.starts],
+        sources=sources,
+        offset=np.zeros_like(wiring.offset),
+    )
+    return rewired, pixels if len(pixels) else np.zeros(1, np.int64), weights
+
+
 def _live(masks: Sequence[Bools]) -> list[Bools]:
     """Per layer, the units from which kept weights lead to a logit."""
     live = [np.ones(len(masks[-1]), np.bool_)]
