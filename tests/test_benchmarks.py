@@ -306,6 +306,15 @@ def test_what_is_measured_of_a_convolution_is_the_layer(
     assert close(outputs, expected)
 
 
+def test_accuracies_are_compared_by_seed(images: Dataset, tmp_path: Path) -> None:
+    accuracy = script("accuracy")
+    rows = accuracy.measure(images, {"lenet-300-100": (("sparse",), 3)}, seeds=range(2))
+    assert [len(row.accuracies) for row in rows] == [2]
+    assert rows[0].low <= rows[0].difference <= rows[0].high
+    assert accuracy.interval([0.25, 0.25]) == (0.25, 0.25)
+    saved(accuracy, tmp_path, rows)
+
+
 def made(module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The engines that are made from now on."""
     engines: list[Any] = []
