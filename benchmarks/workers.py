@@ -158,15 +158,17 @@ def probe(root: Path, engine: str, seeds: tuple[int, ...]) -> list[Report]:
     try:
         settings = params.load()
         source = trainings.Source(
-            instance=_instance(seeds),
+            path=_instance(seeds).path,
+            seeds=seeds,
             task=settings.tasks["main"],
             engine=engine,
             starts=artifacts.theta0_folder("main", seeds),
             masks=None,
+            round=0,
         )
         probes = [
             Probe(
-                work=trainings.SeedsWork(source=source, seeds=(seed,)),
+                work=trainings.SeedsWork(source=source, copy=0, seeds=(seed,)),
                 out=root / f"probe-{seed}.json",
             )
             for seed in seeds
