@@ -52,12 +52,11 @@ class Chain:
                 task=self.task, variant=prune.mask, round=round, seeds=self.seeds
             )
             return artifacts.masks_folder(source)
-        previous = 0 if prune.schedule == "one-shot" else round - 1
-        return artifacts.trained_folder(self.at(previous))
+        return artifacts.trained_folder(self.at(prune.source_round(round)))
 
     def initial_at(self, round: int) -> Path:
         """Where the training began whose weights a round's own mask is cut from."""
-        previous = 0 if self.variant.prune.schedule == "one-shot" else round - 1
+        previous = self.variant.prune.source_round(round)
         if previous == 0:
             return artifacts.theta0_folder(self.task, self.seeds)
         return artifacts.starts_folder(self.at(previous))
@@ -75,7 +74,7 @@ class Chain:
             return artifacts.early_folder(self.task, step, self.seeds)
         if start.needs_trained == "chain":
             return artifacts.trained_folder(self.at(round - 1))
-        previous = 0 if self.owner.prune.schedule == "one-shot" else round - 1
+        previous = self.owner.prune.source_round(round)
         name = self.mask_owner if previous else DENSE
         return artifacts.trained_folder(
             Instance(task=self.task, variant=name, round=previous, seeds=self.seeds)

@@ -92,6 +92,10 @@ class Prune:
         """Whether this variant derives its masks itself."""
         return self.mask == OWN
 
+    def source_round(self, round: int) -> int:
+        """The round whose trained weights an own mask of ``round`` is cut from."""
+        return 0 if self.schedule == "one-shot" else round - 1
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rewind:

@@ -43,6 +43,20 @@ STAGES = (
 INPUTS = ("data", "theta0", "source", "mask", "behind", "start", "ends", "against")
 """what of an item are paths that its stage reads, if they are there"""
 
+_ROUND = "*/*/*/*"
+TREES = {
+    "masks": _ROUND,
+    "starts": _ROUND,
+    "trained": _ROUND,
+    "results": _ROUND,
+    "timing": _ROUND,
+    "theta0": "*/*",
+    "early": "*/*/*",
+    "copies": _ROUND,
+    "lines": _ROUND,
+}
+"""trees below ``artifacts/`` that hold instances, and how deep these lie"""
+
 
 class PlanError(UserError):
     """The plan does not fit the settings; one line that says so and what to do."""
@@ -301,35 +315,47 @@ def active(settings: Settings) -> dict[str, dict[str, tuple[range, tuple[int, ..
 
 def stale_folders(plan: Plan, root: Path = Path()) -> list[Path]:
     """Results and checkpoints of instances that the plan no longer has."""
-    paths = {str(item["path"]) for s in ("train", "retrain") for item in plan[s].values()}
-    timed = {str(item["timing"]) for item in plan["early"].values()}
-    timed |= {str(item["path"]) for item in plan["copies"].values()}
-    keys = {path.replace("/", "-") for path in paths}
-    found: list[Path] = []
-    for kind in ("masks", "starts", "trained", "results", "timing"):
-        base = root / artifacts.FOLDER / kind
-        for folder in sorted(base.glob("*/*/*/*")):
-            relative = str(folder.relative_to(base)).removesuffix(".json")
-            if relative not in paths | (timed if kind == "timing" else set()):
-                found.append(folder)
-    theta0 = {Path(str(item["theta0"])) for item in plan["init"].values()}
-    base = root / artifacts.FOLDER / "theta0"
-    found += [f for f in sorted(base.glob("*/*")) if f.relative_to(root) not in theta0]
-    for kind in ("copies", "lines"):
-        known = {str(item["path"]) for item in plan[kind].values()}
-        keys |= {f"{kind}-" + path.replace("/", "-") for path in known}
-        base = root / artifacts.FOLDER / kind
-        found += [
-            f for f in sorted(base.glob("*/*/*/*")) if str(f.relative_to(base)) not in known
-        ]
-    early = {str(item["path"]) for item in plan["early"].values()}
-    keys |= {"early-" + path.replace("/", "-") for path in early}
-    base = root / artifacts.FOLDER / "early"
-    found += [
-        f for f in sorted(base.glob("*/*/*")) if str(f.relative_to(base)) not in early
+    held = _held(plan)
+    found = [
+        path
+        for tree, known in held.items()
+        for path in sorted((root / artifacts.FOLDER / tree).glob(TREES[tree]))
+        if str(path.relative_to(root / artifacts.FOLDER / tree)).removesuffix(".json")
+        not in known
     ]
+    prefixes = {"results": "", "early": "early-", "copies": "copies-", "lines": "lines-"}
+    keys = {
+        prefix + path.replace("/", "-")
+        for tree, prefix in prefixes.items()
+        for path in held[tree]
+    }
     kept = sorted((root / checkpoints.FOLDER).glob("*"))
     return found + [folder for folder in kept if folder.name not in keys]
+
+
+def _held(plan: Plan) -> dict[str, set[str]]:
+    """Tree of artifacts -> the paths below it that the plan has."""
+    rounds = _paths(plan, "train") | _paths(plan, "retrain")
+    timed = {str(item["timing"]) for item in plan["early"].values()}
+    theta0 = artifacts.FOLDER / "theta0"
+    return {
+        "masks": rounds,
+        "starts": rounds,
+        "trained": rounds,
+        "results": rounds,
+        "timing": rounds | timed | _paths(plan, "copies"),
+        "theta0": {
+            str(Path(str(item["theta0"])).relative_to(theta0))
+            for item in plan["init"].values()
+        },
+        "early": _paths(plan, "early"),
+        "copies": _paths(plan, "copies"),
+        "lines": _paths(plan, "lines"),
+    }
+
+
+def _paths(plan: Plan, stage: str) -> set[str]:
+    return {str(item["path"]) for item in plan[stage].values()}
 
 
 def remove_stale(plan: Plan, root: Path = Path()) -> int:

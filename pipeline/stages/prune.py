@@ -38,7 +38,7 @@ def _own(chain: Chain, task: Task, prune: Prune, *, round: int, seed: int) -> Ma
 
     One-shot masks of all rounds come from one ranking, drawn scores included.
     """
-    ranking = 0 if prune.schedule == "one-shot" else round - 1
+    ranking = prune.source_round(round)
     assert prune.fraction is not None
     assert prune.scope is not None
     assert prune.criterion is not None
@@ -55,8 +55,7 @@ def _own(chain: Chain, task: Task, prune: Prune, *, round: int, seed: int) -> Ma
         mask=mask,
         rng=seeding.generator(seed, "mask_sample", round=ranking, copy=chain.name),
     )
-    rounds = round if prune.schedule == "one-shot" else 1
-    counts = kept_counts(masks.kept(mask), fractions, prune.scope, rounds)[-1]
+    counts = kept_counts(masks.kept(mask), fractions, prune.scope, round - ranking)[-1]
     return pruning.prune_to(scores, mask, counts)
 
 
