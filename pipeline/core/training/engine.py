@@ -12,6 +12,7 @@ The reference engine is the definition of right; the others are proven equal to 
 - same jobs, same machine, same versions: same bits.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -82,3 +83,17 @@ class Engine(Protocol):
 
     def restore(self, state: State, step: int) -> None:
         """Continue from a state taken by ``state()`` after ``step`` steps."""
+
+
+def only_job(jobs: Sequence[Job], engine: str) -> Job:
+    """The one job of an engine without lanes.
+
+    Raises:
+        ValueError: if there are more or none.
+    """
+    if len(jobs) != 1:
+        raise ValueError(
+            f"the {engine} engine trains one network at a time, not {len(jobs)}; "
+            "make one engine per job"
+        )
+    return jobs[0]

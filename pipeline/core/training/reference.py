@@ -19,7 +19,7 @@ from pipeline.core.augmentation import flip_crop, flip_crop_draws
 from pipeline.core.batches import BatchOrder, Dataset, Split
 from pipeline.core.models.forward import forward
 from pipeline.core.models.layers import parameters
-from pipeline.core.training.engine import Evaluation, Job, State
+from pipeline.core.training.engine import Evaluation, Job, State, only_job
 from pipeline.core.training.schedules import learning_rate
 from pipeline.core.training.settings import TrainSettings
 from pipeline.core.training.suitability import any_network
@@ -38,12 +38,7 @@ def make(jobs: Sequence[Job]) -> "Reference":
     Raises:
         ValueError: if there are more jobs than one.
     """
-    if len(jobs) != 1:
-        raise ValueError(
-            f"the reference engine trains one network at a time, not {len(jobs)}; "
-            "make one engine per job"
-        )
-    return Reference(jobs[0])
+    return Reference(only_job(jobs, "reference"))
 
 
 class Reference:

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
+ADAM_BETAS = (0.9, 0.999)
+"""of Adam and AdamW in every engine: torch's defaults, as the kernels have them"""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Schedule:

@@ -9,9 +9,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from pipeline.core.training.settings import TrainSettings
+from pipeline.core.training.settings import ADAM_BETAS, TrainSettings
 
-ADAM_BETAS = (0.9, 0.999)
 ADAM_EPSILON = 1e-8
 """torch's defaults"""
 

@@ -17,7 +17,7 @@ from pipeline.core.augmentation import flip_crop, flip_crop_draws
 from pipeline.core.batches import BatchOrder, Dataset
 from pipeline.core.models.layers import Flatten, Network, parameters
 from pipeline.core.training.dense.layers import gradients, logits
-from pipeline.core.training.engine import Evaluation, Job, State
+from pipeline.core.training.engine import Evaluation, Job, State, only_job
 from pipeline.core.training.schedules import learning_rate
 from pipeline.core.training.suitability import without_norm
 from pipeline.core.training.updates import Fused
@@ -38,12 +38,7 @@ def make(jobs: Sequence[Job]) -> "Dense":
         ValueError: if there are more jobs than one, or if the job needs what the engine
             cannot do: batch norm, or another device than the CPU.
     """
-    if len(jobs) != 1:
-        raise ValueError(
-            f"the dense engine trains one network at a time, not {len(jobs)}; "
-            "make one engine per job"
-        )
-    (job,) = jobs
+    job = only_job(jobs, "dense")
     if job.settings.device != "cpu" or not supports(job.network):
         raise ValueError(
             "the dense engine trains networks without batch norm on device cpu, and got "

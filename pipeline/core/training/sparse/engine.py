@@ -18,8 +18,8 @@ from pipeline.core.arrays import Floats, Integers, Weights
 from pipeline.core.augmentation import flip_crop, flip_crop_draws
 from pipeline.core.batches import BatchOrder, Split, normalize
 from pipeline.core.models.layers import Linear
-from pipeline.core.training.engine import Evaluation, Job, State
-from pipeline.core.training.schedules import learning_rate
+from pipeline.core.training.compiled import aligned, optimizer_numbers, refuse_unfit
+from pipeline.core.training.engine import Evaluation, Job, State, only_job
 from pipeline.core.training.sparse import kernels
 from pipeline.core.training.sparse.kernels import (
     CHUNK,
@@ -37,11 +37,8 @@ from pipeline.core.training.sparse.kernels import (
 from pipeline.core.training.sparse.wiring import Bools, rewire, wire
 from pipeline.core.training.suitability import fully_connected
 
-Number = TypeVar("Number", np.float32, np.uint32)
 Pixel = TypeVar("Pixel", np.float32, np.uint8)
 
-ADAM_BETAS = (0.9, 0.999)
-"""torch's defaults, as the kernel has them"""
 TILE_SHAPE: Shape = (0,) * (2 * MAX_VECTORS)
 """wider than in training: no batch sets the width, and the forward pass needs less room"""
 
@@ -57,13 +54,9 @@ def make(jobs: Sequence[Job]) -> "Sparse":
         ValueError: if there are more jobs than one, or the job needs what the engine
             cannot do (other layers, another device), or its labels do not fit the logits.
     """
-    if len(jobs) != 1:
-        raise ValueError(
-            f"the sparse engine trains one network at a time, not {len(jobs)}; "
-            "make one engine per job"
-        )
-    _check(jobs[0])
-    return Sparse(jobs[0])
+    job = only_job(jobs, "sparse")
+    _check(job)
+    return Sparse(job)
 
 
 class Sparse:
@@ -97,7 +90,7 @@ class Sparse:
     def advance(self, num_steps: int) -> None:
         """Run that many optimizer steps."""
         order = self._order.indices(self._step, num_steps)
-        rule = _rule(self._job, self._step, num_steps)
+        rule = Rule(*optimizer_numbers(self._job, self._step, num_steps))
         if self._job.settings.augment == "flip-crop":
             self._advance_augmented(order, rule)
         else:
@@ -166,18 +159,7 @@ def _check(job: Job) -> None:
             f"{[type(layer).__name__ for layer in job.network]}; "
             "give train.engine: reference"
         )
-    if job.settings.device != "cpu":
-        raise ValueError(
-            f"the sparse engine trains on the CPU, not on {job.settings.device}; "
-            "give train.device: cpu, or train.engine: reference"
-        )
-    logits = next(x.outputs for x in job.network[::-1] if isinstance(x, Linear))
-    for split in (job.data.train, job.data.validation, job.data.test):
-        if len(split) and not 0 <= split.labels.min() <= split.labels.max() < logits:
-            raise ValueError(
-                f"labels reach from {split.labels.min()} to {split.labels.max()}, but "
-                f"the network has {logits} logits; give it one per class"
-            )
+    refuse_unfit(job, "sparse")
 
 
 def _kept(job: Job, layer: Linear) -> Bools:
@@ -189,7 +171,7 @@ def _tensor(parts: Sequence[Floats]) -> Tensor:
     values = np.concatenate([part.ravel() for part in parts])
     # LANES more than needed: sums read whole vectors beyond the last weight.
     size = (len(values) // LANES + 2) * LANES
-    tensor = Tensor(*(_aligned(size, np.float32) for _ in Tensor._fields))
+    tensor = Tensor(*(aligned(size, np.float32) for _ in Tensor._fields))
     tensor.value[: len(values)] = values
     return tensor
 
@@ -206,21 +188,13 @@ def _workspace(wiring: Wiring, shape: Shape) -> Workspace:
     width = LANES * len(shape)
     return Workspace(
         begins=np.empty(width, np.int64),
-        pixels=_aligned(len(wiring.chunks) * CHUNK * width // 2, np.uint32),
-        outputs=_aligned(wiring.num_units * width, np.float32),
-        gradients=_aligned(wiring.num_units * width, np.float32),
-        shares=_aligned(width, np.float32),
-        peaks=_aligned(width, np.float32),
-        totals=_aligned(width, np.float32),
+        pixels=aligned(len(wiring.chunks) * CHUNK * width // 2, np.uint32),
+        outputs=aligned(wiring.num_units * width, np.float32),
+        gradients=aligned(wiring.num_units * width, np.float32),
+        shares=aligned(width, np.float32),
+        peaks=aligned(width, np.float32),
+        totals=aligned(width, np.float32),
     )
-
-
-def _aligned(size: int, dtype: type[Number]) -> NDArray[Number]:
-    """Zeros that begin where a cache line begins: reading across two costs double."""
-    num_bytes = size * np.dtype(dtype).itemsize
-    raw = np.zeros(num_bytes + 64, np.uint8)
-    first = -raw.ctypes.data % 64
-    return raw[first : first + num_bytes].view(dtype)
 
 
 def _flat(images: NDArray[Pixel], labels: Integers) -> Examples:
@@ -242,7 +216,7 @@ def _tiles(split: Split, net: Net) -> Tiles:
     rows = split.images.reshape(len(split), -1)
     wiring, pixels, weights = rewire(net.wiring, rows.max(axis=0) > 0)
     num_tiles = -(-len(rows) // (2 * half))
-    packed = _aligned(num_tiles * len(pixels) * half, np.uint32)
+    packed = aligned(num_tiles * len(pixels) * half, np.uint32)
     tile = np.zeros((len(pixels), 2 * half), np.float32)
     for number, words in enumerate(packed.reshape(num_tiles, len(pixels), half)):
         part = rows[2 * half * number : 2 * half * (number + 1)]
@@ -272,27 +246,5 @@ def _for_floats(net: Net, work: Workspace) -> tuple[Net, Workspace]:
     """The same for images that are normalized already: two words per pixel pair."""
     scale = np.ones_like(net.wiring.scale)
     wiring = net.wiring._replace(scale=scale, offset=np.zeros_like(scale))
-    pixels = _aligned(2 * len(work.pixels), np.float32)
+    pixels = aligned(2 * len(work.pixels), np.float32)
     return net._replace(wiring=wiring), work._replace(pixels=pixels)
-
-
-def _rule(job: Job, first_step: int, num_steps: int) -> Rule:
-    """The optimizer's numbers for some steps; its bias correction counts from fresh."""
-    settings = job.settings
-    steps = range(first_step, first_step + num_steps)
-    rates = np.empty((num_steps, 3))
-    rates[:, 0] = [learning_rate(settings, step, job.total_steps) for step in steps]
-    rates[:, 1] = 1.0
-    decoupled = settings.weight_decay if settings.optimizer == "adamw" else 0.0
-    rates[:, 2] = 1.0 - rates[:, 0] * decoupled
-    if settings.optimizer != "sgd":
-        updates = np.arange(1, num_steps + 1) + first_step - job.first_step
-        first, second = (1.0 - beta**updates for beta in ADAM_BETAS)
-        rates[:, 0] /= first
-        rates[:, 1] = 1.0 / np.sqrt(second)
-    return Rule(
-        adam=settings.optimizer != "sgd",
-        momentum=np.float32(settings.momentum),
-        decay=np.float32(settings.weight_decay - decoupled),
-        rates=rates.astype(np.float32),
-    )

@@ -19,8 +19,8 @@ from pipeline.core.arrays import Floats, Weights
 from pipeline.core.augmentation import MAX_SHIFT, flip_crop_draws
 from pipeline.core.batches import BatchOrder, Split
 from pipeline.core.models.layers import Conv, Linear
-from pipeline.core.training.engine import Evaluation, Job, State
-from pipeline.core.training.schedules import learning_rate
+from pipeline.core.training.compiled import aligned, optimizer_numbers, refuse_unfit
+from pipeline.core.training.engine import Evaluation, Job, State, only_job
 from pipeline.core.training.sparse_conv import kernels
 from pipeline.core.training.sparse_conv.kernels import (
     LANES,
@@ -38,8 +38,6 @@ from pipeline.core.training.suitability import plain_convolutional
 
 Number = TypeVar("Number", np.float32, np.bool_)
 
-ADAM_BETAS = (0.9, 0.999)
-"""torch's defaults, as the kernel has them"""
 
 supports = plain_convolutional
 """The networks that this engine trains."""
@@ -52,13 +50,9 @@ def make(jobs: Sequence[Job]) -> "SparseConv":
         ValueError: if there are more jobs than one, or the job needs what the engine
             cannot do (other layers, another device), or its labels do not fit the logits.
     """
-    if len(jobs) != 1:
-        raise ValueError(
-            f"the sparse-conv engine trains one network at a time, not {len(jobs)}; "
-            "make one engine per job"
-        )
-    _check(jobs[0])
-    return SparseConv(jobs[0])
+    job = only_job(jobs, "sparse-conv")
+    _check(job)
+    return SparseConv(job)
 
 
 class SparseConv:
@@ -91,7 +85,7 @@ class SparseConv:
             self._net,
             _examples(self._job.data.train),
             self._ordered(num_steps),
-            _rule(self._job, self._step, num_steps),
+            Rule(*optimizer_numbers(self._job, self._step, num_steps)),
             self._work,
         )
         self._step += num_steps
@@ -159,18 +153,7 @@ def _check(job: Job) -> None:
             f"{[type(layer).__name__ for layer in job.network]}; "
             "give train.engine: reference"
         )
-    if job.settings.device != "cpu":
-        raise ValueError(
-            f"the sparse-conv engine trains on the CPU, not on {job.settings.device}; "
-            "give train.device: cpu, or train.engine: reference"
-        )
-    logits = next(x.outputs for x in job.network[::-1] if isinstance(x, Linear))
-    for split in (job.data.train, job.data.validation, job.data.test):
-        if len(split) and not 0 <= split.labels.min() <= split.labels.max() < logits:
-            raise ValueError(
-                f"labels reach from {split.labels.min()} to {split.labels.max()}, but "
-                f"the network has {logits} logits; give it one per class"
-            )
+    refuse_unfit(job, "sparse-conv")
 
 
 def _by_input(kernel: NDArray[Number]) -> NDArray[Number]:
@@ -180,7 +163,7 @@ def _by_input(kernel: NDArray[Number]) -> NDArray[Number]:
 
 def _tensor(parts: Sequence[Floats]) -> Tensor:
     values = np.concatenate([part.ravel() for part in parts])
-    tensor = Tensor(*(_aligned(len(values)) for _ in Tensor._fields))
+    tensor = Tensor(*(aligned(len(values), np.float32) for _ in Tensor._fields))
     tensor.value[:] = values
     return tensor
 
@@ -189,20 +172,13 @@ def _workspace(layout: Layout) -> Workspace:
     size = layout.plane_size
     num_units = int(layout.wiring.unit_layers[-1])
     return Workspace(
-        planes=_aligned(NUM_BLOCKS * size).reshape(NUM_BLOCKS, size),
-        plane_gradients=_aligned(size),
-        values=_aligned(layout.num_conv_weights),
-        sums=_aligned(layout.num_conv_weights * LANES),
-        units=_aligned(num_units * WIDTH),
-        unit_gradients=_aligned(num_units * WIDTH),
+        planes=aligned(NUM_BLOCKS * size, np.float32).reshape(NUM_BLOCKS, size),
+        plane_gradients=aligned(size, np.float32),
+        values=aligned(layout.num_conv_weights, np.float32),
+        sums=aligned(layout.num_conv_weights * LANES, np.float32),
+        units=aligned(num_units * WIDTH, np.float32),
+        unit_gradients=aligned(num_units * WIDTH, np.float32),
     )
-
-
-def _aligned(size: int) -> Floats:
-    """Zeros that begin where a cache line begins: reading across two costs double."""
-    raw = np.zeros(size * 4 + 64, np.uint8)
-    first = -raw.ctypes.data % 64
-    return raw[first : first + size * 4].view(np.float32)
 
 
 def _examples(split: Split) -> Examples:
@@ -214,26 +190,4 @@ def _unmoved(examples: NDArray[np.int64]) -> Order:
         examples=examples,
         flips=np.zeros(examples.shape, np.bool_),
         corners=np.full((*examples.shape, 2), MAX_SHIFT),
-    )
-
-
-def _rule(job: Job, first_step: int, num_steps: int) -> Rule:
-    """The optimizer's numbers for some steps; its bias correction counts from fresh."""
-    settings = job.settings
-    steps = range(first_step, first_step + num_steps)
-    rates = np.empty((num_steps, 3))
-    rates[:, 0] = [learning_rate(settings, step, job.total_steps) for step in steps]
-    rates[:, 1] = 1.0
-    decoupled = settings.weight_decay if settings.optimizer == "adamw" else 0.0
-    rates[:, 2] = 1.0 - rates[:, 0] * decoupled
-    if settings.optimizer != "sgd":
-        updates = np.arange(1, num_steps + 1) + first_step - job.first_step
-        first, second = (1.0 - beta**updates for beta in ADAM_BETAS)
-        rates[:, 0] /= first
-        rates[:, 1] = 1.0 / np.sqrt(second)
-    return Rule(
-        adam=settings.optimizer != "sgd",
-        momentum=np.float32(settings.momentum),
-        decay=np.float32(settings.weight_decay - decoupled),
-        rates=rates.astype(np.float32),
     )

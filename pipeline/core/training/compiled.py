@@ -1,0 +1,83 @@
+"""What the compiled engines share around their kernels: checks, numbers, memory.
+
+The kernels themselves stand in one file per engine, because Numba's cache on disk does not
+see that a called function in another file has changed. Nothing here is compiled.
+"""
+
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.core.arrays import Floats
+from pipeline.core.models.layers import Linear
+from pipeline.core.training.engine import Job
+from pipeline.core.training.schedules import learning_rate
+from pipeline.core.training.settings import ADAM_BETAS
+
+Number = TypeVar("Number", np.float32, np.uint32)
+
+CACHE_LINE = 64
+"""bytes"""
+
+
+def refuse_unfit(job: Job, engine: str) -> None:
+    """Refuse another device than the CPU, and labels that are no logit.
+
+    Raises:
+        ValueError: with one line that says what to give instead.
+    """
+    if job.settings.device != "cpu":
+        raise ValueError(
+            f"the {engine} engine trains on the CPU, not on {job.settings.device}; "
+            "give train.device: cpu, or train.engine: reference"
+        )
+    logits = next(x.outputs for x in job.network[::-1] if isinstance(x, Linear))
+    for split in (job.data.train, job.data.validation, job.data.test):
+        if len(split) and not 0 <= split.labels.min() <= split.labels.max() < logits:
+            raise ValueError(
+                f"labels reach from {split.labels.min()} to {split.labels.max()}, but "
+                f"the network has {logits} logits; give it one per class"
+            )
+
+
+def optimizer_numbers(
+    job: Job, first_step: int, num_steps: int
+) -> tuple[bool, np.float32, np.float32, Floats]:
+    """The fields of a kernel's ``Rule`` for some steps, in its order.
+
+    Args:
+        job: a training that begins with a fresh optimizer at its first step.
+        first_step: of these steps, counted from initialization.
+        num_steps: ≥ 0.
+
+    Returns:
+        Whether it is Adam; momentum; the weight decay that is added to the gradient; and
+        (num_steps, 3): step size, 1 / √(second bias correction), factor of the weights.
+    """
+    settings = job.settings
+    steps = range(first_step, first_step + num_steps)
+    rates = np.empty((num_steps, 3))
+    rates[:, 0] = [learning_rate(settings, step, job.total_steps) for step in steps]
+    rates[:, 1] = 1.0
+    decoupled = settings.weight_decay if settings.optimizer == "adamw" else 0.0
+    rates[:, 2] = 1.0 - rates[:, 0] * decoupled
+    if settings.optimizer != "sgd":
+        updates = np.arange(1, num_steps + 1) + first_step - job.first_step
+        first, second = (1.0 - beta**updates for beta in ADAM_BETAS)
+        rates[:, 0] /= first
+        rates[:, 1] = 1.0 / np.sqrt(second)
+    return (
+        settings.optimizer != "sgd",
+        np.float32(settings.momentum),
+        np.float32(settings.weight_decay - decoupled),
+        rates.astype(np.float32),
+    )
+
+
+def aligned(size: int, dtype: type[Number]) -> NDArray[Number]:
+    """Zeros that begin where a cache line begins: reading across two costs double."""
+    num_bytes = size * np.dtype(dtype).itemsize
+    raw = np.zeros(num_bytes + CACHE_LINE, np.uint8)
+    first = -raw.ctypes.data % CACHE_LINE
+    return raw[first : first + num_bytes].view(dtype)
