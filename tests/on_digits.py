@@ -32,34 +32,41 @@ MLP = (
     ReLU(),
     Linear(name="fc3", inputs=20, outputs=10, kind="output"),
 )
-RESNET = (
-    Conv(name="conv", inputs=1, outputs=8, bias=False),
-    BatchNorm(name="norm", channels=8),
-    ReLU(),
-    Residual(
-        body=(
-            Conv(name="body.conv1", inputs=8, outputs=16, stride=2, bias=False),
-            BatchNorm(name="body.norm1", channels=16),
-            ReLU(),
-            Conv(name="body.conv2", inputs=16, outputs=16, bias=False),
-            BatchNorm(name="body.norm2", channels=16),
-        ),
-        shortcut=(
-            Conv(
-                name="shortcut.conv",
-                inputs=8,
-                outputs=16,
-                kernel=1,
-                stride=2,
-                bias=False,
-                kind="shortcut",
+
+
+def small_resnet(first, second, *, classes):
+    """One convolution, one down-sampling residual block, and batch norms."""
+    return (
+        Conv(name="conv", inputs=1, outputs=first, bias=False),
+        BatchNorm(name="norm", channels=first),
+        ReLU(),
+        Residual(
+            body=(
+                Conv(name="body.conv1", inputs=first, outputs=second, stride=2, bias=False),
+                BatchNorm(name="body.norm1", channels=second),
+                ReLU(),
+                Conv(name="body.conv2", inputs=second, outputs=second, bias=False),
+                BatchNorm(name="body.norm2", channels=second),
             ),
-            BatchNorm(name="shortcut.norm", channels=16),
+            shortcut=(
+                Conv(
+                    name="shortcut.conv",
+                    inputs=first,
+                    outputs=second,
+                    kernel=1,
+                    stride=2,
+                    bias=False,
+                    kind="shortcut",
+                ),
+                BatchNorm(name="shortcut.norm", channels=second),
+            ),
         ),
-    ),
-    GlobalAveragePool(),
-    Linear(name="fc", inputs=16, outputs=10, kind="output"),
-)
+        GlobalAveragePool(),
+        Linear(name="fc", inputs=second, outputs=classes, kind="output"),
+    )
+
+
+RESNET = small_resnet(8, 16, classes=10)
 NETWORKS = {"mlp": MLP, "resnet": RESNET}
 WARM_COSINE = Schedule(name="cosine", milestones=(), gamma=1.0, warmup_steps=5)
 SETTINGS = TrainSettings(

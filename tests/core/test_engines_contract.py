@@ -9,20 +9,18 @@ from functools import cache
 
 import numpy as np
 import pytest
+from on_digits import small_resnet
 
 from pipeline.core import seeding
 from pipeline.core.batches import Dataset, Split
 from pipeline.core.models import MODELS, build
 from pipeline.core.models.init import initial_weights
 from pipeline.core.models.layers import (
-    BatchNorm,
     Conv,
     Flatten,
-    GlobalAveragePool,
     Linear,
     MaxPool,
     ReLU,
-    Residual,
     parameters,
 )
 from pipeline.core.training import (
@@ -59,34 +57,7 @@ CONV = (
     ReLU(),
     Linear(name="fc2", inputs=6, outputs=4, kind="output"),
 )
-RESNET = (
-    Conv(name="conv", inputs=1, outputs=4, bias=False),
-    BatchNorm(name="norm", channels=4),
-    ReLU(),
-    Residual(
-        body=(
-            Conv(name="body.conv1", inputs=4, outputs=6, stride=2, bias=False),
-            BatchNorm(name="body.norm1", channels=6),
-            ReLU(),
-            Conv(name="body.conv2", inputs=6, outputs=6, bias=False),
-            BatchNorm(name="body.norm2", channels=6),
-        ),
-        shortcut=(
-            Conv(
-                name="shortcut.conv",
-                inputs=4,
-                outputs=6,
-                kernel=1,
-                stride=2,
-                bias=False,
-                kind="shortcut",
-            ),
-            BatchNorm(name="shortcut.norm", channels=6),
-        ),
-    ),
-    GlobalAveragePool(),
-    Linear(name="fc", inputs=6, outputs=4, kind="output"),
-)
+RESNET = small_resnet(4, 6, classes=4)
 NETWORKS = {"mlp": MLP, "conv": CONV, "resnet": RESNET}
 
 CONSTANT = Schedule(name="constant", milestones=(), gamma=1.0, warmup_steps=0)

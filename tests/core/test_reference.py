@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
-from sklearn.datasets import load_digits
+from on_digits import digits
 
 from pipeline.core import seeding
 from pipeline.core.augmentation import flip_crop, flip_crop_draws
-from pipeline.core.batches import BatchOrder, Dataset, Split, normalize
+from pipeline.core.batches import BatchOrder, normalize
 from pipeline.core.models.init import initial_weights
 from pipeline.core.models.layers import Flatten, Linear, ReLU, parameters
 from pipeline.core.training.engine import Job
@@ -45,24 +45,6 @@ SETTINGS = TrainSettings(
     engine="reference",
     device="cpu",
 )
-
-
-def digits():
-    found = load_digits()
-    images = found.images.astype(np.uint8)[:, None]
-    labels = found.target.astype(np.int64)
-
-    def part(first, last):
-        return Split(images=images[first:last], labels=labels[first:last])
-
-    return Dataset(
-        train=part(0, 1000),
-        validation=part(1000, 1400),
-        test=part(1400, 1797),
-        mean=(4.88,),
-        std=(6.02,),
-        num_classes=10,
-    )
 
 
 def make_job(**settings):
