@@ -69,6 +69,8 @@ class Task:
     data: str
     model: Model
     train: TrainSettings
+    compat: Literal["southampton"] | None
+    """whose program's departures from the algorithm are kept, to compare with it"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,8 +81,9 @@ class Prune:
     """``own``: from this variant's own previous round; NAME: that variant's mask"""
     transform: str | None
     """what is done to another variant's mask: shuffle moves it within each layer"""
-    schedule: Literal["iterative", "one-shot"] | None
-    """own masks: from the previous round, or from the dense network in one cut"""
+    schedule: Literal["iterative", "one-shot", "gradual"] | None
+    """own masks: from the previous round, from the dense network in one cut, or found
+    while the round trains"""
     criterion: str | None
     scope: Literal["layerwise", "global"] | None
     fraction: dict[Kind, float | None] | None
@@ -108,6 +111,8 @@ class Rewind:
     are taken; ``trained``: learning-rate rewinding, null = 0; else null"""
     draw: int | None
     """number of the draw, where the start draws; else null"""
+    pruned: Literal["zero", "freeze-init", "freeze-init-zero-mask", "freeze-init-zero-all"]
+    """what pruned weights are while the others train (Zhou et al.'s mask-0 actions)"""
 
     @property
     def first_step(self) -> int:

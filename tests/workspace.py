@@ -57,6 +57,7 @@ tasks:
       common_noise: true
       engine: reference
       device: cpu
+    compat: null
 variants:
   ticket:
     tasks: [main]
@@ -67,13 +68,13 @@ variants:
       criterion: magnitude
       scope: layerwise
       fraction: {fc: 0.3, output: 0.15}
-    rewind: {to: theta0, step: null, draw: null}
+    rewind: {to: theta0, step: null, draw: null, pruned: zero}
   reinit:
     tasks: [main]
     prune:
       {mask: ticket, transform: null, schedule: null, criterion: null, scope: null,
        fraction: null}
-    rewind: {to: reinit, step: null, draw: 0}
+    rewind: {to: reinit, step: null, draw: 0, pruned: zero}
 analyses: {}
 """
 """small enough that a training takes no time beside starting its process"""
@@ -88,7 +89,7 @@ ONE_SHOT = {
         "scope": "layerwise",
         "fraction": {"fc": 0.3, "output": 0.15},
     },
-    "rewind": {"to": "theta0", "step": None, "draw": None},
+    "rewind": {"to": "theta0", "step": None, "draw": None, "pruned": "zero"},
 }
 """a variant more, for the tests that need one"""
 
