@@ -141,7 +141,7 @@ def repro_settings(rounds: int) -> clone.Params:
     settings["variants"]["random-mask"] = {
         "tasks": ["main"],
         "prune": {"mask": "ticket", "transform": "shuffle", **taken},
-        "rewind": {"to": "theta0", "step": None, "draw": None},
+        "rewind": {"to": "theta0", "step": None, "draw": None, "pruned": "zero"},
     }
     return settings
 

@@ -37,6 +37,7 @@ _MAIN = {
         "engine": "reference",
         "device": "cpu",
     },
+    "compat": None,
 }
 _TICKET: dict[str, Any] = {
     "tasks": ["main"],
@@ -48,7 +49,7 @@ _TICKET: dict[str, Any] = {
         "scope": "layerwise",
         "fraction": {"fc": 0.3, "output": 0.15},
     },
-    "rewind": {"to": "theta0", "step": None, "draw": None},
+    "rewind": {"to": "theta0", "step": None, "draw": None, "pruned": "zero"},
 }
 _TAKEN = {
     "mask": "ticket",
@@ -97,12 +98,12 @@ def raw() -> dict[str, Any]:
             "reinit": {
                 "tasks": ["main"],
                 "prune": _TAKEN,
-                "rewind": {"to": "reinit", "step": None, "draw": 0},
+                "rewind": {"to": "reinit", "step": None, "draw": 0, "pruned": "zero"},
             },
             "random-mask": {
                 "tasks": ["main"],
                 "prune": _TAKEN | {"transform": "shuffle"},
-                "rewind": {"to": "theta0", "step": None, "draw": None},
+                "rewind": {"to": "theta0", "step": None, "draw": None, "pruned": "zero"},
             },
         },
         "analyses": {},

@@ -11,7 +11,7 @@ from pipeline.params import ParamsError
 
 GROUP = [(0, 1)]
 OF_TICKET = {"of": "ticket", "rounds": [2], "steps": None}
-EARLY = {"to": "early", "step": 1, "draw": None}
+EARLY = {"to": "early", "step": 1, "draw": None, "pruned": "zero"}
 
 
 def refused(base: dict[str, Any], **changes: object) -> str:

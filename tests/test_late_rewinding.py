@@ -13,7 +13,9 @@ def rewound(workspace: Workspace) -> Workspace:
     """One round of tickets at step 0 and of late-rewound ones, planned and not run."""
     params = workspace.params()
     ticket = params["variants"]["ticket"]
-    late = deepcopy(ticket) | {"rewind": {"to": "early", "step": 2, "draw": None}}
+    late = deepcopy(ticket) | {
+        "rewind": {"to": "early", "step": 2, "draw": None, "pruned": "zero"}
+    }
     params["variants"] = {"ticket": ticket, "late-rewind": late}
     workspace.write_params(params | {"rounds": 1})
     workspace.plan()

@@ -99,7 +99,7 @@ def test_a_missing_key_is_named_by_its_path(path: str) -> None:
 def test_a_value_instead_of_keys_is_refused(value: object) -> None:
     shown = "null" if value is None else value
     assert refused(variants__ticket__rewind=value) == (
-        f"variants.ticket.rewind must have the keys to, step, draw; found {shown}"
+        f"variants.ticket.rewind must have the keys to, step, draw, pruned; found {shown}"
     )
 
 
@@ -243,30 +243,30 @@ def test_a_wrong_type_is_refused_with_what_was_found(
         ),
         (
             TICKET + "rewind",
-            {"to": "early", "step": None, "draw": None},
+            {"to": "early", "step": None, "draw": None, "pruned": "zero"},
             "variants.ticket.rewind.step: null found; early needs the step to rewind to",
         ),
         (
             TICKET + "rewind",
-            {"to": "early", "step": 2, "draw": None},
+            {"to": "early", "step": 2, "draw": None, "pruned": "zero"},
             "variants.ticket.rewind.step: 2 found; the training of task main has 2 steps: "
             "give 1 to 1, or theta0 for step 0",
         ),
         (
             TICKET + "rewind",
-            {"to": "early", "step": 0, "draw": None},
+            {"to": "early", "step": 0, "draw": None, "pruned": "zero"},
             "variants.ticket.rewind.step: 0 found; the training of task main has 2 steps: "
             "give 1 to 1, or theta0 for step 0",
         ),
         (
             TICKET + "rewind",
-            {"to": "trained", "step": -1, "draw": None},
+            {"to": "trained", "step": -1, "draw": None, "pruned": "zero"},
             "variants.ticket.rewind.step: -1 found; the training of task main has 2 "
             "steps: give 1 to 1, or null for step 0",
         ),
         (
             TICKET + "rewind",
-            {"to": "early", "step": 1, "draw": 0},
+            {"to": "early", "step": 1, "draw": 0, "pruned": "zero"},
             "variants.ticket.rewind.draw: early draws nothing; write null",
         ),
     ],

@@ -117,7 +117,7 @@ def test_a_training_starts_from_what_its_rewind_wrote() -> None:
     }
 
 
-EARLY = {"to": "early", "step": 1, "draw": None}
+EARLY = {"to": "early", "step": 1, "draw": None, "pruned": "zero"}
 FOUR_STEPS = {"tasks__main__train__steps": 4}
 
 
@@ -156,7 +156,7 @@ def test_the_first_steps_stand_behind_what_is_rewound_to_them() -> None:
 
 
 def test_learning_rate_rewinding_needs_no_early_weights() -> None:
-    rewind = {"to": "trained", "step": 1, "draw": None}
+    rewind = {"to": "trained", "step": 1, "draw": None, "pruned": "zero"}
     found = compiled(variants__ticket__rewind=rewind)
     assert found["early"] == {}
     item = found["rewind"]["main-ticket-r02-s0-1"]

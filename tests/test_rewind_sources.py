@@ -49,7 +49,7 @@ def test_draws_and_rounds_differ() -> None:
 
 
 def test_continued_training_starts_from_the_own_previous_round() -> None:
-    rewind = {"to": "trained", "step": None, "draw": None}
+    rewind = {"to": "trained", "step": None, "draw": None, "pruned": "zero"}
     for variant, behind in (("ticket", "ticket"), ("reinit", "reinit")):
         previous = Path(f"artifacts/trained/main/{behind}/r01/s0-1")
         found = source(variant, rewind=rewind)
@@ -59,7 +59,10 @@ def test_continued_training_starts_from_the_own_previous_round() -> None:
 
 
 def test_signs_of_a_taken_mask_are_those_it_was_cut_from() -> None:
-    found = source("reinit", rewind={"to": "trained-sign-reinit", "step": None, "draw": 0})
+    found = source(
+        "reinit",
+        rewind={"to": "trained-sign-reinit", "step": None, "draw": 0, "pruned": "zero"},
+    )
     ticket = artifacts.load_weights(Path("artifacts/trained/main/ticket/r01/s0-1"), 1)
     mask = artifacts.load_mask(Path("artifacts/masks/main/ticket/r02/s0-1"), 1)
     for name, kept in masks.apply(found, mask).items():
@@ -69,7 +72,9 @@ def test_signs_of_a_taken_mask_are_those_it_was_cut_from() -> None:
 
 
 def test_a_reshuffle_keeps_the_values_under_the_mask() -> None:
-    found = source("ticket", rewind={"to": "reshuffle", "step": None, "draw": 0})
+    found = source(
+        "ticket", rewind={"to": "reshuffle", "step": None, "draw": 0, "pruned": "zero"}
+    )
     mask = artifacts.load_mask(Path("artifacts/masks/main/ticket/r02/s0-1"), 1)
     for name, kept in mask.items():
         assert sorted(found[name][kept]) == sorted(theta0()[name][kept])

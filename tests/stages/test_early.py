@@ -12,7 +12,7 @@ from pipeline.core import rewinding
 from pipeline.core.digests import digest
 from pipeline.verify import verify
 
-EARLY = {"to": "early", "step": 2, "draw": None}
+EARLY = {"to": "early", "step": 2, "draw": None, "pruned": "zero"}
 CHANGES: dict[str, object] = {
     "tasks__main__train__steps": 4,
     "tasks__main__train__momentum": 0.0,  # nothing that step 2 would remember

@@ -79,7 +79,12 @@ def test_a_result_records_the_settings_behind_it() -> None:
     by_variant = {i.variant: result_of(i)["settings"] for i in ROUND_2}
     assert by_variant["ticket"]["prune"] == ticket["prune"]
     assert by_variant["ticket"]["mask_source"] is None
-    assert by_variant["reinit"]["rewind"] == {"to": "reinit", "step": None, "draw": 0}
+    assert by_variant["reinit"]["rewind"] == {
+        "to": "reinit",
+        "step": None,
+        "draw": 0,
+        "pruned": "zero",
+    }
     assert by_variant["reinit"]["mask_source"] == ticket["prune"]
 
 
