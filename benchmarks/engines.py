@@ -28,7 +28,7 @@ from measuring import DENSITIES, PAPER, PAPER_CADENCE, Report
 
 from pipeline.core.batches import Dataset
 from pipeline.core.models.layers import Linear, Network
-from pipeline.core.training import ENGINES, engine_module
+from pipeline.core.training import COMPAT, ENGINES, engine_module
 from pipeline.core.training.engine import Engine
 
 REPEATS = 7
@@ -112,7 +112,7 @@ def measure(case: Case, data: Dataset) -> list[Row]:
         engines = {
             name: engine_module(name).make([job])
             for name in ENGINES
-            if engine_module(name).supports(network)
+            if name not in COMPAT and engine_module(name).supports(network)
         }
         rows += measured(case, density, floor, engines)
         for row in rows[-len(engines) :]:

@@ -16,7 +16,7 @@ import pydantic
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from pipeline import analyses
+from pipeline import analyses, compat
 from pipeline.analyses import Analysis, Known
 from pipeline.core import models, training, transforms
 from pipeline.core.criteria import CRITERIA
@@ -279,7 +279,6 @@ def _task(where: str, task: Task) -> Iterator[str]:
         yield f"{where}.model.name: {choose(task.model.name, models.MODELS)}"
     if task.model.init not in INITS:
         yield f"{where}.model.init: {choose(task.model.init, INITS)}"
-    facts = FACTS[task.data]
     try:
         network = build_network(task)
     except ValueError as error:
@@ -289,7 +288,14 @@ def _task(where: str, task: Task) -> Iterator[str]:
         training.resolve(task.train.engine, network, 1.0, task.train.device)
     except ValueError as error:
         yield f"{where}.train.engine: {error}"
-    num_train = facts.num_train
+    yield from _lengths(where, task)
+    if task.compat:
+        yield from _compat(where, task, network)
+
+
+def _lengths(where: str, task: Task) -> Iterator[str]:
+    """A batch and an evaluation must fit into the training."""
+    num_train = FACTS[task.data].num_train
     if task.train.batch_size > num_train:
         yield (
             f"{where}.train.batch_size: {task.train.batch_size} is more than the "
@@ -302,6 +308,15 @@ def _task(where: str, task: Task) -> Iterator[str]:
         )
 
 
+def _compat(where: str, task: Task, network: Network) -> Iterator[str]:
+    name = f"compat: {task.compat}"
+    num_test = FACTS[task.data].num_test
+    yield from compat.other_settings(where, task, compat.OF_TASK, name)
+    yield from compat.unfit_network(f"{where}.model.name", network, name)
+    batch = f"{where}.train.batch_size", task.train.batch_size
+    yield from compat.unfit_batch(*batch, num_test, name)
+
+
 def _variant(where: str, variant: Variant, settings: Settings) -> Iterator[str]:
     if not variant.tasks:
         yield f"{where}.tasks: none given; known tasks: {', '.join(settings.tasks)}"
@@ -310,6 +325,10 @@ def _variant(where: str, variant: Variant, settings: Settings) -> Iterator[str]:
             yield f"{where}.tasks: {choose(task, settings.tasks)}"
     if len(set(variant.tasks)) < len(variant.tasks):
         yield f"{where}.tasks: a task stands there twice"
+    for task in variant.tasks:
+        if settings.tasks[task].compat:
+            name = f"compat: {settings.tasks[task].compat} of task {task}"
+            yield from compat.other_settings(where, variant, compat.OF_VARIANT, name)
     if variant.prune.own:
         yield from _own_mask(f"{where}.prune", variant, settings)
     else:

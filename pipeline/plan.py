@@ -195,14 +195,18 @@ def _method_file(variant: Variant) -> str:
 
 
 def _engine(settings: Settings, task: str, *, density: float) -> Item:
-    train = settings.tasks[task].train
+    compat, train = settings.tasks[task].compat, settings.tasks[task].train
     network = build_network(settings.tasks[task])
-    name = training.resolve(train.engine, network, density, train.device)
+    setting = compat or train.engine
+    name = training.resolve(setting, network, density, train.device)
     return {"engine": name, "engine_file": training.file_of(name)}
 
 
 def expected_densities(settings: Settings, task: str, variant: str) -> list[float]:
-    """The density of each round 0 … rounds, by the integer recursion of pruning."""
+    """The density of each round 0 … rounds, by the integer recursion of pruning.
+
+    With ``compat`` thresholds decide, and trainings; this is then close to what they do.
+    """
     prune = settings.variants[variant].prune
     if not prune.own:
         return expected_densities(settings, task, prune.mask)

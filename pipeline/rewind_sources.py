@@ -2,7 +2,7 @@
 
 from pipeline import artifacts, params
 from pipeline.chains import Chain
-from pipeline.core import seeding, starts
+from pipeline.core import seeding, southampton, starts
 from pipeline.core.arrays import Mask, Weights
 from pipeline.core.starts.given import Given
 from pipeline.params import Task
@@ -43,4 +43,8 @@ def source_weights(
         init=task.model.init,
         rng=seeding.generator(seed, "reinit", round=round, copy=rewind.draw or 0),
     )
-    return starts.start_source(rewind.to, given)
+    source = starts.start_source(rewind.to, given)
+    if task.compat and rewind.to == "theta0" and round > 1:
+        before = artifacts.load_weights(chain.weights_behind(round), seed)
+        return southampton.with_trained_biases(source, before)
+    return source

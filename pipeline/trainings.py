@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from pipeline import artifacts, checkpoints, params, preloads, workers
-from pipeline.core import masks, training
+from pipeline.core import masks, southampton, training
 from pipeline.core.batches import Dataset
 from pipeline.core.digests import digest
 from pipeline.core.models.layers import Network, parameters
@@ -171,7 +171,8 @@ class SeedsWork:
         trained = train(jobs, engine, resume=resume, watch=watch)
         seconds = seconds_before + time.monotonic() - begin
         for job, result in zip(jobs, trained, strict=True):
-            _leave(folder, job, result, seconds / len(jobs))
+            accuracy = _test_accuracy(self.source.task, job, result)
+            _leave(folder, job, result, test_accuracy=accuracy, seconds=seconds / len(jobs))
 
 
 def data_orders(task: Task, variant: str) -> tuple[int | str]:
@@ -239,7 +240,20 @@ def _prefix(source: Source, copy: int | str) -> str:
     return f"c{source.copies.index(copy)}-" if len(source.copies) > 1 else ""
 
 
-def _leave(folder: Path, job: Job, trained: Trained, seconds: float) -> None:
+def _test_accuracy(task: Task, job: Job, trained: Trained) -> float:
+    """What a result calls its test accuracy: that at the end.
+
+    With ``compat: southampton`` the script's: the best before the end.
+    """
+    if task.compat is None:
+        return trained.end.test.accuracy
+    test = trained.curves["test"]
+    return southampton.best_accuracy(test.step, test.accuracy, job.end_step)
+
+
+def _leave(
+    folder: Path, job: Job, trained: Trained, *, test_accuracy: float, seconds: float
+) -> None:
     """Write one finished seed into the checkpoint folder, its facts last."""
     seed = job.seed
     arrays = artifacts.seed_file
@@ -262,7 +276,7 @@ def _leave(folder: Path, job: Job, trained: Trained, seconds: float) -> None:
         "validation_loss": trained.early_stop.validation.loss,
         "validation_accuracy": trained.early_stop.validation.accuracy,
         "test_accuracy_early_stop": trained.early_stop.test.accuracy,
-        "test_accuracy": trained.end.test.accuracy,
+        "test_accuracy": test_accuracy,
         "test_loss": trained.end.test.loss,
         "diverged": trained.diverged,
         "start": digest(job.start),

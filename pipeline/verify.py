@@ -5,12 +5,12 @@ for granted.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from pipeline import artifacts
 from pipeline.chains import Chain, chains
-from pipeline.core import masks, rewinding
+from pipeline.core import masks, rewinding, southampton
 from pipeline.core.arrays import Mask
 from pipeline.core.counts import fractions_per_tensor, kept_counts, pool_counts
 from pipeline.core.digests import digest
@@ -31,6 +31,10 @@ class Finding:
     """the first place where it does not hold; empty = it holds everywhere"""
 
 
+Check = Callable[[Settings, Chain, int, int], str]
+"""Settings, chain, round, seed -> what is broken; empty = the promise holds"""
+
+
 def verify(settings: Settings, groups: list[tuple[int, ...]]) -> list[Finding]:
     """Check every chain of the plan.
 
@@ -47,8 +51,8 @@ def verify(settings: Settings, groups: list[tuple[int, ...]]) -> list[Finding]:
 
 def _chain(settings: Settings, chain: Chain, seed: int) -> Iterator[Finding]:
     rounds = range(1, settings.rounds + 1)
-    promises = {
-        "kept counts exact": _counts_are_exact,
+    promises: dict[str, Check] = {
+        **_about_counts(settings, chain),
         "pruned weights exactly zero": _pruned_are_zero,
         "start = source ⊙ mask": _starts_are_rewound,
         "one θ₀ by hash": _one_theta0,
@@ -69,6 +73,13 @@ def _chain(settings: Settings, chain: Chain, seed: int) -> Iterator[Finding]:
             num_checked=len(rounds),
             broken=broken[0] if broken else "",
         )
+
+
+def _about_counts(settings: Settings, chain: Chain) -> dict[str, Check]:
+    """Exact counts; with ``compat`` thresholds decide, which anybody can take again."""
+    if settings.tasks[chain.task].compat:
+        return {"masks cut at the percentile": _masks_are_cut_at_the_percentile}
+    return {"kept counts exact": _counts_are_exact}
 
 
 def _nested_by_recipe(chain: Chain) -> bool:
@@ -99,6 +110,21 @@ def _counts_are_exact(settings: Settings, chain: Chain, round: int, seed: int) -
         if found.get(pool) != count:
             return f"{pool} keeps {found.get(pool)}, {count} expected"
     return ""
+
+
+def _masks_are_cut_at_the_percentile(
+    settings: Settings, chain: Chain, round: int, seed: int
+) -> str:
+    assert chain.variant.prune.fraction is not None
+    tensors = parameters(build_network(settings.tasks[chain.task]))
+    fractions = fractions_per_tensor(tensors, chain.variant.prune.fraction)
+    source = chain.mask_source_at(round)
+    before = artifacts.load_mask(source, seed)
+    trained = artifacts.load_weights(source, seed)
+    cut = southampton.prune(trained, {name: before[name] for name in fractions}, fractions)
+    if digest(cut) == digest(_mask(chain, round, seed)):
+        return ""
+    return "the mask is not the one that the previous round's weights give"
 
 
 def _layers_are_as_in_the_source(_: Settings, chain: Chain, round: int, seed: int) -> str:

@@ -7,7 +7,7 @@ import sys
 
 from pipeline import artifacts, border, params
 from pipeline.chains import Chain, find_chain
-from pipeline.core import criteria, masks, pruning, seeding, transforms
+from pipeline.core import criteria, masks, pruning, seeding, southampton, transforms
 from pipeline.core.arrays import Mask
 from pipeline.core.counts import fractions_per_tensor, kept_counts
 from pipeline.core.digests import digest
@@ -48,10 +48,13 @@ def _own(chain: Chain, task: Task, prune: Prune, *, round: int, seed: int) -> Ma
     fractions = fractions_per_tensor(tensors, prune.fraction)
     before = artifacts.load_mask(source, seed)
     mask = {name: before[name] for name in fractions}
+    trained = artifacts.load_weights(source, seed)
+    if task.compat:
+        return southampton.prune(trained, mask, fractions)
     scores = criteria.score(
         prune.criterion,
         theta0=artifacts.load_weights(chain.initial_at(round), seed),
-        trained=artifacts.load_weights(source, seed),
+        trained=trained,
         mask=mask,
         rng=seeding.generator(seed, "mask_sample", round=ranking, copy=chain.name),
     )

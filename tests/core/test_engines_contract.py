@@ -25,6 +25,7 @@ from pipeline.core.models.layers import (
 )
 from pipeline.core.training import (
     BATCHED,
+    COMPAT,
     ENGINES,
     SERVES,
     engine_module,
@@ -97,6 +98,15 @@ every_engine_and_network = pytest.mark.parametrize(
     [
         (engine, name)
         for engine in ENGINES
+        for name, network in NETWORKS.items()
+        if engine_module(engine).supports(network)
+    ],
+)
+every_correct_engine_and_network = pytest.mark.parametrize(
+    ("engine", "network"),
+    [
+        (engine, name)
+        for engine in sorted(ENGINES.keys() - COMPAT)
         for name, network in NETWORKS.items()
         if engine_module(engine).supports(network)
     ],
@@ -195,7 +205,7 @@ def assert_same_bits(one, other):
         assert array.tobytes() == other[name].tobytes(), name
 
 
-@every_engine_and_network
+@every_correct_engine_and_network
 @every_optimizer
 @every_density
 @pytest.mark.parametrize("schedule", SCHEDULES)
@@ -453,5 +463,7 @@ def test_an_engine_that_cannot_train_a_network_is_refused_with_those_that_can():
     network = build("resnet-20", widths=None, image_shape=(3, 32, 32), num_classes=10)
     with pytest.raises(ValueError, match="sparse cannot train this network; give auto, or"):
         resolve("sparse", network, 1.0, "cpu")
+    with pytest.raises(ValueError, match=r"give auto, or one of reference, batched$"):
+        resolve("dense", network, 1.0, "cpu")
     with pytest.raises(ValueError, match="dense works on cpu, not on cuda; give auto"):
         resolve("dense", network, 1.0, "cuda")

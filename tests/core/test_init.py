@@ -39,9 +39,33 @@ def test_kaiming_has_variance_two_over_fan_in_and_is_not_truncated():
     assert np.abs(kernel).max() > 4 * std
 
 
+def test_southampton_draws_kernels_untruncated_and_biases_with_variance_one():
+    weights = draw(LARGE, "southampton")
+    std = sqrt(2 / 3_000)
+    assert weights["fc1.weight"].std() == pytest.approx(std, rel=3e-3)
+    assert np.abs(weights["fc1.weight"]).max() > 4 * std
+    bias = draw((Linear(name="fc1", inputs=1, outputs=100_000),), "southampton")["fc1.bias"]
+    assert bias.std() == pytest.approx(1, rel=1e-2)
+    assert abs(bias.mean()) < 4 / sqrt(100_000)
+
+
+def test_southampton_leaves_norms_at_the_identity():
+    weights = draw((BatchNorm(name="norm1", channels=2),), "southampton")
+    assert [array.tolist() for array in weights.values()] == [
+        [1, 1],
+        [0, 0],
+        [0, 0],
+        [1, 1],
+    ]
+
+
 @pytest.mark.parametrize(
     ("init", "variance"),
-    [("glorot-normal", 2 / (9 * 50 + 9 * 400)), ("kaiming-normal", 2 / (9 * 50))],
+    [
+        ("glorot-normal", 2 / (9 * 50 + 9 * 400)),
+        ("kaiming-normal", 2 / (9 * 50)),
+        ("southampton", 2 / (9 * 50 + 9 * 400)),
+    ],
 )
 def test_the_area_of_a_convolution_counts_in_its_fans(init, variance):
     kernel = draw((Conv(name="conv1", inputs=50, outputs=400),), init)["conv1.weight"]

@@ -39,19 +39,40 @@ def kaiming_normal(parameter: Parameter, rng: np.random.Generator) -> Floats:
     return (std * rng.standard_normal(parameter.shape)).astype(np.float32)
 
 
+def xavier_normal(parameter: Parameter, rng: np.random.Generator) -> Floats:
+    """Normal with variance 2 / (fan_in + fan_out), not truncated.
+
+    Source: Glorot & Bengio 2010; as torch's ``xavier_normal_``.
+    """
+    std = sqrt(2 / (parameter.fan_in + parameter.fan_out))
+    return (std * rng.standard_normal(parameter.shape)).astype(np.float32)
+
+
+def standard_normal(parameter: Parameter, rng: np.random.Generator) -> Floats:
+    """Normal with variance 1."""
+    return rng.standard_normal(parameter.shape).astype(np.float32)
+
+
 INITS: dict[str, Callable[[Parameter, np.random.Generator], Floats]] = {
     "glorot-normal": glorot_normal,
     "kaiming-normal": kaiming_normal,
+    "southampton": xavier_normal,
 }
 """How the kernels are drawn."""
+BIASES: dict[str, Callable[[Parameter, np.random.Generator], Floats]] = {
+    "southampton": standard_normal,
+}
+"""How the biases are drawn by those inits that draw them; else they are 0. The script of
+the reproducibility report does (core/southampton.py)."""
 
 
 def initial_weights(network: Network, init: str, rng: np.random.Generator) -> Weights:
     """Draw every tensor of a network, in layer order.
 
     Args:
-        network: its kernels are drawn; biases, norm shifts and running means are 0,
-            norm scales and running variances 1.
+        network: its kernels are drawn, and with inits of BIASES its biases; else biases,
+            and always norm shifts and running means, are 0, norm scales and running
+            variances 1.
         init: a key of INITS.
         rng: stream ``init`` for θ₀, ``reinit`` for a fresh draw.
 
@@ -60,13 +81,13 @@ def initial_weights(network: Network, init: str, rng: np.random.Generator) -> We
     """
     if init not in INITS:
         raise ValueError(f"unknown init {init!r}; the inits are {sorted(INITS)}")
-    draw = INITS[init]
+    draw = {"kernel": INITS[init], "bias": BIASES.get(init, _fixed)}
     return {
-        name: draw(parameter, rng) if parameter.role == "kernel" else _fixed(parameter)
+        name: draw.get(parameter.role, _fixed)(parameter, rng)
         for name, parameter in parameters(network).items()
     }
 
 
-def _fixed(parameter: Parameter) -> Floats:
+def _fixed(parameter: Parameter, _: np.random.Generator) -> Floats:
     value = 1 if parameter.role in ("scale", "variance") else 0
     return np.full(parameter.shape, value, dtype=np.float32)

@@ -19,6 +19,7 @@ Numbers = NDArray[np.floating[Any]]
 VARIANCES: dict[str, Callable[[Numbers, Numbers], Numbers]] = {
     "glorot-normal": lambda fan_in, fan_out: 2 / (fan_in + fan_out),
     "kaiming-normal": lambda fan_in, _: 2 / fan_in,
+    "southampton": lambda fan_in, fan_out: 2 / (fan_in + fan_out),
 }
 """The variance that each of INITS draws with, of fan-in and fan-out."""
 

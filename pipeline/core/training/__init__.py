@@ -19,8 +19,13 @@ ENGINES: dict[str, str] = {
     "sparse": "pipeline.core.training.sparse",
     "sparse-conv": "pipeline.core.training.sparse_conv",
     "batched": "pipeline.core.training.batched",
+    "southampton": "pipeline.core.training.dense.southampton",
 }
 """The module of each engine; its ``make(jobs)`` makes the engine."""
+
+COMPAT: frozenset[str] = frozenset({"southampton"})
+"""engines that train as somebody's program did, not as the reference: a task's ``compat``
+names them, ``train.engine`` cannot"""
 
 BATCHED: frozenset[str] = frozenset({"batched"})
 """engines that train several networks as one stacked computation"""
@@ -59,13 +64,13 @@ def file_of(name: str) -> str:
 
     The plan makes it a DVC dep, so an engine keeps what only it uses in its package.
 
-    >>> file_of("reference"), file_of("sparse")
-    ('reference.py', 'sparse')
+    >>> file_of("reference"), file_of("sparse"), file_of("southampton")
+    ('reference.py', 'sparse', 'dense')
     """
-    spec = find_spec(_known(name))
+    first = _known(name).removeprefix(f"{__name__}.").partition(".")[0]
+    spec = find_spec(f"{__name__}.{first}")
     assert spec is not None, f"{name} has no module"
-    last = spec.name.rpartition(".")[2]
-    return f"{last}.py" if spec.submodule_search_locations is None else last
+    return f"{first}.py" if spec.submodule_search_locations is None else first
 
 
 def is_batched(name: str) -> bool:
@@ -84,10 +89,11 @@ SERVES: dict[str, Callable[[Network], bool]] = {
     "sparse": suitability.fully_connected,
     "sparse-conv": suitability.plain_convolutional,
     "batched": suitability.any_network,
+    "southampton": suitability.without_norm,
 }
 """which networks an engine can train, known without importing it"""
 
-CPU_ONLY = frozenset({"dense", "sparse", "sparse-conv"})
+CPU_ONLY = frozenset({"dense", "sparse", "sparse-conv", "southampton"})
 SPARSE_BELOW = 0.9
 """density up to which only the kept weights are computed with; above, a dense step of
 LeNet-300-100 takes 0.63 ms and a sparse one 0.73 (AMD EPYC Zen 5, one thread)"""
@@ -106,7 +112,7 @@ def resolve(setting: str, network: Network, density: float, device: str) -> str:
         device: ``train.device``.
 
     Returns:
-        A name in ENGINES.
+        A name in ENGINES, none of COMPAT unless it is asked for.
 
     Raises:
         ValueError: if there is no such engine, or it cannot train this network there.
@@ -126,7 +132,9 @@ def _refuse_unfit(name: str, network: Network, device: str) -> None:
     if name in CPU_ONLY and device != "cpu":
         raise ValueError(f"engine {name} works on cpu, not on {device}; give auto")
     if not SERVES[name](network):
-        fit = ", ".join(n for n, serves in SERVES.items() if serves(network))
+        fit = ", ".join(
+            n for n, serves in SERVES.items() if n not in COMPAT and serves(network)
+        )
         raise ValueError(
             f"engine {name} cannot train this network; give auto, or one of {fit}"
         )
@@ -134,7 +142,6 @@ def _refuse_unfit(name: str, network: Network, device: str) -> None:
 
 def _known(name: str) -> str:
     if name not in ENGINES:
-        raise ValueError(
-            f"unknown engine {name!r}; give auto or one of {', '.join(sorted(ENGINES))}"
-        )
+        known = ", ".join(sorted(ENGINES.keys() - COMPAT))
+        raise ValueError(f"unknown engine {name!r}; give auto or one of {known}")
     return ENGINES[name]

@@ -16,7 +16,7 @@ from pipeline.core.arrays import Weights
 from pipeline.core.augmentation import flip_crop, flip_crop_draws
 from pipeline.core.batches import BatchOrder, Dataset
 from pipeline.core.models.layers import Flatten, Network, parameters
-from pipeline.core.training.dense.layers import gradients, logits
+from pipeline.core.training.dense.layers import Gradients, gradients, logits
 from pipeline.core.training.engine import Evaluation, Job, State, only_job
 from pipeline.core.training.schedules import learning_rate
 from pipeline.core.training.suitability import without_norm
@@ -39,19 +39,33 @@ def make(jobs: Sequence[Job]) -> "Dense":
             cannot do: batch norm, or another device than the CPU.
     """
     job = only_job(jobs, "dense")
+    refuse_unfit(job)
+    return Dense(job)
+
+
+def refuse_unfit(job: Job) -> None:
+    """Refuse what the engine cannot do.
+
+    Raises:
+        ValueError: with one line that says what to give instead.
+    """
     if job.settings.device != "cpu" or not supports(job.network):
         raise ValueError(
             "the dense engine trains networks without batch norm on device cpu, and got "
             f"{sorted({type(layer).__name__ for layer in job.network})} on "
             f"{job.settings.device}; give train.engine: reference"
         )
-    return Dense(job)
 
 
 class Dense:
-    """One network, its optimizer, and its data."""
+    """One network, its optimizer, and its data.
 
-    def __init__(self, job: Job) -> None:
+    ``gradients`` makes those of a batch; another function than the layers' own stands for
+    another rule of training.
+    """
+
+    def __init__(self, job: Job, *, gradients: Gradients = gradients) -> None:
+        self._gradients = gradients
         self._job = job
         self._step = job.first_step
         self._data = _Data(job.data, batch=_evaluation_batch(job.network))
@@ -116,7 +130,7 @@ class Dense:
         if job.settings.augment == "flip-crop":
             images = _moved(images, job, self._step)
         target = self._one_hot.index_select(0, labels)
-        found = gradients(job.network, self._weights, images, target)
+        found = self._gradients(job.network, self._weights, images, target)
         self._optimizer.update(
             found,
             self._num_updates.fill_(self._step + 1 - job.first_step),

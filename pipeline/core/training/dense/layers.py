@@ -31,6 +31,9 @@ SMALL_PRODUCT = 500_000
 _HAS_ONEDNN = torch.backends.mkldnn.is_available()
 _CHANNELS_LAST = torch.channels_last
 
+Gradients = Callable[[Network, dict[str, Tensor], Tensor, Tensor], dict[str, Tensor]]
+"""Network, weights, images, target -> the gradients of a batch: ``gradients``."""
+
 Pull = Callable[[Tensor], Tensor | None]
 """Gradient of a layer's output -> gradient of its input, or None where nobody needs it."""
 

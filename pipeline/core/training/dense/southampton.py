@@ -1,0 +1,100 @@
+"""The dense engine with what the report's script does to training (core/southampton.py).
+
+Not equal to the reference and not meant to be: only ``compat: southampton`` chooses it. It
+stands in the dense engine's package because it is made of that engine.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pipeline.core import southampton
+from pipeline.core.arrays import Weights
+from pipeline.core.batches import Split
+from pipeline.core.models.layers import Network
+from pipeline.core.training.dense.engine import Dense, refuse_unfit
+from pipeline.core.training.dense.layers import gradients
+from pipeline.core.training.engine import Evaluation, Job, State, only_job
+from pipeline.core.training.suitability import without_norm
+
+LARGEST_FROZEN = float(np.nextafter(southampton.FROZEN_BELOW, np.float32(0)))
+"""torch's kernel takes what is equal as well"""
+
+supports = without_norm
+"""The networks that this engine trains: the script also prunes the scales of norms."""
+
+
+def make(jobs: Sequence[Job]) -> "Southampton":
+    """The engine at the start of one job.
+
+    Raises:
+        ValueError: if there are more jobs than one, or if the dense engine cannot train
+            this one.
+    """
+    job = only_job(jobs, "southampton")
+    refuse_unfit(job)
+    return Southampton(job)
+
+
+class Southampton:
+    """A dense engine that freezes, and sees the test set, as the script does.
+
+    Round 0 trains at a rate of its own. On the test set the loss is the mean over the
+    images of full batches, and the accuracy their correct answers over all images.
+    """
+
+    def __init__(self, job: Job) -> None:
+        test = job.data.test
+        self._num_test = len(test)
+        self._num_scored = southampton.num_scored(len(test), job.settings.batch_size)
+        scored = Split(
+            images=test.images[: self._num_scored], labels=test.labels[: self._num_scored]
+        )
+        settings = job.settings
+        if job.round == 0:
+            settings = replace(settings, lr=southampton.FIRST_LR)
+        seen = replace(job, data=replace(job.data, test=scored), settings=settings)
+        self._dense = Dense(seen, gradients=unfrozen_gradients)
+
+    def advance(self, num_steps: int) -> None:
+        """Run that many optimizer steps."""
+        self._dense.advance(num_steps)
+
+    def evaluate(self, split: str) -> list[Evaluation]:
+        """Loss and accuracy on ``train``, ``validation`` or ``test``."""
+        (found,) = self._dense.evaluate(split)
+        if split == "test":
+            num_correct = round(found.accuracy * self._num_scored)
+            found = replace(found, accuracy=num_correct / self._num_test)
+        return [found]
+
+    def weights(self) -> list[Weights]:
+        """Copies of the current weights."""
+        return self._dense.weights()
+
+    def state(self) -> State:
+        """Weights and the optimizer's moments."""
+        return self._dense.state()
+
+    def restore(self, state: State, step: int) -> None:
+        """Continue after ``step`` steps, counted from initialization."""
+        self._dense.restore(state, step)
+
+
+def unfrozen_gradients(
+    network: Network, weights: dict[str, Tensor], images: Tensor, target: Tensor
+) -> dict[str, Tensor]:
+    """The gradients of a batch, 0 where a weight is below ``FROZEN_BELOW``.
+
+    Arguments and result as ``layers.gradients``. The weight decay comes after.
+    """
+    found = gradients(network, weights, images, target)
+    return {
+        name: torch.ops.aten.threshold_backward(gradient, weights[name], LARGEST_FROZEN)
+        if southampton.freezes(name)
+        else gradient
+        for name, gradient in found.items()
+    }
