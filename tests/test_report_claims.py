@@ -109,4 +109,5 @@ def test_where_the_dense_network_did_not_train_this_is_the_verdict(
     for claim in claims:
         verdict, note = found[f"{claim}-script" if script else claim]
         assert verdict == "the dense network did not train"
-        assert note.startswith("its test accuracy is 10.2%, 95% are expected")
+        needed = "90%" if script else "95%"
+        assert note.startswith(f"its test accuracy is 10.2%, {needed} are expected")
