@@ -2,11 +2,12 @@
 
     python benchmarks/engines.py --out engines.json
 
-The dense floor is the time of a dense step's matrix products alone (torch, one thread);
-the kept-weight floor is that time multiplied by the density. Masks are random within each
-layer, as dense as rounds of 20 % (hidden layers) and 10 % (output) pruning leave them.
-Everything is measured in turns within one run, and the medians are reported. Real MNIST
-where there is some, else random data of the same shape. About 2 minutes.
+The dense floor is the time of a dense step's matrix products and convolutions alone
+(torch, one thread); the kept-weight floor is that time multiplied by the density. Masks
+are random within each layer, as dense as rounds of 20 % (hidden layers) and 10 % (output)
+pruning leave them. Everything is measured in turns within one run, and the medians are
+reported. Real MNIST where there is some, else random data of the same shape. Conv-2 is
+measured without evaluations, which would take minutes. About 4 minutes.
 
 A new engine joins by its entry in ``pipeline.core.training.ENGINES``, a new model by one
 in ``CASES``.
@@ -24,26 +25,29 @@ from statistics import median
 
 import measuring
 import torch
+import torch.nn.functional as F  # noqa: N812
 from measuring import DENSITIES, PAPER, PAPER_CADENCE, Report
+from torch import Tensor
 
 from pipeline.core.batches import Dataset
-from pipeline.core.models.layers import Linear, Network
+from pipeline.core.models.layers import Conv, Linear, MaxPool, Network
 from pipeline.core.training import COMPAT, ENGINES, engine_module
 from pipeline.core.training.engine import Engine
 
-REPEATS = 7
 SLICE_S = 0.25
 """seconds of training in one measurement"""
+Work = Callable[[], object]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Case:
-    """A model and its batch size."""
+    """A model, and how it is measured."""
 
     model: str
     batch_size: int
-    floor: Callable[[Network, int], Callable[[], None]]
-    """makes the function that does a dense step's matrix products"""
+    repeats: int
+    evaluated: bool
+    """whether the share of evaluations is measured, too"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,32 +60,75 @@ class Row:
     batch_size: int
     steps_per_s: float
     floor_steps_per_s: float
-    evaluation_share: float
-    """of the whole time, with the validation set every 100 steps"""
+    evaluation_share: float | None
+    """of the whole time, with the validation set every 100 steps; None: not measured"""
 
 
-def linear_products(network: Network, batch_size: int) -> Callable[[], None]:
-    """Forward, weight gradients, and input gradients of all layers but the first."""
-    layers = [layer for layer in network if isinstance(layer, Linear)]
-    inputs = [torch.rand(batch_size, layer.inputs) for layer in layers]
-    gradients = [torch.rand(batch_size, layer.outputs) for layer in layers]
-    weights = [torch.rand(layer.outputs, layer.inputs) for layer in layers]
-    results = [
-        (torch.empty_like(g), torch.empty_like(w), torch.empty_like(x))
-        for g, w, x in zip(gradients, weights, inputs, strict=True)
-    ]
-
-    def products() -> None:
-        for i in range(len(layers)):
-            torch.mm(inputs[i], weights[i].T, out=results[i][0])
-            torch.mm(gradients[i].T, inputs[i], out=results[i][1])
-            if i:
-                torch.mm(gradients[i], weights[i], out=results[i][2])
-
-    return products
+CASES = (
+    Case(model="lenet-300-100", batch_size=60, repeats=7, evaluated=True),
+    Case(model="conv-2", batch_size=60, repeats=3, evaluated=False),
+)
 
 
-CASES = (Case(model="lenet-300-100", batch_size=60, floor=linear_products),)
+def products(
+    network: Network, image_shape: tuple[int, int, int], batch_size: int
+) -> Callable[[], None]:
+    """Forward, weight gradients, and input gradients of all layers but the first.
+
+    Of Linear layers and convolutions with stride 1, whose images are channels-last.
+    """
+    _, *plane = image_shape
+    works: list[Work] = []
+    for layer in network:
+        if isinstance(layer, Conv):
+            shape = (batch_size, layer.inputs, *plane)
+            works.append(_convolution(layer, shape, is_first=not works))
+        elif isinstance(layer, Linear):
+            works.append(_linear(layer, batch_size, is_first=not works))
+        elif isinstance(layer, MaxPool):
+            plane = [side // 2 for side in plane]
+
+    def run() -> None:
+        for work in works:
+            work()
+
+    return run
+
+
+def _linear(layer: Linear, batch_size: int, *, is_first: bool) -> Work:
+    inputs = torch.rand(batch_size, layer.inputs)
+    gradients = torch.rand(batch_size, layer.outputs)
+    weight = torch.rand(layer.outputs, layer.inputs)
+    results = (
+        torch.empty_like(gradients),
+        torch.empty_like(weight),
+        torch.empty_like(inputs),
+    )
+
+    def work() -> None:
+        torch.mm(inputs, weight.T, out=results[0])
+        torch.mm(gradients.T, inputs, out=results[1])
+        if not is_first:
+            torch.mm(gradients, weight, out=results[2])
+
+    return work
+
+
+def _convolution(layer: Conv, shape: tuple[int, ...], *, is_first: bool) -> Work:
+    def drawn(*shape: int) -> Tensor:
+        return torch.rand(shape).contiguous(memory_format=torch.channels_last)
+
+    batch_size, _, *plane = shape
+    images, gradients = drawn(*shape), drawn(batch_size, layer.outputs, *plane)
+    weight = drawn(layer.outputs, layer.inputs, layer.kernel, layer.kernel)
+    padding = [layer.kernel // 2] * 2
+    rest = [1, 1], padding, [1, 1], False, [0, 0], 1, [not is_first, True, False]
+
+    def work() -> None:
+        F.conv2d(images, weight, padding=padding)
+        torch.ops.aten.convolution_backward(gradients, images, weight, None, *rest)
+
+    return work
 
 
 def main() -> None:
@@ -96,7 +143,7 @@ def main() -> None:
         begin,
         rows=[asdict(row) for row in rows],
         data=source,
-        repeats=REPEATS,
+        repeats={case.model: case.repeats for case in CASES},
     )
     plot(rows, report, arguments.out.with_suffix(".png"))
 
@@ -105,7 +152,7 @@ def measure(case: Case, data: Dataset) -> list[Row]:
     """All engines at all densities."""
     network = measuring.network_for(case.model, data)
     settings = replace(PAPER, batch_size=case.batch_size)
-    floor = case.floor(network, case.batch_size)
+    floor = products(network, data.image_shape, case.batch_size)
     rows = []
     for density in DENSITIES:
         job = measuring.make_job(network, data, density, settings)
@@ -116,14 +163,19 @@ def measure(case: Case, data: Dataset) -> list[Row]:
         }
         rows += measured(case, density, floor, engines)
         for row in rows[-len(engines) :]:
-            print(
-                f"{row.model} density {row.density:5} {row.engine:9} "
-                f"{row.steps_per_s:8.0f} steps/s = "
-                f"{row.steps_per_s / row.floor_steps_per_s:5.2f} × dense floor, "
-                f"evaluation {row.evaluation_share:.0%}",
-                flush=True,
-            )
+            print(line(row), flush=True)
     return rows
+
+
+def line(row: Row) -> str:
+    """For the terminal."""
+    share = row.evaluation_share
+    return (
+        f"{row.model} density {row.density:5} {row.engine:11} "
+        f"{row.steps_per_s:8.1f} steps/s = "
+        f"{row.steps_per_s / row.floor_steps_per_s:5.2f} × dense floor"
+        + ("" if share is None else f", evaluation {share:.0%}")
+    )
 
 
 def measured(
@@ -137,16 +189,16 @@ def measured(
     step_s: dict[str, list[float]] = {name: [] for name in engines}
     evaluation_s: dict[str, list[float]] = {name: [] for name in engines}
     for engine in engines.values():  # compile, allocate, warm up
-        engine.advance(PAPER_CADENCE)
-        engine.evaluate("validation")
-    for _ in range(REPEATS):
+        seconds(engine.advance)
+    for _ in range(case.repeats):
         floor_s.append(seconds(repeated(floor)))
         for name, engine in engines.items():
             step_s[name].append(seconds(engine.advance))
-            evaluation_s[name].append(evaluation_seconds(engine))
+            if case.evaluated:
+                evaluation_s[name].append(evaluation_seconds(engine))
     rows = []
     for name in engines:
-        step, evaluation = median(step_s[name]), median(evaluation_s[name])
+        step = median(step_s[name])
         rows.append(
             Row(
                 engine=name,
@@ -155,13 +207,21 @@ def measured(
                 batch_size=case.batch_size,
                 steps_per_s=1 / step,
                 floor_steps_per_s=1 / median(floor_s),
-                evaluation_share=evaluation / (evaluation + PAPER_CADENCE * step),
+                evaluation_share=evaluation_share(evaluation_s[name], step),
             )
         )
     return rows
 
 
-def repeated(work: Callable[[], object]) -> Callable[[int], None]:
+def evaluation_share(evaluation_s: Sequence[float], step_s: float) -> float | None:
+    """What evaluations take of the whole time; None where there were none."""
+    if not evaluation_s:
+        return None
+    evaluation = median(evaluation_s)
+    return evaluation / (evaluation + PAPER_CADENCE * step_s)
+
+
+def repeated(work: Work) -> Callable[[int], None]:
     """The work, so many times."""
 
     def run(times: int) -> None:

@@ -4,7 +4,7 @@ import importlib.util
 import json
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
+from torch.utils.flop_counter import FlopCounterMode
 
 from pipeline.core.arrays import Floats
 from pipeline.core.batches import Dataset
@@ -93,21 +94,38 @@ def test_random_data_stand_in_for_mnist(
     assert measuring.load(tmp_path) == (tiny, "random")
 
 
-def test_engines(images: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("case", "engine"), [(0, "sparse"), (1, "sparse-conv")])
+def test_engines(
+    case: int,
+    engine: str,
+    images: Dataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     engines = script("engines")
     monkeypatch.setattr(engines, "DENSITIES", (0.1,))
-    monkeypatch.setattr(engines, "REPEATS", 1)
     monkeypatch.setattr(engines, "SLICE_S", 0.001)
-    rows = engines.measure(engines.CASES[0], images)
-    report = saved(engines, tmp_path, rows)
-    assert {"reference", "dense", "sparse", "batched"} == {
+    small = replace(engines.CASES[case], repeats=1, batch_size=4)
+    report = saved(engines, tmp_path, engines.measure(small, images))
+    assert {"reference", "dense", engine, "batched"} == {
         r["engine"] for r in report["rows"]
     }
     for row in report["rows"]:
-        assert row["model"] == "lenet-300-100"
-        assert (row["density"], row["batch_size"]) == (0.1, 60)
+        assert row["model"] == small.model
+        assert (row["density"], row["batch_size"]) == (0.1, 4)
         assert row["steps_per_s"] > 0
         assert row["floor_steps_per_s"] > 0
+        assert (row["evaluation_share"] is not None) == small.evaluated
+
+
+def test_the_dense_floor_is_the_products_of_a_step(images: Dataset) -> None:
+    engines = script("engines")
+    network = measuring.network_for("conv-2", images)
+    with FlopCounterMode(display=False) as counted:
+        engines.products(network, images.image_shape, 2)()
+    conv1, conv2 = 9 * 64 * 784, 9 * 64 * 64 * 784
+    linear = 12544 * 256 + 256 * 256 + 256 * 10
+    assert counted.get_total_flops() == 2 * 2 * (2 * conv1 + 3 * (conv2 + linear))
 
 
 def test_evaluation(images: Dataset, tmp_path: Path) -> None:
@@ -308,11 +326,46 @@ def test_what_is_measured_of_a_convolution_is_the_layer(
 
 def test_accuracies_are_compared_by_seed(images: Dataset, tmp_path: Path) -> None:
     accuracy = script("accuracy")
-    rows = accuracy.measure(images, {"lenet-300-100": (("sparse",), 3)}, seeds=range(2))
-    assert [len(row.accuracies) for row in rows] == [2]
-    assert rows[0].low <= rows[0].difference <= rows[0].high
-    assert accuracy.interval([0.25, 0.25]) == (0.25, 0.25)
+    cases = {"lenet-300-100": (("dense", "sparse"), 3)}
+    rows = accuracy.measure(images, cases, seeds=range(2))
+    assert [(row.engine, row.against) for row in rows] == [
+        ("dense", "reference"),
+        ("sparse", "reference"),
+        ("sparse", "itself nudged"),
+    ]
+    for row in rows:
+        assert len(row.accuracies) == len(row.others) == 2
+        assert row.low <= row.difference <= row.high
+    assert rows[2].others == rows[1].accuracies
     saved(accuracy, tmp_path, rows)
+
+
+def test_engines_are_equal_if_their_interval_lies_within_the_margin() -> None:
+    accuracy = script("accuracy")
+
+    def verdicts(*differences: float) -> list[bool]:
+        others = (0.5,) * len(differences)
+        accuracies = tuple(0.5 + x for x in differences)
+        row = accuracy.compared("model", ("engine", "reference"), 3, accuracies, others)
+        null = replace(row, against="itself nudged")
+        return [goal.met for goal in accuracy.goals([row, null])]
+
+    assert verdicts(0.0009, 0.0009) == [True]
+    assert verdicts(-0.0009, -0.0009) == [True]
+    assert verdicts(0.0011, 0.0011) == [False]
+    assert verdicts(-0.0011, -0.0011) == [False]
+    assert verdicts(-0.01, 0.01) == [False]
+
+
+def test_a_nudged_start_keeps_what_is_pruned(images: Dataset) -> None:
+    accuracy = script("accuracy")
+    network = measuring.network_for("lenet-300-100", images)
+    job = measuring.make_job(network, images, 0.1)
+    for name, weight in accuracy.nudged(job.start, seed=0).items():
+        start = job.start[name]
+        assert weight.dtype == np.float32
+        assert np.allclose(weight, start, rtol=1e-5, atol=0)
+        assert (weight != start).any() == start.any()
 
 
 def made(module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
