@@ -7,9 +7,8 @@ sums, which a training amplifies: a ReLU gate that rounding turns is a full step
 LeNet-300-100 (2,000 steps) and Conv-2 (150 steps) on MNIST at density .1. Engines are equal
 if the 95 % bootstrap interval of the mean difference in test accuracy lies within ±0.1
 points. To judge the differences, the last engine of a model is compared with itself, too,
-from starts whose weights differ by 1e-6: that is what chance alone does. 16 seeds: at 5,
-two such engines differ by more than twice their standard error once in six times. About
-15 minutes.
+from starts whose weights differ by 1e-6: that is what chance alone does. 16 seeds: the
+interval of 5 misses the true mean in 16 of 100 cases, that of 16 in 7. About 15 minutes.
 """
 
 import time

@@ -454,6 +454,21 @@ def test_auto_chooses_an_engine_that_can_train_the_network(model, density):
     assert engine_module(name).supports(network)
 
 
+@pytest.mark.parametrize(
+    ("model", "density", "engine"),
+    [
+        ("lenet-300-100", 0.91, "dense"),
+        ("lenet-300-100", 0.9, "sparse"),
+        ("conv-4", 0.41, "dense"),
+        ("conv-4", 0.4, "sparse-conv"),
+        ("resnet-20", 0.01, "reference"),
+    ],
+)
+def test_auto_computes_only_with_kept_weights_where_that_pays(model, density, engine):
+    network = build(model, widths=None, image_shape=(3, 32, 32), num_classes=10)
+    assert resolve("auto", network, density, "cpu") == engine
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_what_an_engine_serves_is_what_its_module_supports(engine):
     assert SERVES[engine] is engine_module(engine).supports
