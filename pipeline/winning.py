@@ -1,11 +1,25 @@
 """Tables of results -> the test of the winning-ticket definition."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from pipeline.core import winning_tickets
 from pipeline.core.winning_tickets import Pair, Reached, WinningTest, winning_tests
 from pipeline.tables import Row
 
 NEEDED = ("test_accuracy_early_stop", "early_stop_step", "kept")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Winner:
+    """The sparsest tickets of a variant that win."""
+
+    density: float
+    confidence: str
+    """how sure it is, in words"""
+    num_seeds: int
+    shown: bool
+    """by the test of the mean; else they win in every seed, which may be few"""
 
 
 def reached(row: Row) -> Reached | None:
@@ -43,3 +57,22 @@ def tests_of(rows: Sequence[Row], *, evaluate_every: int) -> list[WinningTest]:
             if (ticket := reached(row)) and (whole := dense.get(row["seed"]))
         ]
     return winning_tests(pairs, step_margin=evaluate_every)
+
+
+def smallest_winning(rows: Sequence[Row], *, evaluate_every: int) -> Winner | None:
+    """The smallest density of one variant that wins; None where none does.
+
+    Args:
+        rows: of one task and variant, as for ``tests_of``.
+        evaluate_every: steps between two evaluations.
+    """
+    tests = tests_of(rows, evaluate_every=evaluate_every)
+    smallest = winning_tickets.smallest_winning(tests)
+    if smallest is None:
+        return None
+    return Winner(
+        density=smallest.density,
+        confidence=winning_tickets.confidence(smallest),
+        num_seeds=smallest.num_seeds,
+        shown=smallest.wins,
+    )

@@ -41,6 +41,13 @@ class TrackedStore:
     set"""
     settings: Mapping[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
     """task, variant -> the settings behind its results, as ``words.params`` names them"""
+    lines: tuple[Row, ...] = ()
+    """task, analysis, kind, of, to, round, step, density, seed, pair, statistics, alpha,
+    loss, error: the points between two networks, in order of alpha; ``density`` is that
+    of ``of``, ``statistics`` is interpolated or recalibrated; None where unknown"""
+    barriers: tuple[Row, ...] = ()
+    """the same up to ``statistics``, then error_barrier, loss_barrier, error_a, error_b,
+    distance, sign_changes, mask_overlap, mask_overlap_by_chance: one row per line"""
 
 
 def read(
