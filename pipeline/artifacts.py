@@ -292,8 +292,8 @@ def save_lines(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
 
 def load_lines(path: Path) -> pa.Table:
     """Read lines between networks."""
-    with _readable(path):
-        return pq.read_table(path, schema=LINE_SCHEMA)
+    with _readable(path), pq.ParquetFile(path) as opened:
+        return opened.read().cast(LINE_SCHEMA)
 
 
 def save_curve_table(path: Path, tables: Sequence[pa.Table]) -> None:

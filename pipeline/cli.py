@@ -138,12 +138,13 @@ def track(
 ) -> None:
     """Project the results into MLflow again, into this or another store."""
     with _at_root() as root:
-        from pipeline import params, tracking
+        from pipeline import params, spots, tracking
         from pipeline import plan as planning
 
         settings = params.load()
-        active = planning.active(settings)
-        print(tracking.track(root, settings.experiment, uri, active))
+        looks = spots.spots(settings, [settings.seeds])
+        held = planning.active(settings), looks
+        print(tracking.track(root, settings.experiment, uri, *held))
 
 
 @app.command(

@@ -7,6 +7,10 @@ from pipeline.core import winning_tickets
 from pipeline.core.winning_tickets import Pair, Reached, WinningTest, winning_tests
 from pipeline.tables import Row
 
+TICKETS = ("theta0", "early")
+"""values of rewind.to with which a subnetwork is a ticket, if its mask is its own"""
+NO_WINNER = "no density wins in every seed"
+"""what is said where there is no Winner"""
 NEEDED = ("test_accuracy_early_stop", "early_stop_step", "kept")
 
 

@@ -4,7 +4,7 @@ The shapes follow the paper: a ticket learns faster than the dense network down 
 fifth of its weights and beats it, a reinitialised one falls behind from the start.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from pipeline import artifacts
 from pipeline.artifacts import DENSE, Instance
+from pipeline.spots import Spot
 
 SIZES = {"fc1.weight": 235200, "fc2.weight": 30000, "fc3.weight": 1000}
 RATES = {"fc1.weight": 0.2, "fc2.weight": 0.2, "fc3.weight": 0.1}
@@ -82,6 +83,119 @@ def fabricate(
                 )
                 failed = [s for v, r, s in diverged if (v, r) == (name, number)]
                 _write(root, instance, lr=lr, salt=salt, failed=failed)
+
+
+def spots(
+    *,
+    analysis: str = "stable",
+    places: Sequence[tuple[int, int]] = ((1, 0), (2, 0)),
+    seeds: Sequence[int] = (0, 1),
+    trains: bool = True,
+) -> list[Spot]:
+    """Rounds and steps of one analysis as the plan has them."""
+    return [
+        Spot(
+            task="main",
+            analysis=analysis,
+            round=round,
+            step=step,
+            trains=trains,
+            seeds=tuple(seeds),
+        )
+        for round, step in places
+    ]
+
+
+def fabricate_lines(
+    root: Path,
+    places: Iterable[Spot],
+    *,
+    of: str = "ticket",
+    to: str | None = None,
+    pairs: int = 2,
+    recalibrated: bool = False,
+    salt: float = 0.0,
+    diverged: Collection[tuple[int, int]] = (),
+) -> None:
+    """Write the lines of an analysis: parabolas of 3 points.
+
+    The barrier of interpolated statistics is 0.01 · (seed + pair + round), and half of
+    that with recalibrated ones.
+
+    Args:
+        root: of the workspace.
+        places: where the analysis looks.
+        of: what is looked at.
+        to: the other end, of a connection.
+        pairs: per seed.
+        recalibrated: whether there are lines with recalibrated statistics too.
+        salt: is added to every barrier.
+        diverged: (seed, pair) of copies whose errors are unknown.
+    """
+    asked = {
+        "kind": "connection" if to else "instability",
+        "tasks": ["main"],
+        "of": of,
+        "to": to,
+        "rounds": sorted({spot.round for spot in places}),
+        "steps": None,
+        "pairs": None if to else pairs,
+        "points": 3,
+        "recalibration_batches": 4 if recalibrated else None,
+    }
+    statistics = ["interpolated", *(["recalibrated"] if recalibrated else [])]
+    for spot in places:
+        rows, facts = [], {}
+        for seed in spot.seeds:
+            facts[seed] = {}
+            for pair in range(pairs):
+                height = 0.01 * (seed + pair + spot.round) + salt
+                lines = {
+                    name: _parabola(height / n, failed=(seed, pair) in diverged)
+                    for n, name in enumerate(statistics, start=1)
+                }
+                for name, (points, _) in lines.items():
+                    place = {"seed": seed, "pair": pair, "statistics": name}
+                    rows += [place | point for point in points]
+                facts[seed][pair] = _line_facts(pair, asked) | {
+                    "statistics": {name: found for name, (_, found) in lines.items()}
+                }
+        folder = root / spot.lines
+        artifacts.save_lines(folder / "lines.parquet", rows)
+        head = {"task": spot.task, "analysis": spot.analysis}
+        head |= {"round": spot.round, "step": spot.step, "settings": asked}
+        artifacts.save_json(folder / "lines.json", head | {"seeds": facts})
+
+
+def _parabola(height: float, *, failed: bool) -> tuple[list[dict], dict]:
+    errors = [np.nan if failed else error for error in (0.02, 0.03 + height, 0.04)]
+    points = [
+        {"alpha": n / 2, "error": error, "loss": 10 * error}
+        for n, error in enumerate(errors)
+    ]
+    barrier = None if failed else height
+    return points, {
+        "error_barrier": barrier,
+        "loss_barrier": None if failed else 10 * height,
+        "errors": [errors[0], errors[-1]],
+        "stable": None if failed else height < 0.02,
+    }
+
+
+def _line_facts(pair: int, asked: Mapping[str, Any]) -> dict[str, Any]:
+    trained = asked["kind"] == "instability"
+    overlap = (None, None) if trained else (0.8, 0.6)
+    return {
+        "distance": 3.0 + pair,
+        "distances": {"fc1.weight": 3.0 + pair},
+        "sign_changes": 0.25,
+        "traveled": [5.0, 6.0] if trained else None,
+        "sign_changes_from_start": [0.1, 0.2] if trained else None,
+        "mask_overlap": overlap[0],
+        "mask_overlap_by_chance": overlap[1],
+        "dead_units": [{"fc1.weight": 2, "fc2.weight": 1}, {"fc1.weight": 0}],
+        "warnings": ["fc1.weight keeps nothing"] if pair else [],
+    }
 
 
 def kept(round: int) -> dict[str, int]:

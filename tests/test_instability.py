@@ -1,8 +1,12 @@
 """Analyses under the real dvc: what they train, and what they leave alone."""
 
+from collections import Counter
+
 import pytest
 from experiment import CONNECTION, INSTABILITY
 from workspace import Workspace
+
+from pipeline.tracking import read
 
 COPIES = {"main-stable-r00-k000000-s0-1"}
 LINES = {
@@ -38,3 +42,24 @@ def test_an_analysis_trains_its_copies_and_no_round(analyzed: Workspace) -> None
     assert analyzed.repro().trained == set()
     assert not (analyzed.root / "artifacts/copies/main").exists()
     assert not (analyzed.root / "artifacts/lines/main").exists()
+
+
+def test_lines_are_tracked_as_they_are_now(analyzed: Workspace) -> None:
+    analyzed.done("python", "-m", "dvc", "repro")
+    assert tracked_points(analyzed) == {"stable": 2 * 5, "line": 2 * 5}
+    assert analyzed.done("python", "-m", "dvc", "repro").executed == ()
+
+    analyzed.edit(analyses__stable__points=9)
+    ran = analyzed.done("python", "-m", "dvc", "repro")
+    assert set(ran.executed) - {"plan"} == {"lines@main-stable-r00-k000000-s0-1", "track"}
+    assert tracked_points(analyzed) == {"stable": 2 * 9, "line": 2 * 5}
+
+    analyzed.edit(analyses={})
+    assert "track" in analyzed.done("python", "-m", "dvc", "repro").executed
+    assert tracked_points(analyzed) == {}
+
+
+def tracked_points(workspace: Workspace) -> dict[str, int]:
+    """Points that are on the lines of each analysis in the store."""
+    store = read(f"sqlite:///{workspace.root}/mlflow.db", "toy")
+    return dict(Counter(row["analysis"] for row in store.lines))

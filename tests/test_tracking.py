@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 import synthetic
+import tracked
+from tracked import history
 
 from pipeline import artifacts
 from pipeline.tables import records
@@ -47,15 +49,7 @@ def project(root, **plan):
 
 
 def runs(root, query=""):
-    with opened(store_uri(root)) as client:
-        number = client.get_experiment_by_name(EXPERIMENT).experiment_id
-        return list(client.search_runs([number], query, max_results=1000))
-
-
-def history(root, run, metric):
-    with opened(store_uri(root)) as client:
-        points = client.get_metric_history(run.info.run_id, metric)
-    return {point.step: point.value for point in points}
+    return tracked.runs(root, EXPERIMENT, query)
 
 
 def only(root, name):

@@ -1,8 +1,10 @@
-"""What is in a workspace's MLflow store, read without MLflow."""
+"""What is in a workspace's MLflow store: of a ``Workspace`` read without MLflow."""
 
 import sqlite3
 
 from workspace import Workspace
+
+from pipeline.tracking.store import opened, store_uri
 
 EXPERIMENTS = """
 select distinct e.name from experiments e join runs r on r.experiment_id = e.experiment_id
@@ -26,6 +28,20 @@ def tracked_chains(workspace: Workspace) -> dict[str, set[int]]:
     for name, round in _rows(workspace, CHAINS):
         found.setdefault(name, set()).add(round)
     return found
+
+
+def runs(root, experiment, query=""):
+    """The runs of an experiment in the store of a folder, as MLflow gives them."""
+    with opened(store_uri(root)) as client:
+        number = client.get_experiment_by_name(experiment).experiment_id
+        return list(client.search_runs([number], query, max_results=1000))
+
+
+def history(root, run, metric):
+    """Step -> value of one metric."""
+    with opened(store_uri(root)) as client:
+        points = client.get_metric_history(run.info.run_id, metric)
+    return {point.step: point.value for point in points}
 
 
 def _rows(workspace: Workspace, query: str) -> list[tuple]:

@@ -40,10 +40,6 @@ Verdict = Literal[
 ]
 
 
-TICKETS = ("theta0", "early")
-"""values of rewind.to with which a subnetwork is a ticket"""
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Compared:
     """One claim and what was found."""
@@ -167,7 +163,7 @@ def _definition(setup: Setup, book: Book) -> list[Compared]:
     rows = []
     for recipe in setup.recipes:
         own = recipe.settings["mask.from"] == "own"
-        if own and recipe.settings.get("rewind.to") in TICKETS:
+        if own and recipe.settings.get("rewind.to") in winning.TICKETS:
             every = int(setup.settings.get("train.evaluate_every", 0))
             tests = winning.tests_of(recipe.rows, evaluate_every=every)
             rows.append(_definition_row(recipe.name, tests, reason))
@@ -177,7 +173,7 @@ def _definition(setup: Setup, book: Book) -> list[Compared]:
 def _definition_row(name: str, tests: Sequence[WinningTest], reason: str) -> Compared:
     verdict: Verdict = "not enough seeds"
     smallest = smallest_winning(tests)
-    note = confidence(smallest) if smallest else "no density wins in every seed"
+    note = confidence(smallest) if smallest else winning.NO_WINNER
     if reason:
         verdict, note = "the dense network did not train", reason
     elif smallest and smallest.wins:

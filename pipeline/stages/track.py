@@ -11,7 +11,7 @@ import hashlib
 import sys
 from pathlib import Path
 
-from pipeline import artifacts, border, params, plan, plots, tracking
+from pipeline import artifacts, border, params, plan, plots, spots, tracking
 
 OUT = artifacts.FOLDER / "tracked.txt"
 FIGURES = Path("figures")
@@ -21,7 +21,13 @@ def run() -> None:
     """Project what the plan holds, draw what was projected."""
     settings = params.load()
     try:
-        report = tracking.track(Path(), settings.experiment, None, plan.active(settings))
+        report = tracking.track(
+            Path(),
+            settings.experiment,
+            None,
+            plan.active(settings),
+            spots.spots(settings, [settings.seeds]),
+        )
         print(report, file=sys.stderr)  # noqa: T201
         plots.draw(tracking.read(None, settings.experiment), out=FIGURES)
     except (tracking.TrackingError, plots.PlotError) as error:
@@ -29,6 +35,8 @@ def run() -> None:
     content = hashlib.sha256(plan.FILE.read_bytes())
     for folder, _ in artifacts.results():
         content.update((folder / "result.json").read_bytes())
+    for file in sorted((artifacts.FOLDER / "lines").glob("*/*/*/s*/lines.*")):
+        content.update(file.read_bytes())
     with artifacts.atomic(OUT) as temporary:
         temporary.write_text(content.hexdigest() + "\n", encoding="utf-8")
 

@@ -62,7 +62,7 @@ def _chain(rounds: Sequence[Record]) -> Chain:
     prefix = "" if first.task == "main" else f"{first.task}-"
     return Chain(
         name=f"{prefix}{first.variant}-s{first.seed}",
-        key=f"{first.task}/{first.variant}/s{first.seed}@{_digest(first.settings)}",
+        key=f"{first.task}/{first.variant}/s{first.seed}@{digest_of(first.settings)}",
         rounds=rounds,
         digests={record.round: _result_digest(record) for record in rounds},
     )
@@ -71,9 +71,10 @@ def _chain(rounds: Sequence[Record]) -> Chain:
 def _result_digest(record: Record) -> str:
     curves = load_curves(record.folder / "curves.parquet").to_pylist()
     mine = [row for row in curves if row["seed"] == record.seed]
-    return _digest([dict(record.facts), dict(record.sizes), mine])
+    return digest_of([dict(record.facts), dict(record.sizes), mine])
 
 
-def _digest(value: object) -> str:
+def digest_of(value: object) -> str:
+    """The first digits of a digest of JSON; NaN is a value like others."""
     text = json.dumps(value, sort_keys=True)
     return sha256(text.encode()).hexdigest()[:12]

@@ -1,4 +1,7 @@
-"""The numbers of a round as MLflow metrics: facts at step = round, curves at steps."""
+"""The numbers of a round as MLflow metrics: facts at step = round, curves at steps.
+
+Those of an analysis are in ``line_points``.
+"""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,7 +32,7 @@ LAYER = "layer_density/"
 CURVE = "curve/"
 
 WITHOUT_CLOCK = 1_577_836_800_000
-"""ms, 2020-01-01: the time of round 0 where the timing file is missing"""
+"""ms, 2020-01-01: the time of the first one where the timing file is missing"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,11 +61,16 @@ class Clock:
 def clock(root: Path, record: Record) -> Clock:
     """When the record's training ran; one second a round where no timing file is."""
     place = record.folder.relative_to(root / artifacts.FOLDER / "results")
-    path = root / artifacts.FOLDER / "timing" / f"{place}.json"
-    if not path.exists():
-        start = WITHOUT_CLOCK + 1000 * record.round
+    return clock_at(root, str(place), record.round)
+
+
+def clock_at(root: Path, path: str, position: int) -> Clock:
+    """When the trainings of a place ran; a second per position without a timing file."""
+    file = root / artifacts.timing_at(path)
+    if not file.exists():
+        start = WITHOUT_CLOCK + 1000 * position
         return Clock(started=start, ended=start + 1000, timing={})
-    timing = artifacts.load_json(path)
+    timing = artifacts.load_json(file)
     started, ended = (_milliseconds(timing[name]) for name in ("started", "ended"))
     return Clock(started=started, ended=ended, timing=timing)
 

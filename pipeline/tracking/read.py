@@ -1,13 +1,14 @@
 """MLflow -> tables: everything that figures are drawn from, no artifacts needed."""
 
-from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.tables import Row
+from pipeline.tracking.labels import labels
 from pipeline.tracking.points import CURVE, FACTS, LAYER
+from pipeline.tracking.read_places import read_places
 from pipeline.tracking.store import (
     TrackingError,
     find_runs,
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 COUNTS = ("kept", "prunable", "early_stop_step", "steps")
 FLAGS = ("censored", "diverged")
-SHOWN_SETTINGS = 3
-"""settings that a label names where results of several settings are drawn"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,6 +47,8 @@ class TrackedStore:
     barriers: tuple[Row, ...] = ()
     """the same up to ``statistics``, then error_barrier, loss_barrier, error_a, error_b,
     distance, sign_changes, mask_overlap, mask_overlap_by_chance: one row per line"""
+    analyses: Mapping[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
+    """task, analysis -> the settings behind its results, those of ``of`` among them"""
 
 
 def read(
@@ -64,10 +65,10 @@ def read(
     Args:
         uri: the store; None = MLFLOW_TRACKING_URI, else mlflow.db in the repository.
         experiment: its name.
-        variants: only these; None = all.
-        all_runs: also results of earlier settings and dropped rounds. Where a
-            variant has several, its name is followed by the settings that differ.
-        curves: without them it is much faster.
+        variants: only these, and analyses of them or of the dense network; None = all.
+        all_runs: also results of earlier settings and dropped rounds. Where a variant
+            or an analysis has several, its name is followed by the settings that differ.
+        curves: and ``lines``; without them it is much faster.
         root: of the repository.
 
     Raises:
@@ -85,29 +86,29 @@ def read(
         number = _experiment(client, experiment, without_password(uri))
         only = "" if all_runs else " and tags.current = 'true'"
         parents = find_runs(client, number, f"tags.kind = 'chain'{only}")
-        children = find_runs(client, number, f"tags.kind = 'round'{only}")
-        _check_variants(experiment, variants, parents)
-        labels = _labels(parents)
-        wanted = [
-            child
-            for child in sorted(children, key=_order)
-            if variants is None or child.data.tags["variant"] in variants
-        ]
+        studies = find_runs(client, number, f"tags.kind = 'analysis'{only}")
+        _check_variants(experiment, variants, parents, studies)
+        names = labels(parents, "variant")
         rounds, layers, points = [], [], []
-        for child in wanted:
-            row = _row(child, labels)
+        for child in _wanted(client, number, f"tags.kind = 'round'{only}", variants):
+            row = _row(child, names)
             rounds.append(row)
             layers += _layers(child, row)
             points += _curve(client, child, row) if curves else []
+        places = find_runs(client, number, f"tags.kind = 'place'{only}")
+        seen = read_places(client, studies, places, variants, lines=curves)
     return TrackedStore(
         experiment=experiment,
         rounds=tuple(rounds),
         layers=tuple(layers),
         curves=tuple(points),
         settings={
-            (run.data.tags["task"], labels[run.info.run_id]): dict(run.data.params)
+            (run.data.tags["task"], names[run.info.run_id]): dict(run.data.params)
             for run in parents
         },
+        lines=seen.lines,
+        barriers=seen.barriers,
+        analyses=seen.settings,
     )
 
 
@@ -122,7 +123,7 @@ def read_all(
         root: of the repository.
 
     Returns:
-        Without curves.
+        Without curves and lines.
 
     Raises:
         TrackingError: the store cannot be used, or does not hold the experiment.
@@ -151,10 +152,13 @@ def _experiment(client: "MlflowClient", name: str, uri: str) -> str:
 
 
 def _check_variants(
-    experiment: str, variants: Collection[str] | None, parents: Sequence["Run"]
+    experiment: str,
+    variants: Collection[str] | None,
+    parents: Sequence["Run"],
+    studies: Sequence["Run"],
 ) -> None:
     known = sorted({run.data.tags["variant"] for run in parents})
-    if not known:
+    if not known and not studies:
         raise TrackingError(
             f"experiment {experiment!r} holds no results of the current plan; "
             "run `lt-pipeline track`"
@@ -171,39 +175,12 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names) if names else "none"
 
 
-def _labels(parents: Sequence["Run"]) -> dict[str, str]:
-    """Run id -> name of its variant, with the settings that tell it from others."""
-    groups: dict[tuple[str, str], list[Run]] = defaultdict(list)
-    for run in parents:
-        groups[run.data.tags["task"], run.data.tags["variant"]].append(run)
-    return {
-        run.info.run_id: variant + _what_differs(run, runs)
-        for (_, variant), runs in groups.items()
-        for run in runs
-    }
-
-
-def _what_differs(run: "Run", runs: Sequence["Run"]) -> str:
-    """The settings that tell a run from others of its variant, or their digest."""
-    digests = {_digest(other) for other in runs}
-    if len(digests) == 1:
-        return ""
-    notes = {_digest(other): _note(other, runs) for other in runs}
-    if len(set(notes.values())) < len(digests):
-        return f" ({_digest(run)})"
-    return f" ({notes[_digest(run)]})"
-
-
-def _note(run: "Run", runs: Sequence["Run"]) -> str:
-    mine = run.data.params
-    names = sorted({name for other in runs for name in other.data.params})
-    differ = [n for n in names if any(o.data.params.get(n) != mine.get(n) for o in runs)]
-    shown = differ[:SHOWN_SETTINGS]
-    return ", ".join(f"{n.removeprefix('train.')} {mine.get(n, 'none')}" for n in shown)
-
-
-def _digest(run: "Run") -> str:
-    return str(run.data.tags["key"].rpartition("@")[2])
+def _wanted(
+    client: "MlflowClient", number: str, query: str, variants: Collection[str] | None
+) -> list["Run"]:
+    """Child runs of these variants, in the order of the tables."""
+    found = sorted(find_runs(client, number, query), key=_order)
+    return [r for r in found if variants is None or r.data.tags["variant"] in variants]
 
 
 def _order(child: "Run") -> tuple[str, str, int, int, str]:

@@ -1,20 +1,18 @@
 """The runs of one experiment: made, extended, marked and deleted, one by one.
 
-A run's tag ``results`` is written after everything else of a round, so that a killed
+A run's tag ``results`` is written after everything else of a part, so that a killed
 projection is taken up where it was; points logged twice are dropped by the store,
 because their timestamps come from the files.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.tables import Record
-from pipeline.tracking import points, words
-from pipeline.tracking.chains import Chain
+from pipeline.tracking import words
 from pipeline.tracking.points import Point
 from pipeline.tracking.store import find_runs
+from pipeline.tracking.subjects import Child, Subject
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -31,7 +29,6 @@ class Target:
 
     client: "MlflowClient"
     experiment_id: str
-    root: Path
     source: dict[str, str]
     """tags of who projects, and from which commit"""
 
@@ -50,52 +47,45 @@ def delete(target: Target, run: "Run") -> None:
     target.client.delete_run(run.info.run_id)
 
 
-def create(target: Target, chain: Chain, position: int) -> "Run":
-    """Make the run of a chain, still without results.
+def create(target: Target, subject: Subject, position: int) -> "Run":
+    """Make the run of a subject, still without results.
 
-    Chains of one stage started together; MLflow shows the latest first, so a
+    Trainings of one stage started together; MLflow shows the latest first, so a
     millisecond per position puts them in the plan's order.
     """
     return target.client.create_run(
         target.experiment_id,
-        run_name=chain.name,
-        start_time=points.clock(target.root, chain.rounds[0]).started - position,
-        tags=words.chain_tags(chain) | target.source,
+        run_name=subject.name,
+        start_time=subject.started - position,
+        tags={**subject.tags, **target.source},
     )
 
 
-def append(target: Target, run: "Run", chain: Chain, new: Sequence[Record]) -> None:
-    """Log rounds that the run does not have, each with its child run."""
+def append(target: Target, run: "Run", subject: Subject, new: Sequence[str]) -> None:
+    """Log parts that the run does not have, each with its child run."""
     from mlflow.entities import Param
 
     run_id = run.info.run_id
-    settings = words.params(chain.rounds[1].settings)
-    found = [Param(name, value) for name, value in settings.items()]
+    found = [Param(name, value) for name, value in subject.params.items()]
     for start in range(0, len(found), PARAMS_BATCH):
         target.client.log_batch(run_id, params=found[start : start + PARAMS_BATCH])
-    facts: list[Point] = []
-    for record in new:
-        facts += _log_round(target, run_id, f"{chain.name}-r{record.round:02d}", record)
-    _log_points(target, run_id, facts)
-    ended = points.clock(target.root, new[-1]).ended
-    target.client.set_terminated(run_id, "FINISHED", end_time=ended)
-    _set_tags(target, run_id, words.grown_tags(chain))
+    children = [subject.child(part) for part in new]
+    for child in children:
+        _log_child(target, run_id, child)
+    _log_points(target, run_id, [point for child in children for point in child.facts])
+    target.client.set_terminated(run_id, "FINISHED", end_time=children[-1].ended)
+    _set_tags(target, run_id, subject.grown)
 
 
-def _log_round(target: Target, parent_id: str, name: str, record: Record) -> list[Point]:
-    """Make the child run of a round; its facts are for the parent as well."""
-    clock = points.clock(target.root, record)
-    facts = points.facts(record, clock)
-    tags = words.round_tags(record, clock.timing) | target.source
-    child = target.client.create_run(
+def _log_child(target: Target, parent_id: str, child: Child) -> None:
+    run = target.client.create_run(
         target.experiment_id,
-        run_name=name,
-        start_time=clock.started,
-        tags=tags | {"mlflow.parentRunId": parent_id},
+        run_name=child.name,
+        start_time=child.started,
+        tags={**child.tags, **target.source, "mlflow.parentRunId": parent_id},
     )
-    _log_points(target, child.info.run_id, facts + points.curves(record, clock))
-    target.client.set_terminated(child.info.run_id, "FINISHED", end_time=clock.ended)
-    return facts
+    _log_points(target, run.info.run_id, [*child.facts, *child.curves])
+    target.client.set_terminated(run.info.run_id, "FINISHED", end_time=child.ended)
 
 
 def _log_points(target: Target, run_id: str, found: Sequence[Point]) -> None:
@@ -106,22 +96,35 @@ def _log_points(target: Target, run_id: str, found: Sequence[Point]) -> None:
         target.client.log_batch(run_id, metrics=metrics[start : start + BATCH])
 
 
-def mark_current(target: Target, run: "Run", rounds: Sequence[int]) -> None:
-    """Say on the run and its children which rounds the workspace holds now."""
-    tags = {
-        "current": "true" if rounds else "false",
-        "current_rounds": words.round_span(rounds),
+def mark_current(target: Target, run: "Run", subject: Subject) -> None:
+    """Say on the run and its children what the workspace holds now."""
+    _mark(target, run, subject.part, list(subject.digests), dict(subject.marks))
+
+
+def mark_gone(target: Target, run: "Run", part: str) -> None:
+    """Say on the run and its children that the workspace does not hold it now."""
+    _mark(target, run, part, [], {})
+
+
+def _mark(
+    target: Target, run: "Run", part: str, held: Sequence[str], marks: dict[str, str]
+) -> None:
+    current = {
+        "current": words.flag(bool(held)),
+        f"current_{part}s": words.span(held),
     }
-    if tags.items() <= run.data.tags.items():
-        return
-    for child in children(target, run):
-        held = "true" if int(child.data.tags["round"]) in rounds else "false"
-        if child.data.tags["current"] != held:
-            target.client.set_tag(child.info.run_id, "current", held)
-    _set_tags(target, run.info.run_id, tags)
+    known = run.data.tags
+    if not current.items() <= known.items():
+        for child in children(target, run):
+            is_held = words.flag(child.data.tags[part] in held)
+            if child.data.tags["current"] != is_held:
+                target.client.set_tag(child.info.run_id, "current", is_held)
+    tags = current | marks
+    if not tags.items() <= known.items():
+        _set_tags(target, run.info.run_id, tags)
 
 
-def _set_tags(target: Target, run_id: str, tags: dict[str, str]) -> None:
+def _set_tags(target: Target, run_id: str, tags: Mapping[str, str]) -> None:
     from mlflow.entities import RunTag
 
     target.client.log_batch(run_id, tags=[RunTag(n, v) for n, v in tags.items()])

@@ -21,6 +21,7 @@ COLUMNS = (
     "metrics.`test_accuracy`",
     "metrics.`test_accuracy_early_stop`",
     "metrics.`early_stop_step`",
+    "tags.`winning_density`",
     "params.`train.lr`",
     "tags.`diverged`",
 )

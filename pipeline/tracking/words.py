@@ -9,6 +9,7 @@ from typing import Any
 
 from pipeline.tables import Record, Row, rows
 from pipeline.tracking.chains import Chain
+from pipeline.tracking.studies import Study
 from pipeline.tracking.view import saved_view
 
 NOTE = "mlflow.note.content"
@@ -23,9 +24,11 @@ TRAINING_VIEW = {"mlflow.experimentKind": "custom_model_development"}
 """opens the experiment on its table of runs, without a question"""
 
 
-def experiment_tags(name: str, chains: Sequence[Chain]) -> dict[str, str]:
+def experiment_tags(
+    name: str, chains: Sequence[Chain], studies: Sequence[Study]
+) -> dict[str, str]:
     """The description above the table of runs."""
-    tasks = sorted({_on(chain.rounds[1].settings) for chain in chains})
+    tasks = sorted({network_and_data(chain.rounds[1].settings) for chain in chains})
     variants = list(dict.fromkeys(chain.rounds[1].variant for chain in chains))
     seeds = {chain.rounds[1].seed for chain in chains}
     last = max((chain.rounds[-1].round for chain in chains), default=0)
@@ -39,9 +42,18 @@ runs, one per round, hold the learning curves.
 seeds; its chart view draws accuracy and early-stop step by round and against density.
 - Only what the workspace holds now: filter `tags.current = "true"`; without the child \
 runs: `tags.kind = "chain"`. Results of earlier settings stay with `current = "false"`.
-- The same as figures for a paper: `lt-pipeline plot`."""
+- The same as figures for a paper: `lt-pipeline plot`.{_on_analyses(studies)}"""
     table = rows(record for chain in chains for record in chain.rounds)
     return {NOTE: text, **TRAINING_VIEW, **saved_view(table)}
+
+
+def _on_analyses(studies: Sequence[Study]) -> str:
+    names = list(dict.fromkeys(study.looks[0].analysis for study in studies))
+    if not names:
+        return ""
+    return f"""
+- Analyses {", ".join(names)}: `tags.kind = "analysis"`, one run per seed with `step` = \
+round (step k for the dense network); child runs, one per place, hold the lines."""
 
 
 def chain_tags(chain: Chain) -> dict[str, str]:
@@ -53,8 +65,8 @@ def chain_tags(chain: Chain) -> dict[str, str]:
         "task": first.task,
         "variant": first.variant,
         "seed": str(first.seed),
-        "data": _name(first.settings["data"]),
-        "model": _name(first.settings["model"]),
+        "data": name_of(first.settings["data"]),
+        "model": name_of(first.settings["model"]),
         "engine": first.engine,
         "results": "{}",
     }
@@ -65,7 +77,7 @@ def grown_tags(chain: Chain) -> dict[str, str]:
     table = rows(chain.rounds)
     return {
         "densities": ", ".join(percent(row["density"]) for row in table),
-        "diverged": _flag(any(row["diverged"] for row in table)),
+        "diverged": flag(any(row["diverged"] for row in table)),
         "results": json.dumps(chain.digests),
         NOTE: _note(chain, table),
     }
@@ -82,7 +94,7 @@ def round_tags(record: Record, timing: Mapping[str, Any]) -> dict[str, str]:
         "round": str(record.round),
         "weights_remaining": percent(row["density"]),
         "engine": record.engine,
-        "diverged": _flag(row["diverged"]),
+        "diverged": flag(row["diverged"]),
         "current": "true",
         **{name: str(timing[name]) for name in ("host", "cpu") if name in timing},
     }
@@ -114,7 +126,7 @@ def source_tags(root: Path) -> dict[str, str]:
     if commit.returncode == 0:
         tags["mlflow.source.git.commit"] = commit.stdout.strip()
         changed = _git(root, "diff", "--quiet", "HEAD").returncode
-        tags["mlflow.source.git.dirty"] = _flag(changed != 0)
+        tags["mlflow.source.git.dirty"] = flag(changed != 0)
     return tags
 
 
@@ -130,15 +142,35 @@ def percent(density: float) -> str:
     return f"{share:.1f} %" if share >= 1 else f"{share:.2g} %"
 
 
-def round_span(rounds: Sequence[int]) -> str:
-    """The rounds that are current: ``0-10``, or ``none``."""
-    return f"{rounds[0]}-{rounds[-1]}" if rounds else "none"
+def span(parts: Sequence[str]) -> str:
+    """The rounds or places that are current: ``0-10``, ``r01, r03``, or ``none``."""
+    if not parts:
+        return "none"
+    if all(part.isdecimal() for part in parts):
+        return f"{parts[0]}-{parts[-1]}"
+    return ", ".join(parts)
+
+
+def network_and_data(settings: Mapping[str, Any]) -> str:
+    """``lenet-300-100, mnist``."""
+    return f"{name_of(settings['model'])}, {name_of(settings['data'])}"
+
+
+def flag(value: object) -> str:
+    """A truth as a tag: ``true`` or ``false``."""
+    return "true" if value else "false"
+
+
+def name_of(value: object) -> str:
+    """The name of a model or a data set; ``custom`` where it has none."""
+    return str(value.get("name", "custom") if isinstance(value, Mapping) else value)
 
 
 def _note(chain: Chain, table: Sequence[Row]) -> str:
     first = chain.rounds[1]
+    on = network_and_data(first.settings)
     lines = [
-        f"**{first.variant}** with seed {first.seed} on {_on(first.settings)}.",
+        f"**{first.variant}** with seed {first.seed} on {on}.",
         "",
         f"| {' | '.join(NOTE_COLUMNS)} |",
         "|--:" * len(NOTE_COLUMNS) + "|",
@@ -163,18 +195,6 @@ def _early_stop(row: Row) -> str:
     if row["early_stop_step"] is None:
         return "diverged" if row["diverged"] else "–"
     return f"{'≥ ' if row['censored'] else ''}{row['early_stop_step']:,}"
-
-
-def _on(settings: Mapping[str, Any]) -> str:
-    return f"{_name(settings['model'])}, {_name(settings['data'])}"
-
-
-def _name(value: object) -> str:
-    return str(value.get("name", "custom") if isinstance(value, Mapping) else value)
-
-
-def _flag(value: object) -> str:
-    return "true" if value else "false"
 
 
 def _git(root: Path, *command: str) -> subprocess.CompletedProcess[str]:

@@ -1,0 +1,51 @@
+"""Names of results in tables: where a name has several settings, it says which."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+SHOWN_SETTINGS = 3
+"""settings that a label names where results of several settings are drawn"""
+
+
+def labels(parents: Sequence["Run"], tag: str) -> dict[str, str]:
+    """Run id -> the name in the tag, with the settings that tell it from others of it.
+
+    Args:
+        parents: runs of chains or of analyses.
+        tag: ``variant`` or ``analysis``.
+    """
+    groups: dict[tuple[str, str], list[Run]] = defaultdict(list)
+    for run in parents:
+        groups[run.data.tags["task"], run.data.tags[tag]].append(run)
+    return {
+        run.info.run_id: name + _what_differs(run, runs)
+        for (_, name), runs in groups.items()
+        for run in runs
+    }
+
+
+def _what_differs(run: "Run", runs: Sequence["Run"]) -> str:
+    """The settings that tell a run from others of its name, or their digest."""
+    digests = {_digest(other) for other in runs}
+    if len(digests) == 1:
+        return ""
+    notes = {_digest(other): _note(other, runs) for other in runs}
+    if len(set(notes.values())) < len(digests):
+        return f" ({_digest(run)})"
+    return f" ({notes[_digest(run)]})"
+
+
+def _note(run: "Run", runs: Sequence["Run"]) -> str:
+    mine = run.data.params
+    names = sorted({name for other in runs for name in other.data.params})
+    differ = [n for n in names if any(o.data.params.get(n) != mine.get(n) for o in runs)]
+    shown = differ[:SHOWN_SETTINGS]
+    return ", ".join(f"{n.removeprefix('train.')} {mine.get(n, 'none')}" for n in shown)
+
+
+def _digest(run: "Run") -> str:
+    return str(run.data.tags["key"].rpartition("@")[2])
