@@ -38,6 +38,7 @@ def test_the_published_claims_can_be_loaded_and_are_at_least_25():
 
 def test_every_kind_of_check_is_used():
     assert {claim.check.kind for claim in load().claims} == {
+        "barrier",
         "difference",
         "equivalence",
         "leaves",
@@ -112,3 +113,11 @@ def test_a_claim_has_its_own_id():
     twice = VALID + VALID[VALID.index("- id") :]
     with pytest.raises(ClaimsError, match="claim faster stands there twice"):
         load(twice)
+
+
+def test_copies_part_at_a_step_from_0():
+    text = re.sub("kind: ratio.*", "", VALID) + (
+        "kind: barrier, variant: ticket, step: -1, at: [0.2], high: 0.02}"
+    )
+    with pytest.raises(ClaimsError, match="claim faster: step -1; give the step where"):
+        load(text)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import synthetic
+from one_claim import checked
 from tracked_stores import DENSITIES, OWN, RECIPES, SETTINGS, store
 
 from pipeline.compare import LAYOUTS, compare, summary
@@ -13,28 +14,6 @@ from pipeline.tracking import read_all, track
 
 ROOT = Path(__file__).parents[1]
 KEYS = {"claim", "source", "published", "measured", "low", "high", "seeds", "verdict"}
-HEAD = """
-variants:
-  ticket: {mask.from: own, mask.schedule: iterative, rewind.to: theta0}
-  one-shot: {mask.from: own, mask.schedule: one-shot, rewind.to: theta0}
-  reinit: {mask.from: taken, prune.transform: null, rewind.to: reinit}
-  random-mask: {mask.from: taken, prune.transform: shuffle}
-protocols:
-  lenet:
-    settings: {data: mnist, model.name: lenet-300-100, train.lr: 0.0012, compat: null}
-    masks: {fraction.fc: 0.2}
-    min_steps: 10000
-    dense_accuracy: 0.97
-claims:
-- {id: it, claim: A claim., source: Somebody 2019, where: Figure 1, sure: memory,
-   protocol: lenet, published: PUBLISHED, check: CHECK}
-"""
-
-
-def checked(check, *stores, published="less"):
-    """The row of one claim."""
-    text = HEAD.replace("PUBLISHED", published).replace("CHECK", check)
-    return compare(stores, load(text))[0]
 
 
 def shifted(variant, by, *, noise=0.0002, at=(0.0, 1.0)):
@@ -104,13 +83,6 @@ def test_a_density_that_was_not_reached_was_not_run():
     assert row.note == "no round at density 3.6%; the nearest is 10.8%"
     row = checked(LEAVES, store(densities=DENSITIES[:5]))
     assert (row.verdict, row.note) == ("not run", "no round at density 13.5% or below")
-
-
-def test_a_metric_that_is_not_tracked_was_not_run():
-    check = "{kind: reading, variant: dense, metric: error_barrier, at: [1.0], high: 0.02}"
-    row = checked(check, store())
-    assert row.verdict == "not run"
-    assert row.note == "no error_barrier in common seeds at density 100.0%"
 
 
 # --- runs under another protocol --------------------------------------------------------

@@ -1,6 +1,7 @@
 """Tracked stores made of functions: what each variant reaches at each density."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from pipeline.tables import Row
 from pipeline.tracking import TrackedStore
@@ -83,6 +84,57 @@ def store(
         layers=(),
         curves=(),
         settings={("main", v): dict(settings) | dict(recipes[v]) for v in variants},
+    )
+
+
+def with_barriers(
+    tracked: TrackedStore,
+    value: Callable[[int, int], float | None],
+    *,
+    of: str = "dense",
+    pairs: int = 2,
+    points: int = 30,
+    statistics: Sequence[str] = ("interpolated",),
+    **place: object,
+) -> TrackedStore:
+    """A store with an instability analysis of its seeds, ``stable``, beside its rounds.
+
+    Args:
+        tracked: what it is added to.
+        value: seed, pair -> error barrier.
+        of: a variant or ``dense``.
+        pairs: per seed.
+        points: on each line.
+        statistics: the kinds there are; all have the same barrier.
+        place: what replaces round 0, step 0, density 1 and the kind of the analysis.
+    """
+    name = f"stable-{len(tracked.analyses)}"
+    known = SETTINGS if of == "dense" else tracked.settings["main", of]
+    rows = [
+        {
+            "task": "main",
+            "analysis": name,
+            "kind": "instability",
+            "of": of,
+            "to": None,
+            "round": 0,
+            "step": 0,
+            "density": 1.0,
+            "seed": seed,
+            "pair": pair,
+            "statistics": kind,
+            "error_barrier": value(seed, pair),
+        }
+        | place
+        for seed in sorted({row["seed"] for row in tracked.rounds})
+        for pair in range(pairs)
+        for kind in statistics
+    ]
+    settings = {**known, "analysis.points": str(points)}
+    return replace(
+        tracked,
+        barriers=(*tracked.barriers, *rows),
+        analyses={**tracked.analyses, ("main", name): settings},
     )
 
 

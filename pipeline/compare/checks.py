@@ -5,13 +5,14 @@ and the bounds between which the claim puts their mean.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from statistics import fmean
 from types import MappingProxyType
 
 from pipeline.compare.claims import (
+    Barrier,
     Check,
     Difference,
     Equivalence,
@@ -50,7 +51,7 @@ UNITS: Mapping[str, Callable[[float], str]] = MappingProxyType(
         "ratio": lambda v: f"{v:.2f}×",
     }
 )
-
+BARRIER = "error_barrier"
 
 UNIT_OF = MappingProxyType(
     {
@@ -60,6 +61,7 @@ UNIT_OF = MappingProxyType(
         "ratio": "ratio",
         "leaves": "density",
         "winning": "share",
+        "barrier": "percent",
     }
 )
 """kind of check -> unit of its published number"""
@@ -207,6 +209,55 @@ def _winning(check: Winning, evidence: Evidence) -> Measured:
     )
 
 
+def _barrier(check: Barrier, evidence: Evidence) -> Measured:
+    rounds: dict[int, list[Row]] = {}
+    for row in evidence.rows[check.variant]:
+        rounds.setdefault(row["round"], []).append(row)
+    if not rounds:
+        raise NoAnswerError(
+            "not run",
+            f"no instability analysis of {check.variant} where copies part at step "
+            f"{check.step:,}",
+        )
+    curve = {fmean(row["density"] for row in rows): rows for rows in rounds.values()}
+    found = picked(curve, check.at)
+    seen: dict[str, list[Sample]] = {
+        statistics: [
+            Sample(
+                density=density,
+                groups=values_of(
+                    [row for row in rows if row["statistics"] == statistics], BARRIER
+                ),
+            )
+            for density, rows in found
+        ]
+        for statistics in dict.fromkeys(
+            row["statistics"] for _, rows in found for row in rows
+        )
+    }
+    samples = seen.pop(check.statistics, [Sample(density=found[0][0], groups={})])
+    refuse_unmeasured(samples, BARRIER)
+    return _worst(
+        samples,
+        _bounds(check.low, check.high),
+        unit=UNIT_OF[check.kind],
+        notes=tuple(_barrier_notes([row for _, rows in found for row in rows], seen)),
+    )
+
+
+def _barrier_notes(
+    rows: Sequence[Row], others: Mapping[str, Sequence[Sample]]
+) -> Iterator[str]:
+    """Pairs without a barrier, and the barrier with other statistics of norms."""
+    num = len({(r["round"], r["seed"], r["pair"]) for r in rows if r[BARRIER] is None})
+    if num:
+        yield f"{num} pairs of copies diverged and are left out"
+    for statistics, samples in others.items():
+        means = [mean for sample in samples for mean in sample.means]
+        if means:
+            yield f"{UNITS['percent'](fmean(means))} with {statistics} statistics"
+
+
 MEASURES: Mapping[str, Callable[..., Measured]] = MappingProxyType(
     {
         "difference": _difference,
@@ -215,6 +266,7 @@ MEASURES: Mapping[str, Callable[..., Measured]] = MappingProxyType(
         "ratio": _ratio,
         "leaves": _leaves,
         "winning": _winning,
+        "barrier": _barrier,
     }
 )
 

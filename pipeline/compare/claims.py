@@ -21,7 +21,6 @@ DENSE = "dense"
 Metric = Literal[
     "test_accuracy",
     "test_accuracy_early_stop",
-    "error_barrier",
 ]
 """fractions, per task, variant, seed and round of the tracked store"""
 Value = str | bool | int | float | None
@@ -136,8 +135,26 @@ class Winning:
     at: tuple[float, ...]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Barrier:
+    """The error barrier between copies that part at a step lies in [low, high].
+
+    The mean over initializations, of each the mean over its pairs of copies.
+    """
+
+    __pydantic_config__: ClassVar = FORBID
+    kind: Literal["barrier"]
+    variant: str
+    step: int
+    at: tuple[float, ...]
+    statistics: Literal["interpolated", "recalibrated"] = "interpolated"
+    """how the running statistics of norms on the line are made"""
+    low: float | None = None
+    high: float | None = None
+
+
 Check = Annotated[
-    Difference | Equivalence | Reading | Ratio | Leaves | Winning,
+    Difference | Equivalence | Reading | Ratio | Leaves | Winning | Barrier,
     pydantic.Field(discriminator="kind"),
 ]
 
@@ -209,7 +226,7 @@ def densities(check: Check) -> tuple[float, ...]:
 def roles(check: Check) -> list[str]:
     """The variants that a check needs, the dense network included where it is used."""
     named = [check.variant, DENSE if isinstance(check, Winning) else check.variant]
-    if not isinstance(check, Reading | Winning):
+    if not isinstance(check, Reading | Winning | Barrier):
         named.append(check.against)
     return list(dict.fromkeys(named))
 
@@ -228,6 +245,7 @@ def _problems(book: Book) -> Iterator[str]:
             *_bad_number(claim),
             *_bad_densities(claim.check),
             *_bad_bounds(claim.check),
+            *_bad_step(claim.check),
         ):
             yield f"claim {claim.id}: {message}"
 
@@ -269,3 +287,8 @@ def _bad_bounds(check: Check) -> Iterator[str]:
             and min(b for b in (low, high, 1) if b is not None) <= 0
         ):
             yield f"bounds {low} to {high} of a ratio; give numbers above 0"
+
+
+def _bad_step(check: Check) -> Iterator[str]:
+    if isinstance(check, Barrier) and check.step < 0:
+        yield f"step {check.step}; give the step where the copies part, from 0"

@@ -11,7 +11,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pipeline.compare.claims import DENSE, Book, Claim, Required, Value, roles
+from pipeline.compare.claims import (
+    DENSE,
+    Barrier,
+    Book,
+    Check,
+    Claim,
+    Required,
+    Value,
+    roles,
+)
 from pipeline.tables import Row
 from pipeline.tracking import TrackedStore
 
@@ -19,6 +28,10 @@ Recorded = Mapping[str, str]
 
 SHOWN = 3
 """differences that a reason names"""
+SAME = ("round", "step", "seed", "pair", "statistics")
+"""what tells the barriers of one recipe apart"""
+MIN_POINTS = 10
+"""on a line whose barrier counts; fewer may miss its top"""
 DRAW = "rewind.draw"
 """runs that differ in this only are repetitions on the same initialization"""
 
@@ -41,6 +54,8 @@ class Recipe:
     """prune.*, rewind.*, and mask.*: of the recipe that finds the masks"""
     rows: tuple[Row, ...]
     """one per round and seed"""
+    barriers: tuple[Row, ...] = ()
+    """of instability analyses: one per round, step, seed, pair and kind of statistics"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,6 +64,8 @@ class Setup:
 
     settings: Recorded
     recipes: tuple[Recipe, ...]
+    barriers: tuple[Row, ...] = ()
+    """of the dense network's instability, one per step, seed, pair and statistics"""
 
     @property
     def dense(self) -> tuple[Row, ...]:
@@ -62,7 +79,8 @@ class Evidence:
     """What a claim is checked against."""
 
     rows: Mapping[str, tuple[Row, ...]]
-    """role -> its rounds; several rows of one round and seed are repetitions"""
+    """role -> its rounds, or its barriers where the claim is about them; several rows of
+    one round and seed are repetitions"""
     dense: tuple[Row, ...]
     evaluate_every: int
     common_noise: bool
@@ -71,7 +89,8 @@ class Evidence:
 
 def setups(stores: Iterable[TrackedStore]) -> list[Setup]:
     """Group everything tracked by its settings; equal runs are taken once."""
-    names: dict[tuple[frozenset[tuple[str, str]], frozenset[tuple[str, str]]], str] = {}
+    stores = list(stores)
+    names: dict[_Key, str] = {}
     rows: dict[object, dict[tuple[int, int], Row]] = defaultdict(dict)
     for store in stores:
         for (task, variant), settings in store.settings.items():
@@ -80,15 +99,45 @@ def setups(stores: Iterable[TrackedStore]) -> list[Setup]:
             for row in store.rounds:
                 if (row["task"], row["variant"]) == (task, variant):
                     rows[key].setdefault((row["round"], row["seed"]), row)
+    barriers = _barriers(stores)
     grouped: dict[frozenset[tuple[str, str]], list[Recipe]] = defaultdict(list)
     for key, name in names.items():
         mine = tuple(row for _, row in sorted(rows[key].items()))
         if mine:
-            grouped[key[0]].append(Recipe(name=name, settings=dict(key[1]), rows=mine))
+            recipe = Recipe(
+                name=name, settings=dict(key[1]), rows=mine, barriers=barriers[key]
+            )
+            grouped[key[0]].append(recipe)
     return [
-        Setup(settings=dict(task), recipes=tuple(recipes))
+        Setup(
+            settings=dict(task), recipes=tuple(recipes), barriers=barriers[task, OF_DENSE]
+        )
         for task, recipes in grouped.items()
     ]
+
+
+_Key = tuple[frozenset[tuple[str, str]], frozenset[tuple[str, str]]]
+"""settings of data, model and training; those of the recipe"""
+OF_DENSE: frozenset[tuple[str, str]] = frozenset()
+"""the dense network has no recipe"""
+
+
+def _barriers(stores: Iterable[TrackedStore]) -> Mapping[_Key, tuple[Row, ...]]:
+    """What instability analyses found, by what stands behind it; each pair once."""
+    found: dict[_Key, dict[tuple[object, ...], Row]] = defaultdict(dict)
+    for store in stores:
+        for row in store.barriers:
+            settings = store.analyses[row["task"], row["analysis"]]
+            fine = int(settings["analysis.points"]) >= MIN_POINTS
+            if row["kind"] == "instability" and fine:
+                own = {n: v for n, v in settings.items() if not n.startswith("analysis.")}
+                recipe = OF_DENSE if row["of"] == DENSE else frozenset(_of_recipe(own))
+                place = tuple(row[name] for name in SAME)
+                found[frozenset(_of_task(own)), recipe].setdefault(place, row)
+    known = {
+        key: tuple(row for _, row in sorted(rows.items())) for key, rows in found.items()
+    }
+    return defaultdict(tuple, known)
 
 
 def evidence(claim: Claim, book: Book, found: Sequence[Setup]) -> Evidence:
@@ -146,7 +195,7 @@ def _trial(setup: Setup, claim: Claim, book: Book) -> _Trial:
     if min(steps, default=protocol.min_steps) < protocol.min_steps:
         needed = f"(needed: {protocol.min_steps:,} or more)"
         differs.append(f"steps is {min(steps):,} {needed}")
-    rows, missing = {DENSE: setup.dense}, []
+    rows, missing = {DENSE: _rows_of(setup, claim.check)}, []
     masks = {f"mask.{name}": value for name, value in protocol.masks.items()}
     for role in set(roles(claim.check)) - {DENSE}:
         playing = [r for r in setup.recipes if _fits(r.settings, book.variants[role])]
@@ -157,16 +206,23 @@ def _trial(setup: Setup, claim: Claim, book: Book) -> _Trial:
         if not fitting:
             nearest = min((_differences(r.settings, masks) for r in playing), key=len)
             differs += [reason for reason in nearest if reason not in differs]
-        rows[role] = _pooled(fitting or playing)
+        rows[role] = _pooled(fitting or playing, claim.check)
     return _Trial(setup=setup, rows=rows, missing=sorted(missing), differs=differs)
 
 
-def _pooled(recipes: Sequence[Recipe]) -> tuple[Row, ...]:
+def _rows_of(source: Setup | Recipe, check: Check) -> tuple[Row, ...]:
+    """Rounds, or the barriers at the step of the check where it is about them."""
+    if isinstance(check, Barrier):
+        return tuple(row for row in source.barriers if row["step"] == check.step)
+    return source.dense if isinstance(source, Setup) else source.rows
+
+
+def _pooled(recipes: Sequence[Recipe], check: Check) -> tuple[Row, ...]:
     """The rows of the recipe with most seeds, and of its other draws."""
     groups: dict[frozenset[tuple[str, str]], list[Row]] = defaultdict(list)
     for recipe in recipes:
         same = {n: v for n, v in recipe.settings.items() if n != DRAW}
-        groups[frozenset(same.items())] += recipe.rows
+        groups[frozenset(same.items())] += _rows_of(recipe, check)
     return tuple(max(groups.values(), key=lambda rows: len({r["seed"] for r in rows})))
 
 
