@@ -113,11 +113,12 @@ def fabricate_lines(
     of: str = "ticket",
     to: str | None = None,
     pairs: int = 2,
+    points: int = 3,
     recalibrated: bool = False,
     salt: float = 0.0,
     diverged: Collection[tuple[int, int]] = (),
 ) -> None:
-    """Write the lines of an analysis: parabolas of 3 points.
+    """Write the lines of an analysis: both ends, and a plateau between them.
 
     The barrier of interpolated statistics is 0.01 · (seed + pair + round), and half of
     that with recalibrated ones.
@@ -128,6 +129,7 @@ def fabricate_lines(
         of: what is looked at.
         to: the other end, of a connection.
         pairs: per seed.
+        points: on each line.
         recalibrated: whether there are lines with recalibrated statistics too.
         salt: is added to every barrier.
         diverged: (seed, pair) of copies whose errors are unknown.
@@ -140,7 +142,7 @@ def fabricate_lines(
         "rounds": sorted({spot.round for spot in places}),
         "steps": None,
         "pairs": None if to else pairs,
-        "points": 3,
+        "points": points,
         "recalibration_batches": 4 if recalibrated else None,
     }
     statistics = ["interpolated", *(["recalibrated"] if recalibrated else [])]
@@ -151,12 +153,12 @@ def fabricate_lines(
             for pair in range(pairs):
                 height = 0.01 * (seed + pair + spot.round) + salt
                 lines = {
-                    name: _parabola(height / n, failed=(seed, pair) in diverged)
+                    name: _plateau(height / n, points, failed=(seed, pair) in diverged)
                     for n, name in enumerate(statistics, start=1)
                 }
-                for name, (points, _) in lines.items():
+                for name, (line, _) in lines.items():
                     place = {"seed": seed, "pair": pair, "statistics": name}
-                    rows += [place | point for point in points]
+                    rows += [place | point for point in line]
                 facts[seed][pair] = _line_facts(pair, asked) | {
                     "statistics": {name: found for name, (_, found) in lines.items()}
                 }
@@ -167,14 +169,18 @@ def fabricate_lines(
         artifacts.save_json(folder / "lines.json", head | {"seeds": facts})
 
 
-def _parabola(height: float, *, failed: bool) -> tuple[list[dict], dict]:
-    errors = [np.nan if failed else error for error in (0.02, 0.03 + height, 0.04)]
-    points = [
-        {"alpha": n / 2, "error": error, "loss": 10 * error}
+def _plateau(
+    height: float, points: int, *, failed: bool
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    errors = [0.02, *[0.03 + height] * (points - 2), 0.04]
+    if failed:
+        errors = [np.nan] * points
+    rows = [
+        {"alpha": n / (points - 1), "error": error, "loss": 10 * error}
         for n, error in enumerate(errors)
     ]
     barrier = None if failed else height
-    return points, {
+    return rows, {
         "error_barrier": barrier,
         "loss_barrier": None if failed else 10 * height,
         "errors": [errors[0], errors[-1]],

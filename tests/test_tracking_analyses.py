@@ -8,7 +8,8 @@ from synthetic import fabricate_lines, spots
 from tracked import history, runs
 
 from pipeline.artifacts import ArtifactError
-from pipeline.tracking import read, track
+from pipeline.compare.protocols import setups
+from pipeline.tracking import read, read_all, track
 
 EXPERIMENT = "toy"
 PLACES = spots()
@@ -223,6 +224,17 @@ def test_only_some_variants_have_only_their_analyses_and_the_dense_networks(root
     found = store(root, ["ticket"], curves=False)
     assert {r["analysis"] for r in found.barriers} == {"stable", "early", "link"}
     assert found.lines == ()
+
+
+def test_compare_finds_barriers_by_the_settings_of_their_networks(root):
+    fabricate_lines(root, PLACES, points=10)
+    fabricate_lines(root, DENSE_PLACES, of="dense", pairs=1, points=10)
+    fabricate_lines(root, LINKS, to="reinit", pairs=1, points=10)
+    project(root)
+    (setup,) = setups(read_all(f"sqlite:///{root}/mlflow.db"))
+    assert len(setup.barriers) == 2 * 2
+    found = {recipe.name: len(recipe.barriers) for recipe in setup.recipes}
+    assert found == {"toy: ticket": 2 * 2 * 2, "toy: reinit": 0}
 
 
 def test_the_smallest_winning_ticket_stands_on_the_runs_of_its_variant(root):
