@@ -29,22 +29,12 @@ FILE = Path("pipeline/plan.json")
 
 Item = dict[str, str | int]
 Plan = dict[str, dict[str, Item]]
-STAGES = (
-    "data",
-    "init",
-    "train",
-    "early",
-    "prune",
-    "rewind",
-    "retrain",
-    "copies",
-    "lines",
-)
+STAGES = ("data", "init", "train", "early", "prune", "rewind", "retrain", "copies", "lines")
 INPUTS = ("data", "theta0", "source", "mask", "behind", "start", "ends", "against")
 """what of an item are paths that its stage reads, if they are there"""
 
 SUMMARY = Path("results/summary.json")
-"""stands where a path is needed and there are no analyses: it is always there"""
+"""dep of stage ``track`` where there are no lines: DVC knows no dep that may be missing"""
 
 _ROUND = "*/*/*/*"
 TREES = {
@@ -261,13 +251,9 @@ def write(settings: Settings, root: Path = Path(), *, fresh: bool = False) -> Pl
     """
     begun = [] if fresh else _begun(groups_in(read(root)), root)
     plan = compile_plan(settings, regroup(settings.seeds, begun))
-    artifacts.save_json(root / FILE, {"plan": plan, "tracked_lines": _tracked_lines(plan)})
+    lines = artifacts.FOLDER / "lines" if plan["lines"] else SUMMARY
+    artifacts.save_json(root / FILE, {"plan": plan, "tracked_lines": str(lines)})
     return plan
-
-
-def _tracked_lines(plan: Plan) -> str:
-    """What stage ``track`` reads of analyses; DVC knows no dep that may be missing."""
-    return str(artifacts.FOLDER / "lines" if plan["lines"] else SUMMARY)
 
 
 def _begun(groups: list[tuple[int, ...]], root: Path) -> list[tuple[int, ...]]:
