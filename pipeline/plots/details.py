@@ -7,22 +7,19 @@ from statistics import fmean
 from typing import Any
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from pipeline.plots.panels import label_outer, panels, plain_log_ticks, sequence
 from pipeline.plots.spread import variants_of
-from pipeline.plots.style import Drawn, new_figure, percent, weights_axis
+from pipeline.plots.style import Drawn, percent, weights_axis
 from pipeline.tables import Row
 from pipeline.tracking import TrackedStore
 
 CURVES_SHOWN = 6
 """densities among the learning curves: the dense network, the last, and between"""
-COLUMNS = 3
-"""panels side by side"""
 LEARNED = 0.25
 """share of the training after which a curve's accuracy must lie inside the panel"""
 
@@ -38,9 +35,9 @@ def validation_curves(store: TrackedStore) -> Drawn:
     variants = variants_of(store.rounds)
     shown = {variant: _shown_rounds(store.rounds, variant) for variant in variants}
     colors = _colors([d for rounds in shown.values() for d in rounds.values()])
-    figure, panels = _panels(variants, rows_each=2)
+    figure, columns = panels(len(variants), rows_each=2)
     table: list[Row] = []
-    for variant, (accuracy, loss) in zip(variants, panels, strict=True):
+    for variant, (accuracy, loss) in zip(variants, columns, strict=True):
         accuracy.set_title(variant)
         accuracy.set_ylabel("Validation accuracy (%)")
         loss.set_ylabel("Validation loss")
@@ -51,7 +48,7 @@ def validation_curves(store: TrackedStore) -> Drawn:
                 _draw_line(axes, line, scale=scale, color=colors[percent(density)])
                 head = _head(store, variant, number, density)
                 table += _table(head | {"metric": metric}, line, x="step")
-    _scale_curves(panels, table)
+    _scale_curves(columns, table)
     _color_legend(figure, colors, title="Weights\nremaining (%)")
     return Drawn(figure, table)
 
@@ -60,12 +57,12 @@ def layer_density(store: TrackedStore) -> Drawn:
     """Weights remaining in each layer against weights remaining in all."""
     variants = variants_of(store.rounds)
     layers = sorted({row["layer"] for row in store.layers}, key=_natural)
-    colors = dict(zip(layers, _sequence(len(layers)), strict=True))
+    colors = dict(zip(layers, sequence(len(layers)), strict=True))
     # Layers of one rate coincide: a later line leaves the rim of an earlier one visible.
     widths = dict(zip(layers, np.linspace(4.5, 1.2, len(layers)), strict=True))
-    figure, panels = _panels(variants, rows_each=1)
+    figure, columns = panels(len(variants))
     table: list[Row] = []
-    for variant, (axes,) in zip(variants, panels, strict=True):
+    for variant, (axes,) in zip(variants, columns, strict=True):
         densities = _densities(store.rounds, variant)
         for layer in layers:
             line: Line = {}
@@ -85,10 +82,10 @@ def layer_density(store: TrackedStore) -> Drawn:
         axes.plot(every, percents, color="black", linestyle=ALL_DASH, linewidth=1)
         weights_axis(axes, every, room=0.11 if len(variants) > 1 else 0.06)
         axes.set_yscale("log")
-        _plain_log_ticks(axes)
+        plain_log_ticks(axes)
         axes.set_title(variant)
         axes.set_ylabel("Weights remaining in the layer (%)")
-    _label_outer(panels)
+    label_outer(columns)
     _color_legend(figure, colors | {ALL: "black"}, title="Layer")
     return Drawn(figure, table)
 
@@ -100,41 +97,6 @@ def _natural(name: str) -> list[tuple[str, int]]:
     ['conv2', 'conv10', 'fc']
     """
     return [(text, int(part or 0)) for text, part in re.findall(r"(\D*)(\d*)", name)]
-
-
-def _panels(
-    variants: Sequence[str], *, rows_each: int
-) -> tuple[Figure, list[tuple[Axes, ...]]]:
-    """One column of panels per variant, wrapped after ``COLUMNS``; shared axes."""
-    columns = min(len(variants), COLUMNS)
-    blocks = -(-len(variants) // COLUMNS)
-    height = 2.3 * rows_each * blocks if rows_each > 1 else 3.1 * blocks
-    figure = new_figure(1.4 + 2.7 * columns if columns > 1 else 5.4, height + 0.4)
-    grid = figure.add_gridspec(rows_each * blocks, columns, wspace=0.08)
-    panels: list[tuple[Axes, ...]] = []
-    for position in range(len(variants)):
-        block, column = divmod(position, COLUMNS)
-        rows = range(rows_each * block, rows_each * (block + 1))
-        panels.append(tuple(figure.add_subplot(grid[row, column]) for row in rows))
-    for mine in panels[1:]:
-        for axes, first in zip(mine, panels[0], strict=True):
-            axes.sharey(first)
-    return figure, panels
-
-
-def _label_outer(panels: Sequence[tuple[Axes, ...]]) -> None:
-    """The y-axis is named and numbered once per row of panels."""
-    for position, mine in enumerate(panels):
-        for axes in mine:
-            if position % COLUMNS:
-                axes.set_ylabel("")
-                axes.tick_params(labelleft=False)
-
-
-def _plain_log_ticks(axes: Axes) -> None:
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
-    axes.yaxis.set_minor_locator(NullLocator())
 
 
 def _shown_rounds(rows: Sequence[Row], variant: str) -> dict[int, float]:
@@ -176,7 +138,7 @@ def _draw_line(
     axes.fill_between(places, low, high, color=color, alpha=0.15, linewidth=0)
 
 
-def _scale_curves(panels: Sequence[tuple[Axes, ...]], table: Sequence[Row]) -> None:
+def _scale_curves(columns: Sequence[tuple[Axes, ...]], table: Sequence[Row]) -> None:
     """Show where curves differ: the first steps' accuracy may leave the panel below."""
     last = max((row["step"] for row in table), default=0)
     learned = [
@@ -184,7 +146,7 @@ def _scale_curves(panels: Sequence[tuple[Axes, ...]], table: Sequence[Row]) -> N
         for row in table
         if row["metric"] == "accuracy" and row["step"] >= LEARNED * last
     ]
-    for accuracy, loss in panels:
+    for accuracy, loss in columns:
         accuracy.sharex(loss)
         accuracy.tick_params(labelbottom=False)
         loss.set_xlabel("Training step")
@@ -192,26 +154,20 @@ def _scale_curves(panels: Sequence[tuple[Axes, ...]], table: Sequence[Row]) -> N
         loss.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         loss.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
         loss.set_yscale("log")
-        _plain_log_ticks(loss)
+        plain_log_ticks(loss)
         if learned:
             top = max(100 * row["max"] for row in table if row["metric"] == "accuracy")
             # A diverged or hopeless training must not squeeze all others.
             bottom = float(np.percentile(learned, 2))
             room = 0.06 * (top - bottom) or 1
             accuracy.set_ylim(bottom - room, top + room)
-    _label_outer(panels)
+    label_outer(columns)
 
 
 def _colors(densities: Sequence[float]) -> dict[str, str]:
     """Label of a density -> colour, black for the dense network, densest first."""
     labels = list(dict.fromkeys(percent(d) for d in sorted(densities, reverse=True)))
-    return dict(zip(labels, ["black", *_sequence(len(labels) - 1)], strict=True))
-
-
-def _sequence(count: int) -> list[str]:
-    """Colours in order, readable on white and in grey."""
-    places = np.linspace(0.15, 0.88, count)
-    return [to_hex(colormaps["plasma"](place)) for place in places]
+    return dict(zip(labels, ["black", *sequence(len(labels) - 1)], strict=True))
 
 
 def _color_legend(figure: Figure, colors: Mapping[str, str], *, title: str) -> None:
