@@ -2,27 +2,67 @@
 
 import csv
 import io
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
 from pipeline.artifacts import atomic
 from pipeline.errors import UserError
-from pipeline.plots import comparisons, details
+from pipeline.plots import (
+    barriers,
+    comparisons,
+    cost,
+    criteria,
+    details,
+    interpolation,
+    protocols,
+)
+from pipeline.plots.shown import Shown
 from pipeline.plots.style import FORMATS, Drawn, drawing, save
 from pipeline.tables import Row
 from pipeline.tracking import TrackedStore
 
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """How a figure is made."""
+
+    draw: Callable[[Shown], Drawn | None]
+    """None where there is nothing to show"""
+    needs: str
+    """what must be in the store, in words"""
+    together: bool = False
+    """of all tasks at once, instead of one figure per task"""
+
+
+ROUNDS = "pruning rounds"
 FIGURES = MappingProxyType(
     {
-        "test_accuracy": comparisons.test_accuracy,
-        "test_accuracy_early_stop": comparisons.test_accuracy_early_stop,
-        "early_stop_step": comparisons.early_stop_step,
-        "validation_curves": details.validation_curves,
-        "layer_density": details.layer_density,
+        "test_accuracy": Figure(comparisons.test_accuracy, ROUNDS),
+        "test_accuracy_early_stop": Figure(comparisons.test_accuracy_early_stop, ROUNDS),
+        "early_stop_step": Figure(comparisons.early_stop_step, ROUNDS),
+        "validation_curves": Figure(details.validation_curves, "learning curves"),
+        "layer_density": Figure(details.layer_density, ROUNDS),
+        "criteria": Figure(
+            criteria.criteria, f"{criteria.LEAST} or more variants of one task"
+        ),
+        "interpolation": Figure(
+            interpolation.interpolation, "an entry under analyses in params.yaml"
+        ),
+        "error_barrier": Figure(
+            barriers.error_barrier, "an entry under analyses in params.yaml"
+        ),
+        "mask_overlap": Figure(
+            barriers.mask_overlap, "a connection of different masks under analyses"
+        ),
+        "protocols": Figure(
+            protocols.protocols, "two tasks with the same variant", together=True
+        ),
+        "cost": Figure(cost.cost, "results with their costs", together=True),
     }
 )
-"""name -> function of the rows of one task; also the file's name"""
+"""name, also of the file -> how it is made"""
 
 
 class PlotError(UserError):
@@ -35,44 +75,63 @@ def draw(
     out: Path,
     figures: Collection[str] | None = None,
     format: str = "png",
+    published: Sequence[Row] = (),
 ) -> list[Path]:
-    """Draw figures of every task in the store.
+    """Draw figures of every task in the store, and those of all tasks together.
 
     The same store and versions give the same bytes.
 
     Args:
         store: as ``pipeline.tracking.read`` gives it.
         out: folder for the files, made if there is none.
-        figures: names from ``FIGURES``; None = all.
+        figures: names from ``FIGURES``; None = all that the store has something for.
         format: png, svg or pdf.
+        published: numbers to mark, as ``pipeline.compare.published`` finds them.
 
     Returns:
         The figures' files: ``NAME.FORMAT``, or ``NAME-TASK.FORMAT`` where the store has
         several tasks. Beside each lies a CSV of that name.
 
     Raises:
-        PlotError: an unknown figure or format, or an empty store.
+        PlotError: an unknown figure or format, an empty store, or nothing to show in a
+            figure that was asked for; then nothing is written.
     """
     names = _known_names(figures)
     if format not in FORMATS:
         raise PlotError(f"no format {format!r}; there is {', '.join(FORMATS)}")
-    tasks = list(dict.fromkeys(row["task"] for row in store.rounds))
-    if not tasks:
+    shown = Shown(store=store, published=tuple(published))
+    if not shown.tasks:
         raise PlotError(
             f"experiment {store.experiment!r} holds no results; "
             "run `dvc repro`, or `lt-pipeline track` if results are there"
         )
     files = []
-    for task in tasks:
-        part = _of_task(store, task)
-        suffix = f"-{task}" if len(tasks) > 1 else ""
-        for name in names:
-            with drawing():
-                drawn: Drawn = FIGURES[name](part)
-                files.append(out / f"{name}{suffix}.{format}")
-                save(drawn.figure, files[-1])
-            _save_csv(out / f"{name}{suffix}.csv", drawn.table)
+    with drawing():
+        drawn = {name: dict(_drawn(shown, name)) for name in names}
+        for name in names if figures else ():
+            if not drawn[name]:
+                raise PlotError(
+                    f"nothing to show in {name}: experiment {store.experiment!r} has no "
+                    f"{FIGURES[name].needs}"
+                )
+        for stem, one in ((s, d) for found in drawn.values() for s, d in found.items()):
+            files.append(out / f"{stem}.{format}")
+            save(one.figure, files[-1])
+            _save_csv(out / f"{stem}.csv", one.table)
     return files
+
+
+def _drawn(shown: Shown, name: str) -> Iterator[tuple[str, Drawn]]:
+    """File name without suffix, and what goes there."""
+    figure = FIGURES[name]
+    whole = figure.together or len(shown.tasks) == 1
+    parts = (
+        {name: shown} if whole else {f"{name}-{t}": shown.of_task(t) for t in shown.tasks}
+    )
+    for stem, part in parts.items():
+        drawn = figure.draw(part)
+        if drawn is not None:
+            yield stem, drawn
 
 
 def _known_names(figures: Collection[str] | None) -> list[str]:
@@ -82,18 +141,10 @@ def _known_names(figures: Collection[str] | None) -> list[str]:
     return [name for name in FIGURES if figures is None or name in figures]
 
 
-def _of_task(store: TrackedStore, task: str) -> TrackedStore:
-    return TrackedStore(
-        experiment=store.experiment,
-        rounds=tuple(row for row in store.rounds if row["task"] == task),
-        layers=tuple(row for row in store.layers if row["task"] == task),
-        curves=tuple(row for row in store.curves if row["task"] == task),
-    )
-
-
 def _save_csv(path: Path, table: Sequence[Row]) -> None:
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(table[0]) if table else [], lineterminator="\n")
+    columns = list(dict.fromkeys(name for row in table for name in row))
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(table)
     with atomic(path) as temporary:

@@ -3,7 +3,9 @@
 Points are means over seeds, bars reach from the least to the greatest.
 """
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from matplotlib.artist import Artist
@@ -12,7 +14,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter
 
-from pipeline.plots.spread import Spread, by_round, one_dense, spread, variants_of
+from pipeline.plots.marks import Canvas, Points, mark_published, mark_winners, winners
+from pipeline.plots.shown import Shown
+from pipeline.plots.spread import Spread, by_round, one_dense, pruned_variants, spread
 from pipeline.plots.style import (
     DENSE_COLOR,
     Drawn,
@@ -21,7 +25,7 @@ from pipeline.plots.style import (
     weights_axis,
 )
 from pipeline.tables import Row
-from pipeline.tracking import TrackedStore
+from pipeline.winning import Winner
 
 DODGE = 1.012
 """factor on x between variants, so that bars do not hide each other"""
@@ -36,45 +40,115 @@ DIVERGED: dict[str, Any] = {
 PERCENT = 100
 
 
-def test_accuracy(store: TrackedStore) -> Drawn:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Metric:
+    """What stands on the y axis."""
+
+    name: str
+    label: str
+    scale: int
+
+
+TEST_ACCURACY = Metric(name="test_accuracy", label="Test accuracy (%)", scale=PERCENT)
+AT_EARLY_STOP = Metric(
+    name="test_accuracy_early_stop", label="Test accuracy at early stop (%)", scale=PERCENT
+)
+EARLY_STOP = Metric(name="early_stop_step", label="Early-stop step (updates)", scale=1)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Curves:
+    """What was drawn on one pair of axes."""
+
+    series: list[Artist]
+    """legend entries of the curves, the dense network, and how a training went"""
+    table: list[Row]
+    marks: list[Artist] = field(default_factory=list)
+    """legend entries of winning tickets and published numbers"""
+
+
+def test_accuracy(shown: Shown) -> Drawn | None:
     """Test accuracy at the end of training."""
-    return _compare(store.rounds, "test_accuracy", "Test accuracy (%)", PERCENT)
+    return _compare(shown, TEST_ACCURACY)
 
 
-def test_accuracy_early_stop(store: TrackedStore) -> Drawn:
+def test_accuracy_early_stop(shown: Shown) -> Drawn | None:
     """Test accuracy at the step of least validation loss."""
-    label = "Test accuracy at early stop (%)"
-    return _compare(store.rounds, "test_accuracy_early_stop", label, PERCENT)
+    return _compare(shown, AT_EARLY_STOP)
 
 
-def early_stop_step(store: TrackedStore) -> Drawn:
+def early_stop_step(shown: Shown) -> Drawn | None:
     """The step of least validation loss."""
-    return _compare(store.rounds, "early_stop_step", "Early-stop step (updates)", 1)
+    return _compare(shown, EARLY_STOP)
 
 
-def _compare(rows: Sequence[Row], metric: str, label: str, scale: int) -> Drawn:
-    variants = variants_of(rows)
-    style = looks(variants)
-    points = {name: by_round(rows, name, metric) for name in variants}
+def draw_curves(
+    axes: Axes,
+    shown: Shown,
+    metric: Metric,
+    style: Mapping[str, Mapping[str, Any]],
+    *,
+    room: float = 0.055,
+) -> Curves:
+    """Draw one task: a curve per variant, the dense network, and all marks.
+
+    Args:
+        axes: to draw on.
+        shown: of one task.
+        metric: on the y axis.
+        style: of the variants, at least of those that the task has.
+        room: least distance of two labels on x, as a fraction of the axis.
+    """
+    rows = shown.store.rounds
+    variants = pruned_variants(rows)
+    points = {name: by_round(rows, name, metric.name) for name in variants}
     dodge = min(DODGE, WIDEST_DODGE ** (1 / len(variants)))
+    middle = (len(variants) - 1) / 2
+    shift = {name: dodge ** (place - middle) for place, name in enumerate(variants)}
+    series: list[Artist] = []
+    for name, line in points.items():
+        _draw_variant(axes, line, style[name], scale=metric.scale, shift=shift[name])
+        if metric == EARLY_STOP:
+            _mark_censored(axes, line, style[name], shift=shift[name])
+        series.append(Line2D([], [], label=name, **style[name]))
+    dense = _dense(rows, metric)
+    series += _draw_dense(axes, dense, scale=metric.scale) if dense else []
+    series += _marks(points, censored=metric == EARLY_STOP)
+    every = [p.density for line in points.values() for p in line.values()]
+    weights_axis(axes, every, room=room)
+    canvas = Canvas(
+        axes=axes,
+        points=points,
+        dense=dense,
+        scale=metric.scale,
+        style=style,
+        shift=shift,
+    )
+    won = winners(shown, variants)
+    published = [row for row in shown.published if row["metric"] == metric.name]
+    entries, placed = mark_published(canvas, published)
+    return Curves(
+        series=series,
+        table=_table(rows[0]["task"], points, metric, won) + _published(placed),
+        marks=mark_winners(canvas, won) + entries,
+    )
+
+
+def _compare(shown: Shown, metric: Metric) -> Drawn | None:
+    variants = pruned_variants(shown.store.rounds)
+    if not variants:
+        return None
     figure = new_figure(5.8, 3.9)
     axes = figure.add_subplot()
-    handles: list[Artist] = []
-    for position, name in enumerate(variants):
-        shift = dodge ** (position - (len(variants) - 1) / 2)
-        _draw_variant(axes, points[name], style[name], scale=scale, shift=shift)
-        if metric == "early_stop_step":
-            _mark_censored(axes, points[name], style[name], shift=shift)
-        handles.append(Line2D([], [], label=name, **style[name]))
-    handles += _draw_dense(axes, rows, metric, scale=scale)
-    handles += _marks(points, censored=metric == "early_stop_step")
-    weights_axis(axes, [p.density for line in points.values() for p in line.values()])
-    axes.set_ylabel(label)
-    if scale == 1:
+    curves = draw_curves(axes, shown, metric, looks(variants))
+    axes.set_ylabel(metric.label)
+    if metric.scale == 1:
         axes.set_ylim(bottom=0)
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    figure.legend(handles=handles, loc="outside upper center", ncols=3)
-    return Drawn(figure, _table(rows[0]["task"], points, metric))
+    figure.legend(handles=curves.series, loc="outside upper center", ncols=3)
+    if curves.marks:
+        figure.legend(handles=curves.marks, loc="outside lower center")
+    return Drawn(figure, curves.table)
 
 
 def _draw_variant(
@@ -117,17 +191,16 @@ def _mark_censored(
             axes.plot(shift * p.density, p.mean, zorder=3, **hollow)
 
 
-def _draw_dense(
-    axes: Axes, rows: Sequence[Row], metric: str, *, scale: int
-) -> list[Artist]:
-    dense = one_dense(rows, metric)
-    if dense is None:
-        return []
-    reached = spread(dense, metric)
-    if reached.mean is None:
-        return []
+def _dense(rows: Sequence[Row], metric: Metric) -> Spread | None:
+    """What the dense network reached, if variants agree about it."""
+    dense = one_dense(rows, metric.name)
+    reached = spread(dense, metric.name) if dense else None
+    return reached if reached and reached.mean is not None else None
+
+
+def _draw_dense(axes: Axes, reached: Spread, *, scale: int) -> list[Artist]:
     line = axes.axhline(
-        scale * reached.mean,
+        scale * (reached.mean or 0),
         color=DENSE_COLOR,
         linestyle=(0, (4, 2)),
         linewidth=1.1,
@@ -139,7 +212,7 @@ def _draw_dense(
     return [line, Patch(label="dense, min–max", **band)]
 
 
-def _marks(points: Mapping[str, Mapping[int, Spread]], *, censored: bool) -> list[Artist]:
+def _marks(points: Points, *, censored: bool) -> list[Artist]:
     """Legend entries of the marks that occur."""
     every = [p for line in points.values() for p in line.values()]
     handles: list[Artist] = []
@@ -157,21 +230,44 @@ def _marks(points: Mapping[str, Mapping[int, Spread]], *, censored: bool) -> lis
     return handles
 
 
-def _table(task: str, points: Mapping[str, Mapping[int, Spread]], metric: str) -> list[Row]:
+def _table(
+    task: str, points: Points, metric: Metric, won: Mapping[str, Winner]
+) -> list[Row]:
     return [
         {
             "task": task,
             "variant": variant,
             "round": number,
             "density": p.density,
-            "metric": metric,
+            "metric": metric.name,
             "mean": p.mean,
             "min": p.low,
             "max": p.high,
             "seeds": p.num_seeds,
             "censored": p.num_censored,
             "diverged": p.num_diverged,
+            "winning": _confidence(won.get(variant), p.density),
+            "published": None,
         }
         for variant, line in points.items()
         for number, p in line.items()
+    ]
+
+
+def _confidence(winner: Winner | None, density: float) -> str | None:
+    """Of the smallest winning ticket, at its own density only."""
+    here = winner is not None and math.isclose(winner.density, density)
+    return winner.confidence if winner and here else None
+
+
+def _published(placed: Sequence[Row]) -> list[Row]:
+    """Published numbers as rows of the same table, with their source."""
+    return [
+        {
+            **{
+                name: row[name] for name in ("task", "variant", "density", "metric", "mean")
+            },
+            "published": f"{row['kind']}: {row['source']}, {row['where']}",
+        }
+        for row in placed
     ]

@@ -13,7 +13,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from pipeline.plots.panels import label_outer, panels, plain_log_ticks, sequence
-from pipeline.plots.spread import variants_of
+from pipeline.plots.shown import Shown
+from pipeline.plots.spread import pruned_variants, variants_of
 from pipeline.plots.style import Drawn, percent, weights_axis
 from pipeline.tables import Row
 from pipeline.tracking import TrackedStore
@@ -30,18 +31,21 @@ Line = dict[float, tuple[float, float, float]]
 """x -> (mean, least, greatest) over seeds"""
 
 
-def validation_curves(store: TrackedStore) -> Drawn:
+def validation_curves(shown: Shown) -> Drawn | None:
     """Validation accuracy and loss against the training step, coloured by density."""
+    store = shown.store
+    if not store.curves:
+        return None
     variants = variants_of(store.rounds)
-    shown = {variant: _shown_rounds(store.rounds, variant) for variant in variants}
-    colors = _colors([d for rounds in shown.values() for d in rounds.values()])
+    drawn = {variant: _shown_rounds(store.rounds, variant) for variant in variants}
+    colors = _colors([d for rounds in drawn.values() for d in rounds.values()])
     figure, columns = panels(len(variants), rows_each=2)
     table: list[Row] = []
     for variant, (accuracy, loss) in zip(variants, columns, strict=True):
         accuracy.set_title(variant)
         accuracy.set_ylabel("Validation accuracy (%)")
         loss.set_ylabel("Validation loss")
-        for number, density in shown[variant].items():
+        for number, density in drawn[variant].items():
             rows = _of(store.curves, variant, number)
             for axes, metric, scale in ((accuracy, "accuracy", 100), (loss, "loss", 1)):
                 line = _line(rows, x="step", y=metric)
@@ -53,9 +57,12 @@ def validation_curves(store: TrackedStore) -> Drawn:
     return Drawn(figure, table)
 
 
-def layer_density(store: TrackedStore) -> Drawn:
+def layer_density(shown: Shown) -> Drawn | None:
     """Weights remaining in each layer against weights remaining in all."""
-    variants = variants_of(store.rounds)
+    store = shown.store
+    variants = pruned_variants(store.rounds)
+    if not variants or not store.layers:
+        return None
     layers = sorted({row["layer"] for row in store.layers}, key=_natural)
     colors = dict(zip(layers, sequence(len(layers)), strict=True))
     # Layers of one rate coincide: a later line leaves the rim of an earlier one visible.

@@ -15,19 +15,23 @@ COLUMNS = 3
 """panels side by side"""
 
 
-def panels(count: int, *, rows_each: int = 1) -> tuple[Figure, list[tuple[Axes, ...]]]:
-    """One column of panels per thing shown, wrapped after ``COLUMNS``; shared y axes."""
+def panels(
+    count: int, *, rows_each: int = 1, share_y: bool = True
+) -> tuple[Figure, list[tuple[Axes, ...]]]:
+    """One column of panels per thing shown, wrapped after ``COLUMNS``."""
     columns = min(count, COLUMNS)
     blocks = -(-count // COLUMNS)
     height = 2.3 * rows_each * blocks if rows_each > 1 else 3.1 * blocks
     figure = new_figure(1.4 + 2.7 * columns if columns > 1 else 5.4, height + 0.4)
-    grid = figure.add_gridspec(rows_each * blocks, columns, wspace=0.08)
+    grid = figure.add_gridspec(
+        rows_each * blocks, columns, wspace=0.08 if share_y else None
+    )
     found: list[tuple[Axes, ...]] = []
     for position in range(count):
         block, column = divmod(position, COLUMNS)
         rows = range(rows_each * block, rows_each * (block + 1))
         found.append(tuple(figure.add_subplot(grid[row, column]) for row in rows))
-    for mine in found[1:]:
+    for mine in found[1:] if share_y else []:
         for axes, first in zip(mine, found[0], strict=True):
             axes.sharey(first)
     return figure, found

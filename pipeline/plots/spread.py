@@ -34,6 +34,11 @@ def variants_of(rows: Iterable[Row]) -> list[str]:
     return sorted(names, key=lambda n: (place.get(n.split(" (")[0], len(KNOWN)), n))
 
 
+def pruned_variants(rows: Iterable[Row]) -> list[str]:
+    """Those with rounds beyond the dense network, in the order of figures."""
+    return variants_of(row for row in rows if row["round"])
+
+
 def by_round(rows: Sequence[Row], variant: str, metric: str) -> dict[int, Spread]:
     """Spread of a metric per round of one variant, densest first."""
     groups: dict[int, list[Row]] = defaultdict(list)

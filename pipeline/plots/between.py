@@ -1,0 +1,72 @@
+"""Analyses between two networks: where they stand, how figures call them, their looks."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pipeline.artifacts import DENSE
+from pipeline.plots.style import DENSE_COLOR, percent
+from pipeline.tables import Row
+
+PERCENT = 100
+INTERPOLATED = "interpolated"
+STATISTICS: Mapping[str, Mapping[str, Any]] = {
+    INTERPOLATED: {"color": "#0072B2", "linestyle": "-"},
+    "recalibrated": {"color": "#D55E00", "linestyle": (0, (4, 1.6))},
+}
+"""of norms between the ends -> look"""
+THRESHOLD: Mapping[str, Any] = {
+    "color": DENSE_COLOR,
+    "linestyle": (0, (4, 2)),
+    "linewidth": 1.1,
+}
+
+Spot = tuple[str, int | None, int | None]
+"""analysis, round, step"""
+
+
+def by_spot(rows: Sequence[Row]) -> dict[Spot, list[Row]]:
+    """Rows of one place together, in order of analysis, round and step."""
+    groups: dict[Spot, list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[row["analysis"], row["round"], row["step"]].append(row)
+    order = {name: n for n, name in enumerate(analyses_of(rows))}
+    return {
+        spot: groups[spot]
+        for spot in sorted(groups, key=lambda s: (order[s[0]], s[1] or 0, s[2] or 0))
+    }
+
+
+def analyses_of(rows: Sequence[Row]) -> list[str]:
+    """Names: those of the dense network first, then as they come."""
+    kinds = {row["analysis"]: row["of"] != DENSE for row in rows}
+    return sorted(kinds, key=lambda name: kinds[name])
+
+
+def ends(row: Row) -> str:
+    """What an analysis compares.
+
+    >>> ends({"kind": "connection", "of": "ticket", "to": "reinit"})
+    'ticket to reinit'
+    >>> ends({"kind": "instability", "of": "dense", "to": None})
+    'copies of dense'
+    """
+    if row["kind"] == "instability":
+        return f"copies of {row['of']}"
+    other = {"previous": "its previous round"}.get(row["to"], row["to"])
+    return f"{row['of']} to {other}"
+
+
+def place(row: Row) -> str:
+    """Where: the step at which copies of the dense network part, else the density."""
+    if row["of"] == DENSE:
+        return f"k = {row['step']:,}"
+    if row["density"] is None:
+        return f"round {row['round']}"
+    return f"{percent(row['density'])} %"
+
+
+def label(name: str, rows: Sequence[Row]) -> str:
+    """Legend entry of an analysis."""
+    mine = next(row for row in rows if row["analysis"] == name)
+    return f"{name} ({ends(mine)})"

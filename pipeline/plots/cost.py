@@ -1,0 +1,184 @@
+"""Test accuracy against what it costs to find and train a network, all tasks together."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.ticker import NullFormatter
+
+from pipeline.plots.shown import Shown
+from pipeline.plots.spread import pruned_variants
+from pipeline.plots.style import DENSE_COLOR, Drawn, looks, new_figure
+from pipeline.tables import Row
+
+COSTS = {
+    "multiply_adds": "Multiply-adds to find and train",
+    "seconds": "Seconds to find and train",
+}
+"""column of the rounds -> label; ``find_`` before the name gives what went before"""
+DENSE_MARKERS = "oDs^vP*Xhd<>p"
+TALL = 10
+"""legend entries beyond which the figure grows"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Point:
+    """One round of one series."""
+
+    row: Row
+    """task, variant, round"""
+    density: float
+    cost: float
+    """mean over seeds"""
+    accuracy: tuple[float, float, float]
+    """mean, least, greatest over seeds"""
+    num_seeds: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Series:
+    """A legend entry: the rounds of a variant, or one dense network."""
+
+    label: str
+    is_dense: bool
+    rows: Sequence[Row]
+
+
+def cost(shown: Shown) -> Drawn | None:
+    """A curve per variant over its rounds; every dense network is a single marker.
+
+    All tasks share the axes: a dense network trained as long as all rounds together, or
+    a small one of equal size, is a task of its own.
+    """
+    series = _series(shown)
+    sides = [name for name in COSTS if any(_points(one.rows, name) for one in series)]
+    if not sides:
+        return None
+    style = _styles(series)
+    height = 3.7 + 0.2 * max(0, len(series) - TALL)
+    figure = new_figure(3.9 + 2.9 * len(sides), height)
+    table: list[Row] = []
+    handles: dict[str, Artist] = {}
+    first: Axes | None = None
+    for position, name in enumerate(sides):
+        axes = figure.add_subplot(1, len(sides), position + 1, sharey=first)
+        for one in series:
+            points = _points(one.rows, name)
+            if points:
+                _draw(axes, points, style[one.label])
+                table += _table(points, name)
+                entry = Line2D([], [], label=one.label, **style[one.label])
+                handles.setdefault(one.label, entry)
+        _cost_axis(axes, COSTS[name])
+        if first is None:
+            first = axes
+            axes.set_ylabel("Test accuracy (%)")
+        else:
+            axes.tick_params(labelleft=False)
+    figure.legend(handles=list(handles.values()), loc="outside right center")
+    return Drawn(figure, table)
+
+
+def _series(shown: Shown) -> list[Series]:
+    tasks = shown.tasks
+    with_variants = {row["task"] for row in shown.store.rounds if row["round"]}
+    found: list[Series] = []
+    for task in tasks:
+        rows = shown.of_task(task).store.rounds
+        for variant in pruned_variants(rows):
+            mine = [row for row in rows if row["variant"] == variant and row["round"]]
+            # Where only one task has variants, its name would say nothing.
+            label = variant if len(with_variants) == 1 else f"{task}: {variant}"
+            found.append(Series(label=label, is_dense=False, rows=mine))
+    for task in tasks:
+        rows = shown.of_task(task).store.rounds
+        # The dense network is repeated in every variant.
+        dense = {row["seed"]: row for row in rows if row["round"] == 0}
+        label = _dense_label(task, tasks)
+        found.append(Series(label=label, is_dense=True, rows=list(dense.values())))
+    return found
+
+
+def _dense_label(task: str, tasks: Sequence[str]) -> str:
+    return "dense network" if len(tasks) == 1 else f"{task}: dense"
+
+
+def _points(rows: Sequence[Row], name: str) -> list[Point]:
+    """One per round in which some seed has an accuracy and a known cost."""
+    points = []
+    for number in sorted({row["round"] for row in rows}):
+        known = [row for row in rows if row["round"] == number and _is_known(row, name)]
+        if known:
+            reached = [row["test_accuracy"] for row in known]
+            point = Point(
+                row={n: known[0][n] for n in ("task", "variant", "round")},
+                density=fmean(row["density"] for row in known),
+                cost=fmean(row[name] + row[f"find_{name}"] for row in known),
+                accuracy=(fmean(reached), min(reached), max(reached)),
+                num_seeds=len(known),
+            )
+            points.append(point)
+    return points
+
+
+def _is_known(row: Row, name: str) -> bool:
+    """Stores of earlier versions hold no costs; a diverged training has no accuracy."""
+    needed = ("test_accuracy", name, f"find_{name}")
+    return all(row.get(column) is not None for column in needed)
+
+
+def _styles(series: Sequence[Series]) -> dict[str, dict[str, Any]]:
+    style = looks([one.label for one in series if not one.is_dense])
+    markers = itertools.cycle(DENSE_MARKERS)
+    for one in series:
+        if one.is_dense:
+            style[one.label] = {
+                "color": DENSE_COLOR,
+                "marker": next(markers),
+                "markersize": 7,
+                "markerfacecolor": "white",
+                "linestyle": "none",
+            }
+    return style
+
+
+def _draw(axes: Axes, points: Sequence[Point], look: Mapping[str, Any]) -> None:
+    means = [100 * p.accuracy[0] for p in points]
+    below = [100 * (p.accuracy[0] - p.accuracy[1]) for p in points]
+    above = [100 * (p.accuracy[2] - p.accuracy[0]) for p in points]
+    axes.errorbar(
+        [p.cost for p in points],
+        means,
+        yerr=[below, above],
+        capsize=2.2,
+        elinewidth=0.9,
+        capthick=0.9,
+        **look,
+    )
+
+
+def _cost_axis(axes: Axes, label: str) -> None:
+    axes.set_xscale("log")
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel(label)
+
+
+def _table(points: Sequence[Point], name: str) -> list[Row]:
+    return [
+        p.row
+        | {
+            "density": p.density,
+            "cost": name,
+            "mean_cost": p.cost,
+            "mean": p.accuracy[0],
+            "min": p.accuracy[1],
+            "max": p.accuracy[2],
+            "seeds": p.num_seeds,
+        }
+        for p in points
+    ]

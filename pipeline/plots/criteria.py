@@ -1,0 +1,194 @@
+"""Many variants at a few densities, as dots on lines (Zhou et al. 2019's comparison)."""
+
+import math
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+
+from pipeline.plots.shown import Shown
+from pipeline.plots.spread import (
+    KNOWN,
+    Spread,
+    by_round,
+    one_dense,
+    pruned_variants,
+    spread,
+)
+from pipeline.plots.style import DENSE_COLOR, Drawn, looks, new_figure, percent
+from pipeline.tables import Row
+
+METRIC = "test_accuracy_early_stop"
+LEAST = 5
+"""variants: fewer are legible as curves"""
+DENSITIES_SHOWN = 3
+NEAR = 1.1
+"""factor within which densities of different variants count as the same"""
+WIDE = 4.0
+"""ratio of errors beyond which the axis is logarithmic in the error: one criterion that
+fails would squeeze all others"""
+ERRORS = (0.5, 1, 2, 5, 10, 20, 50, 90)
+"""ticks of that axis, in percent"""
+NEUTRAL = "#333333"
+"""of variants without a color of their own"""
+
+Cells = Mapping[str, Mapping[float, Spread]]
+"""variant -> density of the panel -> what its seeds reached there"""
+
+
+def criteria(shown: Shown) -> Drawn | None:
+    """Test accuracy at early stop, a row per variant, a panel per density.
+
+    The best variant, by its mean over the panels, stands on top.
+    """
+    rows = shown.store.rounds
+    variants = pruned_variants(rows)
+    if len(variants) < LEAST:
+        return None
+    cells = _cells(rows, variants)
+    densities = list(next(iter(cells.values()), {}))
+    order = sorted(cells, key=lambda name: _mean(cells[name]))
+    if not any(p.mean is not None for line in cells.values() for p in line.values()):
+        return None
+    figure = new_figure(2.2 + 2.3 * len(densities), 1.3 + 0.24 * len(order))
+    style = looks([name for name in order if name in KNOWN])
+    dense = one_dense(rows, METRIC)
+    reached = spread(dense, METRIC) if dense else None
+    first: Axes | None = None
+    for position, density in enumerate(densities):
+        axes = figure.add_subplot(1, len(densities), position + 1, sharey=first)
+        axes.set_title(f"{percent(density)} % of weights")
+        column = {name: cells[name][density] for name in order}
+        _draw_column(axes, column, style)
+        _draw_dense(axes, reached)
+        _accuracy_axis(axes, column, reached)
+        if first is None:
+            first = axes
+            axes.set_yticks(range(len(order)), order)
+            axes.set_ylim(-0.6, len(order) - 0.4)
+        else:
+            axes.tick_params(labelleft=False)
+    figure.supxlabel("Test accuracy at early stop (%), mean and min–max", fontsize=9)
+    _legend(figure, reached)
+    return Drawn(figure, _table(rows[0]["task"], cells, order[::-1]))
+
+
+def _cells(rows: Sequence[Row], variants: Sequence[str]) -> dict[str, dict[float, Spread]]:
+    lines = {name: by_round(rows, name, METRIC) for name in variants}
+    ladder = [p.density for number, p in lines[variants[0]].items() if number]
+    places = np.linspace(0, len(ladder) - 1, min(DENSITIES_SHOWN, len(ladder)))
+    chosen = [ladder[n] for n in places.round().astype(int)]
+    return {
+        name: {density: _nearest(line, density) for density in chosen}
+        for name, line in lines.items()
+    }
+
+
+def _nearest(line: Mapping[int, Spread], density: float) -> Spread:
+    """The round of that density; nothing known where none is near."""
+    point = min(line.values(), key=lambda p: abs(math.log(p.density / density)))
+    if abs(math.log(point.density / density)) <= math.log(NEAR):
+        return point
+    return Spread(
+        density=density,
+        mean=None,
+        low=None,
+        high=None,
+        num_seeds=0,
+        num_diverged=0,
+        num_censored=0,
+    )
+
+
+def _mean(line: Mapping[float, Spread]) -> float:
+    """Over densities; variants without a value come last."""
+    values = [p.mean for p in line.values() if p.mean is not None]
+    return fmean(values) if values else -1.0
+
+
+def _draw_column(
+    axes: Axes, column: Mapping[str, Spread], style: Mapping[str, Mapping[str, Any]]
+) -> None:
+    for place, (name, p) in enumerate(column.items()):
+        if p.mean is None or p.low is None or p.high is None:
+            continue
+        look = style.get(name, {"color": NEUTRAL, "marker": "o"})
+        dot = {"color": look["color"], "marker": look["marker"], "markersize": 5}
+        low, mean, high = (100 * value for value in (p.low, p.mean, p.high))
+        axes.plot(
+            [low, high], [place, place], color=look["color"], linewidth=1.6, alpha=0.5
+        )
+        axes.plot(mean, place, linestyle="none", zorder=3, **dot)
+
+
+def _draw_dense(axes: Axes, reached: Spread | None) -> None:
+    if reached is None or reached.mean is None:
+        return
+    dash = (0, (4, 2))
+    axes.axvline(100 * reached.mean, color=DENSE_COLOR, linestyle=dash, linewidth=1.1)
+    band = (100 * (reached.low or 0), 100 * (reached.high or 0))
+    axes.axvspan(*band, color=DENSE_COLOR, alpha=0.13, linewidth=0)
+
+
+def _accuracy_axis(
+    axes: Axes, column: Mapping[str, Spread], reached: Spread | None
+) -> None:
+    """Linear, or logarithmic in the error where one variant is far off the others."""
+    every = [*column.values(), *([reached] if reached else [])]
+    known = [p for p in every if p.low is not None and p.high is not None]
+    errors = [100 * (1 - (value or 0)) for p in known for value in (p.low, p.high)]
+    least, most = max(min(errors, default=1), 0.1), max(errors, default=1)
+    if most / least < WIDE:
+        axes.xaxis.set_major_locator(MaxNLocator(4))
+        return
+    axes.set_xscale("function", functions=(_to_axis, _from_axis))
+    axes.set_xlim(100 - 1.2 * most, 100 - least / 1.2)
+    marks = [e for e in ERRORS if least / 1.2 <= e <= 1.2 * most]
+    thin = marks if len(marks) <= 6 else marks[::2]
+    axes.xaxis.set_major_locator(FixedLocator([100 - e for e in thin]))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+
+
+def _to_axis(accuracy: Any) -> Any:  # noqa: ANN401 - matplotlib gives arrays of any shape
+    return -np.log(np.maximum(100 - np.asarray(accuracy, float), 1e-3))
+
+
+def _from_axis(place: Any) -> Any:  # noqa: ANN401 - matplotlib gives arrays of any shape
+    return 100 - np.exp(-np.asarray(place, float))
+
+
+def _legend(figure: Figure, reached: Spread | None) -> None:
+    if reached is None or reached.mean is None:
+        return
+    dashed: dict[str, Any] = {"color": DENSE_COLOR, "linestyle": (0, (4, 2))}
+    handles: list[Artist] = [
+        Line2D([], [], linewidth=1.1, label="dense network", **dashed),
+        Patch(label="dense, min–max", color=DENSE_COLOR, alpha=0.13, linewidth=0),
+    ]
+    figure.legend(handles=handles, loc="outside upper center", ncols=2)
+
+
+def _table(task: str, cells: Cells, order: Sequence[str]) -> list[Row]:
+    return [
+        {
+            "task": task,
+            "variant": name,
+            "density": p.density,
+            "metric": METRIC,
+            "mean": p.mean,
+            "min": p.low,
+            "max": p.high,
+            "seeds": p.num_seeds,
+            "diverged": p.num_diverged,
+        }
+        for name in order
+        for p in cells[name].values()
+    ]

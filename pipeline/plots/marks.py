@@ -1,0 +1,161 @@
+"""Marks on curves: the smallest winning ticket, and what was published."""
+
+import math
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from pipeline import winning
+from pipeline.artifacts import DENSE
+from pipeline.plots.shown import Shown
+from pipeline.plots.spread import Spread
+from pipeline.plots.style import percent
+from pipeline.tables import Row
+from pipeline.winning import Winner
+
+TICKETS = ("theta0", "early")
+"""starts with which a subnetwork under its own mask is a ticket"""
+NEAR = 1.03
+"""factor within which two densities are the same round"""
+LINE = 78
+"""characters of a line in the legend of marks"""
+RELATIVE = "published relative to another curve, from that one's mean here"
+KINDS = {
+    "reading": ("D", "published"),
+    "difference": ("d", RELATIVE),
+    "equivalence": ("d", RELATIVE),
+    "ratio": ("d", RELATIVE),
+    "leaves": ("v", "published density at which the curve falls off"),
+}
+"""kind of a claim -> marker, and words in the legend"""
+
+Points = Mapping[str, Mapping[int, Spread]]
+"""variant -> round -> what its seeds reached"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Canvas:
+    """Where marks go."""
+
+    axes: Axes
+    points: Points
+    dense: Spread | None
+    scale: int
+    style: Mapping[str, Mapping[str, Any]]
+    """variant -> look"""
+    shift: Mapping[str, float]
+    """variant -> factor on its densities, so that curves do not hide each other"""
+
+
+def winners(shown: Shown, variants: Sequence[str]) -> dict[str, Winner]:
+    """Variant -> its smallest winning density, of the ticket chains that have one.
+
+    Args:
+        shown: of one task.
+        variants: those asked for.
+    """
+    found: dict[str, Winner] = {}
+    for variant in variants:
+        rows = [row for row in shown.store.rounds if row["variant"] == variant]
+        settings = shown.settings(rows[0]["task"], variant)
+        own = settings.get("prune.mask") == "own"
+        every = settings.get("train.evaluate_every")
+        if own and every and settings.get("rewind.to") in TICKETS:
+            winner = winning.smallest_winning(rows, evaluate_every=int(every))
+            if winner is not None:
+                found[variant] = winner
+    return found
+
+
+def mark_winners(canvas: Canvas, found: Mapping[str, Winner]) -> list[Artist]:
+    """A star at each smallest winning density, hollow where it is not shown."""
+    handles: list[Artist] = []
+    for variant, winner in found.items():
+        here = _at(canvas.points[variant], winner.density)
+        if here is None or here.mean is None:
+            continue
+        color = canvas.style[variant]["color"]
+        look: dict[str, Any] = {
+            "marker": "*",
+            "markersize": 11,
+            "color": color,
+            "markerfacecolor": color if winner.shown else "white",
+            "linestyle": "none",
+            "zorder": 5,
+        }
+        place = canvas.shift[variant] * here.density
+        canvas.axes.plot(place, canvas.scale * here.mean, **look)
+        text = f"{variant} wins down to {percent(winner.density)} %: {winner.confidence}"
+        handles.append(Line2D([], [], label=textwrap.fill(text, LINE), **look))
+    return handles
+
+
+def mark_published(canvas: Canvas, rows: Sequence[Row]) -> tuple[list[Artist], list[Row]]:
+    """Open marks in the color of their variant.
+
+    Args:
+        canvas: where.
+        rows: of the metric shown.
+
+    Returns:
+        Legend entries, and the rows that could be placed with their value as ``mean``.
+    """
+    placed: list[Row] = []
+    entries: dict[str, Artist] = {}
+    for row in rows:
+        marker, words = KINDS[row["kind"]]
+        look: dict[str, Any] = {
+            "marker": marker,
+            "markersize": 6.5,
+            "markerfacecolor": "none",
+            "markeredgewidth": 1.2,
+            "linestyle": "none",
+            "zorder": 6,
+        }
+        color = canvas.style.get(row["variant"], {}).get("color", "black")
+        value = _value(canvas, row)
+        if row["kind"] == "leaves":
+            foot = canvas.axes.get_xaxis_transform()
+            canvas.axes.plot(row["density"], 0.03, transform=foot, color=color, **look)
+        elif value is None:
+            continue
+        else:
+            canvas.axes.plot(row["density"], canvas.scale * value, color=color, **look)
+        text = textwrap.fill(f"{words}: {_short(row['source'])}", LINE)
+        entries.setdefault(text, Line2D([], [], label=text, color="black", **look))
+        placed.append(row | {"mean": value})
+    return list(entries.values()), placed
+
+
+def _value(canvas: Canvas, row: Row) -> float | None:
+    """A published number on the y axis; None where what it refers to was not measured."""
+    value: float | None = row["value"]
+    if row["kind"] in ("reading", "leaves") or value is None:
+        return value
+    if row["against"] == DENSE:
+        base = canvas.dense
+    else:
+        base = _at(canvas.points.get(row["against"], {}), row["against_at"])
+    if base is None or base.mean is None:
+        return None
+    return base.mean * value if row["kind"] == "ratio" else base.mean + value
+
+
+def _at(line: Mapping[int, Spread], density: float) -> Spread | None:
+    """The round of that density."""
+    near = [p for p in line.values() if abs(math.log(p.density / density)) < math.log(NEAR)]
+    return min(near, key=lambda p: abs(math.log(p.density / density)), default=None)
+
+
+def _short(source: str) -> str:
+    """A source without its address.
+
+    >>> _short("Frankle & Carbin 2019, arXiv:1803.03635")
+    'Frankle & Carbin 2019'
+    """
+    return source.partition(", arXiv")[0]

@@ -1,0 +1,65 @@
+"""The same variants under several tasks, side by side: protocols, rates, models."""
+
+from matplotlib.artist import Artist
+from matplotlib.figure import Figure
+
+from pipeline.plots.comparisons import TEST_ACCURACY, draw_curves
+from pipeline.plots.panels import label_outer, panels
+from pipeline.plots.shown import Shown
+from pipeline.plots.spread import pruned_variants, variants_of
+from pipeline.plots.style import Drawn, looks
+from pipeline.tables import Row
+
+
+def protocols(shown: Shown) -> Drawn | None:
+    """Test accuracy against weights remaining, a panel per task, one y axis.
+
+    Only tasks that share a variant with another one: a task alone has its own figures.
+    """
+    tasks = _comparable(shown)
+    if len(tasks) < 2:
+        return None
+    variants = variants_of(
+        row for task in tasks.values() for row in task.store.rounds if row["round"]
+    )
+    style = looks(variants)
+    figure, columns = panels(len(tasks))
+    table: list[Row] = []
+    series: dict[str, Artist] = {}
+    marks: dict[str, Artist] = {}
+    for (name, task), (axes,) in zip(tasks.items(), columns, strict=True):
+        curves = draw_curves(axes, task, TEST_ACCURACY, style, room=0.11)
+        axes.set_title(name)
+        axes.set_ylabel(TEST_ACCURACY.label)
+        table += curves.table
+        for entry in curves.series:
+            series.setdefault(str(entry.get_label()), entry)
+        for entry in curves.marks:
+            text = str(entry.get_label())
+            label = f"{name}: {text}" if not text.startswith("published") else text
+            entry.set_label(label)
+            marks.setdefault(label, entry)
+    label_outer(columns)
+    _legends(figure, series, marks)
+    return Drawn(figure, table)
+
+
+def _comparable(shown: Shown) -> dict[str, Shown]:
+    """Task -> its part, of those that share a variant."""
+    parts = {task: shown.of_task(task) for task in shown.tasks}
+    variants = {
+        task: set(pruned_variants(part.store.rounds)) for task, part in parts.items()
+    }
+    return {
+        task: part
+        for task, part in parts.items()
+        if any(variants[task] & variants[other] for other in parts if other != task)
+    }
+
+
+def _legends(figure: Figure, series: dict[str, Artist], marks: dict[str, Artist]) -> None:
+    figure.legend(
+        handles=list(series.values()), loc="outside upper center", ncols=min(len(series), 4)
+    )
+    if marks:
+        figure.legend(handles=list(marks.values()), loc="outside lower center")
