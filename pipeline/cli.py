@@ -169,11 +169,18 @@ def plot(
     """Draw the comparison figures from the tracked store alone."""
     out = out.absolute()
     with _at_root() as root:
+        from pipeline import compare as comparing
         from pipeline import params, plots, tracking
 
         name = experiment or params.load().experiment
         store = tracking.read(uri, name, variant, root=root)
-        for path in plots.draw(store, out=out, figures=figure, format=format):
+        for path in plots.draw(
+            store,
+            out=out,
+            figures=figure,
+            format=format,
+            published=comparing.published(store),
+        ):
             print(path)
 
 

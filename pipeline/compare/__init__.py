@@ -1,5 +1,6 @@
 """Published claims beside measured results: ``compare`` a store, render the rows."""
 
+from pipeline.compare.published import published
 from pipeline.compare.tables import LAYOUTS, summary
 from pipeline.compare.verdicts import Compared, Verdict, compare
 
@@ -8,5 +9,6 @@ __all__ = [
     "Compared",
     "Verdict",
     "compare",
+    "published",
     "summary",
 ]

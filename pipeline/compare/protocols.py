@@ -94,7 +94,7 @@ def setups(stores: Iterable[TrackedStore]) -> list[Setup]:
     rows: dict[object, dict[tuple[int, int], Row]] = defaultdict(dict)
     for store in stores:
         for (task, variant), settings in store.settings.items():
-            key = frozenset(_of_task(settings)), frozenset(_of_recipe(settings))
+            key = frozenset(_of_task(settings)), frozenset(recipe_of(settings))
             names.setdefault(key, f"{store.experiment}: {variant}")
             for row in store.rounds:
                 if (row["task"], row["variant"]) == (task, variant):
@@ -198,11 +198,11 @@ def _trial(setup: Setup, claim: Claim, book: Book) -> _Trial:
     rows, missing = {DENSE: _rows_of(setup, claim.check)}, []
     masks = {f"mask.{name}": value for name, value in protocol.masks.items()}
     for role in set(roles(claim.check)) - {DENSE}:
-        playing = [r for r in setup.recipes if _fits(r.settings, book.variants[role])]
+        playing = [r for r in setup.recipes if fits(r.settings, book.variants[role])]
         if not playing:
             missing.append(role)
             continue
-        fitting = [r for r in playing if _fits(r.settings, masks)]
+        fitting = [r for r in playing if fits(r.settings, masks)]
         if not fitting:
             nearest = min((_differences(r.settings, masks) for r in playing), key=len)
             differs += [reason for reason in nearest if reason not in differs]
@@ -231,7 +231,8 @@ def _of_task(settings: Recorded) -> Iterable[tuple[str, str]]:
     return ((n, v) for n, v in settings.items() if not n.startswith(recipes))
 
 
-def _of_recipe(settings: Recorded) -> Iterable[tuple[str, str]]:
+def recipe_of(settings: Recorded) -> Iterable[tuple[str, str]]:
+    """How a variant finds its masks and what it starts from, by the names of claims."""
     own = not any(name.startswith("mask_source.") for name in settings)
     yield "mask.from", "own" if own else "taken"
     for name, value in settings.items():
@@ -246,10 +247,11 @@ def _of_recipe(settings: Recorded) -> Iterable[tuple[str, str]]:
 def _is_of(setup: Setup, settings: Required) -> bool:
     """Whether it is the claim's network on the claim's data, however trained."""
     needed = {name: settings[name] for name in ("data", "model.name")}
-    return _fits(setup.settings, needed)
+    return fits(setup.settings, needed)
 
 
-def _fits(found: Recorded, needed: Required) -> bool:
+def fits(found: Recorded, needed: Required) -> bool:
+    """Whether recorded settings are the needed ones; others may have any value."""
     return not _differences(found, needed)
 
 

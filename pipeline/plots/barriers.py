@@ -5,7 +5,6 @@ A barrier is the rise of the error on the line above the mean of its ends (Frank
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from statistics import fmean
 from typing import Any
 
 from matplotlib.artist import Artist
@@ -25,6 +24,7 @@ from pipeline.plots.between import (
     label,
 )
 from pipeline.plots.shown import Shown
+from pipeline.plots.spread import extent
 from pipeline.plots.style import Drawn, looks, new_figure, weights_axis
 from pipeline.tables import Row
 
@@ -33,6 +33,8 @@ WIDE = 15
 one would show nothing of it"""
 DODGE = 0.09
 """between series, in steps of an evenly spaced axis"""
+
+CHANCE: Mapping[str, Any] = {"linestyle": (0, (3, 2)), "marker": "", "linewidth": 1.1}
 
 Place = Callable[[Row], float]
 """row -> x"""
@@ -87,13 +89,13 @@ def mask_overlap(shown: Shown) -> Drawn | None:
     for name, look in style.items():
         spots = by_spot([row for row in rows if row["analysis"] == name])
         table += _draw_series(axes, spots, place, look, metric="mask_overlap")
-        chance = look | {"linestyle": (0, (3, 2)), "marker": "", "linewidth": 1.1}
+        chance = {**look, **CHANCE}
         metric = "mask_overlap_by_chance"
         table += _draw_series(axes, spots, place, chance, metric=metric)
     axes.set_ylim(0, 1.04)
     axes.set_ylabel("Mask overlap (kept by both / by either)")
     handles = [Line2D([], [], label=label(name, rows), **style[name]) for name in style]
-    dashed: dict[str, Any] = {"color": "black", "linestyle": (0, (3, 2)), "linewidth": 1.1}
+    dashed: dict[str, Any] = {"color": "black", **CHANCE}
     handles.append(Line2D([], [], label="the same, by chance", **dashed))
     figure.legend(handles=handles, loc="outside upper center", ncols=2)
     return Drawn(figure, table)
@@ -132,14 +134,15 @@ def _draw_series(
     for rows in spots.values():
         values = [row[metric] for row in rows if row[metric] is not None]
         if values:
-            mean, low, high = fmean(values), min(values), max(values)
+            mean, low, high = extent(values)
             points.append((place(rows[0]), mean, mean - low, high - mean))
             head = _head(rows[0], metric)
             found = {"mean": mean, "min": low, "max": high, "pairs": len(values)}
             table.append(head | found)
     if points:
         x, means, below, above = zip(*sorted(points), strict=True)
-        bars: dict[str, Any] = {"capsize": 2.2, "elinewidth": 0.9, "capthick": 0.9}
+        cap = 2.2 if look["marker"] else 0
+        bars: dict[str, Any] = {"capsize": cap, "elinewidth": 0.9, "capthick": 0.9}
         bars["yerr"] = [[scale * v for v in side] for side in (below, above)]
         axes.errorbar(x, [scale * mean for mean in means], **bars, **look)
     return table

@@ -14,7 +14,15 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter
 
-from pipeline.plots.marks import Canvas, Points, mark_published, mark_winners, winners
+from pipeline.plots.marks import (
+    INCHES,
+    Canvas,
+    Points,
+    height,
+    mark_published,
+    mark_winners,
+    winners,
+)
 from pipeline.plots.shown import Shown
 from pipeline.plots.spread import Spread, by_round, one_dense, pruned_variants, spread
 from pipeline.plots.style import (
@@ -148,6 +156,8 @@ def _compare(shown: Shown, metric: Metric) -> Drawn | None:
     figure.legend(handles=curves.series, loc="outside upper center", ncols=3)
     if curves.marks:
         figure.legend(handles=curves.marks, loc="outside lower center")
+    rows = -(-len(curves.series) // 3)
+    figure.set_figheight(3.5 + INCHES * rows + height(curves.marks))
     return Drawn(figure, curves.table)
 
 

@@ -1,7 +1,7 @@
 """Test accuracy against what it costs to find and train a network, all tasks together."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
@@ -9,10 +9,15 @@ from typing import Any
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import (
+    FuncFormatter,
+    LogFormatterSciNotation,
+    LogLocator,
+    NullLocator,
+)
 
 from pipeline.plots.shown import Shown
-from pipeline.plots.spread import pruned_variants
+from pipeline.plots.spread import extent, pruned_variants
 from pipeline.plots.style import DENSE_COLOR, Drawn, looks, new_figure
 from pipeline.tables import Row
 
@@ -22,6 +27,8 @@ COSTS = {
 }
 """column of the rounds -> label; ``find_`` before the name gives what went before"""
 DENSE_MARKERS = "oDs^vP*Xhd<>p"
+FEW_DECADES = 100
+"""range of costs up to which 2 and 5 of a decade have a label"""
 TALL = 10
 """legend entries beyond which the figure grows"""
 
@@ -74,13 +81,18 @@ def cost(shown: Shown) -> Drawn | None:
                 table += _table(points, name)
                 entry = Line2D([], [], label=one.label, **style[one.label])
                 handles.setdefault(one.label, entry)
-        _cost_axis(axes, COSTS[name])
+        _cost_axis(axes, name)
         if first is None:
             first = axes
             axes.set_ylabel("Test accuracy (%)")
         else:
             axes.tick_params(labelleft=False)
-    figure.legend(handles=list(handles.values()), loc="outside right center")
+    figure.legend(
+        handles=list(handles.values()),
+        loc="outside right center",
+        title="a marker per round",
+        title_fontsize=8,
+    )
     return Drawn(figure, table)
 
 
@@ -99,13 +111,15 @@ def _series(shown: Shown) -> list[Series]:
         rows = shown.of_task(task).store.rounds
         # The dense network is repeated in every variant.
         dense = {row["seed"]: row for row in rows if row["round"] == 0}
-        label = _dense_label(task, tasks)
+        label = _dense_label(task, tasks, with_variants)
         found.append(Series(label=label, is_dense=True, rows=list(dense.values())))
     return found
 
 
-def _dense_label(task: str, tasks: Sequence[str]) -> str:
-    return "dense network" if len(tasks) == 1 else f"{task}: dense"
+def _dense_label(task: str, tasks: Sequence[str], with_variants: Collection[str]) -> str:
+    if len(tasks) == 1:
+        return "dense network"
+    return f"{task}: dense" if task in with_variants else task
 
 
 def _points(rows: Sequence[Row], name: str) -> list[Point]:
@@ -119,7 +133,7 @@ def _points(rows: Sequence[Row], name: str) -> list[Point]:
                 row={n: known[0][n] for n in ("task", "variant", "round")},
                 density=fmean(row["density"] for row in known),
                 cost=fmean(row[name] + row[f"find_{name}"] for row in known),
-                accuracy=(fmean(reached), min(reached), max(reached)),
+                accuracy=extent(reached),
                 num_seeds=len(known),
             )
             points.append(point)
@@ -162,10 +176,30 @@ def _draw(axes: Axes, points: Sequence[Point], look: Mapping[str, Any]) -> None:
     )
 
 
-def _cost_axis(axes: Axes, label: str) -> None:
+def _cost_axis(axes: Axes, name: str) -> None:
     axes.set_xscale("log")
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_xlabel(label)
+    axes.set_xlabel(COSTS[name])
+    least, most = axes.get_xlim()
+    subs = (1,) if most / least > FEW_DECADES else (1, 2, 5)
+    axes.xaxis.set_major_locator(LogLocator(subs=subs))
+    axes.xaxis.set_minor_locator(NullLocator())
+    shown = _plain if name == "seconds" else _power
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: shown(x)))
+
+
+def _plain(value: float) -> str:
+    return f"{value:,g}"
+
+
+def _power(value: float) -> str:
+    """A count as a tick label.
+
+    >>> _power(2e12), _power(1e12)
+    ('$2×10^{12}$', '$10^{12}$')
+    """
+    digit, exponent = f"{value:.0e}".split("e")
+    power = f"10^{{{int(exponent)}}}"
+    return f"${power}$" if digit == "1" else f"${digit}×{power}$"
 
 
 def _table(points: Sequence[Point], name: str) -> list[Row]:

@@ -34,8 +34,10 @@ NEAR = 1.1
 WIDE = 4.0
 """ratio of errors beyond which the axis is logarithmic in the error: one criterion that
 fails would squeeze all others"""
-ERRORS = (0.5, 1, 2, 5, 10, 20, 50, 90)
-"""ticks of that axis, in percent"""
+ERRORS = (0.5, 1, 1.5, 2, 3, 5, 7, 10, 20, 30, 50, 70, 90)
+"""candidates for ticks of that axis, in percent"""
+TICKS = 5
+LABEL = "Test accuracy at early stop (%), mean and min–max"
 NEUTRAL = "#333333"
 """of variants without a color of their own"""
 
@@ -61,21 +63,23 @@ def criteria(shown: Shown) -> Drawn | None:
     style = looks([name for name in order if name in KNOWN])
     dense = one_dense(rows, METRIC)
     reached = spread(dense, METRIC) if dense else None
+    label = LABEL
     first: Axes | None = None
     for position, density in enumerate(densities):
         axes = figure.add_subplot(1, len(densities), position + 1, sharey=first)
-        axes.set_title(f"{percent(density)} % of weights")
+        axes.set_title(f"{percent(density)} % of the weights")
         column = {name: cells[name][density] for name in order}
         _draw_column(axes, column, style)
         _draw_dense(axes, reached)
-        _accuracy_axis(axes, column, reached)
+        if _accuracy_axis(axes, column, reached):
+            label = f"{LABEL}; logarithmic in the error"
         if first is None:
             first = axes
             axes.set_yticks(range(len(order)), order)
             axes.set_ylim(-0.6, len(order) - 0.4)
         else:
             axes.tick_params(labelleft=False)
-    figure.supxlabel("Test accuracy at early stop (%), mean and min–max", fontsize=9)
+    figure.supxlabel(label, fontsize=9)
     _legend(figure, reached)
     return Drawn(figure, _table(rows[0]["task"], cells, order[::-1]))
 
@@ -83,8 +87,10 @@ def criteria(shown: Shown) -> Drawn | None:
 def _cells(rows: Sequence[Row], variants: Sequence[str]) -> dict[str, dict[float, Spread]]:
     lines = {name: by_round(rows, name, METRIC) for name in variants}
     ladder = [p.density for number, p in lines[variants[0]].items() if number]
-    places = np.linspace(0, len(ladder) - 1, min(DENSITIES_SHOWN, len(ladder)))
-    chosen = [ladder[n] for n in places.round().astype(int)]
+    # Not the first round: with most weights kept no criterion can do harm.
+    shares = np.arange(1, DENSITIES_SHOWN + 1) / DENSITIES_SHOWN
+    places = np.ceil(shares * len(ladder)).astype(int) - 1
+    chosen = [ladder[n] for n in dict.fromkeys(places)]
     return {
         name: {density: _nearest(line, density) for density in chosen}
         for name, line in lines.items()
@@ -139,22 +145,23 @@ def _draw_dense(axes: Axes, reached: Spread | None) -> None:
 
 def _accuracy_axis(
     axes: Axes, column: Mapping[str, Spread], reached: Spread | None
-) -> None:
-    """Linear, or logarithmic in the error where one variant is far off the others."""
+) -> bool:
+    """Linear; or logarithmic in the error, then True, where one variant is far off."""
     every = [*column.values(), *([reached] if reached else [])]
     known = [p for p in every if p.low is not None and p.high is not None]
     errors = [100 * (1 - (value or 0)) for p in known for value in (p.low, p.high)]
     least, most = max(min(errors, default=1), 0.1), max(errors, default=1)
     if most / least < WIDE:
         axes.xaxis.set_major_locator(MaxNLocator(4))
-        return
+        return False
     axes.set_xscale("function", functions=(_to_axis, _from_axis))
     axes.set_xlim(100 - 1.2 * most, 100 - least / 1.2)
     marks = [e for e in ERRORS if least / 1.2 <= e <= 1.2 * most]
-    thin = marks if len(marks) <= 6 else marks[::2]
+    thin = marks[:: -(-len(marks) // TICKS) or 1]
     axes.xaxis.set_major_locator(FixedLocator([100 - e for e in thin]))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    return True
 
 
 def _to_axis(accuracy: Any) -> Any:  # noqa: ANN401 - matplotlib gives arrays of any shape

@@ -39,7 +39,7 @@ def validation_curves(shown: Shown) -> Drawn | None:
     variants = variants_of(store.rounds)
     drawn = {variant: _shown_rounds(store.rounds, variant) for variant in variants}
     colors = _colors([d for rounds in drawn.values() for d in rounds.values()])
-    figure, columns = panels(len(variants), rows_each=2)
+    figure, columns = panels(len(variants), rows_each=2, height=4.6)
     table: list[Row] = []
     for variant, (accuracy, loss) in zip(variants, columns, strict=True):
         accuracy.set_title(variant)

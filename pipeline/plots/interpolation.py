@@ -15,11 +15,12 @@ from pipeline.core.analysis.interpolation import STABLE_BELOW
 from pipeline.plots.between import PERCENT, STATISTICS, Spot, by_spot, ends, place
 from pipeline.plots.panels import COLUMNS, panels
 from pipeline.plots.shown import Shown
+from pipeline.plots.spread import extent
 from pipeline.plots.style import Drawn
 from pipeline.tables import Row
 
-SPOTS_SHOWN = 6
-"""places of an analysis that get a panel: the ends, and evenly between"""
+PANELS = 12
+"""shared by all analyses; each shows its ends, and places evenly between"""
 LEAST_HEIGHT = 2.5
 """of a panel, in thresholds: a flat line must look flat"""
 
@@ -32,7 +33,7 @@ def interpolation(shown: Shown) -> Drawn | None:
     spots = _chosen(by_spot(shown.store.lines))
     if not spots:
         return None
-    figure, columns = panels(len(spots), share_y=False)
+    figure, columns = panels(len(spots), height=2.6, share_y=False)
     table: list[Row] = []
     seen: set[str] = set()
     for position, (rows, (axes,)) in enumerate(zip(spots, columns, strict=True)):
@@ -62,9 +63,10 @@ def _chosen(spots: Mapping[Spot, list[Row]]) -> list[list[Row]]:
     for (name, _, _), rows in spots.items():
         if any(row["error"] is not None for row in rows):
             groups[name].append(rows)
+    each = max(2, PANELS // max(len(groups), 1))
     chosen = []
     for found in groups.values():
-        places = np.linspace(0, len(found) - 1, min(SPOTS_SHOWN, len(found)))
+        places = np.linspace(0, len(found) - 1, min(each, len(found)))
         chosen += [found[n] for n in places.round().astype(int)]
     return chosen
 
@@ -74,7 +76,7 @@ def _line(rows: Sequence[Row]) -> Line:
     for row in rows:
         if row["error"] is not None:
             points[row["alpha"]].append(row["error"])
-    return {alpha: (fmean(v), min(v), max(v)) for alpha, v in sorted(points.items())}
+    return {alpha: extent(v) for alpha, v in sorted(points.items())}
 
 
 def _draw(axes: Axes, rows: Sequence[Row], line: Line, look: Mapping[str, Any]) -> None:

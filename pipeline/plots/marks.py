@@ -9,6 +9,7 @@ from typing import Any
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 
 from pipeline import winning
 from pipeline.artifacts import DENSE
@@ -22,9 +23,13 @@ TICKETS = ("theta0", "early")
 """starts with which a subnetwork under its own mask is a ticket"""
 NEAR = 1.03
 """factor within which two densities are the same round"""
-LINE = 78
+FEW = 3
+"""winners of which the legend has place for the confidence"""
+INCHES = 0.17
+"""height of a line in a legend"""
+LINE = 84
 """characters of a line in the legend of marks"""
-RELATIVE = "published relative to another curve, from that one's mean here"
+RELATIVE = "published gap or ratio to a curve measured here"
 KINDS = {
     "reading": ("D", "published"),
     "difference": ("d", RELATIVE),
@@ -73,7 +78,10 @@ def winners(shown: Shown, variants: Sequence[str]) -> dict[str, Winner]:
 
 
 def mark_winners(canvas: Canvas, found: Mapping[str, Winner]) -> list[Artist]:
-    """A star at each smallest winning density, hollow where it is not shown."""
+    """A star at each smallest winning density, hollow where it is not shown.
+
+    With many winners the legend only names them; their confidence is in the table.
+    """
     handles: list[Artist] = []
     for variant, winner in found.items():
         here = _at(canvas.points[variant], winner.density)
@@ -90,8 +98,10 @@ def mark_winners(canvas: Canvas, found: Mapping[str, Winner]) -> list[Artist]:
         }
         place = canvas.shift[variant] * here.density
         canvas.axes.plot(place, canvas.scale * here.mean, **look)
-        text = f"{variant} wins down to {percent(winner.density)} %: {winner.confidence}"
-        handles.append(Line2D([], [], label=textwrap.fill(text, LINE), **look))
+        text = f"{variant}, smallest winning density: {percent(winner.density)} %"
+        if len(found) <= FEW:
+            text += f"; {winner.confidence}"
+        handles.append(Line2D([], [], label=wrapped(text), **look))
     return handles
 
 
@@ -111,9 +121,10 @@ def mark_published(canvas: Canvas, rows: Sequence[Row]) -> tuple[list[Artist], l
         marker, words = KINDS[row["kind"]]
         look: dict[str, Any] = {
             "marker": marker,
-            "markersize": 6.5,
+            "markersize": 7.5,
             "markerfacecolor": "none",
-            "markeredgewidth": 1.2,
+            "markeredgewidth": 1.3,
+            "path_effects": [withStroke(linewidth=3, foreground="white")],
             "linestyle": "none",
             "zorder": 6,
         }
@@ -126,10 +137,21 @@ def mark_published(canvas: Canvas, rows: Sequence[Row]) -> tuple[list[Artist], l
             continue
         else:
             canvas.axes.plot(row["density"], canvas.scale * value, color=color, **look)
-        text = textwrap.fill(f"{words}: {_short(row['source'])}", LINE)
+        text = wrapped(f"{words}: {_short(row['source'])}")
         entries.setdefault(text, Line2D([], [], label=text, color="black", **look))
         placed.append(row | {"mean": value})
     return list(entries.values()), placed
+
+
+def wrapped(text: str) -> str:
+    """Lines of a legend of marks; ``p = 0.03`` stays on one."""
+    return textwrap.fill(text.replace(" = ", "\u00a0=\u00a0"), LINE)
+
+
+def height(entries: Sequence[Artist]) -> float:
+    """Inches that a legend of marks takes in one column."""
+    lines = sum(str(entry.get_label()).count("\n") + 1 for entry in entries)
+    return INCHES * lines + (0.1 if entries else 0)
 
 
 def _value(canvas: Canvas, row: Row) -> float | None:

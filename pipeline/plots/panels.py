@@ -16,13 +16,20 @@ COLUMNS = 3
 
 
 def panels(
-    count: int, *, rows_each: int = 1, share_y: bool = True
+    count: int, *, rows_each: int = 1, height: float = 3.1, share_y: bool = True
 ) -> tuple[Figure, list[tuple[Axes, ...]]]:
-    """One column of panels per thing shown, wrapped after ``COLUMNS``."""
+    """One column of panels per thing shown, wrapped after ``COLUMNS``.
+
+    Args:
+        count: of columns before they are wrapped.
+        rows_each: panels of a column.
+        height: of a column, in inches.
+        share_y: whether panels of a kind have one y axis.
+    """
     columns = min(count, COLUMNS)
     blocks = -(-count // COLUMNS)
-    height = 2.3 * rows_each * blocks if rows_each > 1 else 3.1 * blocks
-    figure = new_figure(1.4 + 2.7 * columns if columns > 1 else 5.4, height + 0.4)
+    width = 1.4 + 2.7 * columns if columns > 1 else 5.4
+    figure = new_figure(width, height * blocks + 0.4)
     grid = figure.add_gridspec(
         rows_each * blocks, columns, wspace=0.08 if share_y else None
     )

@@ -4,6 +4,7 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from pipeline.plots.comparisons import TEST_ACCURACY, draw_curves
+from pipeline.plots.marks import height, wrapped
 from pipeline.plots.panels import label_outer, panels
 from pipeline.plots.shown import Shown
 from pipeline.plots.spread import pruned_variants, variants_of
@@ -36,9 +37,10 @@ def protocols(shown: Shown) -> Drawn | None:
             series.setdefault(str(entry.get_label()), entry)
         for entry in curves.marks:
             text = str(entry.get_label())
-            label = f"{name}: {text}" if not text.startswith("published") else text
-            entry.set_label(label)
-            marks.setdefault(label, entry)
+            if not _is_published(entry):
+                text = wrapped(f"{name}: {text}")
+                entry.set_label(text)
+            marks.setdefault(text, entry)
     label_outer(columns)
     _legends(figure, series, marks)
     return Drawn(figure, table)
@@ -62,4 +64,10 @@ def _legends(figure: Figure, series: dict[str, Artist], marks: dict[str, Artist]
         handles=list(series.values()), loc="outside upper center", ncols=min(len(series), 4)
     )
     if marks:
-        figure.legend(handles=list(marks.values()), loc="outside lower center")
+        entries = sorted(marks.values(), key=_is_published)
+        figure.legend(handles=entries, loc="outside lower center")
+        figure.set_figheight(figure.get_figheight() + height(entries))
+
+
+def _is_published(entry: Artist) -> bool:
+    return str(entry.get_label()).startswith("published")

@@ -48,14 +48,25 @@ def by_round(rows: Sequence[Row], variant: str, metric: str) -> dict[int, Spread
     return {number: spread(groups[number], metric) for number in sorted(groups)}
 
 
+def extent(values: Sequence[float]) -> tuple[float, float, float]:
+    """Mean, least, greatest; the mean lies between them, also where rounding says no.
+
+    >>> extent([0.1, 0.1, 0.1])
+    (0.1, 0.1, 0.1)
+    """
+    low, high = min(values), max(values)
+    return min(max(fmean(values), low), high), low, high
+
+
 def spread(rows: Sequence[Row], metric: str) -> Spread:
     """Spread of a metric over rows; rows without a value only count as diverged."""
     values = [row[metric] for row in rows if row[metric] is not None]
+    mean, low, high = extent(values) if values else (None, None, None)
     return Spread(
         density=fmean(row["density"] for row in rows),
-        mean=fmean(values) if values else None,
-        low=min(values, default=None),
-        high=max(values, default=None),
+        mean=mean,
+        low=low,
+        high=high,
         num_seeds=len(values),
         num_diverged=sum(bool(row.get("diverged")) for row in rows),
         num_censored=sum(bool(row.get("censored")) for row in rows),

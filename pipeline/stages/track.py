@@ -11,7 +11,7 @@ import hashlib
 import sys
 from pathlib import Path
 
-from pipeline import artifacts, border, params, plan, plots, spots, tracking
+from pipeline import artifacts, border, compare, params, plan, plots, spots, tracking
 
 OUT = artifacts.FOLDER / "tracked.txt"
 FIGURES = Path("figures")
@@ -29,7 +29,8 @@ def run() -> None:
             spots.spots(settings, [settings.seeds]),
         )
         print(report, file=sys.stderr)  # noqa: T201
-        plots.draw(tracking.read(None, settings.experiment), out=FIGURES)
+        store = tracking.read(None, settings.experiment)
+        plots.draw(store, out=FIGURES, published=compare.published(store))
     except (tracking.TrackingError, plots.PlotError) as error:
         print(f"warning: {error}", file=sys.stderr)  # noqa: T201
     content = hashlib.sha256(plan.FILE.read_bytes())

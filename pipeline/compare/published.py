@@ -1,0 +1,102 @@
+"""Claims as numbers that a figure can mark: only of protocols that were really run."""
+
+from collections.abc import Iterator, Mapping
+
+from pipeline.compare.claims import (
+    DENSE,
+    Book,
+    Claim,
+    Difference,
+    Equivalence,
+    Leaves,
+    Protocol,
+    Ratio,
+    Reading,
+    load,
+)
+from pipeline.compare.protocols import fits, recipe_of
+from pipeline.tables import Row
+from pipeline.tracking import TrackedStore
+
+Names = Mapping[str, str]
+"""role in a claim -> variant of the store that plays it"""
+
+
+def published(store: TrackedStore, book: Book | None = None) -> list[Row]:
+    """Published numbers about what the store holds.
+
+    Claims without a number, and those about variants that were not run, are left out.
+
+    Args:
+        store: one experiment.
+        book: other claims; None = those that come with the package.
+
+    Returns:
+        task, variant, metric, kind (reading, difference, equivalence, ratio, leaves),
+        against and against_at (what a difference or ratio refers to), density, value
+        (None where the claim is a density at which a curve falls off), source, where.
+    """
+    book = book or load()
+    rows: list[Row] = []
+    for task in dict.fromkeys(task for task, _ in store.settings):
+        names = {
+            name: _roles(store, task, book, protocol)
+            for name, protocol in book.protocols.items()
+            if _was_run(store, task, protocol)
+        }
+        for claim in book.claims:
+            if claim.protocol in names:
+                rows += _rows(claim, task, names[claim.protocol])
+    return rows
+
+
+def _was_run(store: TrackedStore, task: str, protocol: Protocol) -> bool:
+    """Whether the task's settings are the protocol's, and it trained long enough."""
+    settings = next(s for (name, _), s in store.settings.items() if name == task)
+    steps = [
+        row["steps"]
+        for row in store.rounds
+        if row["task"] == task and row["steps"] is not None
+    ]
+    enough = min(steps, default=0) >= protocol.min_steps
+    return enough and fits(settings, protocol.settings)
+
+
+def _roles(store: TrackedStore, task: str, book: Book, protocol: Protocol) -> Names:
+    """The first variant that plays each role with the protocol's masks."""
+    masks = {f"mask.{name}": value for name, value in protocol.masks.items()}
+    names = {DENSE: DENSE}
+    for (name, variant), settings in store.settings.items():
+        recipe = dict(recipe_of(settings))
+        for role, needed in book.variants.items():
+            if name == task and fits(recipe, {**needed, **masks}):
+                names.setdefault(role, variant)
+    return names
+
+
+def _rows(claim: Claim, task: str, names: Names) -> Iterator[Row]:
+    check = claim.check
+    number = None if isinstance(claim.published, str) else claim.published
+    if number is None or check.variant not in names:
+        return
+    row: Row = {
+        "task": task,
+        "variant": names[check.variant],
+        "metric": "early_stop_step",
+        "kind": check.kind,
+        "against": None,
+        "against_at": None,
+        "value": number,
+        "source": claim.source,
+        "where": claim.where,
+    }
+    if isinstance(check, Reading | Difference | Equivalence | Leaves):
+        row["metric"] = check.metric
+    if isinstance(check, Leaves):
+        yield row | {"density": number, "value": None}
+    elif isinstance(check, Reading):
+        yield from (row | {"density": density} for density in check.at)
+    elif isinstance(check, Difference | Equivalence | Ratio) and check.against in names:
+        other = check.against_at if isinstance(check, Ratio) else None
+        row["against"] = names[check.against]
+        yield from (row | {"density": d, "against_at": other or d} for d in check.at)
