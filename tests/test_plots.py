@@ -4,10 +4,12 @@ from dataclasses import replace
 
 import pytest
 import synthetic
+import tracked_stores
+from tracked_analyses import CONNECTION, INSTABILITY, barriers, lines
 
 from pipeline import artifacts
 from pipeline.plots import FIGURES, PlotError, draw
-from pipeline.plots.spread import one_dense, variants_of
+from pipeline.plots.spread import extent, one_dense, variants_of
 from pipeline.plots.style import looks, ticks
 from pipeline.tables import records, rows
 from pipeline.tracking import TrackedStore
@@ -41,23 +43,71 @@ def table(path):
         return list(csv.DictReader(opened))
 
 
+BASIC = (
+    "test_accuracy",
+    "test_accuracy_early_stop",
+    "early_stop_step",
+    "validation_curves",
+    "layer_density",
+)
+
+
+def with_everything(root):
+    """A store that has something for every figure."""
+    store = stored(root, variants=("ticket", "reinit", "a", "b", "c"))
+    costs = {"multiply_adds": 9, "find_multiply_adds": 5, "seconds": 2, "find_seconds": 1}
+    return replace(
+        store,
+        rounds=tuple(
+            row | costs | {"task": task} for task in ("x", "y") for row in store.rounds
+        ),
+        lines=lines(INSTABILITY | {"task": "x"}, barrier=0.1),
+        barriers=barriers(CONNECTION | {"task": "x"}, barrier=0.1, overlap=0.5),
+    )
+
+
 def test_five_figures_and_a_table_beside_each(tmp_path):
     files = draw(stored(tmp_path), out=tmp_path / "figures")
-    assert [file.name for file in files] == [
-        "test_accuracy.png",
-        "test_accuracy_early_stop.png",
-        "early_stop_step.png",
-        "validation_curves.png",
-        "layer_density.png",
-    ]
+    assert [file.name for file in files] == [f"{name}.png" for name in BASIC]
     beside = {path.name for path in (tmp_path / "figures").iterdir()}
-    assert beside == {f"{n}.{kind}" for n in FIGURES for kind in ("png", "csv")}
+    assert beside == {f"{n}.{kind}" for n in BASIC for kind in ("png", "csv")}
+
+
+def test_every_figure_is_drawn_where_the_store_has_something_for_it(tmp_path):
+    files = draw(with_everything(tmp_path), out=tmp_path / "f")
+    names = {file.stem for file in files}
+    assert names >= {"protocols", "cost", "interpolation-x", "criteria-x", "criteria-y"}
+    assert {name.partition("-")[0] for name in names} == set(FIGURES) - {
+        "validation_curves",
+        "layer_density",
+    }
+    assert "interpolation-y" not in names
+    for file in files:
+        assert table(file.with_suffix(".csv"))
+
+
+@pytest.mark.parametrize("name", sorted(set(FIGURES) - set(BASIC)))
+def test_a_figure_without_data_is_refused_when_asked_for(tmp_path, name):
+    store = stored(tmp_path)
+    with pytest.raises(PlotError) as error:
+        draw(store, out=tmp_path / "f", figures=["test_accuracy", name])
+    message = f"nothing to show in {name}: experiment 'toy' has no {FIGURES[name].needs}"
+    assert str(error.value) == message
+    assert not (tmp_path / "f").exists()
 
 
 @pytest.mark.parametrize("format", ["png", "svg", "pdf"])
 def test_the_same_store_gives_the_same_bytes(tmp_path, format):
     store = stored(tmp_path)
     names = ("test_accuracy", "validation_curves")
+    everything = with_everything(tmp_path / "more")
+    others = set(FIGURES) - set(BASIC) - {"criteria"}
+    for one, other in zip(
+        draw(everything, out=tmp_path / "c", figures=others, format=format),
+        draw(everything, out=tmp_path / "d", figures=others, format=format),
+        strict=True,
+    ):
+        assert one.read_bytes() == other.read_bytes()
     first = draw(store, out=tmp_path / "a", figures=names, format=format)
     second = draw(store, out=tmp_path / "b", figures=names, format=format)
     for one, other in zip(first, second, strict=True):
@@ -87,6 +137,8 @@ def test_the_table_holds_the_mean_and_range_over_seeds(tmp_path):
         "seeds": "2",
         "censored": "0",
         "diverged": "0",
+        "winning": "",
+        "published": "",
     }
 
 
@@ -123,12 +175,23 @@ def test_diverged_seeds_are_counted_not_averaged(tmp_path):
 
 def test_a_single_round_and_many_variants_can_be_drawn(tmp_path):
     store = stored(tmp_path, rounds=1, seeds=(0,), variants=tuple("abcdefgh"))
-    assert len(draw(store, out=tmp_path / "f")) == 5
+    assert len(draw(store, out=tmp_path / "f")) == 6
 
 
-def test_a_store_without_curves_can_be_drawn(tmp_path):
-    store = replace(stored(tmp_path), curves=())
-    draw(store, out=tmp_path, figures=["validation_curves"])
+def test_a_store_without_curves_or_layers_can_be_drawn(tmp_path):
+    store = replace(stored(tmp_path), curves=(), layers=())
+    files = draw(store, out=tmp_path)
+    assert [file.stem for file in files] == list(BASIC[:3])
+
+
+def test_a_task_that_only_trains_densely_has_no_curves_over_rounds(tmp_path):
+    dense = tuple(row for row in tracked_stores.store().rounds if row["round"] == 0)
+    store = replace(tracked_stores.store(), rounds=dense)
+    assert draw(store, out=tmp_path) == []
+
+
+def test_the_mean_of_equal_numbers_lies_between_them():
+    assert extent([0.1] * 3) == (0.1, 0.1, 0.1)
 
 
 def test_what_cannot_be_drawn_is_refused_in_one_line(tmp_path):

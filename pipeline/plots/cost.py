@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import (
     FuncFormatter,
-    LogFormatterSciNotation,
     LogLocator,
     NullLocator,
 )

@@ -132,7 +132,7 @@ def mark_published(canvas: Canvas, rows: Sequence[Row]) -> tuple[list[Artist], l
         value = _value(canvas, row)
         if row["kind"] == "leaves":
             foot = canvas.axes.get_xaxis_transform()
-            canvas.axes.plot(row["density"], 0.03, transform=foot, color=color, **look)
+            canvas.axes.plot(row["density"], 0.045, transform=foot, color=color, **look)
         elif value is None:
             continue
         else:

@@ -1,0 +1,65 @@
+from dataclasses import replace
+
+import pytest
+from tracked_stores import DENSITIES, store
+
+from pipeline.plots.cost import cost
+from pipeline.plots.shown import Shown
+
+DENSE = 1000
+
+
+def with_costs(rows, *, task="main", times=1):
+    """Every round costs its density and all before it."""
+    ladder = (1.0, *DENSITIES)
+    return tuple(
+        row
+        | {"task": task}
+        | {"multiply_adds": times * DENSE * row["density"]}
+        | {"find_multiply_adds": DENSE * sum(ladder[: row["round"]])}
+        for row in rows
+    )
+
+
+def shown(*rows):
+    return Shown(store=replace(store(), rounds=sum(rows, ())))
+
+
+def test_a_round_costs_what_finds_and_what_trains_it():
+    found = cost(shown(with_costs(store().rounds)))
+    costs = {(row["variant"], row["round"]): row["mean_cost"] for row in found.table}
+    assert costs["ticket", 1] == pytest.approx(1000 + 800)
+    assert costs["ticket", 2] == pytest.approx(1000 + 800 + 641)
+    assert len(found.figure.axes) == 1
+
+
+def test_seconds_get_a_panel_where_they_are_known():
+    rows = with_costs(store().rounds)
+    timed = tuple(row | {"seconds": 2.0, "find_seconds": 5.0} for row in rows)
+    found = cost(shown(timed))
+    labels = [axes.get_xlabel() for axes in found.figure.axes]
+    assert labels == ["Multiply-adds to find and train", "Seconds to find and train"]
+    assert {row["mean_cost"] for row in found.table if row["cost"] == "seconds"} == {7.0}
+
+
+def test_every_dense_network_is_one_marker_with_its_name():
+    main = with_costs(store().rounds)
+    dense = [row | {"variant": "dense"} for row in store().rounds if row["round"] == 0]
+    found = cost(shown(main, with_costs(dense, task="long", times=9)))
+    labels = [text.get_text() for text in found.figure.legends[0].get_texts()]
+    assert labels == ["ticket", "reinit", "main: dense", "long"]
+    long = [row for row in found.table if row["task"] == "long"]
+    assert [(row["mean_cost"], row["seeds"]) for row in long] == [(9000, 6)]
+
+
+def test_variants_of_several_tasks_are_named_with_their_task():
+    both = [with_costs(store(variants=("ticket",)).rounds, task=name) for name in "ab"]
+    labels = [t.get_text() for t in cost(shown(*both)).figure.legends[0].get_texts()]
+    assert labels == ["a: ticket", "b: ticket", "a: dense", "b: dense"]
+
+
+def test_rounds_of_unknown_cost_are_left_out():
+    rows = with_costs(store(variants=("ticket",)).rounds)
+    some = tuple(r | {"find_multiply_adds": None} if r["round"] > 2 else r for r in rows)
+    assert [row["round"] for row in cost(shown(some)).table] == [1, 2, 0]
+    assert cost(shown(store().rounds)) is None

@@ -1,0 +1,117 @@
+import pytest
+from tracked_stores import SETTINGS, store
+
+from pipeline.plots import comparisons
+from pipeline.plots.comparisons import early_stop_step
+from pipeline.plots.shown import Shown
+
+WINNING = {
+    "task": "main",
+    "variant": "ticket",
+    "metric": "test_accuracy",
+    "kind": "reading",
+    "against": None,
+    "against_at": None,
+    "density": 0.211,
+    "value": 0.984,
+    "source": "Somebody 2019, arXiv:1803.03635",
+    "where": "Figure 1",
+}
+
+
+def until(density):
+    """Accuracy of tickets that win down to a density; reinitialized networks as well."""
+
+    def accuracy(variant, at, seed):
+        loss = 0.01 if variant != "dense" and at < density else -0.002
+        return 0.98 + 0.0001 * (seed % 3) - (0 if variant == "dense" else loss)
+
+    return accuracy
+
+
+def marks(figure):
+    return [text.get_text() for text in figure.legends[1].get_texts()]
+
+
+def test_the_smallest_winning_ticket_has_a_star_and_its_confidence():
+    found = comparisons.test_accuracy(Shown(store=store(accuracy=until(0.2))))
+    (text,) = marks(found.figure)
+    assert text.startswith("ticket, smallest winning density: 21.1 %; wins in 6 of 6 seeds")
+    assert "p\u00a0=\u00a0" in text
+    won = [row for row in found.table if row["winning"]]
+    assert [(row["variant"], row["density"]) for row in won] == [("ticket", 0.211)]
+    (star,) = [line for line in found.figure.axes[0].lines if line.get_marker() == "*"]
+    assert star.get_xdata()[0] == pytest.approx(0.211, rel=0.03)
+    assert star.get_markerfacecolor() == star.get_color()
+
+
+def test_the_star_is_hollow_where_there_are_not_enough_seeds():
+    found = comparisons.test_accuracy(
+        Shown(store=store(accuracy=until(0.2), seeds=range(3)))
+    )
+    assert "not enough seeds" in marks(found.figure)[0].replace("\n", " ")
+    (star,) = [line for line in found.figure.axes[0].lines if line.get_marker() == "*"]
+    assert star.get_markerfacecolor() == "white"
+
+
+def test_no_star_without_a_winner_or_its_settings():
+    for one in (store(accuracy=until(1.1)), store(accuracy=until(0.2), settings={})):
+        assert len(comparisons.test_accuracy(Shown(store=one)).figure.legends) == 1
+
+
+def at_5000(variant, density, seed):
+    return 5000
+
+
+def drawn(*rows, figure=comparisons.test_accuracy, **what):
+    what.setdefault("accuracy", until(1.1))
+    return figure(Shown(store=store(**what), published=rows))
+
+
+def test_a_reading_stands_where_it_was_published():
+    found = drawn(WINNING)
+    (row,) = [row for row in found.table if row["published"]]
+    assert row["mean"] == 0.984
+    assert row["published"] == "reading: Somebody 2019, arXiv:1803.03635, Figure 1"
+    assert marks(found.figure) == ["published: Somebody 2019"]
+    (mark,) = [line for line in found.figure.axes[0].lines if line.get_zorder() == 6]
+    assert (mark.get_xdata()[0], mark.get_ydata()[0]) == pytest.approx((0.211, 98.4))
+
+
+@pytest.mark.parametrize(
+    ("against", "expected"), [("dense", 0.9801 + 0.003), ("reinit", 0.9701 + 0.003)]
+)
+def test_a_difference_stands_above_what_was_measured(against, expected):
+    row = WINNING | {"kind": "difference", "value": 0.003}
+    found = drawn(row | {"against": against, "against_at": 0.21})
+    (mark,) = [row for row in found.table if row["published"]]
+    assert mark["mean"] == pytest.approx(expected)
+
+
+def test_a_ratio_stands_on_the_early_stop_of_the_other():
+    row = WINNING | {"kind": "ratio", "value": 0.62, "metric": "early_stop_step"}
+    row |= {"against": "dense", "against_at": 0.211}
+    found = drawn(row, figure=early_stop_step, step=at_5000)
+    (mark,) = [row for row in found.table if row["published"]]
+    assert mark["mean"] == pytest.approx(3100)
+
+
+def test_a_density_where_the_curve_falls_off_stands_on_the_axis():
+    found = drawn(WINNING | {"kind": "leaves", "value": None})
+    assert marks(found.figure) == [
+        "published density at which the curve falls off: Somebody 2019"
+    ]
+
+
+def test_a_difference_from_what_was_not_measured_is_left_out():
+    row = WINNING | {"kind": "difference", "against": "reinit", "against_at": 0.02}
+    assert len(drawn(row).figure.legends) == 1
+    assert len(drawn(row | {"against": "one-shot"}).figure.legends) == 1
+
+
+def test_many_winners_are_only_named():
+    names = [f"ticket-{n}" for n in range(4)]
+    recipes = {name: {"prune.mask": "own", "rewind.to": "theta0"} for name in names}
+    one = store(variants=names, accuracy=until(0.2), recipes=recipes, settings=SETTINGS)
+    texts = marks(comparisons.test_accuracy(Shown(store=one)).figure)
+    assert texts == [f"{name}, smallest winning density: 21.1 %" for name in names]

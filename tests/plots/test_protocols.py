@@ -1,0 +1,35 @@
+from dataclasses import replace
+
+from tracked_stores import store
+
+from pipeline.plots.protocols import protocols
+from pipeline.plots.shown import Shown
+
+
+def of_tasks(**variants):
+    parts = [
+        tuple(row | {"task": task} for row in store(variants=names).rounds)
+        for task, names in variants.items()
+    ]
+    return Shown(store=replace(store(), rounds=sum(parts, ()), settings={}))
+
+
+def test_tasks_with_the_same_variants_stand_side_by_side_on_one_axis():
+    both = ("ticket", "reinit")
+    found = protocols(of_tasks(correct=both, script=both))
+    left, right = found.figure.axes
+    assert (left.get_title(), right.get_title()) == ("correct", "script")
+    assert left.get_ylim() == right.get_ylim()
+    assert {row["task"] for row in found.table} == {"correct", "script"}
+    labels = [text.get_text() for text in found.figure.legends[0].get_texts()]
+    assert labels == ["ticket", "reinit", "dense network", "dense, min–max"]
+
+
+def test_a_task_that_shares_nothing_is_left_out():
+    found = protocols(of_tasks(a=("ticket",), b=("ticket", "reinit"), c=("one-shot",)))
+    assert [axes.get_title() for axes in found.figure.axes] == ["a", "b"]
+
+
+def test_a_single_task_is_no_comparison():
+    assert protocols(of_tasks(a=("ticket",))) is None
+    assert protocols(of_tasks(a=("ticket",), b=("reinit",))) is None
