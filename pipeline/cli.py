@@ -158,7 +158,8 @@ def plot(
         list[str] | None, typer.Option(help="Only these; repeat the option.")
     ] = None,
     figure: Annotated[
-        list[str] | None, typer.Option(help="Only these; repeat the option.")
+        list[str] | None,
+        typer.Option(help="Only these, such as cost; repeat the option."),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("figures"),
     format: Annotated[str, typer.Option(help="png, svg or pdf.")] = "png",
@@ -166,7 +167,7 @@ def plot(
         str | None, typer.Option(help="Tracking store; default: mlflow.db here.")
     ] = None,
 ) -> None:
-    """Draw the comparison figures from the tracked store alone."""
+    """Draw the figures from the tracked store alone, with published numbers marked."""
     out = out.absolute()
     with _at_root() as root:
         from pipeline import compare as comparing
