@@ -19,8 +19,6 @@ from pipeline.plots.style import percent
 from pipeline.tables import Row
 from pipeline.winning import Winner
 
-TICKETS = ("theta0", "early")
-"""starts with which a subnetwork under its own mask is a ticket"""
 NEAR = 1.03
 """factor within which two densities are the same round"""
 FEW = 3
@@ -70,7 +68,7 @@ def winners(shown: Shown, variants: Sequence[str]) -> dict[str, Winner]:
         settings = shown.settings(rows[0]["task"], variant)
         own = settings.get("prune.mask") == "own"
         every = settings.get("train.evaluate_every")
-        if own and every and settings.get("rewind.to") in TICKETS:
+        if own and every and settings.get("rewind.to") in winning.TICKETS:
             winner = winning.smallest_winning(rows, evaluate_every=int(every))
             if winner is not None:
                 found[variant] = winner
