@@ -131,7 +131,7 @@ def _barriers(stores: Iterable[TrackedStore]) -> Mapping[_Key, tuple[Row, ...]]:
             fine = int(settings["analysis.points"]) >= MIN_POINTS
             if row["kind"] == "instability" and fine:
                 own = {n: v for n, v in settings.items() if not n.startswith("analysis.")}
-                recipe = OF_DENSE if row["of"] == DENSE else frozenset(_of_recipe(own))
+                recipe = OF_DENSE if row["of"] == DENSE else frozenset(recipe_of(own))
                 place = tuple(row[name] for name in SAME)
                 found[frozenset(_of_task(own)), recipe].setdefault(place, row)
     known = {
