@@ -60,7 +60,8 @@ def test_biases_and_norms_are_counted_among_the_trainable():
 
 
 @pytest.mark.parametrize(
-    ("name", "layers"), [("resnet-32", 32), ("resnet-44", 44), ("resnet-56", 56)]
+    ("name", "layers"),
+    [("resnet-8", 8), ("resnet-32", 32), ("resnet-44", 44), ("resnet-56", 56)],
 )
 def test_a_resnet_has_as_many_layers_as_its_name_says(name, layers):
     tensors = parameters(make(name, CIFAR))

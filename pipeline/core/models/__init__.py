@@ -12,6 +12,7 @@ MODELS: dict[str, str] = {
     "conv-4": "pipeline.core.models.conv",
     "conv-6": "pipeline.core.models.conv",
     "conv-8": "pipeline.core.models.conv",
+    "resnet-8": "pipeline.core.models.resnet",
     "resnet-20": "pipeline.core.models.resnet",
     "resnet-32": "pipeline.core.models.resnet",
     "resnet-44": "pipeline.core.models.resnet",
