@@ -39,8 +39,9 @@ def presets() -> None:
     with _at_root():
         from pipeline import presets as known
 
+        width = max(map(len, known.names()))
         for name in known.names():
-            print(f"{name:<24} {known.description(name)}")
+            print(f"{name:<{width}}  {known.description(name)}")
 
 
 @app.command(epilog="Example: lt-pipeline use mnist-lenet")
