@@ -8,9 +8,11 @@ core. It is a forecast, good to a factor of two.
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from statistics import median
 
 from pipeline import artifacts, plan, workers
+from pipeline.artifacts import DENSE
 from pipeline.chains import instances
 from pipeline.core.models.layers import (
     BatchNorm,
@@ -25,8 +27,12 @@ from pipeline.dataset_facts import FACTS
 from pipeline.params import Settings, build_network, total_steps
 from pipeline.spots import spots
 
-MULTIPLY_ADDS_PER_S = 4e10
-"""dense training on one core, backward passes included; measured 3–6e10"""
+MULTIPLY_ADDS_PER_S = {"dense": 8e10, "southampton": 8e10, "sparse": 6e10}
+"""training on one core, backward passes included: of kept weights where an engine computes
+with those alone; measured 6–8e10, 4–6e10"""
+PLAIN_MULTIPLY_ADDS_PER_S = 4e10
+"""of the other engines; measured 3–6e10"""
+OF_KEPT_WEIGHTS = frozenset({"sparse", "sparse-conv"})
 STEP_OVERHEAD_S = 4e-4
 """of a plain eager step, whatever the network"""
 STAGE_OVERHEAD_S = 3.0
@@ -54,6 +60,8 @@ class Load:
 
     task: str
     num: int
+    engine: str
+    density: float
     share: float
     """of the steps of a whole training"""
     bytes_per_weight: int
@@ -68,7 +76,7 @@ def forecast(settings: Settings, current: plan.Plan) -> Forecast:
     seconds = 0.0
     for load in missing:
         waves = math.ceil(load.num / at_once)
-        seconds += STAGE_OVERHEAD_S + waves * load.share * _seconds(settings, load.task)
+        seconds += STAGE_OVERHEAD_S + waves * load.share * _seconds(settings, load)
     return Forecast(
         num_stages=3 + sum(len(items) for items in current.values()),
         num_trainings=sum(load.num for load in loads),
@@ -123,6 +131,18 @@ def _walk(network: Network, height: int, width: int) -> tuple[int, int, int]:
 
 
 def _loads(settings: Settings, current: plan.Plan) -> Iterator[Load]:
+    engines = {
+        item["path"]: str(item["engine"])
+        for stage in ("train", "early", "retrain", "copies")
+        for item in current[stage].values()
+    }
+
+    @cache
+    def densities(task: str, variant: str) -> list[float]:
+        if variant == DENSE:
+            return [1.0]
+        return plan.expected_densities(settings, task, variant)
+
     for instance in instances(settings, plan.groups_in(current)):
         total = total_steps(settings.tasks[instance.task])
         variant = settings.variants.get(instance.variant)
@@ -130,6 +150,8 @@ def _loads(settings: Settings, current: plan.Plan) -> Iterator[Load]:
         yield Load(
             task=instance.task,
             num=len(instance.seeds),
+            engine=engines[instance.path],
+            density=densities(instance.task, instance.variant)[instance.round],
             share=1 - first / total,
             bytes_per_weight=BYTES_PER_WEIGHT,
             done=artifacts.results_folder(instance).exists(),
@@ -140,33 +162,46 @@ def _loads(settings: Settings, current: plan.Plan) -> Iterator[Load]:
         yield Load(
             task=task,
             num=len(seeds),
+            engine=engines[item["path"]],
+            density=1.0,
             share=step / total_steps(settings.tasks[task]),
             bytes_per_weight=BYTES_PER_EARLY_WEIGHT,
             done=artifacts.early_folder(task, step, seeds).exists(),
         )
     for spot in spots(settings, plan.groups_in(current)):
         total = total_steps(settings.tasks[spot.task])
-        copies = settings.analyses[spot.analysis].copies()
+        analysis = settings.analyses[spot.analysis]
+        copies = analysis.copies()
         if copies:
             yield Load(
                 task=spot.task,
                 num=len(copies) * len(spot.seeds),
+                engine=engines[spot.path],
+                density=densities(spot.task, analysis.of)[spot.round],
                 share=1 - spot.step / total,
                 bytes_per_weight=BYTES_PER_COPY_WEIGHT,
                 done=spot.copies.exists(),
             )
 
 
-def _seconds(settings: Settings, name: str) -> float:
-    """One training of that task on one core."""
-    task = settings.tasks[name]
+def _seconds(settings: Settings, load: Load) -> float:
+    """One whole training of that kind on one core."""
+    task = settings.tasks[load.task]
     num_steps = total_steps(task)
-    rates = _measured(name)
+    rates = _measured(load.task)
     if rates:
         return num_steps / median(rates)
     work = multiply_adds(build_network(task), FACTS[task.data].image_shape)
-    per_step = 3 * work * task.train.batch_size / MULTIPLY_ADDS_PER_S
-    return num_steps * (per_step + STEP_OVERHEAD_S)
+    if load.engine in OF_KEPT_WEIGHTS:
+        work *= load.density
+    facts = FACTS[task.data]
+    images = 3 * task.train.batch_size * num_steps
+    # Test images are looked at where the validation loss improves: at half of the points.
+    looks = num_steps // task.train.evaluate_every + 1
+    images += looks * (facts.num_validation + facts.num_test // 2)
+    rate = MULTIPLY_ADDS_PER_S.get(load.engine, PLAIN_MULTIPLY_ADDS_PER_S)
+    overhead = 0 if load.engine in MULTIPLY_ADDS_PER_S else STEP_OVERHEAD_S
+    return images * work / rate + num_steps * overhead
 
 
 def _measured(task: str) -> list[float]:

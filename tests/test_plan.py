@@ -528,6 +528,7 @@ def test_the_forecast_of_the_paper_is_sane(empty: Settings) -> None:
         tasks__main__model=LENET,
         tasks__main__train__steps=10_000,
         tasks__main__train__batch_size=60,
+        tasks__main__train__evaluate_every=100,
         variants__ticket__prune__fraction=PAPER,
         rounds=20,
         workers=1,
@@ -535,6 +536,35 @@ def test_the_forecast_of_the_paper_is_sane(empty: Settings) -> None:
     found = forecast.forecast(asked, plan.compile_plan(asked, GROUP))
     per_step = found.seconds / found.num_missing / 10_000
     assert 1 / 2000 < per_step < 1 / 300  # design.md section 8: 480 to 920 steps/s
+
+
+def test_an_engine_of_kept_weights_is_forecast_to_cost_what_they_are(
+    empty: Settings,
+) -> None:
+    def seconds(engine: str, rounds: int) -> float:
+        asked = settings(
+            tasks__main__data="mnist",
+            tasks__main__model=LENET,
+            tasks__main__train__steps=10**8,
+            tasks__main__train__evaluate_every=10**8,
+            tasks__main__train__engine=engine,
+            variants={"ticket": raw()["variants"]["ticket"]},
+            rounds=rounds,
+            workers=1,
+        )
+        return forecast.forecast(asked, plan.compile_plan(asked, GROUP)).seconds
+
+    def fifth_round(engine: str) -> float:
+        return seconds(engine, 5) - seconds(engine, 4)
+
+    density = plan.expected_densities(
+        settings(tasks__main__data="mnist", tasks__main__model=LENET, rounds=5),
+        "main",
+        "ticket",
+    )[5]
+    assert fifth_round("sparse") == pytest.approx(
+        density * 8 / 6 * fifth_round("dense"), rel=0.01
+    )
 
 
 def test_a_huge_experiment_is_forecast_too(empty: Settings) -> None:
