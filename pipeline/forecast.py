@@ -192,16 +192,15 @@ def _seconds(settings: Settings, load: Load) -> float:
     if rates:
         return num_steps / median(rates)
     work = multiply_adds(build_network(task), FACTS[task.data].image_shape)
-    if load.engine in OF_KEPT_WEIGHTS:
-        work *= load.density
     facts = FACTS[task.data]
     images = 3 * task.train.batch_size * num_steps
     # Test images are looked at where the validation loss improves: at half of the points.
     looks = num_steps // task.train.evaluate_every + 1
     images += looks * (facts.num_validation + facts.num_test // 2)
+    kept = load.density if load.engine in OF_KEPT_WEIGHTS else 1.0
     rate = MULTIPLY_ADDS_PER_S.get(load.engine, PLAIN_MULTIPLY_ADDS_PER_S)
     overhead = 0 if load.engine in MULTIPLY_ADDS_PER_S else STEP_OVERHEAD_S
-    return images * work / rate + num_steps * overhead
+    return images * work * kept / rate + num_steps * overhead
 
 
 def _measured(task: str) -> list[float]:
