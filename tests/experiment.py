@@ -138,9 +138,14 @@ def write(root: Path, **changes: object) -> None:
 
 def run() -> None:
     """Run every stage of the working directory's plan, in DVC's order."""
-    current = plan.check(params.load())
-    for name in current["data"]:
+    for name in plan.check(params.load())["data"]:
         data.run(name)
+    run_prepared()
+
+
+def run_prepared() -> None:
+    """Run every stage after ``data``."""
+    current = plan.check(params.load())
     for item in current["init"].values():
         init.run(str(item["task"]), parse_seeds(str(item["seeds"])))
     for item in current["train"].values():
@@ -156,8 +161,10 @@ def run() -> None:
 
 
 def _run_rounds(current: plan.Plan) -> None:
-    order = [(round, name) for round in ROUNDS for name in VARIANTS]
-    for place in order:
+    recipes = params.load().variants
+    # Masks before those who take them.
+    names = sorted(recipes, key=lambda name: not recipes[name].prune.own)
+    for place in [(round, name) for round in ROUNDS for name in names]:
         for stage in ("prune", "rewind", "retrain"):
             for item in current[stage].values():
                 if place == (item["round"], item["variant"]):
