@@ -12,7 +12,6 @@ from functools import cache
 from statistics import median
 
 from pipeline import artifacts, plan, workers
-from pipeline.artifacts import DENSE
 from pipeline.chains import instances
 from pipeline.core.models.layers import (
     BatchNorm,
@@ -27,11 +26,11 @@ from pipeline.dataset_facts import FACTS
 from pipeline.params import Settings, build_network, total_steps
 from pipeline.spots import spots
 
-MULTIPLY_ADDS_PER_S = {"dense": 8e10, "southampton": 8e10, "sparse": 6e10}
-"""training on one core, backward passes included: of kept weights where an engine computes
-with those alone; measured 6–8e10, 4–6e10"""
-PLAIN_MULTIPLY_ADDS_PER_S = 4e10
-"""of the other engines; measured 3–6e10"""
+MULTIPLY_ADDS_PER_S = 4e10
+"""dense training on one core, backward passes included; measured 3–6e10"""
+FASTER = {"dense": 2.0, "southampton": 2.0, "sparse": 1.5}
+"""how much faster other engines than the plain one do what they do, without its overhead
+per step; measured 6–8e10 multiply-adds/s, sparse 4–6e10 of kept weights"""
 OF_KEPT_WEIGHTS = frozenset({"sparse", "sparse-conv"})
 STEP_OVERHEAD_S = 4e-4
 """of a plain eager step, whatever the network"""
@@ -139,7 +138,7 @@ def _loads(settings: Settings, current: plan.Plan) -> Iterator[Load]:
 
     @cache
     def densities(task: str, variant: str) -> list[float]:
-        if variant == DENSE:
+        if variant == artifacts.DENSE:
             return [1.0]
         return plan.expected_densities(settings, task, variant)
 
@@ -192,15 +191,17 @@ def _seconds(settings: Settings, load: Load) -> float:
     if rates:
         return num_steps / median(rates)
     work = multiply_adds(build_network(task), FACTS[task.data].image_shape)
-    facts = FACTS[task.data]
-    images = 3 * task.train.batch_size * num_steps
+    per_step = 3 * work * task.train.batch_size / MULTIPLY_ADDS_PER_S
     # Test images are looked at where the validation loss improves: at half of the points.
+    facts = FACTS[task.data]
     looks = num_steps // task.train.evaluate_every + 1
-    images += looks * (facts.num_validation + facts.num_test // 2)
-    kept = load.density if load.engine in OF_KEPT_WEIGHTS else 1.0
-    rate = MULTIPLY_ADDS_PER_S.get(load.engine, PLAIN_MULTIPLY_ADDS_PER_S)
-    overhead = 0 if load.engine in MULTIPLY_ADDS_PER_S else STEP_OVERHEAD_S
-    return images * work * kept / rate + num_steps * overhead
+    seen = looks * (facts.num_validation + facts.num_test // 2)
+    seconds = num_steps * per_step + seen * work / MULTIPLY_ADDS_PER_S
+    if load.engine in OF_KEPT_WEIGHTS:
+        seconds *= load.density
+    if load.engine not in FASTER:
+        return seconds + num_steps * STEP_OVERHEAD_S
+    return seconds / FASTER[load.engine]
 
 
 def _measured(task: str) -> list[float]:
