@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline import artifacts, params, plan, preloads, presets
+from pipeline import artifacts, forecast, params, plan, preloads, presets
 from pipeline.core.batches import Dataset, Split
 from pipeline.dataset_facts import FACTS
 
@@ -336,3 +336,13 @@ def test_a_round_of_a_quick_preset_is_a_number_of_the_papers_rounds(subject: str
     for q, number in found.items():
         assert abs(number - round(number)) < 0.01, f"{q} is {number:.3f} rounds"
     assert all(q == p for q, p in pairs if not p)
+
+
+@pytest.mark.parametrize("subject", sorted(subjects("-quick")))
+def test_a_quick_preset_is_forecast_to_take_25_minutes_at_most_on_two_cores(
+    subject: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = params.parse(RAW[f"{subject}-quick"] | {"workers": 2})
+    current = plan.compile_plan(settings, [settings.seeds])
+    assert forecast.forecast(settings, current).seconds <= 25 * 60
