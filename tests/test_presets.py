@@ -36,7 +36,7 @@ def cut(raw: dict[str, Any]) -> dict[str, Any]:
 def _cut_task(task: dict[str, Any]) -> dict[str, Any]:
     schedule = task["train"]["schedule"]
     marks = {
-        "milestones": [2] if schedule["milestones"] else [],
+        "milestones": [1] if schedule["milestones"] else [],
         "warmup_steps": min(schedule["warmup_steps"], 1),
     }
     train = {
@@ -51,7 +51,8 @@ def _cut_task(task: dict[str, Any]) -> dict[str, Any]:
 
 def _cut_variant(variant: dict[str, Any]) -> dict[str, Any]:
     rewind = variant["rewind"]
-    step = None if rewind["step"] is None else 1
+    # The rate falls at step 1; fine-tuning from there would be learning-rate rewinding.
+    step = None if rewind["step"] is None or rewind["to"] == "fine-tune" else 1
     return variant | {"rewind": rewind | {"step": step}}
 
 
