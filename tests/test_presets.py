@@ -77,7 +77,7 @@ def alike() -> list[list[str]]:
 
 
 def noise(name: str) -> Dataset:
-    """A few images; of CIFAR-10's 8 x 8 pixels, which keeps convolutional networks small."""
+    """A few images; of CIFAR-10's 8 x 8 pixels, which keeps its networks small."""
     facts = FACTS[name]
     shape = (3, 8, 8) if name == "cifar-10" else facts.image_shape
     rng = np.random.default_rng(0)
