@@ -41,8 +41,8 @@ def export(
     """Write a ticket as safetensors.
 
     The file holds the start weights under their plain state-dict names (pruned weights
-    0, norm statistics included), each mask as ``mask.NAME`` (bool), and the provenance
-    as JSON in the metadata.
+    0, or what the variant freezes them at; norm statistics included), each mask as
+    ``mask.NAME`` (bool), and the provenance as JSON in the metadata.
 
     Args:
         settings: of the experiment.
@@ -67,7 +67,8 @@ def export(
     start = artifacts.load_weights(folder, ticket.seed)
     mask = artifacts.load_mask(chain.mask_at(ticket.round), ticket.seed)
     facts = artifacts.load_facts(artifacts.seed_file(folder, ticket.seed))
-    if facts["mask"] != digest(mask) or masks.revived(start, mask):
+    revived = not chain.variant.rewind.freezes and masks.revived(start, mask)
+    if facts["mask"] != digest(mask) or revived:
         raise ArtifactError(f"{folder} does not fit its mask; run `lt-pipeline verify`")
     provenance = {
         "task": chain.task,
@@ -75,6 +76,7 @@ def export(
         "round": ticket.round,
         "seed": ticket.seed,
         "density": masks.density(mask),
+        "pruned": chain.variant.rewind.pruned,
         "theta0": facts["theta0"],
         "weights": digest(start),
         "mask": digest(mask),

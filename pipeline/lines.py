@@ -96,7 +96,7 @@ class PairWork:
             barriers[statistics] = _barriers(line)
             rows += self._rows(statistics, line)
         facts = {"statistics": barriers} | _geometry(a, b, mask_a, mask_b, start)
-        facts |= _dead(network, mask_a, mask_b)
+        facts |= _dead(network, masks.connected(a, mask_a), masks.connected(b, mask_b))
         artifacts.save_json(_file(self.folder, ends), {"rows": rows, "facts": facts})
 
     def _ways(self, network: Network, data: Dataset) -> dict[str, Way]:
@@ -212,7 +212,13 @@ def _geometry(
 
 
 def _dead(network: Network, mask_a: Mask, mask_b: Mask) -> dict[str, Any]:
-    """Units that nothing reads, by kernel, of both ends; a line per collapsed layer."""
+    """Units that nothing reads, by kernel, of both ends; a line per collapsed layer.
+
+    Args:
+        network: of both.
+        mask_a: where something passes in the one; frozen weights pass as kept ones do.
+        mask_b: likewise in the other.
+    """
     from pipeline.core.analysis.collapse import collapse_warnings, dead_units
 
     both = (mask_a, mask_b)

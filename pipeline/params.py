@@ -16,16 +16,16 @@ import pydantic
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from pipeline import analyses, compat
+from pipeline import analyses, compat, rewinds
 from pipeline.analyses import Analysis, Known
 from pipeline.core import models, training, transforms
 from pipeline.core.criteria import CRITERIA
 from pipeline.core.models.init import INITS
 from pipeline.core.models.layers import Kind, Network, parameters
-from pipeline.core.starts import STARTS
 from pipeline.core.training.settings import TrainSettings
 from pipeline.dataset_facts import FACTS
 from pipeline.errors import UserError
+from pipeline.rewinds import Masks, Retraining, Rewind
 from pipeline.yaml_shape import choose, refuse_odd_values, refuse_wrong_keys, shown
 
 FILE = Path("params.yaml")
@@ -98,26 +98,6 @@ class Prune:
     def source_round(self, round: int) -> int:
         """The round whose trained weights an own mask of ``round`` is cut from."""
         return 0 if self.schedule == "one-shot" else round - 1
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Rewind:
-    """Which weights a round starts from."""
-
-    to: str
-    """a start of ``core/starts``: theta0, reinit, signed-reinit, reshuffle, …"""
-    step: int | None
-    """where the round begins on schedule and data order. ``early``: also whose weights
-    are taken; ``trained``: learning-rate rewinding, null = 0; else null"""
-    draw: int | None
-    """number of the draw, where the start draws; else null"""
-    pruned: Literal["zero", "freeze-init", "freeze-init-zero-mask", "freeze-init-zero-all"]
-    """what pruned weights are while the others train (Zhou et al.'s mask-0 actions)"""
-
-    @property
-    def first_step(self) -> int:
-        """The step at which the round's training begins."""
-        return self.step or 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -333,8 +313,17 @@ def _variant(where: str, variant: Variant, settings: Settings) -> Iterator[str]:
         yield from _own_mask(f"{where}.prune", variant, settings)
     else:
         yield from _taken_mask(f"{where}.prune", variant, settings)
-    yield from _rewind(f"{where}.rewind", variant.rewind)
-    yield from _rewind_step(f"{where}.rewind.step", variant, settings)
+    tasks = {name: _retraining(settings.tasks[name]) for name in variant.tasks}
+    masks = Masks(own=variant.prune.own, gradual=variant.prune.schedule == "gradual")
+    yield from rewinds.problems(f"{where}.rewind", variant.rewind, masks, tasks)
+
+
+def _retraining(task: Task) -> Retraining:
+    return Retraining(
+        train=task.train,
+        total_steps=total_steps(task),
+        network=build_network(task),
+    )
 
 
 def _own_mask(where: str, variant: Variant, settings: Settings) -> Iterator[str]:
@@ -405,35 +394,6 @@ def _taken_mask(where: str, variant: Variant, settings: Settings) -> Iterator[st
         if getattr(prune, key) is not None:
             yield (
                 f"{where}.{key}: must be null, because the mask is taken from {prune.mask}"
-            )
-
-
-def _rewind(where: str, rewind: Rewind) -> Iterator[str]:
-    if rewind.to not in STARTS:
-        yield f"{where}.to: {choose(rewind.to, STARTS)}"
-    draws = STARTS[rewind.to].draws
-    if draws and (rewind.draw is None or rewind.draw < 0):
-        yield f"{where}.draw: {shown(rewind.draw)} found; number the draw: 0, 1, …"
-    if not draws and rewind.draw is not None:
-        yield f"{where}.draw: {rewind.to} draws nothing; write null"
-
-
-def _rewind_step(where: str, variant: Variant, settings: Settings) -> Iterator[str]:
-    to, step = variant.rewind.to, variant.rewind.step
-    role = STARTS[to].step
-    if role is None and step is not None:
-        yield f"{where}: {to} starts at step 0; write null (early and trained take a step)"
-    if role == "needed" and step is None:
-        yield f"{where}: null found; {to} needs the step to rewind to"
-    if step is None:
-        return
-    for name in variant.tasks:
-        total = total_steps(settings.tasks[name])
-        if not 1 <= step < total:
-            instead = "theta0 for step 0" if role == "needed" else "null for step 0"
-            yield (
-                f"{where}: {step} found; the training of task {name} has {total} steps: "
-                f"give 1 to {total - 1}, or {instead}"
             )
 
 

@@ -123,13 +123,15 @@ def _spot_item(settings: Settings, spot: Spot) -> Item:
 
 def _copies(settings: Settings, spot: Spot) -> Item:
     of = settings.analyses[spot.analysis].of
-    density = 1.0
+    density, frozen, recipe = 1.0, False, f"analyses.{spot.analysis}.of"
     if of != DENSE:
         density = expected_densities(settings, spot.task, of)[spot.round]
+        frozen, recipe = settings.variants[of].rewind.freezes, f"variants.{of}.rewind"
     return _spot_item(settings, spot) | {
+        "recipe": recipe,
         "start": str(start_of(settings, spot)),
         "mask": str(mask_of(settings, spot)),
-        **_engine(settings, spot.task, density=density),
+        **_engine(settings, spot.task, density=density, frozen=frozen),
     }
 
 
@@ -144,6 +146,7 @@ def _lines(settings: Settings, spot: Spot) -> Item:
 def _rounds(settings: Settings, chain: Chain) -> Iterator[tuple[str, Instance, Item]]:
     task = settings.tasks[chain.task]
     densities = expected_densities(settings, chain.task, chain.name)
+    frozen = chain.variant.rewind.freezes
     for round in range(1, settings.rounds + 1):
         instance = chain.at(round)
         common: Item = {
@@ -174,7 +177,7 @@ def _rounds(settings: Settings, chain: Chain) -> Iterator[tuple[str, Instance, I
             "mask": mask,
             "mask_owner": chain.mask_owner,
             "start": str(artifacts.starts_folder(instance)),
-            **_engine(settings, chain.task, density=densities[round]),
+            **_engine(settings, chain.task, density=densities[round], frozen=frozen),
         }
         yield "retrain", instance, trained
 
@@ -187,11 +190,11 @@ def _method_file(variant: Variant) -> str:
     return f"pipeline/core/criteria/{criteria.file_of(prune.criterion)}"
 
 
-def _engine(settings: Settings, task: str, *, density: float) -> Item:
+def _engine(settings: Settings, task: str, *, density: float, frozen: bool = False) -> Item:
     compat, train = settings.tasks[task].compat, settings.tasks[task].train
     network = build_network(settings.tasks[task])
     setting = compat or train.engine
-    name = training.resolve(setting, network, density, train.device)
+    name = training.resolve(setting, network, density, train.device, frozen=frozen)
     return {"engine": name, "engine_file": training.file_of(name)}
 
 

@@ -1,11 +1,40 @@
-"""Which weights a round starts from, before its mask: what ``rewind.to`` names."""
+"""Where a round begins: what ``rewind.to`` names, under its mask, as ``pruned`` says."""
 
 from pipeline import artifacts, params
 from pipeline.chains import Chain
-from pipeline.core import seeding, southampton, starts
+from pipeline.core import rewinding, seeding, southampton, starts
 from pipeline.core.arrays import Mask, Weights
 from pipeline.core.starts.given import Given
 from pipeline.params import Task
+
+
+def start_weights(
+    chain: Chain, mask: Mask, source: Weights, *, round: int, seed: int
+) -> Weights:
+    """The weights that a round starts from.
+
+    Args:
+        chain: whose recipe says what pruned weights are.
+        mask: of the round.
+        source: its ``source_weights``.
+        round: whose mask was cut from weights that the recipe may ask for.
+        seed: the replicate.
+
+    Raises:
+        ArtifactError: if an earlier stage's weights are missing.
+    """
+    action = chain.variant.rewind.pruned
+    trained: Weights = {}
+    if action in rewinding.LOOK_AT_TRAINED:
+        trained = artifacts.load_weights(chain.weights_behind(round), seed)
+    theta0 = artifacts.theta0_folder(chain.task, chain.seeds)
+    return rewinding.frozen_start(
+        action,
+        source,
+        mask,
+        theta0=artifacts.load_weights(theta0, seed),
+        trained=trained,
+    )
 
 
 def source_weights(

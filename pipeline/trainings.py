@@ -8,7 +8,7 @@ stage then writes its artifacts from them at once.
 import platform
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -21,10 +21,13 @@ from pipeline.core import masks, southampton, training
 from pipeline.core.batches import Dataset
 from pipeline.core.digests import digest
 from pipeline.core.models.layers import Network, parameters
+from pipeline.core.starts import STARTS
 from pipeline.core.training.engine import Job
 from pipeline.core.training.results import Trained
+from pipeline.core.training.schedules import at_last_rate
 from pipeline.params import Task
 from pipeline.progress import Progress
+from pipeline.rewinds import Rewind
 from pipeline.workers import Report
 
 CHECKPOINT_S = 10.0
@@ -175,6 +178,13 @@ class SeedsWork:
             _leave(folder, job, result, test_accuracy=accuracy, seconds=seconds / len(jobs))
 
 
+def retrained(task: Task, rewind: Rewind) -> Task:
+    """A task as the rounds that begin like this train it: fine-tuning has its own rate."""
+    if not STARTS[rewind.to].at_last_rate:
+        return task
+    return replace(task, train=at_last_rate(task.train, params.total_steps(task)))
+
+
 def data_orders(task: Task, variant: str) -> tuple[int | str]:
     """The data order that a round of a variant is trained with: one for all, or its own."""
     return (0 if task.train.common_noise else variant,)
@@ -269,7 +279,7 @@ def _leave(
     facts = {
         "density": masks.density(trained.mask),
         "kept": masks.kept(trained.mask),
-        "collapsed": masks.collapsed(trained.mask),
+        "collapsed": masks.collapsed(masks.connected(trained.weights, trained.mask)),
         "steps": trained.end.step,
         "early_stop_step": trained.early_stop.step,
         "censored": trained.censored,

@@ -10,14 +10,16 @@ from dataclasses import dataclass
 
 from pipeline import artifacts
 from pipeline.chains import Chain, chains
-from pipeline.core import masks, rewinding, southampton
+from pipeline.core import masks, southampton
 from pipeline.core.arrays import Mask
 from pipeline.core.counts import fractions_per_tensor, kept_counts, pool_counts
 from pipeline.core.digests import digest
 from pipeline.core.models.layers import parameters
 from pipeline.core.starts import STARTS
 from pipeline.params import Settings, build_network
-from pipeline.rewind_sources import source_weights
+from pipeline.rewind_sources import source_weights, start_weights
+
+ANOTHER_MASK = "the trained network carries another mask"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,12 +53,14 @@ def verify(settings: Settings, groups: list[tuple[int, ...]]) -> list[Finding]:
 
 def _chain(settings: Settings, chain: Chain, seed: int) -> Iterator[Finding]:
     rounds = range(1, settings.rounds + 1)
-    promises: dict[str, Check] = {
-        **_about_counts(settings, chain),
-        "pruned weights exactly zero": _pruned_are_zero,
-        "start = source ⊙ mask": _starts_are_rewound,
-        "one θ₀ by hash": _one_theta0,
-    }
+    promises = _about_counts(settings, chain)
+    if chain.variant.rewind.freezes:
+        promises["pruned weights exactly as frozen"] = _pruned_are_frozen
+        promises["start = source, pruned frozen"] = _starts_are_rewound
+    else:
+        promises["pruned weights exactly zero"] = _pruned_are_zero
+        promises["start = source ⊙ mask"] = _starts_are_rewound
+    promises["one θ₀ by hash"] = _one_theta0
     if _nested_by_recipe(chain):
         promises["masks nested"] = _masks_are_nested
     else:
@@ -147,9 +151,22 @@ def _pruned_are_zero(_: Settings, chain: Chain, round: int, seed: int) -> str:
     folder = artifacts.trained_folder(chain.at(round))
     mask = artifacts.load_mask(folder, seed)
     if digest(mask) != digest(_mask(chain, round, seed)):
-        return "the trained network carries another mask"
+        return ANOTHER_MASK
     names = masks.revived(artifacts.load_weights(folder, seed), mask)
     return f"{names[0]} has a pruned weight that is not 0" if names else ""
+
+
+def _pruned_are_frozen(_: Settings, chain: Chain, round: int, seed: int) -> str:
+    folder = artifacts.trained_folder(chain.at(round))
+    mask = artifacts.load_mask(folder, seed)
+    if digest(mask) != digest(_mask(chain, round, seed)):
+        return ANOTHER_MASK
+    trained = artifacts.load_weights(folder, seed)
+    start = artifacts.load_weights(artifacts.starts_folder(chain.at(round)), seed)
+    for name, kept in mask.items():
+        if trained[name][~kept].tobytes() != start[name][~kept].tobytes():
+            return f"{name} has a pruned weight that is not as in its start"
+    return ""
 
 
 def _starts_are_rewound(settings: Settings, chain: Chain, round: int, seed: int) -> str:
@@ -157,7 +174,8 @@ def _starts_are_rewound(settings: Settings, chain: Chain, round: int, seed: int)
     mask = _mask(chain, round, seed)
     source = source_weights(chain, task, mask, round=round, seed=seed)
     start = artifacts.load_weights(artifacts.starts_folder(chain.at(round)), seed)
-    if rewinding.matches(start, source, mask):
+    expected = start_weights(chain, mask, source, round=round, seed=seed)
+    if digest(start) == digest(expected):
         return ""
     return f"the start is not {chain.variant.rewind.to} under the mask"
 

@@ -8,7 +8,8 @@ from pipeline.core.winning_tickets import Pair, Reached, WinningTest, winning_te
 from pipeline.tables import Row
 
 TICKETS = ("theta0", "early")
-"""values of rewind.to with which a subnetwork is a ticket, if its mask is its own"""
+"""values of rewind.to with which a subnetwork is a ticket, if its mask is its own and its
+pruned weights are 0"""
 NO_WINNER = "no density wins in every seed"
 """what is said where there is no Winner"""
 NEEDED = ("test_accuracy_early_stop", "early_stop_step", "kept")
@@ -24,6 +25,16 @@ class Winner:
     num_seeds: int
     shown: bool
     """by the test of the mean; else they win in every seed, which may be few"""
+
+
+def are_tickets(to: str | None, pruned: str | None) -> bool:
+    """Whether subnetworks with masks of their own are tickets.
+
+    Args:
+        to: ``rewind.to``, as recorded.
+        pruned: ``rewind.pruned``; frozen weights are part of the network.
+    """
+    return to in TICKETS and pruned == "zero"
 
 
 def reached(row: Row) -> Reached | None:

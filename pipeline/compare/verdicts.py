@@ -163,7 +163,8 @@ def _definition(setup: Setup, book: Book) -> list[Compared]:
     rows = []
     for recipe in setup.recipes:
         own = recipe.settings["mask.from"] == "own"
-        if own and recipe.settings.get("rewind.to") in winning.TICKETS:
+        begins = (recipe.settings.get(f"rewind.{key}") for key in ("to", "pruned"))
+        if own and winning.are_tickets(*begins):
             every = int(setup.settings.get("train.evaluate_every", 0))
             tests = winning.tests_of(recipe.rows, evaluate_every=every)
             rows.append(_definition_row(recipe.name, tests, reason))

@@ -66,6 +66,16 @@ def apply(weights: Weights, mask: Mask) -> Weights:
     }
 
 
+def connected(weights: Weights, mask: Mask) -> Mask:
+    """Where something passes: the kept weights, and frozen ones that are not 0.
+
+    Raises:
+        ValueError: as for ``apply``.
+    """
+    _check_fits(mask, weights)
+    return {name: kept | (weights[name] != 0) for name, kept in mask.items()}
+
+
 def is_nested(new: Mask, old: Mask) -> bool:
     """Whether ``new`` keeps only what ``old`` keeps, in the same tensors."""
     return _same_shapes(new, old) and all(

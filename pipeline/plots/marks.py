@@ -68,7 +68,8 @@ def winners(shown: Shown, variants: Sequence[str]) -> dict[str, Winner]:
         settings = shown.settings(rows[0]["task"], variant)
         own = settings.get("prune.mask") == "own"
         every = settings.get("train.evaluate_every")
-        if own and every and settings.get("rewind.to") in winning.TICKETS:
+        begins = settings.get("rewind.to"), settings.get("rewind.pruned")
+        if own and every and winning.are_tickets(*begins):
             winner = winning.smallest_winning(rows, evaluate_every=int(every))
             if winner is not None:
                 found[variant] = winner

@@ -24,13 +24,18 @@ def run(place: tuple[str, str, int, int], seeds: tuple[int, ...], engine: str) -
     """
     settings = params.load()
     started = datetime.now(UTC)
-    task, name, round, step = place
+    task_name, name, round, step = place
     analysis = settings.analyses[name]
-    spot = Spot(task=task, analysis=name, round=round, step=step, trains=True, seeds=seeds)
+    task = settings.tasks[task_name]
+    if analysis.of != DENSE:
+        task = trainings.retrained(task, settings.variants[analysis.of].rewind)
+    spot = Spot(
+        task=task_name, analysis=name, round=round, step=step, trains=True, seeds=seeds
+    )
     source = trainings.Source(
         path=f"copies/{spot.path}",
         seeds=seeds,
-        task=settings.tasks[task],
+        task=task,
         engine=engine,
         starts=spots.start_of(settings, spot),
         masks=None if analysis.of == DENSE else spots.mask_of(settings, spot),

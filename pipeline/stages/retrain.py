@@ -12,12 +12,12 @@ from pipeline.chains import find_chain
 def run(task_name: str, variant: str, round: int, seeds: str, engine: str) -> None:
     """Train from the rewound weights, and from the rewound step of schedule and data order.
 
-    The mask holds after every step.
+    The mask holds after every step; fine-tuning replaces the schedule by its last rate.
     """
     settings = params.load()
     chain = find_chain(settings, task_name, variant, seeds)
     instance = chain.at(round)
-    task = settings.tasks[task_name]
+    task = trainings.retrained(settings.tasks[task_name], chain.variant.rewind)
     source = trainings.Source(
         path=instance.path,
         seeds=instance.seeds,

@@ -1,5 +1,7 @@
 """Stage ``rewind``: where a round starts: its source's weights under its mask.
 
+Pruned weights are 0, or what the variant freezes them at.
+
 python -m pipeline.stages.rewind main ticket 3 0,1,2,3
 """
 
@@ -9,10 +11,9 @@ from pathlib import Path
 from pipeline import artifacts, border, params
 from pipeline.artifacts import ArtifactError
 from pipeline.chains import find_chain
-from pipeline.core import rewinding
 from pipeline.core.arrays import Weights
 from pipeline.core.digests import digest
-from pipeline.rewind_sources import source_weights
+from pipeline.rewind_sources import source_weights, start_weights
 
 
 def run(task_name: str, variant: str, round: int, seeds: str) -> None:
@@ -28,7 +29,7 @@ def run(task_name: str, variant: str, round: int, seeds: str) -> None:
             source = source_weights(chain, task, mask, round=round, seed=seed)
             artifacts.save_arrays(
                 artifacts.seed_file(folder, seed),
-                rewinding.start(source, mask),
+                start_weights(chain, mask, source, round=round, seed=seed),
                 theta0=digest(theta0),
                 source=digest(source),
                 mask=digest(mask),

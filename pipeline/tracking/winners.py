@@ -33,9 +33,9 @@ def winning_tags(chains: Iterable[Chain]) -> dict[str, dict[str, str]]:
 
 
 def is_ticket(settings: Mapping[str, Any]) -> bool:
-    """Whether a variant has a mask of its own and starts with weights of its own."""
-    own = settings["mask_source"] is None
-    return own and settings["rewind"]["to"] in winning.TICKETS
+    """Whether a variant has a mask and weights of its own, and nothing where it prunes."""
+    own, rewind = settings["mask_source"] is None, settings["rewind"]
+    return own and winning.are_tickets(rewind["to"], rewind["pruned"])
 
 
 def _tags(chains: list[Chain]) -> dict[str, str]:

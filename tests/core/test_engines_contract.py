@@ -9,11 +9,14 @@ from functools import cache
 
 import numpy as np
 import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
 from on_digits import small_resnet
 
 from pipeline.core import seeding
-from pipeline.core.batches import Dataset, Split
+from pipeline.core.batches import BatchOrder, Dataset, Split, normalize
 from pipeline.core.models import MODELS, build
+from pipeline.core.models.forward import forward
 from pipeline.core.models.init import initial_weights
 from pipeline.core.models.layers import (
     Conv,
@@ -26,7 +29,9 @@ from pipeline.core.models.layers import (
 from pipeline.core.training import (
     BATCHED,
     COMPAT,
+    CPU_ONLY,
     ENGINES,
+    FREEZES,
     SERVES,
     engine_module,
     file_of,
@@ -120,6 +125,15 @@ every_batched_engine_and_network = pytest.mark.parametrize(
         if engine_module(engine).supports(network)
     ],
 )
+every_freezing_engine_and_network = pytest.mark.parametrize(
+    ("engine", "network"),
+    [
+        (engine, name)
+        for engine in sorted(FREEZES)
+        for name, network in NETWORKS.items()
+        if engine_module(engine).supports(network)
+    ],
+)
 every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
 every_density = pytest.mark.parametrize("density", DENSITIES)
 
@@ -171,6 +185,43 @@ def make_job(network, density=0.4, **settings):
         seed=3,
         round=1,
     )
+
+
+def frozen(job):
+    """The job with its pruned weights at the values of another draw, instead of 0."""
+    drawn = initial_weights(job.network, "glorot-normal", seeding.generator(1, "init"))
+    values = {n: np.where(kept, job.start[n], drawn[n]) for n, kept in job.mask.items()}
+    return replace(job, start=job.start | values)
+
+
+def frozen_by_hand(job, num_steps):
+    """The weights after a few steps of torch; every forward pass puts frozen ones back."""
+    settings, tensors = job.settings, parameters(job.network)
+    start = {name: torch.tensor(weight) for name, weight in job.start.items()}
+    masks = {name: torch.tensor(kept) for name, kept in job.mask.items()}
+    leaves = {n: w.clone().requires_grad_(tensors[n].trainable) for n, w in start.items()}
+    numbers = {"weight_decay": settings.weight_decay, "lr": settings.lr}
+    if settings.optimizer == "sgd":
+        numbers["momentum"] = settings.momentum
+    kind = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}[settings.optimizer]
+    trained = [leaf for leaf in leaves.values() if leaf.requires_grad]
+    optimizer = getattr(torch.optim, kind)(trained, **numbers)
+    order = BatchOrder(
+        len(job.data.train), settings.batch_size, seed=job.seed, round=job.round
+    )
+
+    def weights():
+        put = {n: torch.where(kept, leaves[n], start[n]) for n, kept in masks.items()}
+        return leaves | put
+
+    for step in range(num_steps):
+        at = order.batch(step)
+        images = normalize(job.data.train.images[at], mean=job.data.mean, std=job.data.std)
+        optimizer.zero_grad()
+        logits = forward(job.network, weights(), torch.tensor(images), training=True)
+        F.cross_entropy(logits, torch.tensor(job.data.train.labels[at])).backward()
+        optimizer.step()
+    return {name: weight.detach().numpy() for name, weight in weights().items()}
 
 
 def _keep(tensor, density):
@@ -242,6 +293,75 @@ def test_pruned_weights_are_0_after_every_step(engine, network, optimizer, densi
         (weights,) = made.weights()
         for name, kept in job.mask.items():
             assert not weights[name][~kept].any(), name
+
+
+@every_freezing_engine_and_network
+@every_optimizer
+@every_density
+def test_frozen_weights_keep_their_bits_after_every_step(
+    engine, network, optimizer, density
+):
+    job = frozen(make_job(network, density, **OPTIMIZERS[optimizer]))
+    made = make_engine(engine, [job])
+    for _ in range(10):
+        made.advance(1)
+        (weights,) = made.weights()
+        for name, kept in job.mask.items():
+            assert weights[name][~kept].tobytes() == job.start[name][~kept].tobytes()
+    assert all((weights[name] != start).any() for name, start in job.start.items())
+
+
+@every_freezing_engine_and_network
+@every_optimizer
+def test_50_steps_with_frozen_weights_agree_with_torch(engine, network, optimizer):
+    job = frozen(make_job(network, **OPTIMIZERS[optimizer]))
+    (ours,) = trained(engine, job, 50).weights()
+    for name, weight in frozen_by_hand(job, 50).items():
+        difference = np.linalg.norm(ours[name].astype(np.float64) - weight)
+        assert difference <= 1e-5 * np.linalg.norm(weight), name
+
+
+@every_freezing_engine_and_network
+def test_divergence_moves_no_frozen_weight(engine, network):
+    job = frozen(make_job(network, optimizer="sgd", lr=1e30))
+    (weights,) = trained(engine, job, 12).weights()
+    for name, kept in job.mask.items():
+        assert weights[name][~kept].tobytes() == job.start[name][~kept].tobytes()
+
+
+@every_freezing_engine_and_network
+def test_a_training_with_frozen_weights_goes_on_bit_for_bit(engine, network):
+    job = frozen(make_job(network, **OPTIMIZERS["adam-decay"]))
+    whole = trained(engine, job, 9)
+    state = whole.state()
+    whole.advance(11)
+    resumed = make_engine(engine, [job])
+    resumed.restore(state, 9)
+    resumed.advance(11)
+    assert_same_bits(whole.state(), resumed.state())
+
+
+@pytest.mark.parametrize("engine", [name for name in ENGINES if name not in FREEZES])
+def test_an_engine_that_holds_pruned_weights_at_0_refuses_frozen_ones(engine):
+    network = next(n for n in NETWORKS if engine_module(engine).supports(NETWORKS[n]))
+    kind = "conv" if network == "conv" else "fc"
+    message = rf"the {engine} engine holds pruned weights at 0, and some of {kind}1.weight"
+    with pytest.raises(ValueError, match=message):
+        make_engine(engine, [frozen(make_job(network))])
+    with pytest.raises(
+        ValueError, match=f"engine {engine} holds pruned weights at 0; give"
+    ):
+        resolve(engine, NETWORKS[network], 0.4, "cpu", frozen=True)
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize("density", [1.0, 0.5, 0.1])
+@pytest.mark.parametrize("network", NETWORKS)
+def test_auto_freezes_with_an_engine_that_can(network, density, device):
+    name = resolve("auto", NETWORKS[network], density, device, frozen=True)
+    assert name in FREEZES
+    assert engine_module(name).supports(NETWORKS[network])
+    assert device == "cpu" or name not in CPU_ONLY
 
 
 @every_engine_and_network

@@ -94,7 +94,8 @@ def test_only_a_start_that_draws_takes_from_the_stream(name):
 def test_biases_and_norms_are_those_of_theta0_unless_training_goes_on(name):
     given = make_given()
     weights = starts.start_source(name, given)
-    goes_on = {"early": given.early, "trained": given.trained}
+    trained = given.trained
+    goes_on = {"early": given.early, "trained": trained, "fine-tune": trained}
     source = goes_on.get(name, given.theta0)
     for tensor in weights.keys() - set(KERNELS):
         assert weights[tensor].tobytes() == source[tensor].tobytes()

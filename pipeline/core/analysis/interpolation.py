@@ -38,7 +38,7 @@ def interpolate(a: Weights, b: Weights, alpha: float) -> Weights:
     """(1 − alpha) · a + alpha · b in every tensor, running statistics of norms included.
 
     Computed in double precision: the ends are ``a`` and ``b`` bit for bit, as is every
-    point between two equal networks, and a weight pruned in both is 0 on the whole line.
+    point between two equal networks, and a weight of 0 in both is 0 on the whole line.
 
     Source: Frankle et al. 2020, arXiv:1912.05671, section 2, where alpha runs the other
     way and the statistics are interpolated with the rest of the state.

@@ -5,8 +5,8 @@ STARTS names, called as the start is, with underscores for hyphens; it takes a `
 and returns weights that ``rewinding.start`` puts under the mask.
 
 Starts differ in kernels. Biases, norm parameters and running statistics are θ₀'s, but
-for ``early`` and ``trained``, which take all of a trained network, and for starts that
-draw a whole network anew, which draws those as θ₀'s were (0 and 1).
+for ``early``, ``trained`` and ``fine-tune``, which take all of a trained network, and for
+starts that draw a whole network anew, which draws those as θ₀'s were (0 and 1).
 """
 
 import difflib
@@ -32,12 +32,21 @@ class Start:
     step: Literal["needed", "possible"] | None = None
     """whether the round may begin at a later step of schedule and data order; where it
     is needed, the weights are those of the dense network at that step"""
+    at_last_rate: bool = False
+    """whether the round trains at the rate that the schedule ends with"""
 
 
 _FOLDER = "pipeline.core.starts"
 STARTS = {
     "constant": Start(module=f"{_FOLDER}.constant", draws=True),
     "early": Start(module=f"{_FOLDER}.returned", draws=False, step="needed"),
+    "fine-tune": Start(
+        module=f"{_FOLDER}.returned",
+        draws=False,
+        needs_trained="chain",
+        step="possible",
+        at_last_rate=True,
+    ),
     "reinit": Start(module=f"{_FOLDER}.drawn", draws=True),
     "reinit-scaled": Start(module=f"{_FOLDER}.drawn", draws=True, needs_mask=True),
     "reshuffle": Start(module=f"{_FOLDER}.permuted", draws=True, needs_mask=True),

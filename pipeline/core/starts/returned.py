@@ -26,12 +26,22 @@ def early(given: Given) -> Weights:
 def trained(given: Given) -> Weights:
     """The previous round's weights as training left them, biases and norms included.
 
-    Source: "continued training", strategy 2 of Frankle & Carbin 2019, appendix B; what
-    fine-tuning and learning-rate rewinding start from (Renda et al. 2020,
-    arXiv:2003.02389), which differ in the schedule: with a step k learning-rate rewinding
-    replays it from k, with null it replays all of it. Where the rate is constant, only
-    the number of steps differs, and learning-rate rewinding is fine-tuning. A weight
-    that the new mask keeps and the previous one did not, as a shuffled mask may, starts
-    at 0.
+    Source: "continued training", strategy 2 of Frankle & Carbin 2019, appendix B, which
+    trains on like this and resets in the end: a variant that takes these masks and starts
+    from θ₀. Learning-rate rewinding of Renda et al. 2020, arXiv:2003.02389: with a step
+    k it replays the schedule from k, with null all of it. A weight that the new mask
+    keeps and the previous one did not, as a shuffled mask may, starts at 0.
+    """
+    return given.trained
+
+
+def fine_tune(given: Given) -> Weights:
+    """As ``trained``; the round then trains at the last rate of the schedule.
+
+    From step k to the end, with null for as many steps as a whole training has; the
+    optimizer begins afresh. Where the rate does not change from k on, this is
+    learning-rate rewinding.
+
+    Source: Renda et al. 2020, arXiv:2003.02389.
     """
     return given.trained

@@ -93,6 +93,8 @@ SERVES: dict[str, Callable[[Network], bool]] = {
 }
 """which networks an engine can train, known without importing it"""
 
+FREEZES = frozenset({"reference", "dense"})
+"""engines that hold pruned weights at other values than 0 (``freeze-init``)"""
 CPU_ONLY = frozenset({"dense", "sparse", "sparse-conv", "southampton"})
 SPARSE_BELOW = 0.9
 """density up to which only the kept weights are computed with; above, a dense step of
@@ -102,7 +104,9 @@ SPARSE_CONV_BELOW = 0.4
 of the papers the sparse engine is even at .5 and 1.2 to 1.5 times as fast at .3"""
 
 
-def resolve(setting: str, network: Network, density: float, device: str) -> str:
+def resolve(
+    setting: str, network: Network, density: float, device: str, *, frozen: bool = False
+) -> str:
     """Which engine trains a network: the fastest that was shown to give equal results.
 
     Args:
@@ -110,6 +114,7 @@ def resolve(setting: str, network: Network, density: float, device: str) -> str:
         network: its layers.
         density: fraction of the prunable weights kept, (0, 1].
         device: ``train.device``.
+        frozen: whether pruned weights are frozen at other values than 0.
 
     Returns:
         A name in ENGINES, none of COMPAT unless it is asked for.
@@ -119,18 +124,23 @@ def resolve(setting: str, network: Network, density: float, device: str) -> str:
     """
     if setting != "auto":
         _known(setting)
-        _refuse_unfit(setting, network, device)
+        _refuse_unfit(setting, network, device, frozen=frozen)
         return setting
     if device != "cpu":
-        return "batched"
-    if density <= SPARSE_BELOW and SERVES["sparse"](network):
+        return "reference" if frozen else "batched"
+    if density <= SPARSE_BELOW and SERVES["sparse"](network) and not frozen:
         return "sparse"
     if density <= SPARSE_CONV_BELOW and SERVES["sparse-conv"](network):
         return "sparse-conv"
     return "dense" if SERVES["dense"](network) else "reference"
 
 
-def _refuse_unfit(name: str, network: Network, device: str) -> None:
+def _refuse_unfit(name: str, network: Network, device: str, *, frozen: bool) -> None:
+    if frozen and name not in FREEZES:
+        raise ValueError(
+            f"engine {name} holds pruned weights at 0; give auto, or one of "
+            f"{', '.join(sorted(FREEZES))}"
+        )
     if name in CPU_ONLY and device != "cpu":
         raise ValueError(f"engine {name} works on cpu, not on {device}; give auto")
     if not SERVES[name](network):

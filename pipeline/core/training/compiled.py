@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.arrays import Floats
 from pipeline.core.models.layers import Linear
-from pipeline.core.training.engine import Job
+from pipeline.core.training.engine import Job, refuse_frozen
 from pipeline.core.training.schedules import learning_rate
 from pipeline.core.training.settings import ADAM_BETAS
 
@@ -22,7 +22,7 @@ CACHE_LINE = 64
 
 
 def refuse_unfit(job: Job, engine: str) -> None:
-    """Refuse another device than the CPU, and labels that are no logit.
+    """Refuse another device than the CPU, frozen weights, and labels that are no logit.
 
     Raises:
         ValueError: with one line that says what to give instead.
@@ -32,6 +32,7 @@ def refuse_unfit(job: Job, engine: str) -> None:
             f"the {engine} engine trains on the CPU, not on {job.settings.device}; "
             "give train.device: cpu, or train.engine: reference"
         )
+    refuse_frozen([job], engine)
     logits = next(x.outputs for x in job.network[::-1] if isinstance(x, Linear))
     for split in (job.data.train, job.data.validation, job.data.test):
         if len(split) and not 0 <= split.labels.min() <= split.labels.max() < logits:

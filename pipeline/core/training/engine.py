@@ -7,7 +7,8 @@ The reference engine is the definition of right; the others are proven equal to 
 ``tests/core/test_engines_contract.py``:
 
 - after ``advance(n)`` in any slicing the bits are the same as after n single steps;
-- pruned weights are exactly 0 after every step, biases and norms are never masked;
+- pruned weights are after every step exactly what they are in the start: 0, or frozen at
+  another value, which some engines refuse; biases and norms are never masked;
 - ``restore(state(), step)`` in a fresh engine continues bit for bit;
 - same jobs, same machine, same versions: same bits.
 """
@@ -34,7 +35,7 @@ class Job:
 
     network: Network
     start: Weights
-    """pruned weights are 0"""
+    """pruned weights are 0; where they are not, they are frozen: they act, and stay"""
     mask: Mask
     data: Dataset
     settings: TrainSettings
@@ -51,6 +52,18 @@ class Job:
     def total_steps(self) -> int:
         """Steps of the whole training that the schedule is made for."""
         return self.settings.total_steps(len(self.data.train))
+
+    @property
+    def frozen(self) -> Weights:
+        """The pruned weights of each tensor that has some which are not 0.
+
+        Shapes of the tensors; 0 where a weight is kept.
+        """
+        pruned = {
+            name: np.where(kept, np.float32(0), self.start[name])
+            for name, kept in self.mask.items()
+        }
+        return {name: values for name, values in pruned.items() if values.any()}
 
     @property
     def end_step(self) -> int:
@@ -97,3 +110,18 @@ def only_job(jobs: Sequence[Job], engine: str) -> Job:
             "make one engine per job"
         )
     return jobs[0]
+
+
+def refuse_frozen(jobs: Sequence[Job], engine: str) -> None:
+    """Refuse pruned weights that are not 0, for engines that cannot hold them.
+
+    Raises:
+        ValueError: with one line that says what to give instead.
+    """
+    for job in jobs:
+        if job.frozen:
+            raise ValueError(
+                f"the {engine} engine holds pruned weights at 0, and some of "
+                f"{min(job.frozen)} are frozen at other values; give train.engine: "
+                "reference"
+            )

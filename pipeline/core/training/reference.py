@@ -67,6 +67,10 @@ class Reference:
             (self._weights[name], bits)
             for name, bits in _kept_bits(job.mask, device).items()
         ]
+        self._frozen = [
+            (self._weights[name], torch.tensor(values.view(np.int32), device=device))
+            for name, values in job.frozen.items()
+        ]
 
     def advance(self, num_steps: int) -> None:
         """Run that many optimizer steps."""
@@ -126,12 +130,14 @@ class Reference:
         F.cross_entropy(logits, labels).backward()
         for weight, bits in self._pruned:
             if weight.grad is not None:
-                _mask(weight.grad, bits)  # momentum and Adam state stay 0 as well
+                _mask(weight.grad, bits)  # nor do momentum and Adam state learn of it
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate(job.settings, self._step, job.total_steps)
         self._optimizer.step()
         for weight, bits in self._pruned:
             _mask(weight, bits)
+        for weight, bits in self._frozen:
+            weight.detach().view(torch.int32).bitwise_or_(bits)
 
 
 class _Data:

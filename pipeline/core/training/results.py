@@ -65,12 +65,13 @@ def read_off(job: Job, weights: Weights, curves: Curves, *, stopped_early: bool)
 
     Args:
         job: what was asked for.
-        weights: at the end of the curves; pruned ones are 0.
+        weights: at the end of the curves; pruned ones are as in the start.
         curves: with a test evaluation at the early stop and at the end.
         stopped_early: the loss became NaN or infinite.
     """
     for name, kept in job.mask.items():
-        assert not weights[name][~kept].any(), f"{name}: a pruned weight is not 0"
+        held = np.array_equal(weights[name][~kept], job.start[name][~kept])
+        assert held, f"{name}: a pruned weight has moved"
     early = _reading(curves, early_stop_step(curves["validation"]))
     finite = all(np.isfinite(weight).all() for weight in weights.values())
     left = job.end_step - early.step

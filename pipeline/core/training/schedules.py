@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 from pipeline.core.training.settings import Schedule, TrainSettings
 
@@ -25,6 +26,27 @@ def learning_rate(settings: TrainSettings, step: int, total_steps: int) -> float
     if step < schedule.warmup_steps:
         return settings.lr * step / schedule.warmup_steps
     return settings.lr * _FACTORS[schedule.name](schedule, step, total_steps)
+
+
+def at_last_rate(settings: TrainSettings, total_steps: int) -> TrainSettings:
+    """The same training at the rate of its last step throughout: fine-tuning.
+
+    Source: Renda et al. 2020, arXiv:2003.02389.
+    """
+    return replace(
+        settings,
+        lr=learning_rate(settings, total_steps - 1, total_steps),
+        schedule=Schedule(name="constant", milestones=(), gamma=1.0, warmup_steps=0),
+    )
+
+
+def is_constant(settings: TrainSettings, first_step: int, total_steps: int) -> bool:
+    """Whether the rate stays the same from ``first_step`` on; cosine never says so."""
+    schedule = settings.schedule
+    if schedule.name == "cosine" or first_step < schedule.warmup_steps:
+        return False
+    last = learning_rate(settings, total_steps - 1, total_steps)
+    return learning_rate(settings, first_step, total_steps) == last
 
 
 def _constant(schedule: Schedule, step: int, total_steps: int) -> float:  # noqa: ARG001

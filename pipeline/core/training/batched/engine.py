@@ -23,7 +23,7 @@ from pipeline.core.batches import Dataset
 from pipeline.core.models.forward import forward
 from pipeline.core.models.layers import parameters
 from pipeline.core.training.batched.inputs import SPLITS, STRETCH, Data, Inputs, moved
-from pipeline.core.training.engine import Evaluation, Job, State
+from pipeline.core.training.engine import Evaluation, Job, State, refuse_frozen
 from pipeline.core.training.suitability import any_network
 from pipeline.core.training.updates import Fused
 
@@ -39,11 +39,12 @@ def make(jobs: Sequence[Job]) -> "Batched":
     """The batched engine at the start of these jobs.
 
     Raises:
-        ValueError: if there is none, or if they differ in more than start, mask, seed,
-            round, and copy.
+        ValueError: if there is none, if they differ in more than start, mask, seed,
+            round, and copy, or if pruned weights are frozen at other values than 0.
     """
     if not jobs:
         raise ValueError("the batched engine got no job; give it one or more")
+    refuse_frozen(jobs, "batched")
     first = jobs[0]
     for job in jobs[1:]:
         alike = (

@@ -1,7 +1,8 @@
 """The dense engine: one network on a CPU, every weight computed, as fast as can be.
 
-Pruned weights are computed like all others and set to 0 after each step. Passes without
-autograd (``layers.py``), and one call for the whole optimizer update.
+Pruned weights are computed like all others and set to 0, or to what they are frozen at,
+after each step. Passes without autograd (``layers.py``), and one call for the whole
+optimizer update.
 """
 
 from collections.abc import Iterator, Sequence
@@ -84,6 +85,10 @@ class Dense:
             for name, kept in job.mask.items()
             if not kept.all()
         ]
+        self._frozen = [
+            (self._weights[name].view(torch.int32), _own(values.view(np.int32)))
+            for name, values in job.frozen.items()
+        ]
         num_logits = parameters(job.network)[_last_bias(job.network)].shape[0]
         self._one_hot = torch.eye(num_logits)
 
@@ -140,6 +145,8 @@ class Dense:
         # the bits, because a product with 0 would keep NaN.
         for bits, kept in self._pruned:
             bits.bitwise_and_(kept)
+        for bits, values in self._frozen:
+            bits.bitwise_or_(values)
 
 
 class _Data:

@@ -17,7 +17,7 @@ from pipeline.core.batches import Split
 from pipeline.core.models.layers import Network
 from pipeline.core.training.dense.engine import Dense, refuse_unfit
 from pipeline.core.training.dense.layers import gradients
-from pipeline.core.training.engine import Evaluation, Job, State, only_job
+from pipeline.core.training.engine import Evaluation, Job, State, only_job, refuse_frozen
 from pipeline.core.training.suitability import without_norm
 
 LARGEST_FROZEN = float(np.nextafter(southampton.FROZEN_BELOW, np.float32(0)))
@@ -31,11 +31,12 @@ def make(jobs: Sequence[Job]) -> "Southampton":
     """The engine at the start of one job.
 
     Raises:
-        ValueError: if there are more jobs than one, or if the dense engine cannot train
-            this one.
+        ValueError: if there are more jobs than one, if the dense engine cannot train
+            this one, or if pruned weights are frozen, which the script sets to 0.
     """
     job = only_job(jobs, "southampton")
     refuse_unfit(job)
+    refuse_frozen([job], "southampton")
     return Southampton(job)
 
 

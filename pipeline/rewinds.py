@@ -1,0 +1,138 @@
+"""Where the rounds of a variant begin, as data, and what of it is impossible."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from pipeline.core import training
+from pipeline.core.models.layers import Network
+from pipeline.core.rewinding import LOOK_AT_TRAINED
+from pipeline.core.starts import STARTS
+from pipeline.core.training.schedules import is_constant
+from pipeline.core.training.settings import TrainSettings
+from pipeline.yaml_shape import choose, shown
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rewind:
+    """Which weights a round starts from."""
+
+    to: str
+    """a start of ``core/starts``: theta0, reinit, signed-reinit, reshuffle, …"""
+    step: int | None
+    """where the round begins on schedule and data order. ``early``: also whose weights
+    are taken; ``trained``: learning-rate rewinding, ``fine-tune``: where it begins, null
+    = 0 for both; else null"""
+    draw: int | None
+    """number of the draw, where the start draws; else null"""
+    pruned: Literal["zero", "freeze-init", "freeze-init-zero-mask", "freeze-init-zero-all"]
+    """what pruned weights are while the others train (Zhou et al.'s mask-0 actions)"""
+
+    @property
+    def freezes(self) -> bool:
+        """Whether pruned weights stay in the network, at values that no step changes."""
+        return self.pruned != "zero"
+
+    @property
+    def first_step(self) -> int:
+        """The step at which the round's training begins."""
+        return self.step or 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Masks:
+    """How a variant comes by its masks, for the checks."""
+
+    own: bool
+    gradual: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Retraining:
+    """What of a task its rounds are trained with, for the checks."""
+
+    train: TrainSettings
+    total_steps: int
+    network: Network
+
+
+def problems(
+    where: str, rewind: Rewind, masks: Masks, tasks: Mapping[str, Retraining]
+) -> Iterator[str]:
+    """What is impossible about a start; the first one counts."""
+    yield from _start(where, rewind)
+    yield from _step(f"{where}.step", rewind, tasks)
+    if STARTS[rewind.to].at_last_rate:
+        yield from _fine_tuning(f"{where}.to", rewind, tasks)
+    if rewind.freezes:
+        yield from _frozen(f"{where}.pruned", rewind, masks, tasks)
+
+
+def _start(where: str, rewind: Rewind) -> Iterator[str]:
+    if rewind.to not in STARTS:
+        yield f"{where}.to: {choose(rewind.to, STARTS)}"
+    draws = STARTS[rewind.to].draws
+    if draws and (rewind.draw is None or rewind.draw < 0):
+        yield f"{where}.draw: {shown(rewind.draw)} found; number the draw: 0, 1, …"
+    if not draws and rewind.draw is not None:
+        yield f"{where}.draw: {rewind.to} draws nothing; write null"
+
+
+def _step(where: str, rewind: Rewind, tasks: Mapping[str, Retraining]) -> Iterator[str]:
+    to, step = rewind.to, rewind.step
+    role = STARTS[to].step
+    if role is None and step is not None:
+        steppers = ", ".join(name for name, start in STARTS.items() if start.step)
+        yield f"{where}: {to} starts at step 0; write null (a step is for {steppers})"
+    if role == "needed" and step is None:
+        yield f"{where}: null found; {to} needs the step to rewind to"
+    if step is None:
+        return
+    for name, task in tasks.items():
+        if not 1 <= step < task.total_steps:
+            instead = "theta0 for step 0" if role == "needed" else "null for step 0"
+            yield (
+                f"{where}: {step} found; the training of task {name} has "
+                f"{task.total_steps} steps: give 1 to {task.total_steps - 1}, or {instead}"
+            )
+
+
+def _fine_tuning(
+    where: str, rewind: Rewind, tasks: Mapping[str, Retraining]
+) -> Iterator[str]:
+    for name, task in tasks.items():
+        if task.train.schedule.name == "cosine":
+            yield (
+                f"{where}: the cosine schedule of task {name} ends at a rate of 0, at "
+                "which nothing is fine-tuned; give the task milestones"
+            )
+        if is_constant(task.train, rewind.first_step, task.total_steps):
+            yield (
+                f"{where}: the rate of task {name} stays the same from step "
+                f"{rewind.first_step} on, so that {rewind.to} is learning-rate rewinding; "
+                "write trained"
+            )
+
+
+def _frozen(
+    where: str, rewind: Rewind, masks: Masks, tasks: Mapping[str, Retraining]
+) -> Iterator[str]:
+    if STARTS[rewind.to].step is not None:
+        yield (
+            f"{where}: {rewind.pruned} freezes weights at theta0, but {rewind.to} goes on "
+            "from later ones; write zero, or a start of step 0 such as theta0"
+        )
+    if masks.gradual:
+        yield f"{where}: gradual pruning sets to 0 what it prunes; write zero"
+    from_theta0 = masks.own and rewind.to == "theta0"
+    if rewind.pruned in LOOK_AT_TRAINED and not from_theta0:
+        yield (
+            f"{where}: {rewind.pruned} asks what training made of theta0, which only a "
+            "variant with prune.mask: own and rewind.to: theta0 knows; write freeze-init"
+        )
+    for name, task in tasks.items():
+        train = task.train
+        try:
+            training.resolve(train.engine, task.network, 1.0, train.device, frozen=True)
+        except ValueError as error:
+            yield f"{where}: task {name}: {error}"
