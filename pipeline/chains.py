@@ -64,17 +64,17 @@ class Chain:
     def weights_behind(self, round: int) -> Path:
         """The weights beside θ₀ that a round's start may look at.
 
-        Those of the first steps where it is rewound to one; those of the chain's own
-        previous round where the start continues them; else those that the round's mask
-        was cut from.
+        Those of the first steps where it is rewound to one; the chain's own where the
+        start continues them: of the previous round, or of the dense network where masks
+        are cut from that in one shot; else those that the round's mask was cut from.
         """
         start = STARTS[self.variant.rewind.to]
         if start.step == "needed":
             step = self.variant.rewind.first_step
             return artifacts.early_folder(self.task, step, self.seeds)
-        if start.needs_trained == "chain":
-            return artifacts.trained_folder(self.at(round - 1))
         previous = self.owner.prune.source_round(round)
+        if start.needs_trained == "chain":
+            return artifacts.trained_folder(self.at(previous))
         name = self.mask_owner if previous else DENSE
         return artifacts.trained_folder(
             Instance(task=self.task, variant=name, round=previous, seeds=self.seeds)

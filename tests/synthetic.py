@@ -28,12 +28,12 @@ TRAIN = {
 RECIPES: dict[str, dict[str, Any]] = {
     "ticket": {
         "prune": {"criterion": "magnitude", "scope": "layerwise", "fraction": 0.2},
-        "rewind": {"to": "theta0"},
+        "rewind": {"to": "theta0", "pruned": "zero"},
         "mask_source": None,
     },
     "reinit": {
         "prune": None,
-        "rewind": {"to": "reinit"},
+        "rewind": {"to": "reinit", "pruned": "zero"},
         "mask_source": {"prune": {"criterion": "magnitude"}},
     },
 }

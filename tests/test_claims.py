@@ -68,6 +68,14 @@ def test_every_protocol_names_data_and_model():
         assert {"data", "model.name"} <= set(protocol.settings)
 
 
+def test_every_role_says_what_pruned_weights_are():
+    found = {role: needed["rewind.pruned"] for role, needed in load().variants.items()}
+    assert {role for role, pruned in found.items() if pruned != "zero"} == {
+        "freeze-init",
+        "freeze-init-zero-mask",
+    }
+
+
 def test_numbers_are_yaml_1_2():
     lr = load(VALID).protocols["lenet"].settings["train.lr"]
     assert lr == (0.0012, 0.001)

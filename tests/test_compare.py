@@ -347,6 +347,29 @@ def test_controls_and_fine_tuning_are_no_tickets():
     assert definition(store(variants=list(recipes), recipes=recipes)) == []
 
 
+@pytest.mark.parametrize("pruned", ["freeze-init", "freeze-init-zero-mask"])
+def test_a_chain_that_freezes_pruned_weights_is_no_ticket(pruned):
+    recipes = {"ticket": RECIPES["ticket"] | {"rewind.pruned": pruned}}
+    found = store(variants=["ticket"], recipes=recipes)
+    assert definition(found) == []
+    rows = {row.id: row for row in compare([found])}
+    assert rows["lenet-wins-at-21"].verdict == "not run"
+    assert rows["lenet-wins-at-21"].note == "no variant ticket"
+
+
+def test_what_pruned_weights_become_is_compared_by_its_claims():
+    frozen = {
+        name: RECIPES["ticket"] | {"rewind.pruned": name}
+        for name in ("freeze-init", "freeze-init-zero-mask")
+    }
+    recipes = {"ticket": RECIPES["ticket"]} | frozen
+    better = shifted("ticket", 0.004)
+    found = store(variants=list(recipes), recipes=recipes, accuracy=better)
+    rows = {row.id: row for row in compare([found])}
+    assert rows["zhou-zero-above-freeze-init"].verdict == "agrees"
+    assert rows["zhou-freeze-what-grew"].verdict == "disagrees"
+
+
 def test_tickets_that_lose_everywhere_disagree_with_the_definition():
     (row,) = definition(store(accuracy=shifted("ticket", -0.02)))
     assert (row.verdict, row.measured) == ("disagrees", None)

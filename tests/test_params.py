@@ -20,6 +20,8 @@ TICKET = "variants__ticket__"
 REINIT = "variants__reinit__"
 GLOBAL = "variants__ticket__prune__scope"
 FRACTION = "variants__ticket__prune__fraction"
+FINE_TUNE = {"to": "fine-tune", "step": 1, "draw": None, "pruned": "zero"}
+FROZEN = {"to": "theta0", "step": None, "draw": None, "pruned": "freeze-init"}
 
 
 def refused(**changes: object) -> str:
@@ -238,8 +240,8 @@ def test_a_wrong_type_is_refused_with_what_was_found(
         (
             TICKET + "rewind__step",
             1,
-            "variants.ticket.rewind.step: theta0 starts at step 0; write null (early and "
-            "trained take a step)",
+            "variants.ticket.rewind.step: theta0 starts at step 0; write null (a step is "
+            "for early, fine-tune, trained)",
         ),
         (
             TICKET + "rewind",
@@ -269,10 +271,92 @@ def test_a_wrong_type_is_refused_with_what_was_found(
             {"to": "early", "step": 1, "draw": 0, "pruned": "zero"},
             "variants.ticket.rewind.draw: early draws nothing; write null",
         ),
+        (
+            TICKET + "rewind",
+            FINE_TUNE,
+            "variants.ticket.rewind.to: the rate of task main stays the same from step 1 "
+            "on, so that fine-tune is learning-rate rewinding; write trained",
+        ),
+        (
+            TICKET + "rewind",
+            FINE_TUNE | {"step": None},
+            "variants.ticket.rewind.to: the rate of task main stays the same from step 0 "
+            "on, so that fine-tune is learning-rate rewinding; write trained",
+        ),
+        (
+            TICKET + "rewind",
+            FINE_TUNE | {"to": "trained", "pruned": "freeze-init"},
+            "variants.ticket.rewind.pruned: freeze-init freezes weights at theta0, but "
+            "trained goes on from later ones; write zero, or a start of step 0 such as "
+            "theta0",
+        ),
+        (
+            TICKET + "rewind",
+            FINE_TUNE | {"to": "early", "pruned": "freeze-init-zero-all"},
+            "variants.ticket.rewind.pruned: freeze-init-zero-all freezes weights at "
+            "theta0, but early goes on from later ones; write zero, or a start of step 0 "
+            "such as theta0",
+        ),
+        (
+            TICKET + "rewind",
+            {"to": "reinit", "step": None, "draw": 0, "pruned": "freeze-init-zero-mask"},
+            "variants.ticket.rewind.pruned: freeze-init-zero-mask asks what training made "
+            "of theta0, which only a variant with prune.mask: own and rewind.to: theta0 "
+            "knows; write freeze-init",
+        ),
+        (
+            "variants__random-mask__rewind__pruned",
+            "freeze-init-zero-all",
+            "variants.random-mask.rewind.pruned: freeze-init-zero-all asks what training "
+            "made of theta0, which only a variant with prune.mask: own and rewind.to: "
+            "theta0 knows; write freeze-init",
+        ),
     ],
 )
 def test_an_impossible_value_is_refused(path: str, value: object, message: str) -> None:
     assert refused(**{path: value}) == message
+
+
+def test_fine_tuning_needs_a_schedule_that_ends_above_0() -> None:
+    cosine = {"name": "cosine", "milestones": [], "gamma": 1.0, "warmup_steps": 0}
+    message = refused(
+        variants__ticket__rewind=FINE_TUNE, tasks__main__train__schedule=cosine
+    )
+    assert message == (
+        "variants.ticket.rewind.to: the cosine schedule of task main ends at a rate of 0, "
+        "at which nothing is fine-tuned; give the task milestones"
+    )
+
+
+def test_fine_tuning_from_before_the_last_milestone_is_read() -> None:
+    drop = {"name": "milestones", "milestones": [2], "gamma": 0.1, "warmup_steps": 0}
+    task = {"tasks__main__train__steps": 4, "tasks__main__train__schedule": drop}
+    found = settings(variants__ticket__rewind=FINE_TUNE, **task)
+    assert found.variants["ticket"].rewind.first_step == 1
+    late = FINE_TUNE | {"step": 2}
+    assert "stays the same from step 2 on" in refused(variants__ticket__rewind=late, **task)
+
+
+@pytest.mark.parametrize("engine", ["sparse", "batched"])
+def test_an_engine_that_cannot_freeze_is_refused(engine: str) -> None:
+    message = refused(variants__ticket__rewind=FROZEN, tasks__main__train__engine=engine)
+    assert message == (
+        f"variants.ticket.rewind.pruned: task main: engine {engine} holds pruned weights "
+        "at 0; give auto, or one of dense, reference"
+    )
+
+
+def test_the_reports_program_and_gradual_pruning_freeze_nothing() -> None:
+    assert refused(variants__ticket__rewind=FROZEN, tasks__main__compat="southampton") == (
+        "variants.ticket.rewind.pruned: task main has compat: southampton, whose program "
+        "sets pruned weights to 0; write zero"
+    )
+    assert refused(
+        variants__ticket__rewind=FROZEN, variants__ticket__prune__schedule="gradual"
+    ) == (
+        "variants.ticket.rewind.pruned: gradual pruning sets to 0 what it prunes; write "
+        "zero"
+    )
 
 
 @pytest.mark.parametrize(

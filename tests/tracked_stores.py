@@ -31,10 +31,14 @@ MASKS = {
     "fraction.fc": "0.2",
     "fraction.output": "0.1",
 }
-OWN = {f"prune.{name}": value for name, value in MASKS.items()} | {"prune.mask": "own"}
+OWN = {f"prune.{name}": value for name, value in MASKS.items()} | {
+    "prune.mask": "own",
+    "rewind.pruned": "zero",
+}
 TAKEN = {f"mask_source.{name}": value for name, value in MASKS.items()} | {
     "prune.mask": "ticket",
     "mask_source.mask": "own",
+    "rewind.pruned": "zero",
 }
 RECIPES: dict[str, dict[str, str]] = {
     "ticket": OWN | {"rewind.to": "theta0"},

@@ -170,3 +170,10 @@ def test_a_shuffle_reaches_every_position_equally_often():
     )
     # 5 standard deviations of a binomial count around its mean of 1,000
     assert np.all(abs(hits - 1000) < 5 * np.sqrt(4000 * 0.25 * 0.75))
+
+
+def test_frozen_weights_pass_as_kept_ones_do():
+    mask = {"fc.weight": np.array([True, True, False, False, False])}
+    weights = {"fc.weight": np.array([0.0, 1.0, 0.0, -0.0, -2.0], np.float32)}
+    found = masks.connected(weights, mask)
+    assert found["fc.weight"].tolist() == [True, True, False, False, True]

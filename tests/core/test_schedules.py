@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.core.training.schedules import learning_rate
+from pipeline.core.training.schedules import at_last_rate, is_constant, learning_rate
 from pipeline.core.training.settings import Schedule, TrainSettings
 
 CONSTANT = Schedule(name="constant", milestones=(), gamma=1.0, warmup_steps=0)
@@ -123,3 +123,26 @@ def test_epochs_drop_the_incomplete_batch():
 def test_a_training_set_smaller_than_a_batch_is_refused():
     with pytest.raises(ValueError, match=r"batch_size is 4 but .* only 3 examples"):
         SETTINGS.total_steps(num_train=3)
+
+
+def test_fine_tuning_has_the_rate_of_the_last_step_throughout():
+    settings = replace(SETTINGS, schedule=replace(MILESTONES, warmup_steps=2))
+    tuning = at_last_rate(settings, 8)
+    assert [learning_rate(tuning, step, 8) for step in range(8)] == [0.125] * 8
+    assert tuning == replace(settings, lr=0.125, schedule=CONSTANT)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "first"),
+    [
+        (CONSTANT, 0),
+        (replace(CONSTANT, warmup_steps=4), 4),
+        (MILESTONES, 5),
+        (replace(MILESTONES, gamma=1.0), 0),
+        (COSINE, 8),
+    ],
+)
+def test_from_where_on_a_rate_stays_the_same(schedule, first):
+    settings = replace(SETTINGS, schedule=schedule)
+    found = [is_constant(settings, step, 8) for step in range(8)]
+    assert found == [step >= first for step in range(8)]

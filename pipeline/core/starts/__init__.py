@@ -27,8 +27,8 @@ class Start:
     """whether it takes from the stream, so that draws of it can be numbered"""
     needs_mask: bool = False
     needs_trained: Literal["chain", "mask"] | None = None
-    """whose trained weights: ``chain``: of the own previous round; ``mask``: those that
-    the mask was cut from, which are a ticket's where the mask is"""
+    """whose trained weights: ``chain``: of the own previous round, in one shot the dense
+    network's; ``mask``: those that the mask was cut from, a ticket's where the mask is"""
     step: Literal["needed", "possible"] | None = None
     """whether the round may begin at a later step of schedule and data order; where it
     is needed, the weights are those of the dense network at that step"""
