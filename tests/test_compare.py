@@ -363,8 +363,12 @@ def test_what_pruned_weights_become_is_compared_by_its_claims():
         for name in ("freeze-init", "freeze-init-zero-mask")
     }
     recipes = {"ticket": RECIPES["ticket"]} | frozen
-    better = shifted("ticket", 0.004)
-    found = store(variants=list(recipes), recipes=recipes, accuracy=better)
+    found = store(
+        variants=list(recipes),
+        recipes=recipes,
+        densities=(*DENSITIES, 0.07),
+        accuracy=shifted("ticket", 0.004),
+    )
     rows = {row.id: row for row in compare([found])}
     assert rows["zhou-zero-above-freeze-init"].verdict == "agrees"
     assert rows["zhou-freeze-what-grew"].verdict == "disagrees"

@@ -75,6 +75,7 @@ def test_the_file_says_where_it_comes_from(tmp_path: Path) -> None:
         "round": 2,
         "seed": 1,
         "density": (251 + 58) / 592,
+        "pruned": "zero",
         "theta0": digest(theta0),
         "weights": digest(start),
         "mask": digest(mask),
