@@ -126,9 +126,11 @@ def resolve(
         _known(setting)
         _refuse_unfit(setting, network, device, frozen=frozen)
         return setting
+    if frozen:
+        return "dense" if device == "cpu" and SERVES["dense"](network) else "reference"
     if device != "cpu":
-        return "reference" if frozen else "batched"
-    if density <= SPARSE_BELOW and SERVES["sparse"](network) and not frozen:
+        return "batched"
+    if density <= SPARSE_BELOW and SERVES["sparse"](network):
         return "sparse"
     if density <= SPARSE_CONV_BELOW and SERVES["sparse-conv"](network):
         return "sparse-conv"
