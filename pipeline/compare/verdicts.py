@@ -163,7 +163,7 @@ def _definition(setup: Setup, book: Book) -> list[Compared]:
     rows = []
     for recipe in setup.recipes:
         own = recipe.settings["mask.from"] == "own"
-        begins = (recipe.settings.get(f"rewind.{key}") for key in ("to", "pruned"))
+        begins = recipe.settings.get("rewind.to"), recipe.settings.get("rewind.pruned")
         if own and winning.are_tickets(*begins):
             every = int(setup.settings.get("train.evaluate_every", 0))
             tests = winning.tests_of(recipe.rows, evaluate_every=every)
