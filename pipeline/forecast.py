@@ -13,15 +13,8 @@ from statistics import median
 
 from pipeline import artifacts, plan, workers
 from pipeline.chains import instances
-from pipeline.core.models.layers import (
-    BatchNorm,
-    Conv,
-    Linear,
-    MaxPool,
-    Network,
-    Residual,
-    parameters,
-)
+from pipeline.core.models.counts import multiply_adds
+from pipeline.core.models.layers import parameters
 from pipeline.dataset_facts import FACTS
 from pipeline.params import Settings, build_network, total_steps
 from pipeline.spots import spots
@@ -101,34 +94,6 @@ def describe(settings: Settings, current: plan.Plan) -> str:
     )
 
 
-def multiply_adds(network: Network, image_shape: tuple[int, int, int]) -> int:
-    """Multiply-adds of one image through all kernels, forward."""
-    return _walk(network, image_shape[1], image_shape[2])[0]
-
-
-def _walk(network: Network, height: int, width: int) -> tuple[int, int, int]:
-    total = 0
-    for layer in network:
-        match layer:
-            case Linear():
-                total += layer.inputs * layer.outputs
-            case Conv():
-                height, width = -(-height // layer.stride), -(-width // layer.stride)
-                area = height * width
-                total += layer.inputs * layer.outputs * layer.kernel**2 * area
-            case MaxPool():
-                height, width = height // 2, width // 2
-            case Residual():
-                shortcut, _, _ = _walk(layer.shortcut, height, width)
-                body, height, width = _walk(layer.body, height, width)
-                total += body + shortcut
-            case BatchNorm():
-                pass
-            case _:
-                pass
-    return total, height, width
-
-
 def _loads(settings: Settings, current: plan.Plan) -> Iterator[Load]:
     engines = {
         item["path"]: str(item["engine"])
@@ -190,7 +155,7 @@ def _seconds(settings: Settings, load: Load) -> float:
     rates = _measured(load.task)
     if rates:
         return num_steps / median(rates)
-    work = multiply_adds(build_network(task), FACTS[task.data].image_shape)
+    work = multiply_adds(build_network(task), FACTS[task.data].image_shape, {})
     per_step = 3 * work * task.train.batch_size / MULTIPLY_ADDS_PER_S
     # Test images are looked at where the validation loss improves: at half of the points.
     facts = FACTS[task.data]

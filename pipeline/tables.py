@@ -7,18 +7,21 @@ the plan holds is read: folders of removed variants, rounds and seeds do not app
 import csv
 import io
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline import artifacts
+from pipeline import artifacts, costs
 from pipeline.artifacts import DENSE, ArtifactError
 
 Active = Mapping[str, Mapping[str, tuple[Collection[int], Collection[int]]]]
 """task -> variant -> (rounds, seeds): what the plan holds now"""
 
 Row = dict[str, Any]
+
+_Key = tuple[str, str, int, int]
+"""task, variant, round, seed"""
 
 COLUMNS = (
     "task",
@@ -37,6 +40,8 @@ COLUMNS = (
     "test_loss",
     "steps",
     "diverged",
+    "multiply_adds",
+    "find_multiply_adds",
 )
 MEANS = ("density", "test_accuracy", "early_stop_step")
 
@@ -59,6 +64,8 @@ class Record:
     engine: str
     folder: Path
     """where result.json and curves.parquet lie"""
+    before: tuple["Record", ...] | None = None
+    """the trainings that its mask and its start took; None where one has no result"""
 
 
 def records(root: Path, active: Active) -> list[Record]:
@@ -74,7 +81,7 @@ def records(root: Path, active: Active) -> list[Record]:
     Raises:
         ArtifactError: a result is unreadable, or two folders hold the same training.
     """
-    found: dict[tuple[str, str, int, int], tuple[Path, dict[str, Any]]] = {}
+    found: dict[_Key, tuple[Path, dict[str, Any]]] = {}
     for folder, result in artifacts.results(root):
         for seed in result["seeds"]:
             key = (result["task"], result["variant"], result["round"], int(seed))
@@ -84,13 +91,14 @@ def records(root: Path, active: Active) -> list[Record]:
                     "delete the older one and run `dvc repro`"
                 )
             found[key] = folder, result
+    known = {key: _record(*found[key], seed=key[-1]) for key in found}
     return [
-        _record(*found[key], variant=variant, seed=seed)
+        replace(known[key], variant=variant, before=_before(known, key))
         for task, variants in active.items()
         for variant, (rounds, seeds) in variants.items()
         for seed in sorted(seeds)
         for number in sorted({0, *rounds})
-        if (key := (task, variant if number else DENSE, number, seed)) in found
+        if (key := (task, variant if number else DENSE, number, seed)) in known
     ]
 
 
@@ -141,7 +149,7 @@ def _smallest(before: Row | None, leaf: Row, dense: Row | None) -> Row:
     return {"density_at_dense_accuracy": found}
 
 
-def _is_active(key: tuple[str, str, int, int], active: Active) -> bool:
+def _is_active(key: _Key, active: Active) -> bool:
     task, variant, number, seed = key
     variants = active.get(task, {})
     names = variants if variant == DENSE else {variant} & set(variants)
@@ -151,10 +159,21 @@ def _is_active(key: tuple[str, str, int, int], active: Active) -> bool:
     )
 
 
-def _record(folder: Path, result: Mapping[str, Any], *, variant: str, seed: int) -> Record:
+def _before(known: Mapping[_Key, Record], key: _Key) -> tuple[Record, ...] | None:
+    task, variant, number, seed = key
+
+    def settings_of(training: costs.Training) -> costs.Settings | None:
+        record = known.get((task, *training, seed))
+        return record.settings if record else None
+
+    found = costs.before((variant, number), settings_of)
+    return None if found is None else tuple(known[task, *one, seed] for one in found)
+
+
+def _record(folder: Path, result: Mapping[str, Any], *, seed: int) -> Record:
     return Record(
         task=result["task"],
-        variant=variant,
+        variant=result["variant"],
         round=result["round"],
         seed=seed,
         facts=result["seeds"][str(seed)],
@@ -170,6 +189,16 @@ def _kept(result: Mapping[str, Any], seed: int) -> Mapping[str, int]:
     return kept
 
 
+def multiply_adds(record: Record) -> int:
+    """Of the record's own training, see ``costs.multiply_adds``."""
+    return costs.multiply_adds(record.settings, record.facts)
+
+
+def found_with(record: Record, cost: Callable[[Record], float]) -> float | None:
+    """The cost of all that had to be trained before the record; None where unknown."""
+    return None if record.before is None else sum(cost(one) for one in record.before)
+
+
 def _row(record: Record) -> Row:
     known = {
         "task": record.task,
@@ -178,6 +207,8 @@ def _row(record: Record) -> Row:
         "seed": record.seed,
         "kept": sum(record.facts["kept"].values()),
         "prunable": sum(record.sizes.values()),
+        "multiply_adds": multiply_adds(record),
+        "find_multiply_adds": found_with(record, multiply_adds),
     }
     return {n: known.get(n, record.facts.get(n)) for n in COLUMNS}
 

@@ -25,16 +25,23 @@ TRAIN = {
     "schedule": {"name": "constant", "milestones": []},
     "evaluate_every": 100,
 }
+MASKS = {
+    "mask": "own",
+    "schedule": "iterative",
+    "criterion": "magnitude",
+    "scope": "layerwise",
+    "fraction": {"fc": 0.2, "output": 0.1},
+}
 RECIPES: dict[str, dict[str, Any]] = {
     "ticket": {
-        "prune": {"criterion": "magnitude", "scope": "layerwise", "fraction": 0.2},
+        "prune": MASKS,
         "rewind": {"to": "theta0", "pruned": "zero"},
         "mask_source": None,
     },
     "reinit": {
-        "prune": None,
+        "prune": dict.fromkeys(MASKS) | {"mask": "ticket"},
         "rewind": {"to": "reinit", "pruned": "zero"},
-        "mask_source": {"prune": {"criterion": "magnitude"}},
+        "mask_source": MASKS,
     },
 }
 LINE = ["theta0", "start", "mask", "trained"]

@@ -35,7 +35,7 @@ ADAPTERS = {
     "lines": {"pipeline/lines.py"},
     "retrain": {"pipeline/rounds.py", "pipeline/trainings.py"},
     "rewind": {"pipeline/rewind_sources.py"},
-    "results": {"pipeline/tables.py"},
+    "results": {"pipeline/tables.py", "pipeline/costs.py", "pipeline/dataset_facts.py"},
 }
 """files outside the core that decide what a stage makes"""
 VIEWS = {"plan", "track"}

@@ -68,10 +68,42 @@ def test_csv_has_full_numbers_nothing_for_unknown_and_plain_truth(tmp_path):
             str(facts["early_stop_step"]),
             "false",
             *(repr(facts[name]) for name in COLUMNS[9:14]),
-            "2000,false",
+            "2000,false,95832000000,0",
         ]
     )
-    assert failed == ("main,ticket,1,0,0.8003756574004508,213060,266200,,,,,,,,2000,true")
+    assert failed == (
+        "main,ticket,1,0,0.8003756574004508,213060,266200,,,,,,,,2000,true,"
+        "76701600000,95832000000"
+    )
+
+
+def test_a_control_cost_its_own_training_and_all_that_its_ticket_took(tmp_path):
+    synthetic.fabricate(tmp_path, rounds=2, seeds=(0,))
+    table = {
+        (r["variant"], r["round"]): (r["multiply_adds"], r["find_multiply_adds"])
+        for r in rows_below(tmp_path, rounds=2, seeds=(0,))
+    }
+    dense, first, second = (
+        3 * 60 * 2000 * sum(synthetic.kept(round).values()) for round in range(3)
+    )
+    for variant in ("ticket", "reinit"):
+        assert table[variant, 0] == (dense, 0)
+        assert table[variant, 1] == (first, dense)
+        assert table[variant, 2] == (second, dense + first)
+
+
+def test_what_was_found_with_a_missing_training_has_no_known_cost(tmp_path):
+    synthetic.fabricate(tmp_path, rounds=2, seeds=(0,))
+    (tmp_path / "artifacts/results/main/ticket/r01/s0/result.json").unlink()
+    table = rows_below(tmp_path, variants=("reinit",), rounds=2, seeds=(0,))
+    assert [row["find_multiply_adds"] is None for row in table] == [False, False, True]
+
+
+def test_a_training_of_other_settings_is_no_part_of_the_cost(tmp_path):
+    synthetic.fabricate(tmp_path, rounds=2, seeds=(0,))
+    synthetic.fabricate(tmp_path, variants=("ticket",), rounds=1, seeds=(0,), lr=0.1)
+    table = rows_below(tmp_path, variants=("reinit",), rounds=2, seeds=(0,))
+    assert [row["find_multiply_adds"] is None for row in table] == [False, True, True]
 
 
 def test_summary_has_means_of_the_last_round_over_seeds_that_did_not_diverge(tmp_path):

@@ -66,6 +66,25 @@ def test_one_run_per_chain_and_one_child_per_round(root):
     assert children == {"ticket-s0-r00", "ticket-s0-r01", "ticket-s0-r02"}
 
 
+def test_what_a_round_cost_is_read_back(root):
+    costs = {
+        (row["variant"], row["round"]): (
+            row["multiply_adds"],
+            row["find_multiply_adds"],
+            row["seconds"],
+            row["find_seconds"],
+        )
+        for row in read(None, EXPERIMENT, root=root).rounds
+    }
+    dense, first, second = (
+        3 * 60 * 2000 * sum(synthetic.kept(round).values()) for round in range(3)
+    )
+    for variant in ("ticket", "reinit"):
+        assert costs[variant, 0] == (dense, 0, 12.5, 0)
+        assert costs[variant, 1] == (first, dense, 12.5, 12.5)
+        assert costs[variant, 2] == (second, dense + first, 12.5, 25)
+
+
 def test_other_tasks_are_named_before_the_variant(tmp_path):
     synthetic.fabricate(tmp_path, tasks=("main", "wide"), variants=("ticket",))
     plan = synthetic.active(tasks=("main", "wide"), variants=("ticket",), seeds=(0,))
@@ -232,7 +251,8 @@ def test_missing_timing_files_change_no_result(root):
     assert len(project(root).untouched) == 4
     record = records(root, synthetic.active())[1]
     assert clock(root, record).started == 1577836801000
-    assert "seconds" not in {p.name for p in facts(record, clock(root, record))}
+    found = {p.name for p in facts(root, record, clock(root, record))}
+    assert not found & {"seconds", "find_seconds"}
 
 
 def test_two_processes_at_once_make_every_run_once(tmp_path):

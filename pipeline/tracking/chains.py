@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import Any
 
 from pipeline.artifacts import load_curves
-from pipeline.tables import Record
+from pipeline.tables import Record, found_with, multiply_adds
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,7 +71,8 @@ def _chain(rounds: Sequence[Record]) -> Chain:
 def _result_digest(record: Record) -> str:
     curves = load_curves(record.folder / "curves.parquet").to_pylist()
     mine = [row for row in curves if row["seed"] == record.seed]
-    return digest_of([dict(record.facts), dict(record.sizes), mine])
+    costs = [multiply_adds(record), found_with(record, multiply_adds)]
+    return digest_of([dict(record.facts), dict(record.sizes), mine, costs])
 
 
 def digest_of(value: object) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from pipeline import artifacts
 from pipeline.artifacts import load_curves
-from pipeline.tables import Record, rows
+from pipeline.tables import Record, found_with, rows
 
 FACTS = (
     "density",
@@ -27,7 +27,12 @@ FACTS = (
     "validation_accuracy",
     "steps",
     "diverged",
+    "multiply_adds",
+    "find_multiply_adds",
+    "seconds",
+    "find_seconds",
 )
+"""metrics of a round; the last four: of its training, and of all before it"""
 LAYER = "layer_density/"
 CURVE = "curve/"
 
@@ -75,13 +80,25 @@ def clock_at(root: Path, path: str, position: int) -> Clock:
     return Clock(started=started, ended=ended, timing=timing)
 
 
-def facts(record: Record, clock: Clock) -> list[Point]:
+def seconds(root: Path, record: Record) -> float:
+    """How long the record's training took; NaN where no timing file is."""
+    seeds = clock(root, record).timing.get("seeds", {})
+    return float(seeds.get(str(record.seed), {}).get("seconds", math.nan))
+
+
+def facts(root: Path, record: Record, clock: Clock) -> list[Point]:
     """What the round reached, at step = round; unknown values are left out.
 
     ``sparsity`` (1 - density) is there for its name: many look for that axis.
+
+    Args:
+        root: the folder with ``artifacts``.
+        record: of the round.
+        clock: of the record.
     """
     row = rows([record])[0]
-    values = {name: row[name] for name in FACTS}
+    row["find_seconds"] = found_with(record, lambda one: seconds(root, one))
+    values = {name: row.get(name) for name in FACTS}
     values["sparsity"] = 1 - row["density"]
     for layer, size in record.sizes.items():
         name = LAYER + layer.removesuffix(".weight")

@@ -22,7 +22,14 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-COUNTS = ("kept", "prunable", "early_stop_step", "steps")
+COUNTS = (
+    "kept",
+    "prunable",
+    "early_stop_step",
+    "steps",
+    "multiply_adds",
+    "find_multiply_adds",
+)
 FLAGS = ("censored", "diverged")
 
 

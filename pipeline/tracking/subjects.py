@@ -60,7 +60,7 @@ def of_chain(root: Path, chain: Chain, marks: Mapping[str, str]) -> Subject:
             started=clock.started,
             ended=clock.ended,
             tags=words.round_tags(record, clock.timing),
-            facts=points.facts(record, clock),
+            facts=points.facts(root, record, clock),
             curves=points.curves(record, clock),
         )
 

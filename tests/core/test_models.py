@@ -6,7 +6,12 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.models import MODELS, build, file_of
-from pipeline.core.models.counts import kernel_counts, trainable_count
+from pipeline.core.models.counts import (
+    kernel_counts,
+    multiply_adds,
+    positions,
+    trainable_count,
+)
 from pipeline.core.models.layers import Linear, parameters
 
 DIGITS, MNIST, CIFAR = (1, 8, 8), (1, 28, 28), (3, 32, 32)
@@ -52,6 +57,34 @@ def test_the_weights_of_each_kind_are_those_of_the_papers(name, shape, counts):
 )
 def test_the_prunable_weights_add_up_to_the_golden_counts(name, shape, total):
     assert sum(kernel_counts(make(name, shape)).values()) == total
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "total"),
+    [
+        ("lenet-300-100", MNIST, 266_200),
+        ("conv-2", CIFAR, 1024 * (27 + 576) * 64 + 4_262_400),
+        # the 40.8 million that papers on ResNet-20 give
+        ("resnet-20", CIFAR, 40_813_184),
+    ],
+)
+def test_multiply_adds_count_every_weight_at_every_position(name, shape, total):
+    assert multiply_adds(make(name, shape), shape, {}) == total
+
+
+def test_a_strided_shortcut_is_counted_at_its_own_output():
+    places = positions(make("resnet-20", CIFAR), CIFAR)
+    assert set(places) == {
+        name for name, t in parameters(make("resnet-20", CIFAR)).items() if t.kind
+    }
+    assert sorted(set(places.values())) == [1, 64, 256, 1024]
+
+
+def test_a_pruned_weight_costs_nothing_at_any_position():
+    network = make("conv-2", MNIST)
+    whole = multiply_adds(network, MNIST, {})
+    first = next(iter(parameters(network)))
+    assert multiply_adds(network, MNIST, {first: 0}) == whole - 576 * 784
 
 
 def test_biases_and_norms_are_counted_among_the_trainable():

@@ -1,8 +1,17 @@
-"""How many weights a network has, by kind."""
+"""How many weights a network has, by kind, and how often an example meets each."""
 
+from collections.abc import Mapping
 from math import prod
 
-from pipeline.core.models.layers import Kind, Network, parameters
+from pipeline.core.models.layers import (
+    Conv,
+    Kind,
+    Linear,
+    MaxPool,
+    Network,
+    Residual,
+    parameters,
+)
 
 
 def kernel_counts(network: Network) -> dict[Kind, int]:
@@ -33,3 +42,65 @@ def trainable_count(network: Network) -> int:
     """
     tensors = parameters(network).values()
     return sum(prod(tensor.shape) for tensor in tensors if tensor.trainable)
+
+
+def positions(network: Network, image_shape: tuple[int, int, int]) -> dict[str, int]:
+    """At how many places of one example each kernel is applied.
+
+    Args:
+        network: its layers.
+        image_shape: (C, H, W).
+
+    Returns:
+        By name of the kernel: height × width of a convolution's output, 1 for the others.
+
+    >>> positions((Conv(name="conv1", inputs=1, outputs=2, stride=2),), (1, 5, 5))
+    {'conv1.weight': 9}
+    """
+    return _walk(network, image_shape[1], image_shape[2])[0]
+
+
+def multiply_adds(
+    network: Network, image_shape: tuple[int, int, int], kept: Mapping[str, int]
+) -> int:
+    """Multiply-adds of one example through all kernels, forward.
+
+    A weight costs one per position, a pruned one nothing, whatever an engine really
+    computes. Biases, norms and pools are not counted, padding is.
+
+    Args:
+        network: its layers.
+        image_shape: (C, H, W).
+        kept: weights kept, by kernel; one that is not named keeps all of its own.
+
+    >>> network = (Linear(name="fc1", inputs=4, outputs=3),)
+    >>> multiply_adds(network, (1, 2, 2), {})
+    12
+    >>> multiply_adds(network, (1, 2, 2), {"fc1.weight": 5})
+    5
+    """
+    tensors = parameters(network)
+    return sum(
+        kept.get(name, prod(tensors[name].shape)) * num
+        for name, num in positions(network, image_shape).items()
+    )
+
+
+def _walk(network: Network, height: int, width: int) -> tuple[dict[str, int], int, int]:
+    found: dict[str, int] = {}
+    for layer in network:
+        match layer:
+            case Linear():
+                found[f"{layer.name}.weight"] = 1
+            case Conv():
+                height, width = -(-height // layer.stride), -(-width // layer.stride)
+                found[f"{layer.name}.weight"] = height * width
+            case MaxPool():
+                height, width = height // 2, width // 2
+            case Residual():
+                shortcut, _, _ = _walk(layer.shortcut, height, width)
+                body, height, width = _walk(layer.body, height, width)
+                found |= body | shortcut
+            case _:
+                pass
+    return found, height, width
