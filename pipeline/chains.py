@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import artifacts
-from pipeline.analyses import Analysis
 from pipeline.artifacts import DENSE, Instance
 from pipeline.core.starts import STARTS
 from pipeline.params import Settings, Variant
@@ -108,23 +107,12 @@ def chains(settings: Settings, groups: list[tuple[int, ...]]) -> Iterator[Chain]
 
 def instances(settings: Settings, groups: list[tuple[int, ...]]) -> Iterator[Instance]:
     """Every training of the experiment: the dense ones, then round by round."""
-    for task in used_tasks(settings):
+    for task in settings.tasks:
         for seeds in groups:
             yield Instance(task=task, variant=DENSE, round=0, seeds=seeds)
     for chain in chains(settings, groups):
         for round in range(1, settings.rounds + 1):
             yield chain.at(round)
-
-
-def used_tasks(settings: Settings) -> list[str]:
-    """Tasks of a variant or an analysis; without variants every task trains densely."""
-    if not settings.variants:
-        return list(settings.tasks)
-    users: list[Variant | Analysis] = [
-        *settings.variants.values(),
-        *settings.analyses.values(),
-    ]
-    return [name for name in settings.tasks if any(name in user.tasks for user in users)]
 
 
 def early_steps(settings: Settings, task: str) -> list[int]:

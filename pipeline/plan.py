@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pipeline import artifacts, checkpoints
 from pipeline.artifacts import DENSE, Instance
-from pipeline.chains import Chain, chains, early_steps, makes_mask, used_tasks
+from pipeline.chains import Chain, chains, early_steps, makes_mask
 from pipeline.core import criteria, models, starts, training, transforms
 from pipeline.core.counts import fractions_per_tensor, kept_counts
 from pipeline.core.models.layers import parameters
@@ -72,8 +72,7 @@ def regroup(seeds: tuple[int, ...], groups: list[tuple[int, ...]]) -> list[tuple
 def compile_plan(settings: Settings, groups: list[tuple[int, ...]]) -> Plan:
     """The stage instances of an experiment, by stage and key."""
     plan: Plan = {stage: {} for stage in STAGES}
-    for name in used_tasks(settings):
-        task = settings.tasks[name]
+    for name, task in settings.tasks.items():
         data = str(artifacts.data_file(task.data))
         plan["data"][task.data] = {"out": data}
         for seeds in groups:
@@ -303,14 +302,18 @@ def upstream(plan: Plan) -> dict[str, set[str]]:
 
 
 def active(settings: Settings) -> dict[str, dict[str, tuple[range, tuple[int, ...]]]]:
-    """Task -> variant -> (rounds, seeds): what tables, tracking and figures show."""
+    """Task -> variant -> (rounds, seeds): what tables, tracking and figures show.
+
+    The dense network is round 0 of every variant; a task without variants has it alone.
+    """
     return {
         task: {
             name: (range(1, settings.rounds + 1), settings.seeds)
             for name, variant in settings.variants.items()
             if task in variant.tasks
         }
-        for task in used_tasks(settings)
+        or {DENSE: (range(0), settings.seeds)}
+        for task in settings.tasks
     }
 
 

@@ -27,14 +27,15 @@ class Winner:
     """by the test of the mean; else they win in every seed, which may be few"""
 
 
-def are_tickets(to: str | None, pruned: str | None) -> bool:
+def are_tickets(to: str | None, pruned: str | None, schedule: str | None) -> bool:
     """Whether subnetworks with masks of their own are tickets.
 
     Args:
         to: ``rewind.to``, as recorded.
         pruned: ``rewind.pruned``; frozen weights are part of the network.
+        schedule: ``prune.schedule``; a gradual mask never began with its weights.
     """
-    return to in TICKETS and pruned == "zero"
+    return to in TICKETS and pruned == "zero" and schedule != "gradual"
 
 
 def reached(row: Row) -> Reached | None:

@@ -188,13 +188,12 @@ def test_a_plan_holds_no_setting() -> None:
     assert changed == compiled()
 
 
-def test_tasks_without_a_variant_are_left_out_unless_there_is_none_at_all() -> None:
+def test_a_task_without_a_variant_trains_its_dense_network() -> None:
     value = raw()
     tasks = {"main": value["tasks"]["main"], "b": value["tasks"]["main"]}
-    assert list(compiled(tasks=tasks)["train"]) == ["main-s0-1"]
-    dense_only = compiled(tasks=tasks, variants={})
-    assert list(dense_only["train"]) == ["main-s0-1", "b-s0-1"]
-    assert dense_only["retrain"] == {}
+    found = compiled(tasks=tasks)
+    assert list(found["train"]) == ["main-s0-1", "b-s0-1"]
+    assert {item["task"] for item in found["retrain"].values()} == {"main"}
 
 
 NAMES = st.from_regex(r"[a-c]([_-]?[a-c1]){0,3}", fullmatch=True)
@@ -329,6 +328,12 @@ def test_active_is_what_the_settings_list() -> None:
     found = plan.active(settings(seeds=[1]))
     assert found["main"]["ticket"] == (range(1, 3), (1,))
     assert list(found["main"]) == ["ticket", "one-shot", "reinit", "random-mask"]
+
+
+def test_active_of_a_task_without_variants_is_its_dense_network() -> None:
+    task = raw()["tasks"]["main"]
+    found = plan.active(settings(tasks={"main": task, "longer": task}))
+    assert found["longer"] == {"dense": (range(0), (0, 1))}
 
 
 # The file

@@ -38,6 +38,14 @@ def stored(root, **what):
     )
 
 
+def test_a_task_without_variants_is_drawn_as_its_dense_network(tmp_path):
+    store = stored(tmp_path, variants=("dense",), rounds=0)
+    files = draw(store, out=tmp_path / "figures")
+    assert len(files) == len(FIGURES)
+    (line,) = table(tmp_path / "figures" / "test_accuracy.csv")
+    assert (line["variant"], line["round"], line["seeds"]) == ("dense", "0", "2")
+
+
 def table(path):
     with path.open(newline="") as opened:
         return list(csv.DictReader(opened))

@@ -42,6 +42,17 @@ def test_only_what_the_plan_holds_is_read(tmp_path):
     assert {r["seed"] for r in found} == {0, 2}
 
 
+def test_a_task_without_variants_has_its_dense_network(tmp_path):
+    synthetic.fabricate(tmp_path, tasks=("main", "longer"), rounds=1)
+    plan = synthetic.active(rounds=1) | {"longer": {"dense": (range(0), (0, 1))}}
+    table = [row for row in rows(records(tmp_path, plan)) if row["task"] == "longer"]
+    assert [(r["variant"], r["round"], r["seed"]) for r in table] == [
+        ("dense", 0, 0),
+        ("dense", 0, 1),
+    ]
+    assert list(summary(table)["longer"]) == ["dense"]
+
+
 def test_missing_results_are_left_out(tmp_path):
     assert rows_below(tmp_path) == []
     assert rounds_csv([]) == ",".join(COLUMNS) + "\n"

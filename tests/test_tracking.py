@@ -85,6 +85,23 @@ def test_what_a_round_cost_is_read_back(root):
         assert costs[variant, 2] == (second, dense + first, 12.5, 25)
 
 
+def test_a_dense_network_without_variants_is_a_run_of_its_own(root):
+    synthetic.fabricate(root, tasks=("longer",), variants=())
+    plan = synthetic.active() | {"longer": {"dense": (range(0), (0, 1))}}
+    report = track(root, EXPERIMENT, None, plan)
+    assert report.created == ("longer-dense-s0", "longer-dense-s1")
+    assert track(root, EXPERIMENT, None, plan).created == ()
+    run = only(root, "longer-dense-s1")
+    assert run.data.tags["variant"] == "dense"
+    assert run.data.tags["current_rounds"] == "0-0"
+    assert run.data.params["train.steps"] == "2000"
+    rows = [r for r in read(None, EXPERIMENT, root=root).rounds if r["task"] == "longer"]
+    assert [(r["variant"], r["seed"], r["round"]) for r in rows] == [
+        ("dense", 0, 0),
+        ("dense", 1, 0),
+    ]
+
+
 def test_other_tasks_are_named_before_the_variant(tmp_path):
     synthetic.fabricate(tmp_path, tasks=("main", "wide"), variants=("ticket",))
     plan = synthetic.active(tasks=("main", "wide"), variants=("ticket",), seeds=(0,))

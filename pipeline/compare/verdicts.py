@@ -158,13 +158,17 @@ def _untrained(dense: Sequence[Row], needed: float) -> str:
 
 
 def _definition(setup: Setup, book: Book) -> list[Compared]:
-    """One row per chain of tickets: with their own masks, from weights of step 0 or k."""
+    """One row per chain of tickets: with their own masks, from weights of step 0 or k.
+
+    A mask that was found while its network trained is no ticket: it never began so.
+    """
     reason = _untrained(setup.dense, _expected(setup, book))
     rows = []
     for recipe in setup.recipes:
         own = recipe.settings["mask.from"] == "own"
-        begins = recipe.settings.get("rewind.to"), recipe.settings.get("rewind.pruned")
-        if own and winning.are_tickets(*begins):
+        names = ("rewind.to", "rewind.pruned", "mask.schedule")
+        to, pruned, schedule = (recipe.settings.get(name) for name in names)
+        if own and winning.are_tickets(to, pruned, schedule):
             every = int(setup.settings.get("train.evaluate_every", 0))
             tests = winning.tests_of(recipe.rows, evaluate_every=every)
             rows.append(_definition_row(recipe.name, tests, reason))

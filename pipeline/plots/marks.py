@@ -68,8 +68,9 @@ def winners(shown: Shown, variants: Sequence[str]) -> dict[str, Winner]:
         settings = shown.settings(rows[0]["task"], variant)
         own = settings.get("prune.mask") == "own"
         every = settings.get("train.evaluate_every")
-        begins = settings.get("rewind.to"), settings.get("rewind.pruned")
-        if own and every and winning.are_tickets(*begins):
+        names = ("rewind.to", "rewind.pruned", "prune.schedule")
+        to, pruned, schedule = (settings.get(name) for name in names)
+        if own and every and winning.are_tickets(to, pruned, schedule):
             winner = winning.smallest_winning(rows, evaluate_every=int(every))
             if winner is not None:
                 found[variant] = winner

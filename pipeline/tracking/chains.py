@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from pipeline.artifacts import load_curves
+from pipeline.artifacts import DENSE, load_curves
 from pipeline.tables import Record, found_with, multiply_adds
 
 
@@ -20,13 +20,19 @@ class Chain:
     key: str
     """what it is and the digest of the settings behind it"""
     rounds: Sequence[Record]
-    """rounds 0, 1, 2 … without a gap, all from the same settings"""
+    """rounds 0, 1, 2 … without a gap, all from the same settings; of a task without
+    variants the dense network alone"""
     digests: Mapping[int, str]
     """round -> digest of its results"""
 
+    @property
+    def first(self) -> Record:
+        """The round whose settings say what the chain is: round 1, if it has one."""
+        return self.rounds[1] if len(self.rounds) > 1 else self.rounds[0]
+
 
 def chains_of(records: Iterable[Record]) -> list[Chain]:
-    """Group records into chains; one without its round 1 is none yet.
+    """Group records into chains; a variant without its round 1 is none yet.
 
     While `dvc repro` is under way, later rounds may still be those of earlier settings:
     a chain ends before the first gap and before the first round of other settings.
@@ -39,11 +45,13 @@ def chains_of(records: Iterable[Record]) -> list[Chain]:
     """
     groups = itertools.groupby(records, lambda r: (r.task, r.variant, r.seed))
     found = [_consistent(list(group)) for _, group in groups]
-    return [_chain(rounds) for rounds in found if len(rounds) > 1]
+    return [_chain(rounds) for rounds in found if rounds]
 
 
 def _consistent(records: Sequence[Record]) -> list[Record]:
     rounds = [record for n, record in enumerate(records) if record.round == n]
+    if rounds and rounds[0].variant == DENSE:
+        return rounds
     if len(rounds) < 2 or not _agree(rounds[0].settings, rounds[1].settings):
         return []
     same = itertools.takewhile(
@@ -58,11 +66,11 @@ def _agree(dense: Mapping[str, Any], variant: Mapping[str, Any]) -> bool:
 
 
 def _chain(rounds: Sequence[Record]) -> Chain:
-    first = rounds[1]
-    prefix = "" if first.task == "main" else f"{first.task}-"
+    last = rounds[-1]
+    prefix = "" if last.task == "main" else f"{last.task}-"
     return Chain(
-        name=f"{prefix}{first.variant}-s{first.seed}",
-        key=f"{first.task}/{first.variant}/s{first.seed}@{digest_of(first.settings)}",
+        name=f"{prefix}{last.variant}-s{last.seed}",
+        key=f"{last.task}/{last.variant}/s{last.seed}@{digest_of(last.settings)}",
         rounds=rounds,
         digests={record.round: _result_digest(record) for record in rounds},
     )

@@ -82,7 +82,8 @@ def track(
         spots: where its analyses look, each with all seeds.
 
     Returns:
-        What was done. A chain is tracked as soon as its round 1 is there.
+        What was done. A variant is tracked as soon as its round 1 is there, a
+        dense network without variants as soon as it is trained.
 
     Raises:
         TrackingError: the store cannot be used.

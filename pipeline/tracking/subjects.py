@@ -70,7 +70,7 @@ def of_chain(root: Path, chain: Chain, marks: Mapping[str, str]) -> Subject:
         part="round",
         digests={str(number): digest for number, digest in chain.digests.items()},
         started=points.clock(root, chain.rounds[0]).started,
-        params=words.params(chain.rounds[1].settings),
+        params=words.params(chain.first.settings),
         tags=words.chain_tags(chain),
         grown=words.grown_tags(chain),
         marks=marks,

@@ -22,7 +22,7 @@ def winning_tags(chains: Iterable[Chain]) -> dict[str, dict[str, str]]:
     """
     groups: dict[tuple[str, str, str], list[Chain]] = defaultdict(list)
     for chain in chains:
-        first = chain.rounds[1]
+        first = chain.first
         if is_ticket(first.settings):
             groups[first.task, first.variant, digest_of(first.settings)].append(chain)
     tags: dict[str, dict[str, str]] = {}
@@ -33,15 +33,20 @@ def winning_tags(chains: Iterable[Chain]) -> dict[str, dict[str, str]]:
 
 
 def is_ticket(settings: Mapping[str, Any]) -> bool:
-    """Whether a variant has a mask and weights of its own, and nothing where it prunes."""
-    own, rewind = settings["mask_source"] is None, settings["rewind"]
-    return own and winning.are_tickets(rewind["to"], rewind["pruned"])
+    """Whether a variant has a mask and weights of its own, and nothing where it prunes.
+
+    The dense network has neither.
+    """
+    prune, rewind = settings["prune"], settings["rewind"]
+    if not rewind or settings["mask_source"] is not None:
+        return False
+    return winning.are_tickets(rewind["to"], rewind["pruned"], prune["schedule"])
 
 
 def _tags(chains: list[Chain]) -> dict[str, str]:
     winner = winning.smallest_winning(
         rows(record for chain in chains for record in chain.rounds),
-        evaluate_every=chains[0].rounds[1].settings["train"]["evaluate_every"],
+        evaluate_every=chains[0].first.settings["train"]["evaluate_every"],
     )
     return {
         "winning_density": percent(winner.density) if winner else "none",

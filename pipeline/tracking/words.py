@@ -28,9 +28,9 @@ def experiment_tags(
     name: str, chains: Sequence[Chain], studies: Sequence[Study]
 ) -> dict[str, str]:
     """The description above the table of runs."""
-    tasks = sorted({network_and_data(chain.rounds[1].settings) for chain in chains})
-    variants = list(dict.fromkeys(chain.rounds[1].variant for chain in chains))
-    seeds = {chain.rounds[1].seed for chain in chains}
+    tasks = sorted({network_and_data(chain.first.settings) for chain in chains})
+    variants = list(dict.fromkeys(chain.first.variant for chain in chains))
+    seeds = {chain.first.seed for chain in chains}
     last = max((chain.rounds[-1].round for chain in chains), default=0)
     text = f"""**{name}**: {"; ".join(tasks)}. Variants {", ".join(variants)}; \
 {len(seeds)} seeds; {last} rounds of pruning.
@@ -58,7 +58,7 @@ round (step k for the dense network); child runs, one per place, hold the lines.
 
 def chain_tags(chain: Chain) -> dict[str, str]:
     """Tags of a chain's run that stay as they are."""
-    first = chain.rounds[1]
+    first = chain.first
     return {
         "kind": "chain",
         "key": chain.key,
@@ -167,7 +167,7 @@ def name_of(value: object) -> str:
 
 
 def _note(chain: Chain, table: Sequence[Row]) -> str:
-    first = chain.rounds[1]
+    first = chain.first
     on = network_and_data(first.settings)
     lines = [
         f"**{first.variant}** with seed {first.seed} on {on}.",
