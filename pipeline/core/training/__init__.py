@@ -137,6 +137,23 @@ def resolve(
     return "dense" if SERVES["dense"](network) else "reference"
 
 
+PRUNING = frozenset({"reference", "dense"})
+"""engines whose masks can shrink while they train"""
+
+
+def resolve_pruning(setting: str, network: Network, device: str) -> str:
+    """Which engine trains a network that is pruned while it trains; as ``resolve``."""
+    found = resolve(setting, network, 1.0, device)
+    if found in PRUNING:
+        return found
+    if setting != "auto":
+        raise ValueError(
+            f"engine {setting} cannot change its mask while it trains; give auto, or one "
+            f"of {', '.join(sorted(PRUNING))}"
+        )
+    return "reference"
+
+
 def _refuse_unfit(name: str, network: Network, device: str, *, frozen: bool) -> None:
     if frozen and name not in FREEZES:
         raise ValueError(

@@ -15,7 +15,7 @@ The reference engine is the definition of right; the others are proven equal to 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from pipeline.core.arrays import Mask, Weights
 from pipeline.core.batches import Dataset
 from pipeline.core.models.layers import Network
+from pipeline.core.training.gradual import Gradual
 from pipeline.core.training.settings import TrainSettings
 
 State = dict[str, NDArray[np.generic]]
@@ -47,6 +48,8 @@ class Job:
     """where on schedule and data order this training starts (late rewinding: k)"""
     last_step: int | None = None
     """where it ends although its schedule goes on (early: k); None = with the schedule"""
+    gradual: Gradual | None = None
+    """what it is pruned to while it trains; the mask then keeps everything"""
 
     @property
     def total_steps(self) -> int:
@@ -96,6 +99,17 @@ class Engine(Protocol):
 
     def restore(self, state: State, step: int) -> None:
         """Continue from a state taken by ``state()`` after ``step`` steps."""
+
+
+@runtime_checkable
+class PruningEngine(Engine, Protocol):
+    """An engine whose masks can shrink while it trains."""
+
+    def restrict(self, masks: Sequence[Mask]) -> None:
+        """Go on under these masks, one per lane, each a subset of the present one.
+
+        What they prune is 0 from now on, and so is the optimizer's memory of it now.
+        """
 
 
 def only_job(jobs: Sequence[Job], engine: str) -> Job:

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.core import masks
 from pipeline.core.arrays import Weights
-from pipeline.core.training.engine import Engine, Job
+from pipeline.core.training.engine import Engine, Job, PruningEngine
+from pipeline.core.training.gradual import Pruning, pruning_steps
 from pipeline.core.training.results import (
     SPLITS,
     Curve,
@@ -61,6 +63,10 @@ def train(
     (``every``). A network whose loss is NaN or infinite at an evaluation is stopped
     there, with the weights it has; the others go on.
 
+    A job with ``gradual`` is pruned between two updates, before any evaluation there. Only
+    evaluations of its final mask are candidates for the early stop. One that diverges is
+    pruned to its target where it stops.
+
     Args:
         jobs: the lanes of the engine, in its order; equal settings, first and last step.
         engine: made from exactly these jobs and not advanced yet.
@@ -73,22 +79,31 @@ def train(
 
     Raises:
         ValueError: if the jobs differ in settings, first step, or number of steps, or if
-            the steps are not in the order 0, first, last, total.
+            the steps are not in the order 0, first, last, total, or if they are pruned
+            while they train and the engine cannot do that.
     """
     plan = _plan(jobs)
+    if plan.prunings and not isinstance(engine, PruningEngine):
+        raise ValueError(
+            "this engine cannot change masks while it trains; give train.engine: auto, "
+            "or reference"
+        )
     if resume is None:
         step = plan.first_step
-        lanes = [_Lane() for _ in jobs]
+        lanes = [_Lane(job) for job in jobs]
+        _prune(engine, lanes, plan, step)
         _look(engine, lanes, plan, step)
     else:
         step = resume.step
         engine.restore(resume.engine, step)
-        lanes = [_Lane(lane) for lane in resume.lanes]
+        lanes = [_Lane(*known) for known in zip(jobs, resume.lanes, strict=True)]
+        _restrict(engine, lanes)
     pace = _Pace(interval_s)
     while not plan.over(step, lanes):
-        stop = plan.next_evaluation(step)
-        step += pace.advance(engine, stop - step)
-        if step == stop:
+        evaluation = plan.next_evaluation(step)
+        step += pace.advance(engine, plan.next_stop(step) - step)
+        _prune(engine, lanes, plan, step)
+        if step == evaluation:
             _look(engine, lanes, plan, step)
         if pace.due() or plan.over(step, lanes):
             watch(_progress(engine, lanes, plan, step))
@@ -99,6 +114,7 @@ def train(
             lane.stopped or weights,
             lane.curves(),
             stopped_early=lane.stopped is not None,
+            pruning=lane.pruning,
         )
         for job, lane, weights in zip(jobs, lanes, final, strict=True)
     ]
@@ -112,11 +128,23 @@ class _Plan:
     end_step: int
     evaluate_every: int
     test_every: bool
+    prunings: tuple[int, ...]
+    """steps after which masks are pruned; none where they stay as they are"""
+
+    @property
+    def candidates_since(self) -> int:
+        """The first step whose network may be the early stop's."""
+        return self.prunings[-1] if self.prunings else self.first_step
 
     def next_evaluation(self, step: int) -> int:
         """The first step of the grid after this one."""
         following = (step // self.evaluate_every + 1) * self.evaluate_every
         return min(following, self.end_step)
+
+    def next_stop(self, step: int) -> int:
+        """The first step after this one at which the engine must pause."""
+        pruning = next((s for s in self.prunings if s > step), self.end_step)
+        return min(pruning, self.next_evaluation(step))
 
     def over(self, step: int, lanes: list["_Lane"]) -> bool:
         """Whether there is nothing left to train."""
@@ -126,7 +154,10 @@ class _Plan:
 def _plan(jobs: Sequence[Job]) -> _Plan:
     job = jobs[0]
     settings = job.settings
-    plans = {(j.settings, j.first_step, j.end_step, j.total_steps) for j in jobs}
+    plans = {
+        (j.settings, j.first_step, j.end_step, j.total_steps, j.gradual is None)
+        for j in jobs
+    }
     if len(plans) > 1:
         raise ValueError(
             "the jobs of one engine differ in settings, first step, or total steps; "
@@ -142,26 +173,48 @@ def _plan(jobs: Sequence[Job]) -> _Plan:
         end_step=job.end_step,
         evaluate_every=settings.evaluate_every,
         test_every=settings.test_cadence == "every",
+        prunings=pruning_steps(job.first_step, job.total_steps) if job.gradual else (),
     )
 
 
 class _Lane:
-    """The curves of one network, growing."""
+    """The curves of one network, growing, and its mask where that shrinks."""
 
-    def __init__(self, known: Lane | None = None) -> None:
+    def __init__(self, job: Job, known: Lane | None = None) -> None:
+        self.pruning: Pruning | None = None
+        if job.gradual:
+            steps = pruning_steps(job.first_step, job.total_steps)
+            self.pruning = Pruning(job.gradual.target, job.mask, job.first_step, steps)
+            if known:
+                self.pruning.restore(known.pruning)
         self.stopped: Weights | None = known.stopped if known else None
         self.rows = {
             split: _rows(known.curves[split] if known else None) for split in SPLITS
         }
 
+    def stop(self, step: int, weights: Weights) -> None:
+        """Keep the weights of a network that diverged, at its final density."""
+        if self.pruning:
+            self.pruning.finish(step, weights)
+            weights = masks.apply(weights, self.pruning.mask)
+        self.stopped = weights
+
     def curves(self) -> Curves:
         """The rows as columns."""
         return {split: _curve(rows) for split, rows in self.rows.items()}
 
-    def is_new_minimum(self) -> bool:
-        """Whether the last validation loss is the lowest so far; the first one is."""
-        *earlier, last = (rank(loss) for _, loss, _ in self.rows["validation"])
-        return not earlier or last < min(earlier)
+    def is_new_minimum(self, since: int) -> bool:
+        """Whether the last validation loss is the lowest since a step; the first one is."""
+        found = [rank(loss) for step, loss, _ in self.rows["validation"] if step >= since]
+        return bool(found) and found[-1] < min(found[:-1], default=math.inf)
+
+    def snapshot(self) -> Lane:
+        """A copy of what is known."""
+        return Lane(
+            curves=self.curves(),
+            stopped=self.stopped,
+            pruning=self.pruning.state() if self.pruning else {},
+        )
 
 
 _Row = tuple[int, float, float]
@@ -220,7 +273,10 @@ def _look(engine: Engine, lanes: list[_Lane], plan: _Plan, step: int) -> None:
     wanted = [
         i
         for i in active
-        if plan.test_every or last or i in diverged or lanes[i].is_new_minimum()
+        if plan.test_every
+        or last
+        or i in diverged
+        or lanes[i].is_new_minimum(plan.candidates_since)
     ]
     if wanted:
         tested = engine.evaluate("test")
@@ -229,12 +285,29 @@ def _look(engine: Engine, lanes: list[_Lane], plan: _Plan, step: int) -> None:
     if diverged:
         weights = engine.weights()
         for i in diverged:
-            lanes[i].stopped = weights[i]
+            lanes[i].stop(step, weights[i])
+
+
+def _prune(engine: Engine, lanes: list[_Lane], plan: _Plan, step: int) -> None:
+    """Prune the networks that still train, where that is due."""
+    if step not in plan.prunings:
+        return
+    for lane, weights in zip(lanes, engine.weights(), strict=True):
+        if lane.pruning and lane.stopped is None:
+            lane.pruning.prune(step, weights)
+    _restrict(engine, lanes)
+
+
+def _restrict(engine: Engine, lanes: list[_Lane]) -> None:
+    """Let the engine go on under the masks of its lanes, where they shrink."""
+    shrunk = [lane.pruning.mask for lane in lanes if lane.pruning]
+    if shrunk and isinstance(engine, PruningEngine):
+        engine.restrict(shrunk)
 
 
 def _progress(engine: Engine, lanes: list[_Lane], plan: _Plan, step: int) -> Progress:
     def snapshot() -> Snapshot:
-        known = tuple(Lane(curves=la.curves(), stopped=la.stopped) for la in lanes)
+        known = tuple(lane.snapshot() for lane in lanes)
         return Snapshot(step=step, engine=engine.state(), lanes=known)
 
     return Progress(

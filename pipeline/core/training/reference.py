@@ -120,6 +120,18 @@ class Reference:
                 value = torch.tensor(array, device=device)
                 self._optimizer.state[self._weights[name]][key] = value
 
+    def restrict(self, masks: Sequence[Mask]) -> None:
+        """Go on under a smaller mask."""
+        (mask,) = masks
+        device = next(iter(self._weights.values())).device
+        kept_bits = _kept_bits(mask, device)
+        self._pruned = [(self._weights[name], bits) for name, bits in kept_bits.items()]
+        for weight, bits in self._pruned:
+            _mask(weight, bits)
+            for value in self._optimizer.state[weight].values():
+                if value is not None and value.shape == weight.shape:  # no step count
+                    _mask(value, bits)
+
     def _update(self, examples: Tensor) -> None:
         job = self._job
         images, labels = self._data.batch(examples)

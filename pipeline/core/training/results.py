@@ -1,13 +1,14 @@
 """What a training leaves behind, and what it needs to be taken up again."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.arrays import Integers, Mask, Weights
 from pipeline.core.training.engine import Evaluation, Job, State
+from pipeline.core.training.gradual import Pruning
 
 SPLITS = ("validation", "test")
 """the splits that are looked at during training"""
@@ -46,13 +47,17 @@ class Trained:
     """handed on with the weights, because a method may change it while training"""
     curves: Curves
     early_stop: Reading
-    """at the first minimum of the raw validation loss over the evaluation grid"""
+    """at the first minimum of the raw validation loss over the evaluation grid; of a
+    network that was pruned while it trained, over what was seen of the final mask: the
+    networks before it had more weights"""
     end: Reading
     """at the last step; of a diverged network at the step where it was stopped"""
     censored: bool
     """the early stop lies in the last 5 % of the steps: the minimum may come later"""
     diverged: bool
     """a loss or a weight became NaN or infinite"""
+    kept_steps: dict[str, int] | None
+    """kept weights × steps per tensor; None where the mask stayed as it was"""
 
 
 def rank(loss: float) -> float:
@@ -60,7 +65,14 @@ def rank(loss: float) -> float:
     return loss if math.isfinite(loss) else math.inf
 
 
-def read_off(job: Job, weights: Weights, curves: Curves, *, stopped_early: bool) -> Trained:
+def read_off(
+    job: Job,
+    weights: Weights,
+    curves: Curves,
+    *,
+    stopped_early: bool,
+    pruning: Pruning | None = None,
+) -> Trained:
     """The result of one training.
 
     Args:
@@ -68,28 +80,40 @@ def read_off(job: Job, weights: Weights, curves: Curves, *, stopped_early: bool)
         weights: at the end of the curves; pruned ones are as in the start.
         curves: with a test evaluation at the early stop and at the end.
         stopped_early: the loss became NaN or infinite.
+        pruning: of a job that was pruned while it trained.
     """
-    for name, kept in job.mask.items():
-        held = np.array_equal(weights[name][~kept], job.start[name][~kept])
-        assert held, f"{name}: a pruned weight has moved"
-    early = _reading(curves, early_stop_step(curves["validation"]))
+    mask = pruning.mask if pruning else job.mask
+    for name, kept in mask.items():
+        # What is pruned on the way becomes 0; the start has a value there.
+        held = 0 if pruning else job.start[name][~kept]
+        assert (weights[name][~kept] == held).all(), f"{name}: a pruned weight has moved"
+    since = pruning.steps[-1] if pruning else job.first_step
+    early = _reading(curves, early_stop_step(curves["validation"], since))
+    end = _reading(curves, int(curves["validation"].step[-1]))
     finite = all(np.isfinite(weight).all() for weight in weights.values())
     left = job.end_step - early.step
     return Trained(
         weights=weights,
-        mask=job.mask,
+        mask=mask,
         curves=curves,
         early_stop=early,
-        end=_reading(curves, int(curves["validation"].step[-1])),
+        end=end,
         censored=20 * left < job.end_step - job.first_step,
         diverged=stopped_early or not finite,
+        kept_steps=pruning.kept_steps(end.step) if pruning else None,
     )
 
 
-def early_stop_step(validation: Curve) -> int:
-    """The step of the minimum of the raw loss, the first of ties."""
-    ranks = [rank(loss) for loss in validation.loss]
-    return int(validation.step[int(np.argmin(ranks))])
+def early_stop_step(validation: Curve, since: int) -> int:
+    """The step of the minimum of the raw loss, the first of ties.
+
+    Args:
+        validation: the curve.
+        since: evaluations before this step do not count, but for the last of all.
+    """
+    first = min(int(np.searchsorted(validation.step, since)), len(validation.step) - 1)
+    ranks = [rank(loss) for loss in validation.loss[first:]]
+    return int(validation.step[first + int(np.argmin(ranks))])
 
 
 def _reading(curves: Curves, step: int) -> Reading:
@@ -107,6 +131,8 @@ class Lane:
     curves: Curves
     stopped: Weights | None
     """weights of a network that diverged, at the last step of its curves"""
+    pruning: State = field(default_factory=dict)
+    """of a network that is pruned while it trains: its mask, and what going on needs"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -129,6 +155,8 @@ def pack(snapshot: Snapshot) -> State:
         if lane.stopped is not None:
             for name, weight in lane.stopped.items():
                 packed[f"lane/{i}/stopped/{name}"] = weight
+        for name, array in lane.pruning.items():
+            packed[f"lane/{i}/pruning/{name}"] = array
     return packed
 
 
@@ -155,6 +183,7 @@ def _lane(packed: State) -> Lane:
             for split, found in columns.items()
         },
         stopped={n: np.asarray(w, np.float32) for n, w in stopped.items()} or None,
+        pruning=_below("pruning/", packed),
     )
 
 

@@ -13,7 +13,7 @@ import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.core.arrays import Weights
+from pipeline.core.arrays import Mask, Weights
 from pipeline.core.augmentation import flip_crop, flip_crop_draws
 from pipeline.core.batches import BatchOrder, Dataset
 from pipeline.core.models.layers import Flatten, Network, parameters
@@ -80,11 +80,7 @@ class Dense:
         self._weights = {name: _own(job.start[name]) for name in parameters(job.network)}
         self._num_updates = torch.zeros(())
         self._optimizer = Fused(self._weights, job.settings)
-        self._pruned = [
-            (self._weights[name].view(torch.int32), _own(np.where(kept, -1, 0)))
-            for name, kept in job.mask.items()
-            if not kept.all()
-        ]
+        self._pruned = self._bits_of(job.mask)
         self._frozen = [
             (self._weights[name].view(torch.int32), _own(values.view(np.int32)))
             for name, values in job.frozen.items()
@@ -122,6 +118,23 @@ class Dense:
         for name, tensor in self._tensors():
             tensor.copy_(torch.tensor(state[name]))
 
+    def restrict(self, masks: Sequence[Mask]) -> None:
+        """Go on under a smaller mask."""
+        (mask,) = masks
+        self._pruned = self._bits_of(mask)
+        for name, (bits, kept) in self._pruned.items():
+            bits.bitwise_and_(kept)
+            for moments in self._optimizer.moments.values():
+                moments[name].view(torch.int32).bitwise_and_(kept)
+
+    def _bits_of(self, mask: Mask) -> dict[str, tuple[Tensor, Tensor]]:
+        """By tensor with a pruned weight: its weights' bits, and those that are kept."""
+        return {
+            name: (self._weights[name].view(torch.int32), _own(np.where(kept, -1, 0)))
+            for name, kept in mask.items()
+            if not kept.all()
+        }
+
     def _tensors(self) -> Iterator[tuple[str, Tensor]]:
         for name, weight in self._weights.items():
             yield f"weight/{name}", weight
@@ -143,7 +156,7 @@ class Dense:
         )
         # Weights only: what the moments of a pruned weight hold moves nothing else. On
         # the bits, because a product with 0 would keep NaN.
-        for bits, kept in self._pruned:
+        for bits, kept in self._pruned.values():
             bits.bitwise_and_(kept)
         for bits, values in self._frozen:
             bits.bitwise_or_(values)

@@ -1,0 +1,143 @@
+"""Gradual magnitude pruning: the mask shrinks while the network trains.
+
+Zhu & Gupta 2017, "To prune, or not to prune", arXiv:1710.01878, eq. 1: with t between
+t₀ and t₀ + nΔt, sparsity s_t = s_f + (s_i − s_f) (1 − (t − t₀) / nΔt)³, from s_i = 0,
+after t updates. It prunes fast while much is redundant and slowly in the end.
+
+Deviations: counts, not sparsities, are interpolated, exact per pool and round-half-even.
+A pruned weight is 0 from then on and never comes back; the paper's keep their value,
+without gradients, and are ranked again. t₀ and nΔt are fractions of the training, which
+are ours: the paper tunes them, and asks for an end at which the learning rate is still
+high enough to recover. Δt: it saw no difference between 100 and 1,000 steps; here it is
+the span over MOST_PRUNINGS, and 1 step at least.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.core import masks, pruning
+from pipeline.core.arrays import Mask, Weights
+from pipeline.core.counts import POOL
+from pipeline.core.criteria.magnitude import magnitude
+
+Arrays = dict[str, NDArray[Any]]
+
+BEGIN = Fraction(1, 4)
+END = Fraction(3, 4)
+"""of the steps of a training: where pruning begins and where the last of it happens"""
+MOST_PRUNINGS = 100
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Gradual:
+    """What a training that begins dense is pruned to."""
+
+    counted: tuple[str, ...]
+    """tensors of the mask"""
+    target: Mapping[str, int]
+    """weights kept in the end, per pool as for ``pruning.prune_to``"""
+
+
+def pruning_steps(first: int, end: int) -> tuple[int, ...]:
+    """After which updates of a training the mask is pruned, in order; the last is final.
+
+    >>> pruning_steps(0, 16)
+    (5, 6, 7, 8, 9, 10, 11, 12)
+    >>> pruning_steps(0, 2), pruning_steps(0, 1)
+    ((1,), (0,))
+    """
+    begin = first + int(BEGIN * (end - first))
+    span = first + int(END * (end - first)) - begin
+    if not span:
+        return (begin,)
+    num = min(span, MOST_PRUNINGS)
+    return tuple(begin + -(-i * span // num) for i in range(1, num + 1))
+
+
+def counts_at(
+    sizes: Mapping[str, int], target: Mapping[str, int], position: int, num: int
+) -> dict[str, int]:
+    """Weights kept in each pool after the pruning of that position.
+
+    Args:
+        sizes: weights of the dense network, per pool.
+        target: those kept in the end.
+        position: 1 … num.
+        num: of prunings.
+
+    >>> counts_at({"fc1.weight": 16}, {"fc1.weight": 8}, 1, 2)
+    {'fc1.weight': 9}
+    """
+    left = (1 - Fraction(position, num)) ** 3
+    return {
+        pool: kept + round(left * (sizes[pool] - kept)) for pool, kept in target.items()
+    }
+
+
+class Pruning:
+    """The mask of one network that is pruned while it trains."""
+
+    def __init__(
+        self, target: Mapping[str, int], dense: Mask, first: int, steps: tuple[int, ...]
+    ) -> None:
+        """At the first step.
+
+        Args:
+            target: weights kept in the end, per pool.
+            dense: the mask that keeps everything, of the tensors that count.
+            first: step at which the training begins.
+            steps: ``pruning_steps``.
+        """
+        self.steps = steps
+        self.mask = dense
+        self._target = target
+        self._sizes = _pool_sizes(dense, target)
+        self._spent = dict.fromkeys(dense, 0)
+        self._since = first
+
+    def restore(self, state: Arrays) -> None:
+        """Go on from a state taken by ``state()``."""
+        self.mask = {n: np.asarray(state[f"mask/{n}"], np.bool_) for n in self.mask}
+        self._spent = {n: int(state[f"spent/{n}"][0]) for n in self._spent}
+        self._since = int(state["since"][0])
+
+    def prune(self, step: int, weights: Weights) -> None:
+        """Remove what is due after this step's update: the smallest weights kept."""
+        num = len(self.steps)
+        position = self.steps.index(step) + 1
+        self._cut(step, weights, counts_at(self._sizes, self._target, position, num))
+
+    def finish(self, step: int, weights: Weights) -> None:
+        """Prune to the target at once: the training ends here."""
+        self._cut(step, weights, self._target)
+
+    def kept_steps(self, step: int) -> dict[str, int]:
+        """Weights kept × steps trained with them, up to this step, per tensor."""
+        return {
+            name: self._spent[name] + (step - self._since) * kept
+            for name, kept in masks.kept(self.mask).items()
+        }
+
+    def state(self) -> Arrays:
+        """A copy of all that going on needs."""
+        state: Arrays = {"since": np.array([self._since])}
+        state |= {f"mask/{name}": kept.copy() for name, kept in self.mask.items()}
+        return state | {f"spent/{n}": np.array([s]) for n, s in self._spent.items()}
+
+    def _cut(self, step: int, weights: Weights, counts: Mapping[str, int]) -> None:
+        self._spent = self.kept_steps(step)
+        self._since = step
+        scores = magnitude(trained=weights, mask=self.mask)
+        self.mask = pruning.prune_to(scores, self.mask, counts)
+
+
+def _pool_sizes(dense: Mask, target: Mapping[str, int]) -> dict[str, int]:
+    sizes = dict.fromkeys(target, 0)
+    for name, kept in dense.items():
+        sizes[name if name in target else POOL] += kept.size
+    return sizes
