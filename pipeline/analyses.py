@@ -62,6 +62,8 @@ class Known:
     """variant -> its tasks"""
     normed: Sequence[str]
     """tasks whose networks have running statistics"""
+    gradual: Sequence[str]
+    """variants that are pruned while they train"""
 
 
 def problems(where: str, analysis: Analysis, known: Known) -> Iterator[str]:
@@ -102,6 +104,11 @@ def _instability(where: str, analysis: Analysis, known: Known) -> Iterator[str]:
         yield from _of_dense(where, analysis, known)
         return
     yield from _variant(f"{where}.of", analysis.of, analysis, known)
+    if analysis.of in known.gradual:
+        yield (
+            f"{where}.of: {analysis.of} is pruned while it trains, and copies train under "
+            "one mask; name a control that takes its masks"
+        )
     yield from _rounds(where, analysis, known)
     if analysis.steps is not None:
         yield (

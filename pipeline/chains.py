@@ -32,26 +32,38 @@ class Chain:
         return self.name if self.variant.prune.own else self.variant.prune.mask
 
     def mask_at(self, round: int) -> Path:
-        """The folder that a round's mask is read from."""
+        """The folder that has the mask which a round ends with."""
         if makes_mask(self.variant):
             return artifacts.masks_folder(self.at(round))
-        source = Instance(
-            task=self.task,
-            variant=self.variant.prune.mask,
-            round=round,
-            seeds=self.seeds,
-        )
-        return artifacts.masks_folder(source)
+        return self._found_at(round)
+
+    def mask_before(self, round: int) -> Path:
+        """What decides the mask that a round begins with, which is the one it ends with.
+
+        A gradual round begins with a mask that keeps everything, as θ₀ does.
+        """
+        if self.variant.prune.gradual:
+            return artifacts.theta0_folder(self.task, self.seeds)
+        return self.mask_at(round)
 
     def mask_source_at(self, round: int) -> Path:
         """What a round's prune stage looks at: trained weights, or another's mask."""
         prune = self.variant.prune
         if not prune.own:
-            source = Instance(
-                task=self.task, variant=prune.mask, round=round, seeds=self.seeds
-            )
-            return artifacts.masks_folder(source)
+            return self._found_at(round)
         return artifacts.trained_folder(self.at(prune.source_round(round)))
+
+    def _found_at(self, round: int) -> Path:
+        """The folder with the mask that the mask's owner found for a round.
+
+        A gradual mask lies beside the weights that were trained with it.
+        """
+        found = Instance(
+            task=self.task, variant=self.mask_owner, round=round, seeds=self.seeds
+        )
+        if self.owner.prune.gradual:
+            return artifacts.trained_folder(found)
+        return artifacts.masks_folder(found)
 
     def initial_at(self, round: int) -> Path:
         """Where the training began whose weights a round's own mask is cut from."""
@@ -65,12 +77,18 @@ class Chain:
 
         Those of the first steps where it is rewound to one; the chain's own where the
         start continues them: of the previous round, or of the dense network where masks
-        are cut from that in one shot; else those that the round's mask was cut from.
+        are cut from that in one shot; else those that the round's mask was cut from: of
+        a gradual mask those trained with it, and for the gradual round itself, which has
+        none before it, θ₀.
         """
         start = STARTS[self.variant.rewind.to]
         if start.step == "needed":
             step = self.variant.rewind.first_step
             return artifacts.early_folder(self.task, step, self.seeds)
+        if self.variant.prune.gradual:
+            return artifacts.theta0_folder(self.task, self.seeds)
+        if self.owner.prune.gradual and start.needs_trained != "chain":
+            return self._found_at(round)
         previous = self.owner.prune.source_round(round)
         if start.needs_trained == "chain":
             return artifacts.trained_folder(self.at(previous))
@@ -93,8 +111,12 @@ def chain_of(settings: Settings, task: str, name: str, seeds: tuple[int, ...]) -
 
 
 def makes_mask(variant: Variant) -> bool:
-    """Whether a variant has prune stages (a plain control takes a mask as it is)."""
-    return variant.prune.own or variant.prune.transform is not None
+    """Whether a variant has prune stages.
+
+    A plain control takes a mask as it is, and a gradual one is found by retrain.
+    """
+    prune = variant.prune
+    return (prune.own and not prune.gradual) or prune.transform is not None
 
 
 def chains(settings: Settings, groups: list[tuple[int, ...]]) -> Iterator[Chain]:

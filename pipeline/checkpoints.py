@@ -27,6 +27,9 @@ CODE = (
     "arrays.py",
     "augmentation.py",
     "batches.py",
+    "counts.py",
+    "masks.py",
+    "pruning.py",
     "seeding.py",
     "models/*.py",
     "training/**/*.py",
@@ -63,6 +66,7 @@ def unit_digest(jobs: list[Job], *, engine: str, data: str, host: str) -> str:
                 "copy": job.copy,
                 "first_step": job.first_step,
                 "last_step": job.last_step,
+                "gradual": asdict(job.gradual) if job.gradual else None,
             }
             for job in jobs
         ],

@@ -55,10 +55,15 @@ def export(
 
     Raises:
         ExportError: if there is no such chain, round or seed, if several tasks have it,
-            or if the file cannot be written.
+            if its masks are gradual, or if the file cannot be written.
         ArtifactError: if the artifacts are missing.
     """
     chain = _find(settings, groups, ticket)
+    if chain.variant.prune.gradual:
+        raise ExportError(
+            f"{chain.name} finds its masks while it trains, so that no training began "
+            "with one; export a control that takes them, or load its trained weights"
+        )
     if out.is_dir() or not os.access(out.parent, os.W_OK):
         raise ExportError(
             f"{out} cannot be written; name a file in a folder that exists as --out"

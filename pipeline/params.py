@@ -95,6 +95,11 @@ class Prune:
         """Whether this variant derives its masks itself."""
         return self.mask == OWN
 
+    @property
+    def gradual(self) -> bool:
+        """Whether its masks are found while its rounds train, from dense ones on."""
+        return self.schedule == "gradual"
+
     def source_round(self, round: int) -> int:
         """The round whose trained weights an own mask of ``round`` is cut from."""
         return 0 if self.schedule == "one-shot" else round - 1
@@ -245,6 +250,7 @@ def _analyses(settings: Settings) -> Iterator[str]:
         steps={name: total_steps(task) for name, task in settings.tasks.items()},
         variants={name: variant.tasks for name, variant in settings.variants.items()},
         normed=[name for name, task in settings.tasks.items() if has_statistics(task)],
+        gradual=[name for name, v in settings.variants.items() if v.prune.gradual],
     )
     for name, analysis in settings.analyses.items():
         yield from _bad_name(f"analyses.{name}", name)
@@ -313,8 +319,10 @@ def _variant(where: str, variant: Variant, settings: Settings) -> Iterator[str]:
         yield from _own_mask(f"{where}.prune", variant, settings)
     else:
         yield from _taken_mask(f"{where}.prune", variant, settings)
+    if variant.prune.gradual:
+        yield from _gradual(where, variant, settings)
     tasks = {name: _retraining(settings.tasks[name]) for name in variant.tasks}
-    masks = Masks(own=variant.prune.own, gradual=variant.prune.schedule == "gradual")
+    masks = Masks(own=variant.prune.own, gradual=variant.prune.gradual)
     yield from rewinds.problems(f"{where}.rewind", variant.rewind, masks, tasks)
 
 
@@ -340,6 +348,27 @@ def _own_mask(where: str, variant: Variant, settings: Settings) -> Iterator[str]
     for name in variant.tasks:
         task = settings.tasks[name]
         yield from _kinds(f"{where}.fraction", prune.fraction, name, task)
+
+
+def _gradual(where: str, variant: Variant, settings: Settings) -> Iterator[str]:
+    if variant.prune.criterion != "magnitude":
+        yield (
+            f"{where}.prune.criterion: {variant.prune.criterion} found; gradual pruning "
+            "ranks weights by magnitude while they train: write magnitude"
+        )
+    start = STARTS.get(variant.rewind.to)
+    if start and (start.step or start.needs_trained):
+        yield (
+            f"{where}.rewind.to: {variant.rewind.to} goes on from trained weights, but a "
+            "gradual round is one training from its beginning; write theta0 or reinit"
+        )
+    for name in variant.tasks:
+        task = settings.tasks[name]
+        try:
+            train = task.train
+            training.resolve_pruning(train.engine, build_network(task), train.device)
+        except ValueError as error:
+            yield f"{where}.prune.schedule: task {name}: {error}"
 
 
 def _fractions(

@@ -10,17 +10,14 @@ one of its seeds is active.
 """
 
 import json
-import math
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline import artifacts, checkpoints
+from pipeline import artifacts, checkpoints, expected
 from pipeline.artifacts import DENSE, Instance
 from pipeline.chains import Chain, chains, early_steps, makes_mask
 from pipeline.core import criteria, models, starts, training, transforms
-from pipeline.core.counts import fractions_per_tensor, kept_counts
-from pipeline.core.models.layers import parameters
 from pipeline.errors import UserError
 from pipeline.params import Settings, Variant, build_network
 from pipeline.spots import Spot, ends_of, mask_of, spots, start_of
@@ -145,7 +142,6 @@ def _lines(settings: Settings, spot: Spot) -> Item:
 def _rounds(settings: Settings, chain: Chain) -> Iterator[tuple[str, Instance, Item]]:
     task = settings.tasks[chain.task]
     densities = expected_densities(settings, chain.task, chain.name)
-    frozen = chain.variant.rewind.freezes
     for round in range(1, settings.rounds + 1):
         instance = chain.at(round)
         common: Item = {
@@ -165,7 +161,7 @@ def _rounds(settings: Settings, chain: Chain) -> Iterator[tuple[str, Instance, I
                 "method_file": _method_file(chain.variant),
             }
             yield "prune", instance, item
-        mask = str(chain.mask_at(round))
+        mask = str(chain.mask_before(round))
         rewound: Item = common | {
             "mask": mask,
             "start_file": starts.file_of(chain.variant.rewind.to),
@@ -176,7 +172,7 @@ def _rounds(settings: Settings, chain: Chain) -> Iterator[tuple[str, Instance, I
             "mask": mask,
             "mask_owner": chain.mask_owner,
             "start": str(artifacts.starts_folder(instance)),
-            **_engine(settings, chain.task, density=densities[round], frozen=frozen),
+            **_round_engine(settings, chain, densities[round]),
         }
         yield "retrain", instance, trained
 
@@ -187,6 +183,16 @@ def _method_file(variant: Variant) -> str:
         return f"pipeline/core/transforms/{transforms.file_of(prune.transform)}"
     assert prune.criterion is not None
     return f"pipeline/core/criteria/{criteria.file_of(prune.criterion)}"
+
+
+def _round_engine(settings: Settings, chain: Chain, density: float) -> Item:
+    if not chain.variant.prune.gradual:
+        frozen = chain.variant.rewind.freezes
+        return _engine(settings, chain.task, density=density, frozen=frozen)
+    task = settings.tasks[chain.task]
+    train = task.train
+    name = training.resolve_pruning(train.engine, build_network(task), train.device)
+    return {"engine": name, "engine_file": training.file_of(name)}
 
 
 def _engine(settings: Settings, task: str, *, density: float, frozen: bool = False) -> Item:
@@ -205,13 +211,7 @@ def expected_densities(settings: Settings, task: str, variant: str) -> list[floa
     prune = settings.variants[variant].prune
     if not prune.own:
         return expected_densities(settings, task, prune.mask)
-    assert prune.fraction is not None
-    assert prune.scope is not None
-    tensors = parameters(build_network(settings.tasks[task]))
-    fractions = fractions_per_tensor(tensors, prune.fraction)
-    sizes = {name: math.prod(tensors[name].shape) for name in fractions}
-    counts = kept_counts(sizes, fractions, prune.scope, settings.rounds)
-    return [sum(kept.values()) / sum(sizes.values()) for kept in counts]
+    return expected.densities(settings.tasks[task], prune, settings.rounds)
 
 
 def read(root: Path = Path()) -> Plan | None:

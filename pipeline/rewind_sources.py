@@ -2,10 +2,24 @@
 
 from pipeline import artifacts, params
 from pipeline.chains import Chain
-from pipeline.core import rewinding, seeding, southampton, starts
+from pipeline.core import masks, rewinding, seeding, southampton, starts
 from pipeline.core.arrays import Mask, Weights
+from pipeline.core.models.layers import parameters
 from pipeline.core.starts.given import Given
 from pipeline.params import Task
+
+
+def start_mask(chain: Chain, task: Task, *, round: int, seed: int) -> Mask:
+    """The mask that a round begins with: of a gradual one, one that keeps everything.
+
+    Raises:
+        ArtifactError: if the round's mask is missing.
+    """
+    if not chain.variant.prune.gradual:
+        return artifacts.load_mask(chain.mask_at(round), seed)
+    facts = artifacts.load_facts(artifacts.data_file(task.data))
+    tensors = parameters(params.network_for(task, facts))
+    return masks.dense(tensors, [n for n, tensor in tensors.items() if tensor.kind])
 
 
 def start_weights(

@@ -23,6 +23,7 @@ from pipeline.core.digests import digest
 from pipeline.core.models.layers import Network, parameters
 from pipeline.core.starts import STARTS
 from pipeline.core.training.engine import Job
+from pipeline.core.training.gradual import Gradual
 from pipeline.core.training.results import Trained
 from pipeline.core.training.schedules import at_last_rate
 from pipeline.params import Task
@@ -45,7 +46,7 @@ class Source:
     engine: str
     starts: Path
     masks: Path | None
-    """None: the dense network, whose mask keeps everything"""
+    """None: it begins dense, with a mask that keeps everything"""
     round: int
     """chooses the data order"""
     copies: tuple[int | str, ...] = (0,)
@@ -53,6 +54,8 @@ class Source:
     first_step: int = 0
     last_step: int | None = None
     """None = with the schedule"""
+    gradual: Gradual | None = None
+    """what it is pruned to while it trains"""
 
     @property
     def key(self) -> str:
@@ -114,7 +117,9 @@ class SeedsWork:
         source = self.source
         if source.masks is None:
             tensors = parameters(network)
-            mask = masks.dense(tensors, [n for n, t in tensors.items() if t.kind])
+            kernels = [name for name, tensor in tensors.items() if tensor.kind]
+            counted = source.gradual.counted if source.gradual else kernels
+            mask = masks.dense(tensors, counted)
         else:
             mask = artifacts.load_mask(source.masks, seed)
         return Job(
@@ -128,6 +133,7 @@ class SeedsWork:
             copy=self.copy,
             first_step=source.first_step,
             last_step=source.last_step,
+            gradual=source.gradual,
         )
 
     def _train(
@@ -293,6 +299,8 @@ def _leave(
         "mask": mask_digest,
         "trained": digest(trained.weights),
     }
+    if trained.kept_steps is not None:
+        facts["kept_steps"] = trained.kept_steps
     timing = {
         "seconds": seconds,
         "steps_per_s": (trained.end.step - job.first_step) / max(seconds, 1e-9),

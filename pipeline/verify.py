@@ -4,20 +4,18 @@ Everything is computed again from weights and masks: nothing a result file says 
 for granted.
 """
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from pipeline import artifacts
+from pipeline import artifacts, expected
 from pipeline.chains import Chain, chains
 from pipeline.core import masks, southampton
 from pipeline.core.arrays import Mask
-from pipeline.core.counts import fractions_per_tensor, kept_counts, pool_counts
+from pipeline.core.counts import pool_counts
 from pipeline.core.digests import digest
-from pipeline.core.models.layers import parameters
 from pipeline.core.starts import STARTS
-from pipeline.params import Settings, build_network
-from pipeline.rewind_sources import source_weights, start_weights
+from pipeline.params import Settings
+from pipeline.rewind_sources import source_weights, start_mask, start_weights
 
 ANOTHER_MASK = "the trained network carries another mask"
 
@@ -61,10 +59,10 @@ def _chain(settings: Settings, chain: Chain, seed: int) -> Iterator[Finding]:
         promises["pruned weights exactly zero"] = _pruned_are_zero
         promises["start = source ⊙ mask"] = _starts_are_rewound
     promises["one θ₀ by hash"] = _one_theta0
-    if _nested_by_recipe(chain):
-        promises["masks nested"] = _masks_are_nested
-    else:
+    if chain.variant.prune.transform is not None:
         promises["counts per layer as in its source"] = _layers_are_as_in_the_source
+    elif not chain.owner.prune.gradual:
+        promises["masks nested"] = _masks_are_nested
     for promise, check in promises.items():
         broken = [
             f"round {round}: {problem}"
@@ -86,31 +84,17 @@ def _about_counts(settings: Settings, chain: Chain) -> dict[str, Check]:
     return {"kept counts exact": _counts_are_exact}
 
 
-def _nested_by_recipe(chain: Chain) -> bool:
-    """Iterative masks are nested, and so are those of a control that takes them.
-
-    One-shot masks are cut from one ranking, and so are nested too; shuffled masks are
-    drawn anew each round.
-    """
-    return chain.variant.prune.transform is None
-
-
 def _mask(chain: Chain, round: int, seed: int) -> Mask:
     return artifacts.load_mask(chain.mask_at(round), seed)
 
 
 def _counts_are_exact(settings: Settings, chain: Chain, round: int, seed: int) -> str:
-    owner = chain.variant.prune
-    if not owner.own:
-        owner = settings.variants[owner.mask].prune
-    assert owner.fraction is not None
+    owner = chain.owner.prune
     assert owner.scope is not None
-    tensors = parameters(build_network(settings.tasks[chain.task]))
-    fractions = fractions_per_tensor(tensors, owner.fraction)
-    sizes = {name: math.prod(tensors[name].shape) for name in fractions}
-    expected = kept_counts(sizes, fractions, owner.scope, round)[round]
+    task = settings.tasks[chain.task]
+    fractions = expected.fractions(task, owner)
     found = pool_counts(masks.kept(_mask(chain, round, seed)), fractions, owner.scope)
-    for pool, count in expected.items():
+    for pool, count in expected.counts(task, owner, round)[round].items():
         if found.get(pool) != count:
             return f"{pool} keeps {found.get(pool)}, {count} expected"
     return ""
@@ -119,9 +103,7 @@ def _counts_are_exact(settings: Settings, chain: Chain, round: int, seed: int) -
 def _masks_are_cut_at_the_percentile(
     settings: Settings, chain: Chain, round: int, seed: int
 ) -> str:
-    assert chain.variant.prune.fraction is not None
-    tensors = parameters(build_network(settings.tasks[chain.task]))
-    fractions = fractions_per_tensor(tensors, chain.variant.prune.fraction)
+    fractions = expected.fractions(settings.tasks[chain.task], chain.variant.prune)
     source = chain.mask_source_at(round)
     before = artifacts.load_mask(source, seed)
     trained = artifacts.load_weights(source, seed)
@@ -141,6 +123,10 @@ def _layers_are_as_in_the_source(_: Settings, chain: Chain, round: int, seed: in
 
 
 def _masks_are_nested(_: Settings, chain: Chain, round: int, seed: int) -> str:
+    """Of iterative masks, one-shot ones (cut from one ranking), and who takes them.
+
+    Shuffled masks are drawn anew each round, and gradual rounds know nothing of another.
+    """
     if round == 1:
         return ""
     new, old = _mask(chain, round, seed), _mask(chain, round - 1, seed)
@@ -171,7 +157,7 @@ def _pruned_are_frozen(_: Settings, chain: Chain, round: int, seed: int) -> str:
 
 def _starts_are_rewound(settings: Settings, chain: Chain, round: int, seed: int) -> str:
     task = settings.tasks[chain.task]
-    mask = _mask(chain, round, seed)
+    mask = start_mask(chain, task, round=round, seed=seed)
     source = source_weights(chain, task, mask, round=round, seed=seed)
     start = artifacts.load_weights(artifacts.starts_folder(chain.at(round)), seed)
     expected = start_weights(chain, mask, source, round=round, seed=seed)

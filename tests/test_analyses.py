@@ -83,6 +83,14 @@ def test_an_impossible_instability_is_refused(
     assert refused(INSTABILITY, **changes).startswith(message)
 
 
+def test_copies_of_a_network_that_is_pruned_while_it_trains_are_refused() -> None:
+    analyses = {"line": INSTABILITY | OF_TICKET}
+    with pytest.raises(ParamsError, match=r"line\.of: ticket is pruned while it trains, "):
+        settings(analyses=analyses, variants__ticket__prune__schedule="gradual")
+    connected = {"line": CONNECTION}
+    settings(analyses=connected, variants__ticket__prune__schedule="gradual")
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

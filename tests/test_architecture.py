@@ -33,7 +33,7 @@ ADAPTERS = {
     "early": {"pipeline/trainings.py"},
     "copies": {"pipeline/trainings.py"},
     "lines": {"pipeline/lines.py"},
-    "retrain": {"pipeline/rounds.py", "pipeline/trainings.py"},
+    "retrain": {"pipeline/expected.py", "pipeline/rounds.py", "pipeline/trainings.py"},
     "rewind": {"pipeline/rewind_sources.py"},
     "results": {"pipeline/tables.py", "pipeline/costs.py", "pipeline/dataset_facts.py"},
 }

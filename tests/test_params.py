@@ -422,6 +422,51 @@ def test_a_model_that_does_not_fit_the_images_is_refused() -> None:
 # Variants
 
 
+GRADUAL = {"variants__ticket__prune__schedule": "gradual"}
+
+
+def test_gradual_pruning_may_start_from_theta0_or_fresh_weights() -> None:
+    settings(**GRADUAL)
+    start = {"to": "reinit", "step": None, "draw": 0, "pruned": "zero"}
+    settings(**GRADUAL, variants__ticket__rewind=start)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"variants__ticket__prune__criterion": "movement"},
+            "variants.ticket.prune.criterion: movement found; gradual pruning ranks "
+            "weights by magnitude while they train: write magnitude",
+        ),
+        (
+            {"variants__ticket__rewind__to": "trained"},
+            "variants.ticket.rewind.to: trained goes on from trained weights, but a "
+            "gradual round is one training from its beginning; write theta0 or reinit",
+        ),
+        (
+            {"variants__ticket__rewind__pruned": "freeze-init"},
+            "variants.ticket.rewind.pruned: gradual pruning sets to 0 what it prunes; "
+            "write zero",
+        ),
+        (
+            {"tasks__main__train__engine": "sparse"},
+            "variants.ticket.prune.schedule: task main: engine sparse cannot change its "
+            "mask while it trains; give auto, or one of dense, reference",
+        ),
+        (
+            {"tasks__main__compat": "southampton"},
+            "variants.ticket.prune.schedule: task main has compat: southampton, whose "
+            "program prunes between trainings; write iterative",
+        ),
+    ],
+)
+def test_what_gradual_pruning_cannot_do_is_refused(
+    changes: dict[str, object], message: str
+) -> None:
+    assert refused(**(GRADUAL | changes)) == message
+
+
 def test_a_control_without_its_ticket_is_refused() -> None:
     variants = raw()["variants"]
     del variants["ticket"]

@@ -5,29 +5,32 @@ python -m pipeline.stages.retrain main ticket 3 0,1,2,3 reference
 
 import sys
 
-from pipeline import artifacts, border, lifeline, params, rounds, trainings
+from pipeline import artifacts, border, expected, lifeline, params, rounds, trainings
 from pipeline.chains import find_chain
 
 
 def run(task_name: str, variant: str, round: int, seeds: str, engine: str) -> None:
     """Train from the rewound weights, and from the rewound step of schedule and data order.
 
-    The mask holds after every step; fine-tuning replaces the schedule by its last rate.
+    The mask holds after every step; a gradual round finds its own on the way.
+    Fine-tuning replaces the schedule by its last rate.
     """
     settings = params.load()
     chain = find_chain(settings, task_name, variant, seeds)
     instance = chain.at(round)
     task = trainings.retrained(settings.tasks[task_name], chain.variant.rewind)
+    prune = chain.variant.prune
     source = trainings.Source(
         path=instance.path,
         seeds=instance.seeds,
         task=task,
         engine=engine,
         starts=artifacts.starts_folder(instance),
-        masks=chain.mask_at(round),
+        masks=None if prune.gradual else chain.mask_at(round),
         round=round,
         copies=trainings.data_orders(task, variant),
         first_step=chain.variant.rewind.first_step,
+        gradual=expected.gradual(task, prune, round) if prune.gradual else None,
     )
     behind = params.behind(task_name, variant)
     rounds.run(instance, source, behind, at_once=settings.workers)

@@ -13,7 +13,7 @@ from pipeline.artifacts import ArtifactError
 from pipeline.chains import find_chain
 from pipeline.core.arrays import Weights
 from pipeline.core.digests import digest
-from pipeline.rewind_sources import source_weights, start_weights
+from pipeline.rewind_sources import source_weights, start_mask, start_weights
 
 
 def run(task_name: str, variant: str, round: int, seeds: str) -> None:
@@ -25,7 +25,7 @@ def run(task_name: str, variant: str, round: int, seeds: str) -> None:
     with artifacts.atomic_folder(artifacts.starts_folder(chain.at(round))) as folder:
         for seed in chain.seeds:
             theta0 = _checked_theta0(theta0_folder, seed)
-            mask = artifacts.load_mask(chain.mask_at(round), seed)
+            mask = start_mask(chain, task, round=round, seed=seed)
             source = source_weights(chain, task, mask, round=round, seed=seed)
             artifacts.save_arrays(
                 artifacts.seed_file(folder, seed),

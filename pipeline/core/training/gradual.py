@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 from pipeline.core import masks, pruning
 from pipeline.core.arrays import Mask, Weights
 from pipeline.core.counts import POOL
-from pipeline.core.criteria.magnitude import magnitude
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -132,7 +131,7 @@ class Pruning:
     def _cut(self, step: int, weights: Weights, counts: Mapping[str, int]) -> None:
         self._spent = self.kept_steps(step)
         self._since = step
-        scores = magnitude(trained=weights, mask=self.mask)
+        scores = {name: np.abs(weights[name]) for name in self.mask}
         self.mask = pruning.prune_to(scores, self.mask, counts)
 
 

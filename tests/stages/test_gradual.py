@@ -1,0 +1,146 @@
+"""Rounds that are pruned while they train, and controls that take their masks."""
+
+from pathlib import Path
+from typing import Any
+
+import experiment
+import pytest
+
+from pipeline import artifacts, expected, export, params, plan, verify
+from pipeline.artifacts import Instance
+from pipeline.core import masks
+from pipeline.core.digests import digest
+from pipeline.core.training.gradual import pruning_steps
+from pipeline.stages import retrain, rewind
+
+STEPS = 6
+
+
+def settings() -> dict[str, Any]:
+    """Gradual pruning, a control that takes its masks, and one that shuffles them."""
+    raw = experiment.raw()
+    ticket = raw["variants"]["ticket"]
+    own = ticket["prune"] | {"schedule": "gradual"}
+    reinit, shuffled = raw["variants"]["reinit"], raw["variants"]["random-mask"]
+    signs = reinit["rewind"] | {"to": "trained-sign-reinit"}
+    main = raw["tasks"]["main"]
+    return {
+        "tasks": {"main": main | {"train": main["train"] | {"steps": STEPS}}},
+        "variants": {
+            "ticket": ticket | {"prune": own},
+            "one-shot": reinit | {"rewind": signs},
+            "reinit": reinit,
+            "random-mask": shuffled,
+        },
+    }
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("gradual")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        experiment.write(root, **settings())
+        experiment.run()
+    return root
+
+
+@pytest.fixture
+def there(finished: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(finished)
+    return finished
+
+
+def at(variant: str, round: int) -> Instance:
+    return Instance(task="main", variant=variant, round=round, seeds=(0, 1))
+
+
+def trained(variant: str, round: int) -> Path:
+    return artifacts.trained_folder(at(variant, round))
+
+
+@pytest.mark.parametrize("round", [1, 2])
+def test_a_round_ends_with_the_counts_of_that_many_iterative_ones(
+    there: Path, round: int
+) -> None:
+    found = params.load()
+    counts = expected.counts(found.tasks["main"], found.variants["ticket"].prune, 2)
+    for seed in (0, 1):
+        mask = artifacts.load_mask(trained("ticket", round), seed)
+        assert masks.kept(mask) == counts[round]
+        assert (
+            masks.revived(artifacts.load_weights(trained("ticket", round), seed), mask)
+            == []
+        )
+
+
+@pytest.mark.parametrize("round", [1, 2])
+def test_every_round_begins_with_all_of_theta0(there: Path, round: int) -> None:
+    theta0 = artifacts.load_weights(artifacts.theta0_folder("main", (0, 1)), 1)
+    start = artifacts.load_weights(artifacts.starts_folder(at("ticket", round)), 1)
+    assert digest(start) == digest(theta0)
+
+
+def test_rounds_know_nothing_of_each_other_nor_of_the_dense_network(there: Path) -> None:
+    behind = plan.upstream(plan.check(params.load()))
+    stages = {stage.split("@")[0] for stage in behind[str(trained("ticket", 2))]}
+    assert stages == {"data", "init", "rewind", "retrain"}
+
+
+def test_a_control_waits_for_the_training_that_finds_its_mask(there: Path) -> None:
+    behind = plan.upstream(plan.check(params.load()))
+    for control in ("one-shot", "reinit", "random-mask"):
+        assert "retrain@main-ticket-r02-s0-1" in behind[str(trained(control, 2))]
+
+
+def test_a_control_takes_the_mask_as_it_was_found(there: Path) -> None:
+    mask = artifacts.load_mask(trained("ticket", 2), 0)
+    assert digest(artifacts.load_mask(trained("reinit", 2), 0)) == digest(mask)
+    shuffled = artifacts.load_mask(trained("random-mask", 2), 0)
+    assert masks.kept(shuffled) == masks.kept(mask)
+    assert digest(shuffled) != digest(mask)
+
+
+def test_the_facts_say_what_the_steps_were_trained_with(there: Path) -> None:
+    result = artifacts.load_json(artifacts.results_folder(at("ticket", 2)) / "result.json")
+    facts = result["seeds"]["0"]
+    last = pruning_steps(0, STEPS)[-1]
+    assert facts["early_stop_step"] >= last
+    for name, kept in facts["kept"].items():
+        size = result["sizes"][name]
+        assert (
+            (STEPS - last) * kept + last * kept < facts["kept_steps"][name] < STEPS * size
+        )
+    reinit = artifacts.load_json(artifacts.results_folder(at("reinit", 2)) / "result.json")
+    assert "kept_steps" not in reinit["seeds"]["0"]
+
+
+def test_every_promise_holds(there: Path) -> None:
+    found = verify.verify(params.load(), [(0, 1)])
+    assert [finding for finding in found if finding.broken] == []
+    promised = {(f.chain.split()[0], f.promise) for f in found}
+    assert ("main/ticket", "kept counts exact") in promised
+    assert ("main/ticket", "masks nested") not in promised
+    assert ("main/reinit", "masks nested") not in promised
+
+
+def test_running_a_round_again_gives_the_same_bytes(there: Path) -> None:
+    folder = trained("ticket", 1)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    rewind.run("main", "ticket", 1, "0,1")
+    retrain.run("main", "ticket", 1, "0,1", "reference")
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_a_gradual_network_is_no_ticket_to_export(there: Path) -> None:
+    out = there / "ticket.safetensors"
+    ticket = export.Ticket(name="ticket", round=1, seed=0)
+    with pytest.raises(
+        export.ExportError, match="finds its masks while it trains, so that"
+    ):
+        export.export(params.load(), [(0, 1)], ticket, out)
+    assert not out.exists()
+    control = export.Ticket(name="reinit", round=1, seed=0)
+    facts = export.export(params.load(), [(0, 1)], control, out)
+    mask = artifacts.load_mask(trained("ticket", 1), 0)
+    assert facts["mask"] == digest(mask)
