@@ -54,6 +54,34 @@ def test_a_variant_more_trains_that_variant_only(workspace: Workspace) -> None:
     assert ran.trained == {"main-one-shot-r01-s0-1", "main-one-shot-r02-s0-1"}
 
 
+def test_gradual_rounds_train_from_theta0_and_of_another_target_only_themselves(
+    workspace: Workspace,
+) -> None:
+    recipe = deepcopy(ONE_SHOT)
+    recipe["prune"]["schedule"] = "gradual"
+    add_variant(workspace, "gradual", recipe)
+    rounds = {"main-gradual-r01-s0-1", "main-gradual-r02-s0-1"}
+    ran = workspace.repro()
+    assert ran.trained == rounds
+    assert not any(name.startswith("prune@main-gradual") for name in ran.executed)
+    assert workspace.repro().executed == ()
+    workspace.edit(variants__gradual__prune__fraction={"fc": 0.4, "output": 0.15})
+    assert workspace.repro().trained == rounds
+
+
+def test_a_task_without_variants_trains_its_dense_network(
+    workspace: Workspace,
+) -> None:
+    value = workspace.params()
+    value["tasks"]["longer"] = deepcopy(value["tasks"]["main"])
+    value["tasks"]["longer"]["train"]["steps"] *= 3
+    workspace.write_params(value)
+    workspace.plan()
+    assert workspace.repro().trained == {"longer-s0-1"}
+    table = (workspace.root / "results/rounds.csv").read_text()
+    assert "longer,dense,0,1," in table
+
+
 def test_fewer_of_anything_trains_nothing_and_going_back_restores_it(
     workspace: Workspace,
 ) -> None:
