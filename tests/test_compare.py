@@ -464,3 +464,10 @@ def test_an_unknown_experiment_is_refused_in_one_line(tmp_path):
     assert done.stdout == ""
     assert done.stderr.startswith("lt-pipeline: there is no tracked result yet: ")
     assert done.stderr.count("\n") == 1
+
+
+def test_a_network_pruned_while_it_trained_is_no_ticket():
+    recipes = RECIPES | {"ticket": RECIPES["ticket"] | {"prune.schedule": "gradual"}}
+    rows = compare([store(variants=("ticket",), recipes=recipes)])
+    assert "winning-ticket" not in {row.id for row in rows}
+    assert "winning-ticket" in {row.id for row in compare([store(variants=("ticket",))])}
