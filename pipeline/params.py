@@ -319,8 +319,7 @@ def _variant(where: str, variant: Variant, settings: Settings) -> Iterator[str]:
         yield from _own_mask(f"{where}.prune", variant, settings)
     else:
         yield from _taken_mask(f"{where}.prune", variant, settings)
-    if variant.prune.gradual:
-        yield from _gradual(where, variant, settings)
+    yield from _gradual(where, variant, settings)
     tasks = {name: _retraining(settings.tasks[name]) for name in variant.tasks}
     masks = Masks(own=variant.prune.own, gradual=variant.prune.gradual)
     yield from rewinds.problems(f"{where}.rewind", variant.rewind, masks, tasks)
@@ -351,6 +350,8 @@ def _own_mask(where: str, variant: Variant, settings: Settings) -> Iterator[str]
 
 
 def _gradual(where: str, variant: Variant, settings: Settings) -> Iterator[str]:
+    if not variant.prune.gradual:
+        return
     if variant.prune.criterion != "magnitude":
         yield (
             f"{where}.prune.criterion: {variant.prune.criterion} found; gradual pruning "

@@ -454,11 +454,6 @@ def test_gradual_pruning_may_start_from_theta0_or_fresh_weights() -> None:
             "variants.ticket.prune.schedule: task main: engine sparse cannot change its "
             "mask while it trains; give auto, or one of dense, reference",
         ),
-        (
-            {"tasks__main__compat": "southampton"},
-            "variants.ticket.prune.schedule: task main has compat: southampton, whose "
-            "program prunes between trainings; write iterative",
-        ),
     ],
 )
 def test_what_gradual_pruning_cannot_do_is_refused(
