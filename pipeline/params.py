@@ -357,12 +357,6 @@ def _gradual(where: str, variant: Variant, settings: Settings) -> Iterator[str]:
             f"{where}.prune.criterion: {variant.prune.criterion} found; gradual pruning "
             "ranks weights by magnitude while they train: write magnitude"
         )
-    start = STARTS.get(variant.rewind.to)
-    if start and (start.step or start.needs_trained):
-        yield (
-            f"{where}.rewind.to: {variant.rewind.to} goes on from trained weights, but a "
-            "gradual round is one training from its beginning; write theta0 or reinit"
-        )
     for name in variant.tasks:
         task = settings.tasks[name]
         try:

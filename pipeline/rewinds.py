@@ -61,6 +61,8 @@ def problems(
 ) -> Iterator[str]:
     """What is impossible about a start; the first one counts."""
     yield from _start(where, rewind)
+    if masks.gradual:
+        yield from _gradual(f"{where}.to", rewind)
     yield from _step(f"{where}.step", rewind, tasks)
     if STARTS[rewind.to].at_last_rate:
         yield from _fine_tuning(f"{where}.to", rewind, tasks)
@@ -76,6 +78,15 @@ def _start(where: str, rewind: Rewind) -> Iterator[str]:
         yield f"{where}.draw: {shown(rewind.draw)} found; number the draw: 0, 1, …"
     if not draws and rewind.draw is not None:
         yield f"{where}.draw: {rewind.to} draws nothing; write null"
+
+
+def _gradual(where: str, rewind: Rewind) -> Iterator[str]:
+    start = STARTS[rewind.to]
+    if start.step or start.needs_trained:
+        yield (
+            f"{where}: {rewind.to} goes on from trained weights, but a gradual round is "
+            "one training from its beginning; write theta0 or reinit"
+        )
 
 
 def _step(where: str, rewind: Rewind, tasks: Mapping[str, Retraining]) -> Iterator[str]:

@@ -90,7 +90,8 @@ def test_early_weights_say_which_theta0_they_come_from() -> None:
 def test_a_late_rewound_start_is_the_early_weights_under_the_mask(variant: str) -> None:
     mask = artifacts.load_mask(artifacts.masks_folder(at("ticket", 2)), 1)
     start = artifacts.load_weights(artifacts.starts_folder(at(variant, 2)), 1)
-    assert rewinding.matches(start, artifacts.load_weights(FOLDER, 1), mask)
+    early = artifacts.load_weights(FOLDER, 1)
+    assert digest(start) == digest(rewinding.start(early, mask))
 
 
 @pytest.mark.parametrize("variant", ["ticket", "one-shot", "reinit"])
@@ -109,7 +110,7 @@ def test_learning_rate_rewinding_keeps_the_trained_weights() -> None:
     mask = artifacts.load_mask(artifacts.masks_folder(at("one-shot", 2)), 0)
     previous = artifacts.load_weights(artifacts.trained_folder(at("one-shot", 1)), 0)
     start = artifacts.load_weights(artifacts.starts_folder(at("one-shot", 2)), 0)
-    assert rewinding.matches(start, previous, mask)
+    assert digest(start) == digest(rewinding.start(previous, mask))
 
 
 def test_seconds_stand_beside_those_of_the_rounds() -> None:
