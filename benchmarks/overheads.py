@@ -32,7 +32,7 @@ import torch
 import workers
 from measuring import Goal, Report
 
-from pipeline import plan
+from pipeline import closures, plan
 from pipeline.core.batches import Dataset
 
 ENGINES = ("dense", "sparse")
@@ -155,7 +155,8 @@ def fabricate(root: Path) -> int:
             for path in _outputs(stage, item):
                 (root / path).parent.mkdir(parents=True, exist_ok=True)
                 (root / path).write_text(path, encoding="utf-8")
-    for path in ("artifacts/plan.txt", "artifacts/tracked.txt", "results/rounds.csv"):
+    closures.write(plan.code_files(current), root)
+    for path in ("artifacts/tracked.txt", "results/rounds.csv"):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(path, encoding="utf-8")
     (root / "results/summary.json").write_text("{}", encoding="utf-8")

@@ -1,8 +1,8 @@
 """Settings -> plan.json: the structure of an experiment, resolved.
 
 params.yaml says what a user wants; DVC's templates have no arithmetic. The plan is the
-list of stage instances between the two: which exist, what each reads, which file of code
-each depends on. It holds no setting: those stay in params.yaml and are tracked by key.
+list of stage instances between the two: which exist, what each reads, which code each
+depends on. It holds no setting: those stay in params.yaml and are tracked by key.
 
 Groups of seeds are kept: seeds of one group are trained side by side in one stage, and a
 seed more must not retrain the others. New seeds form a new group; a group stays while
@@ -14,12 +14,12 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline import artifacts, checkpoints, expected
+from pipeline import artifacts, checkpoints, closures, expected
 from pipeline.artifacts import DENSE, Instance
 from pipeline.chains import Chain, chains, early_steps, makes_mask
-from pipeline.core import criteria, models, starts, training, transforms
+from pipeline.core import training
 from pipeline.errors import UserError
-from pipeline.params import Settings, Variant, build_network
+from pipeline.params import Settings, Task, build_network
 from pipeline.spots import Spot, ends_of, mask_of, spots, start_of
 
 FILE = Path("pipeline/plan.json")
@@ -71,24 +71,20 @@ def compile_plan(settings: Settings, groups: list[tuple[int, ...]]) -> Plan:
     plan: Plan = {stage: {} for stage in STAGES}
     for name, task in settings.tasks.items():
         data = str(artifacts.data_file(task.data))
-        plan["data"][task.data] = {"out": data}
+        plan["data"][task.data] = {"out": data, "code": str(closures.digest_file("data"))}
         for seeds in groups:
             dense = Instance(task=name, variant=DENSE, round=0, seeds=seeds)
-            theta0 = artifacts.theta0_folder(name, seeds)
-            common: Item = {
-                "task": name,
-                "seeds": _listed(seeds),
-                "data": data,
-                "theta0": str(theta0),
-                "model_file": models.file_of(task.model.name),
-            }
+            common: Item = {"task": name, "seeds": _listed(seeds), "data": data}
+            common["theta0"] = str(artifacts.theta0_folder(name, seeds))
             key = f"{name}-{artifacts.group_name(seeds)}"
-            plan["init"][key] = common
-            trained = common | _engine(settings, name, density=1.0)
-            plan["train"][key] = trained | {"path": dense.path}
+            plan["init"][key] = common | {"code": _code("init", task)}
+            train = _training("train", settings, name, density=1.0)
+            plan["train"][key] = common | train | {"path": dense.path}
             for step in early_steps(settings, name):
                 path = artifacts.early_path(name, step, seeds)
-                plan["early"][path.replace("/", "-")] = trained | {
+                plan["early"][path.replace("/", "-")] = {
+                    **common,
+                    **_training("early", settings, name, density=1.0),
                     "step": step,
                     "path": path,
                     "timing": artifacts.early_timing_path(name, step, seeds),
@@ -113,7 +109,6 @@ def _spot_item(settings: Settings, spot: Spot) -> Item:
         "seeds": _listed(spot.seeds),
         "path": spot.path,
         "data": str(artifacts.data_file(task.data)),
-        "model_file": models.file_of(task.model.name),
     }
 
 
@@ -127,7 +122,7 @@ def _copies(settings: Settings, spot: Spot) -> Item:
         "recipe": recipe,
         "start": str(start_of(settings, spot)),
         "mask": str(mask_of(settings, spot)),
-        **_engine(settings, spot.task, density=density, frozen=frozen),
+        **_training("copies", settings, spot.task, density=density, frozen=frozen),
     }
 
 
@@ -136,7 +131,9 @@ def _lines(settings: Settings, spot: Spot) -> Item:
         ends, against = spot.copies, start_of(settings, spot)
     else:
         ends, against = ends_of(settings, spot)
-    return _spot_item(settings, spot) | {"ends": str(ends), "against": str(against)}
+    code = _code("lines", settings.tasks[spot.task])
+    read = {"ends": str(ends), "against": str(against), "code": code}
+    return _spot_item(settings, spot) | read
 
 
 def _rounds(settings: Settings, chain: Chain) -> Iterator[tuple[str, Instance, Item]]:
@@ -152,55 +149,67 @@ def _rounds(settings: Settings, chain: Chain) -> Iterator[tuple[str, Instance, I
             "path": instance.path,
             "data": str(artifacts.data_file(task.data)),
             "theta0": str(artifacts.theta0_folder(chain.task, chain.seeds)),
-            "model_file": models.file_of(task.model.name),
         }
         if makes_mask(chain.variant):
+            how = chain.variant.prune
+            used = {"criteria": how.criterion, "transforms": how.transform}
             item = common | {
                 "initial": str(chain.initial_at(round)),
                 "source": str(chain.mask_source_at(round)),
-                "method_file": _method_file(chain.variant),
+                "code": _code("prune", task, **used),
             }
             yield "prune", instance, item
         mask = str(chain.mask_before(round))
         rewound: Item = common | {
             "mask": mask,
-            "start_file": starts.file_of(chain.variant.rewind.to),
             "behind": str(chain.weights_behind(round)),
+            "code": _code("rewind", task, starts=chain.variant.rewind.to),
         }
         yield "rewind", instance, rewound
         trained: Item = common | {
             "mask": mask,
             "mask_owner": chain.mask_owner,
             "start": str(artifacts.starts_folder(instance)),
-            **_round_engine(settings, chain, densities[round]),
         }
-        yield "retrain", instance, trained
+        engine = _training(
+            "retrain",
+            settings,
+            chain.task,
+            density=densities[round],
+            frozen=chain.variant.rewind.freezes,
+            gradual=chain.variant.prune.gradual,
+        )
+        yield "retrain", instance, trained | engine
 
 
-def _method_file(variant: Variant) -> str:
-    prune = variant.prune
-    if prune.transform is not None:
-        return f"pipeline/core/transforms/{transforms.file_of(prune.transform)}"
-    assert prune.criterion is not None
-    return f"pipeline/core/criteria/{criteria.file_of(prune.criterion)}"
+def _code(stage: str, task: Task, **used: str | None) -> str:
+    return str(closures.digest_file(stage, models=task.model.name, **used))
 
 
-def _round_engine(settings: Settings, chain: Chain, density: float) -> Item:
-    if not chain.variant.prune.gradual:
-        frozen = chain.variant.rewind.freezes
-        return _engine(settings, chain.task, density=density, frozen=frozen)
-    task = settings.tasks[chain.task]
-    train = task.train
-    name = training.resolve_pruning(train.engine, build_network(task), train.device)
-    return {"engine": name, "engine_file": training.file_of(name)}
+def _training(
+    stage: str,
+    settings: Settings,
+    name: str,
+    *,
+    density: float,
+    frozen: bool = False,
+    gradual: bool = False,
+) -> Item:
+    """The engine of a stage that trains, and its code."""
+    task = settings.tasks[name]
+    setting, network = task.compat or task.train.engine, build_network(task)
+    device = task.train.device
+    if gradual:
+        engine = training.resolve_pruning(setting, network, device)
+    else:
+        engine = training.resolve(setting, network, density, device, frozen=frozen)
+    return {"engine": engine, "code": _code(stage, task, training=engine)}
 
 
-def _engine(settings: Settings, task: str, *, density: float, frozen: bool = False) -> Item:
-    compat, train = settings.tasks[task].compat, settings.tasks[task].train
-    network = build_network(settings.tasks[task])
-    setting = compat or train.engine
-    name = training.resolve(setting, network, density, train.device, frozen=frozen)
-    return {"engine": name, "engine_file": training.file_of(name)}
+def code_files(plan: Plan) -> set[Path]:
+    """The files of hashes that the plan's stages depend on, ``results`` among them."""
+    of_instances = {str(item["code"]) for items in plan.values() for item in items.values()}
+    return {closures.digest_file("results"), *map(Path, of_instances)}
 
 
 def expected_densities(settings: Settings, task: str, variant: str) -> list[float]:

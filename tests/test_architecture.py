@@ -1,146 +1,106 @@
-"""dvc.yaml names the code that a stage runs; --help is quick; the README is complete.
+"""DVC sees the code that a stage runs; --help is quick; the README is complete.
 
-An edit must make stale exactly what it may change. So a stage's code deps are compared
-with the import closure of its file inside the core. What a registry imports on use (a
-model, a criterion, an engine) is one file, or a package of its own, and enters dvc.yaml
-by interpolation; whatever else it imports must be among the deps of every stage that
-may use it.
+An edit must make stale exactly what it may change. So every stage depends on a file of
+hashes of the code it imports (``pipeline/closures.py``), and ``plan``, which writes them,
+on all of this code. What a registry imports on use (a model, a criterion, an engine) is
+one file, or a package of its own, and stands in the name of the file of hashes.
 """
 
+import ast
 import json
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
-from import_closure import PACKAGES, ROOT, import_closure
+from experiment import INSTABILITY, settings
 from ruamel.yaml import YAML
 from typer.testing import CliRunner
-from workspace import Workspace
+from workspace import ROOT, Workspace
 
-from pipeline import cli
+from pipeline import cli, closures, plan
 from pipeline.core import criteria, models, starts, training, transforms
 
 DVC: dict[str, Any] = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").read_text())
 STAGES = {name: stage.get("do", stage) for name, stage in DVC["stages"].items()}
-ADAPTERS = {
-    "data": {"pipeline/datasets.py", "pipeline/dataset_facts.py"},
-    "train": {"pipeline/rounds.py", "pipeline/trainings.py"},
-    "early": {"pipeline/trainings.py"},
-    "copies": {"pipeline/trainings.py"},
-    "lines": {"pipeline/lines.py"},
-    "retrain": {"pipeline/expected.py", "pipeline/rounds.py", "pipeline/trainings.py"},
-    "rewind": {"pipeline/rewind_sources.py"},
-    "results": {"pipeline/tables.py", "pipeline/costs.py", "pipeline/dataset_facts.py"},
+INSTANCES = STAGES.keys() - {"plan", "results", "track"}
+"""stages with instances in the plan; the code of the view ``track`` is no dep"""
+NAMES: dict[str, tuple[str, ...]] = {
+    "models": tuple(models.MODELS),
+    "training": tuple(training.ENGINES),
+    "criteria": tuple(criteria.CRITERIA),
+    "transforms": tuple(transforms.TRANSFORMS),
+    "starts": tuple(starts.STARTS),
 }
-"""files outside the core that decide what a stage makes"""
-VIEWS = {"plan", "track"}
-"""stages whose code is no dep: their outs are no results, and they run when data change"""
+"""by registry"""
+VIEWS = {Path("pipeline/stages/plan.py"), Path("pipeline/stages/track.py")}
+LOOKED_UP = {stage: {"starts"} for stage in ("train", "early", "retrain", "copies")}
+"""registries of which a stage reads a line, and imports no module"""
 HEAVY = ("torch", "torchvision", "mlflow", "numba", "sklearn", "matplotlib", "pyarrow")
 COMMANDS = typer.main.get_command(cli.app)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Registry:
-    """Names whose modules are imported on use."""
-
-    folder: str
-    names: tuple[str, ...]
-    file_of: Callable[[str], str]
-    dep: str
-    """how the file stands in dvc.yaml"""
-    stages: frozenset[str]
-    """which stages use it"""
+@pytest.mark.parametrize("stage", sorted(INSTANCES))
+def test_an_instance_depends_on_the_hashes_of_its_stages_code(stage: str) -> None:
+    assert "${item.code}" in STAGES[stage]["deps"]
+    for digest in planned(stage):
+        assert digest.name.removesuffix(".txt").split("-")[0] == stage
 
 
-REGISTRIES = {
-    "models": Registry(
-        folder="pipeline/core/models",
-        names=tuple(models.MODELS),
-        file_of=models.file_of,
-        dep="pipeline/core/models/${item.model_file}",
-        stages=frozenset(
-            {"init", "train", "early", "prune", "rewind", "retrain", "copies", "lines"}
-        ),
-    ),
-    "engines": Registry(
-        folder="pipeline/core/training",
-        names=tuple(training.ENGINES),
-        file_of=training.file_of,
-        dep="pipeline/core/training/${item.engine_file}",
-        stages=frozenset({"train", "early", "retrain", "copies"}),
-    ),
-    "criteria": Registry(
-        folder="pipeline/core/criteria",
-        names=tuple(criteria.CRITERIA),
-        file_of=criteria.file_of,
-        dep="${item.method_file}",
-        stages=frozenset({"prune"}),
-    ),
-    "starts": Registry(
-        folder="pipeline/core/starts",
-        names=tuple(starts.STARTS),
-        file_of=starts.file_of,
-        dep="pipeline/core/starts/${item.start_file}",
-        stages=frozenset({"rewind"}),
-    ),
-    "transforms": Registry(
-        folder="pipeline/core/transforms",
-        names=tuple(transforms.TRANSFORMS),
-        file_of=transforms.file_of,
-        dep="${item.method_file}",
-        stages=frozenset({"prune"}),
-    ),
-}
+@pytest.mark.parametrize("stage", sorted(INSTANCES))
+def test_the_hashes_are_of_an_entry_of_every_registry_that_a_stage_uses(stage: str) -> None:
+    used = registries_used(Path(f"pipeline/stages/{stage}.py"))
+    if "tasks.${item.task}.model" in STAGES[stage].get("params", ()):
+        used.add("models")  # by way of the settings
+    named = {registry for digest in planned(stage) for registry in registries_of(digest)}
+    assert named == used - LOOKED_UP.get(stage, set())
 
 
-@pytest.mark.parametrize("stage", sorted(STAGES.keys() - VIEWS))
-def test_the_code_deps_of_a_stage_are_exactly_the_code_it_runs(stage: str) -> None:
-    own = ADAPTERS.get(stage, set())
-    start = f"pipeline/stages/{stage}.py"
-    expected = {start} | own | import_closure(Path(start), follow=frozenset(own))
-    for registry in REGISTRIES.values():
-        if stage in registry.stages:
-            expected |= {file for name in registry.names for file in shared(registry, name)}
-    assert listed(stage) == expected
+def test_the_table_depends_on_the_hashes_of_its_code() -> None:
+    digest = closures.digest_file("results")
+    assert str(digest) in STAGES["results"]["deps"]
+    assert digest in plan.code_files(everything())
+    assert registries_used(Path("pipeline/stages/results.py")) == set()
 
 
-@pytest.mark.parametrize("name", REGISTRIES)
-def test_what_is_imported_on_use_is_a_dep_of_the_stages_that_use_it(name: str) -> None:
-    registry = REGISTRIES[name]
-    using = {stage for stage in STAGES if registry.dep in STAGES[stage]["deps"]}
-    assert using == registry.stages
+def test_the_stage_that_writes_hashes_depends_on_all_code_they_are_of() -> None:
+    listed = {Path(dep) for dep in STAGES["plan"]["deps"]}
+    assert Path("pipeline/closures.py") in listed
+    starts_of_all = {Path(f"pipeline/stages/{stage}.py") for stage in STAGES} - VIEWS
+    core = {path.relative_to(ROOT) for path in (ROOT / "pipeline/core").rglob("*.py")}
+    for file in closures.closure(starts_of_all | core, ROOT):
+        assert listed & {file, *file.parents}, f"{file} is no dep of the stage plan"
+
+
+def test_views_are_in_no_hash() -> None:
+    code = {f for d in plan.code_files(everything()) for f in closures.code_behind(d, ROOT)}
+    for folder in ("compare", "plots", "tracking", "presets"):
+        assert not [f for f in code if Path("pipeline", folder) in f.parents]
+    assert not code & VIEWS
 
 
 @pytest.mark.parametrize(
     ("registry", "name"),
-    [(key, name) for key, registry in REGISTRIES.items() for name in registry.names],
+    [(registry, name) for registry, names in NAMES.items() for name in names],
 )
 def test_an_entry_of_a_registry_is_one_file_or_a_package(registry: str, name: str) -> None:
-    found = REGISTRIES[registry]
-    assert own_files(found, name)
-    siblings = shared(found, name)
-    for other in found.names:
-        assert not siblings & own_files(found, other), f"{name} imports {other}"
+    own = own_files(registry, name)
+    assert own
+    for other in NAMES[registry]:
+        assert not shared(registry, name) & own_files(registry, other), f"imports {other}"
 
 
 @pytest.mark.parametrize("engine", training.ENGINES)
 def test_an_engine_shares_only_what_every_training_uses(engine: str) -> None:
     """Else an edit of one engine's helper would train the others' results again."""
-    used = shared(REGISTRIES["engines"], engine)
-    inside = {file for file in used if file.startswith("pipeline/core/training/")}
+    folder = Path("pipeline/core/training")
     other = set(training.ENGINES) - {engine}
-    for file in inside:
-        users = [o for o in other if file in shared(REGISTRIES["engines"], o)]
-        assert users, f"only {engine} uses {file}: put both into a package of their own"
-
-
-def test_views_have_no_code_deps() -> None:
-    assert {stage: listed(stage) for stage in VIEWS} == {stage: set() for stage in VIEWS}
+    for file in shared("training", engine):
+        if folder in file.parents:
+            users = [name for name in other if file in shared("training", name)]
+            assert users, f"only {engine} uses {file}: put both into a package of their own"
 
 
 def test_every_stage_runs_a_module_of_that_name() -> None:
@@ -185,23 +145,55 @@ def test_the_readme_names_every_command(name: str) -> None:
     assert f"lt-pipeline {name}" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def listed(stage: str) -> set[str]:
-    """Files of code that dvc.yaml names in full."""
-    return {d for d in STAGES[stage]["deps"] if d.endswith(".py") and "$" not in d}
+def everything() -> plan.Plan:
+    """A plan with instances of every stage."""
+    early = {"to": "early", "step": 1, "draw": None, "pruned": "zero"}
+    changes = {"analyses": {"stable": INSTABILITY}, "variants__reinit__rewind": early}
+    found = plan.compile_plan(settings(**changes), [(0, 1)])
+    assert all(found.values())
+    return found
 
 
-def own_files(registry: Registry, name: str) -> set[str]:
+def planned(stage: str) -> set[Path]:
+    """The files of hashes that instances of a stage depend on."""
+    return {Path(str(item["code"])) for item in everything()[stage].values()}
+
+
+def registries_of(digest: Path) -> list[str]:
+    """The registries whose entries stand in the name of a file of hashes."""
+    _, *entries = digest.name.removesuffix(".txt").split("-")
+    return [entry.partition(".")[0] for entry in entries]
+
+
+def registries_used(stage: Path) -> set[str]:
+    """The registries of whose own names a stage's code imports one."""
+    modules = set()
+    for file in closures.closure({stage}, ROOT):
+        for node in ast.walk(ast.parse((ROOT / file).read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                modules |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                names = {f"{node.module}.{alias.name}" for alias in node.names}
+                modules |= {name if is_module(name) else node.module for name in names}
+    return {name for name in NAMES if f"pipeline.core.{name}" in modules}
+
+
+def is_module(name: str) -> bool:
+    path = ROOT.joinpath(*name.split("."))
+    return path.is_dir() or path.with_suffix(".py").is_file()
+
+
+def own_files(registry: str, name: str) -> set[Path]:
     """The file of an entry, or all files of its package."""
-    path = ROOT / registry.folder / registry.file_of(name)
+    path = ROOT / closures.CORE / registry / closures.ENTRIES[registry](name)
     files = sorted(path.rglob("*.py")) if path.is_dir() else [path]
-    return {str(file.relative_to(ROOT)) for file in files if file.is_file()}
+    return {file.relative_to(ROOT) for file in files if file.is_file()}
 
 
-def shared(registry: Registry, name: str) -> set[str]:
-    """What an entry imports of the core beside its own files."""
+def shared(registry: str, name: str) -> set[Path]:
+    """What an entry imports beside its own files."""
     own = own_files(registry, name)
-    imported = {f for file in own for f in import_closure(Path(file))}
-    return imported - own - PACKAGES
+    return closures.closure(own, ROOT) - own
 
 
 def heavy_imports(code: str) -> list[str]:

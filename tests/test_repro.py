@@ -6,6 +6,7 @@ controls over 2 rounds with the seeds 0 and 1. Its trainings are ``main-s0-1`` (
 """
 
 import json
+import shutil
 from copy import deepcopy
 from pathlib import Path
 
@@ -176,6 +177,24 @@ def test_an_edit_without_consequence_stops_where_its_result_is_the_same(
         "prune@main-ticket-r02-s0-1",
     }
     assert ran.trained == set()
+
+
+def test_a_stage_asked_for_alone_sees_an_edit_of_its_code(workspace: Workspace) -> None:
+    target = "prune@main-ticket-r01-s0-1"
+    file = "pipeline/core/criteria/magnitude.py"
+    workspace.replace(file, "Scores from", "A score from")
+    assert workspace.repro(target).executed == ("plan", target)
+
+
+def test_code_of_methods_that_are_not_used_is_hashed_again_and_runs_nothing(
+    workspace: Workspace,
+) -> None:
+    core = workspace.root / "pipeline/core"
+    for name in ("criteria/sizes.py", "training/dense/engine.py", "starts/permuted.py"):
+        (core / name).write_text((core / name).read_text() + "\nEDITED = True\n")
+    assert workspace.repro().executed == ("plan",)
+    shutil.rmtree(workspace.root / "artifacts/code")
+    assert workspace.repro().executed == ("plan",)
 
 
 def test_another_initialization_trains_everything(workspace: Workspace) -> None:

@@ -9,20 +9,16 @@ output never changes, so that a current plan invalidates nothing.
 
 import sys
 
-from pipeline import artifacts, border, forecast, params, plan
-
-OUT = artifacts.FOLDER / "plan.txt"
-CONTENT = "The plan fits params.yaml.\n"
+from pipeline import border, closures, forecast, params, plan
 
 
 def run() -> None:
-    """Check the plan, drop what it no longer has, say what is to come."""
+    """Check the plan, drop what it no longer has, say what is to come, hash the code."""
     settings = params.load()
     current = plan.check(settings)
     plan.remove_stale(current)
     print(forecast.describe(settings, current), file=sys.stderr)  # noqa: T201
-    with artifacts.atomic(OUT) as temporary:
-        temporary.write_text(CONTENT, encoding="utf-8")
+    closures.write(plan.code_files(current))
 
 
 if __name__ == "__main__":
