@@ -111,7 +111,14 @@ def test_a_difference_from_what_was_not_measured_is_left_out():
 
 def test_many_winners_are_only_named():
     names = [f"ticket-{n}" for n in range(4)]
-    recipes = {name: {"prune.mask": "own", "rewind.to": "theta0"} for name in names}
+    recipe = {"prune.mask": "own", "rewind.to": "theta0", "rewind.pruned": "zero"}
+    recipes = dict.fromkeys(names, recipe)
     one = store(variants=names, accuracy=until(0.2), recipes=recipes, settings=SETTINGS)
     texts = marks(comparisons.test_accuracy(Shown(store=one)).figure)
     assert texts == [f"{name}, smallest winning density: 21.1 %" for name in names]
+
+
+def test_a_chain_that_freezes_pruned_weights_wins_nothing():
+    recipe = {"prune.mask": "own", "rewind.to": "theta0", "rewind.pruned": "freeze-init"}
+    one = store(variants=["ticket"], accuracy=until(0.2), recipes={"ticket": recipe})
+    assert len(comparisons.test_accuracy(Shown(store=one)).figure.legends) == 1
