@@ -30,8 +30,9 @@ Training = tuple[str, int]
 def multiply_adds(settings: Settings, facts: Mapping[str, Any]) -> int:
     """Multiply-adds of one training: 3 × forward pass × batch × steps.
 
-    A kept weight costs one per position and example; pruned weights, biases, norms, the
-    optimizer and evaluations are not counted, whatever the engine computed. A start at
+    A kept weight costs one per position and example; pruned weights that are 0, biases,
+    norms, the optimizer and evaluations are not counted, whatever the engine computed.
+    Where pruned weights are frozen they act, so that all count. A start at
     step k has k steps less. Where the mask changed while it trained (``kept_steps``),
     each step counts with the weights it had.
 
@@ -41,9 +42,11 @@ def multiply_adds(settings: Settings, facts: Mapping[str, Any]) -> int:
     """
     data, model = settings["data"], settings["model"]
     network = _network(data, model["name"], tuple(model.get("widths") or ()))
-    steps = facts["steps"] - ((settings["rewind"] or {}).get("step") or 0)
+    rewind = settings["rewind"] or {}
+    steps = facts["steps"] - (rewind.get("step") or 0)
     sizes = {name: prod(t.shape) for name, t in parameters(network).items() if t.kind}
-    kept = {name: steps * count for name, count in (sizes | facts["kept"]).items()}
+    acting = sizes if rewind.get("pruned", "zero") != "zero" else sizes | facts["kept"]
+    kept = {name: steps * count for name, count in acting.items()}
     kept |= facts.get("kept_steps", {})
     forward = counts.multiply_adds(network, FACTS[data].image_shape, kept)
     return FORWARD_AND_BACKWARD * int(settings["train"]["batch_size"]) * forward
@@ -88,14 +91,15 @@ def _directly_before(training: Training, settings: Settings) -> set[Training]:
     own = prune["mask"] == OWN
     owner = variant if own else prune["mask"]
     found: set[Training] = set()
-    match (prune if own else settings["mask_source"])["schedule"]:
+    schedule = (prune if own else settings["mask_source"])["schedule"]
+    match schedule:
         case "gradual":
             found |= set() if own else {(owner, round)}
         case "one-shot":
             found.add((DENSE, 0))
         case _:
             found.add(_at(owner, round - 1))
-    if start.needs_trained == "chain":
+    if start.needs_trained == "chain" and schedule != "one-shot":
         found.add(_at(variant, round - 1))
     if start.step == "needed":
         found.add((DENSE, 0))

@@ -37,7 +37,7 @@ def test_a_one_shot_round_is_found_with_the_dense_network():
     one_shot = recipe({"mask": "own", "schedule": "one-shot"})
     assert found(("one", 3), one=one_shot) == [("dense", 0)]
     continued = recipe(one_shot["prune"], to="trained")
-    assert found(("one", 3), one=continued) == [("dense", 0), ("one", 1), ("one", 2)]
+    assert found(("one", 3), one=continued) == [("dense", 0)]
 
 
 def test_a_gradual_round_is_found_with_nothing():
@@ -84,6 +84,11 @@ def test_a_training_costs_three_forward_passes_per_example_and_step():
     facts = {"steps": 50, "kept": KEPT}
     assert multiply_adds(recipe(), facts) == 3 * 10 * 50 * 107
     assert multiply_adds(recipe(to="early", step=20), facts) == 3 * 10 * 30 * 107
+
+
+def test_frozen_weights_act_and_so_all_of_them_count():
+    facts = {"steps": 50, "kept": KEPT}
+    assert multiply_adds(recipe(pruned="freeze-init"), facts) == 3 * 10 * 50 * (320 + 50)
 
 
 def test_kernels_without_a_mask_count_in_full():
