@@ -38,11 +38,11 @@ def stored(root, **what):
     )
 
 
-def test_a_task_without_variants_is_drawn_as_its_dense_network(tmp_path):
+def test_a_task_without_variants_is_a_marker_of_the_cost_figure(tmp_path):
     store = stored(tmp_path, variants=("dense",), rounds=0)
-    files = draw(store, out=tmp_path / "figures")
-    assert len(files) == len(FIGURES)
-    (line,) = table(tmp_path / "figures" / "test_accuracy.csv")
+    files = draw(replace(store, curves=()), out=tmp_path / "figures")
+    assert [file.stem for file in files] == ["cost"]
+    (line,) = table(tmp_path / "figures" / "cost.csv")
     assert (line["variant"], line["round"], line["seeds"]) == ("dense", "0", "2")
 
 
@@ -57,6 +57,7 @@ BASIC = (
     "early_stop_step",
     "validation_curves",
     "layer_density",
+    "cost",
 )
 
 
@@ -74,7 +75,7 @@ def with_everything(root):
     )
 
 
-def test_five_figures_and_a_table_beside_each(tmp_path):
+def test_six_figures_and_a_table_beside_each(tmp_path):
     files = draw(stored(tmp_path), out=tmp_path / "figures")
     assert [file.name for file in files] == [f"{name}.png" for name in BASIC]
     beside = {path.name for path in (tmp_path / "figures").iterdir()}
@@ -183,13 +184,13 @@ def test_diverged_seeds_are_counted_not_averaged(tmp_path):
 
 def test_a_single_round_and_many_variants_can_be_drawn(tmp_path):
     store = stored(tmp_path, rounds=1, seeds=(0,), variants=tuple("abcdefgh"))
-    assert len(draw(store, out=tmp_path / "f")) == 6
+    assert len(draw(store, out=tmp_path / "f")) == 7
 
 
 def test_a_store_without_curves_or_layers_can_be_drawn(tmp_path):
     store = replace(stored(tmp_path), curves=(), layers=())
     files = draw(store, out=tmp_path)
-    assert [file.stem for file in files] == list(BASIC[:3])
+    assert [file.stem for file in files] == [*BASIC[:3], "cost"]
 
 
 def test_a_task_that_only_trains_densely_has_no_curves_over_rounds(tmp_path):
