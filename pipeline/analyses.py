@@ -3,6 +3,12 @@
 ``instability`` trains two copies of a start on different data orders, pair by pair, and
 looks along the line between them (Frankle et al. 2020, arXiv:1912.05671); ``connection``
 trains nothing and looks along the line between networks that are there.
+
+Hidden units of two initializations come in different orders, and no permutation is
+looked for that would match them: a barrier between seeds says that the line between them
+as they are rises, not that no reordered one is flat (Entezari et al. 2022,
+arXiv:2110.06296; Ainsworth et al. 2023, arXiv:2209.04836). Overlaps of their masks are by
+position too.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +20,14 @@ from pipeline.yaml_shape import choose
 
 PREVIOUS = "previous"
 """the round before, as the other end of a connection"""
+PRUNED = "pruned"
+"""the trained network that the round's mask was cut from, under that mask and before
+rewinding: of an iterative round the one before, of a one-shot round the dense one, of a
+control that takes its masks the ticket's"""
+OTHER_SEED = "other-seed"
+"""the same round of the next seed of the group, from another initialization"""
+NAMED_ENDS = frozenset({DENSE, PREVIOUS, PRUNED, OTHER_SEED})
+"""other ends of a connection that are no variants"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,9 +37,10 @@ class Analysis:
     kind: Literal["instability", "connection"]
     tasks: tuple[str, ...]
     of: str
-    """a variant; instability: or ``dense``"""
+    """a variant; instability, or to ``other-seed``: or ``dense``"""
     to: str | None
-    """connection: ``previous`` round, ``dense``, or another variant at the same round"""
+    """connection: ``previous`` round, ``pruned`` network before rewinding, ``dense``,
+    ``other-seed``, or another variant at the same round"""
     rounds: tuple[int, ...] | None
     """of the variant; null for the dense network"""
     steps: tuple[int, ...] | None
@@ -50,12 +65,25 @@ class Analysis:
             f"instability/{p}/{side}" for p in range(self.pairs or 0) for side in "ab"
         )
 
+    def between(self, seeds: Sequence[int]) -> list[tuple[int, int]]:
+        """The seeds at both ends of each line of a group.
+
+        To ``other-seed`` each seed goes with the next one, the last with the first: as
+        many lines as seeds, each network in two, so that they are not independent. Two
+        seeds have one line, and a seed alone has none.
+        """
+        if self.to != OTHER_SEED:
+            return [(seed, seed) for seed in seeds]
+        pairs = list(zip(seeds, (*seeds[1:], seeds[0]), strict=True))
+        return pairs if len(seeds) > 2 else pairs[:-1]
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Known:
     """What an analysis may name, for the checks."""
 
     num_rounds: int
+    num_seeds: int
     steps: Mapping[str, int]
     """task -> steps of its training"""
     variants: Mapping[str, Sequence[str]]
@@ -64,6 +92,12 @@ class Known:
     """tasks whose networks have running statistics"""
     gradual: Sequence[str]
     """variants that are pruned while they train"""
+    owners: Mapping[str, str]
+    """variant -> the one whose recipe decides its masks, most often itself"""
+    transformed: Sequence[str]
+    """variants that change the masks they take"""
+    frozen: Sequence[str]
+    """variants whose pruned weights stay in the network"""
 
 
 def problems(where: str, analysis: Analysis, known: Known) -> Iterator[str]:
@@ -118,8 +152,7 @@ def _instability(where: str, analysis: Analysis, known: Known) -> Iterator[str]:
 
 
 def _of_dense(where: str, analysis: Analysis, known: Known) -> Iterator[str]:
-    if analysis.rounds is not None:
-        yield f"{where}.rounds: the dense network has no rounds; write null"
+    yield from _no_rounds(where, analysis)
     if not analysis.steps:
         yield f"{where}.steps: none given; write where the copies part, such as [0]"
         return
@@ -133,23 +166,63 @@ def _of_dense(where: str, analysis: Analysis, known: Known) -> Iterator[str]:
                 )
 
 
+def _no_rounds(where: str, analysis: Analysis) -> Iterator[str]:
+    if analysis.rounds is not None:
+        yield f"{where}.rounds: the dense network has no rounds; write null"
+
+
 def _connection(where: str, analysis: Analysis, known: Known) -> Iterator[str]:
-    yield from _variant(f"{where}.of", analysis.of, analysis, known)
-    yield from _rounds(where, analysis, known)
+    if analysis.of != DENSE:
+        yield from _variant(f"{where}.of", analysis.of, analysis, known)
+        yield from _rounds(where, analysis, known)
+    elif analysis.to != OTHER_SEED:
+        yield f"{where}.of: {DENSE} has a line to {OTHER_SEED} only; name a variant"
+    else:
+        yield from _no_rounds(where, analysis)
     for key in ("steps", "pairs"):
         if getattr(analysis, key) is not None:
             yield f"{where}.{key}: a connection trains no copies; write null"
+    yield from _other_end(f"{where}.to", analysis, known)
+
+
+def _other_end(where: str, analysis: Analysis, known: Known) -> Iterator[str]:
     if analysis.to is None:
-        yield f"{where}.to: null found; name {PREVIOUS}, {DENSE}, or another variant"
+        ends = ", ".join((PREVIOUS, PRUNED, DENSE, OTHER_SEED))
+        yield f"{where}: null found; name {ends}, or another variant"
     elif analysis.to == analysis.of:
-        yield f"{where}.to: {analysis.to} is what it starts from; name another end"
-    elif analysis.to not in (PREVIOUS, DENSE):
-        yield from _variant(f"{where}.to", analysis.to, analysis, known)
+        yield f"{where}: {analysis.to} is what it starts from; name another end"
+    elif analysis.to == PRUNED:
+        yield from _pruned(where, analysis.of, known)
+    elif analysis.to == OTHER_SEED and known.num_seeds < 2:
+        yield f"{where}: {OTHER_SEED} needs two seeds or more, and there is one; add a seed"
+    elif analysis.to not in NAMED_ENDS:
+        yield from _variant(where, analysis.to, analysis, known)
+
+
+def _pruned(where: str, of: str, known: Known) -> Iterator[str]:
+    """There must be a network that was cut to the masks, and cut means 0."""
+    owner = known.owners[of]
+    if of in known.transformed:
+        yield (
+            f"{where}: {of} transforms the masks of {owner}, and no network was pruned to "
+            "them; name another end"
+        )
+    if owner in known.gradual:
+        yield (
+            f"{where}: {owner} is pruned while it trains, so that no network is cut to "
+            f"the masks of {of}; name another end"
+        )
+    if of in known.frozen:
+        yield (
+            f"{where}: pruned weights of {of} stay frozen in it, those of a pruned network "
+            "are 0; name another end"
+        )
 
 
 def _variant(where: str, name: str, analysis: Analysis, known: Known) -> Iterator[str]:
     if name not in known.variants:
-        others = [*([DENSE] if analysis.trains else []), *known.variants]
+        with_dense = analysis.trains or analysis.to == OTHER_SEED
+        others = [*([DENSE] if with_dense else []), *known.variants]
         yield f"{where}: {choose(name, others)}"
         return
     for task in analysis.tasks:

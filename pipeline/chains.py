@@ -51,7 +51,19 @@ class Chain:
         prune = self.variant.prune
         if not prune.own:
             return self._found_at(round)
-        return artifacts.trained_folder(self.at(prune.source_round(round)))
+        return self.cut_from(round)
+
+    def cut_from(self, round: int) -> Path:
+        """The trained networks that the masks of a round were cut from.
+
+        They are the mask owner's, and the dense ones in its first round and where it
+        prunes in one shot. For masks that are cut, not found while a round trains.
+        """
+        source = self.owner.prune.source_round(round)
+        name = self.mask_owner if source else DENSE
+        return artifacts.trained_folder(
+            Instance(task=self.task, variant=name, round=source, seeds=self.seeds)
+        )
 
     def _found_at(self, round: int) -> Path:
         """The folder with the mask that the mask's owner found for a round.
@@ -89,13 +101,10 @@ class Chain:
             return artifacts.theta0_folder(self.task, self.seeds)
         if self.owner.prune.gradual and start.needs_trained != "chain":
             return self._found_at(round)
-        previous = self.owner.prune.source_round(round)
         if start.needs_trained == "chain":
+            previous = self.owner.prune.source_round(round)
             return artifacts.trained_folder(self.at(previous))
-        name = self.mask_owner if previous else DENSE
-        return artifacts.trained_folder(
-            Instance(task=self.task, variant=name, round=previous, seeds=self.seeds)
-        )
+        return self.cut_from(round)
 
 
 def find_chain(settings: Settings, task: str, name: str, seeds: str) -> Chain:

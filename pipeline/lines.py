@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline import artifacts, params, preloads, workers
-from pipeline.analyses import Analysis
+from pipeline.analyses import PRUNED, Analysis
 from pipeline.checkpoints import InterruptedTraining
 from pipeline.core import masks
 from pipeline.core.arrays import Mask, Weights
@@ -36,9 +36,10 @@ RECALIBRATION = "recalibration"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ends:
-    """Two networks of one seed, as files."""
+    """Two networks, as files."""
 
     seed: int
+    """of the first, and of both unless the other end is another seed"""
     pair: int
     round: int
     weights: tuple[Path, Path]
@@ -83,6 +84,8 @@ class PairWork:
         ends = self.ends
         a, b = (artifacts.load_arrays(file) for file in ends.weights)
         mask_a, mask_b = (artifacts.load_arrays(file) for file in ends.masks)
+        if self.analysis.to == PRUNED:
+            b = masks.apply(b, mask_b)
         start = artifacts.load_arrays(ends.start) if ends.start else None
         rows, barriers = [], {}
         for statistics, evaluate in self._ways(network, data).items():

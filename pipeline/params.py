@@ -32,7 +32,7 @@ FILE = Path("params.yaml")
 NAME = r"[a-z][a-z0-9]*([_-][a-z0-9]+)*"
 """of tasks and variants; a dot would end the name in the paths of DVC's params"""
 LONGEST_NAME = 60
-RESERVED = frozenset({"dense", analyses.PREVIOUS})
+RESERVED = analyses.NAMED_ENDS
 """what stands for other networks than a variant's, in folders and in analyses"""
 
 OWN = "own"
@@ -247,10 +247,17 @@ def _one_key_for_two(
 def _analyses(settings: Settings) -> Iterator[str]:
     known = Known(
         num_rounds=settings.rounds,
+        num_seeds=len(settings.seeds),
         steps={name: total_steps(task) for name, task in settings.tasks.items()},
         variants={name: variant.tasks for name, variant in settings.variants.items()},
         normed=[name for name, task in settings.tasks.items() if has_statistics(task)],
         gradual=[name for name, v in settings.variants.items() if v.prune.gradual],
+        owners={
+            name: name if v.prune.own else v.prune.mask
+            for name, v in settings.variants.items()
+        },
+        transformed=[name for name, v in settings.variants.items() if v.prune.transform],
+        frozen=[name for name, v in settings.variants.items() if v.rewind.freezes],
     )
     for name, analysis in settings.analyses.items():
         yield from _bad_name(f"analyses.{name}", name)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import artifacts
-from pipeline.analyses import PREVIOUS, Analysis
+from pipeline.analyses import OTHER_SEED, PREVIOUS, PRUNED, Analysis
 from pipeline.artifacts import DENSE, Instance
 from pipeline.chains import chain_of
 from pipeline.params import Settings
@@ -50,12 +50,16 @@ class Spot:
 
 
 def spots(settings: Settings, groups: list[tuple[int, ...]]) -> Iterator[Spot]:
-    """Where analyses look, in the order of params.yaml."""
+    """Where analyses look, in the order of params.yaml.
+
+    A group without a pair, of one seed that would need another, is passed over.
+    """
     for name, analysis in settings.analyses.items():
+        paired = [seeds for seeds in groups if analysis.between(seeds)]
         for task in analysis.tasks:
             for round in analysis.rounds or (0,):
                 for step in analysis.steps or (_first_step(settings, analysis),):
-                    for seeds in groups:
+                    for seeds in paired:
                         yield Spot(
                             task=task,
                             analysis=name,
@@ -90,19 +94,33 @@ def mask_of(settings: Settings, spot: Spot) -> Path:
     of = settings.analyses[spot.analysis].of
     if of != DENSE:
         return chain_of(settings, spot.task, of, spot.seeds).mask_at(spot.round)
-    dense = Instance(task=spot.task, variant=DENSE, round=0, seeds=spot.seeds)
-    return artifacts.trained_folder(dense)
+    return _dense(spot)
+
+
+def _dense(spot: Spot) -> Path:
+    return artifacts.trained_folder(
+        Instance(task=spot.task, variant=DENSE, round=0, seeds=spot.seeds)
+    )
 
 
 def ends_of(settings: Settings, spot: Spot) -> tuple[Path, Path]:
-    """The folders of the networks that a connection connects."""
+    """The folders of the networks that a connection connects, with their masks.
+
+    Those at a ``pruned`` end are as they were trained; its mask lies in the first folder.
+    """
     analysis = settings.analyses[spot.analysis]
+    if analysis.of == DENSE:
+        return _dense(spot), _dense(spot)
     own = chain_of(settings, spot.task, analysis.of, spot.seeds)
+    here = artifacts.trained_folder(own.at(spot.round))
     assert analysis.to is not None
+    if analysis.to == OTHER_SEED:
+        return here, here
     if analysis.to == PREVIOUS:
-        other = own.at(spot.round - 1)
-    elif analysis.to == DENSE:
-        other = own.at(0)
-    else:
-        other = chain_of(settings, spot.task, analysis.to, spot.seeds).at(spot.round)
-    return artifacts.trained_folder(own.at(spot.round)), artifacts.trained_folder(other)
+        return here, artifacts.trained_folder(own.at(spot.round - 1))
+    if analysis.to == PRUNED:
+        return here, own.cut_from(spot.round)
+    if analysis.to == DENSE:
+        return here, _dense(spot)
+    other = chain_of(settings, spot.task, analysis.to, spot.seeds)
+    return here, artifacts.trained_folder(other.at(spot.round))

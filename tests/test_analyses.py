@@ -95,10 +95,27 @@ def test_copies_of_a_network_that_is_pruned_while_it_trains_are_refused() -> Non
     ("changes", "message"),
     [
         (
-            {"of": "dense"},
-            "of: unknown: dense (known: ticket, one-shot, reinit, random-mask)",
+            {"of": "dnse"},
+            "of: unknown: dnse (known: ticket, one-shot, reinit, random-mask)",
         ),
-        ({"to": None}, "to: null found; name previous, dense, or another variant"),
+        (
+            {"of": "dnse", "to": "other-seed"},
+            "of: unknown: dnse; did you mean dense? (known: dense, ticket, ",
+        ),
+        ({"of": "dense"}, "of: dense has a line to other-seed only; name a variant"),
+        (
+            {"of": "dense", "to": "other-seed"},
+            "rounds: the dense network has no rounds; write null",
+        ),
+        (
+            {"of": "random-mask", "to": "pruned"},
+            "to: random-mask transforms the masks of ticket, and no network was pruned to "
+            "them; name another end",
+        ),
+        (
+            {"to": None},
+            "to: null found; name previous, pruned, dense, other-seed, or another variant",
+        ),
         ({"to": "ticket"}, "to: ticket is what it starts from; name another end"),
         ({"to": "renit"}, "to: unknown: renit; did you mean reinit? (known: ticket, "),
         ({"rounds": [0]}, "rounds: 0 found; ticket is run for the rounds 1 to 2"),
@@ -110,6 +127,42 @@ def test_an_impossible_connection_is_refused(
     changes: dict[str, object], message: str
 ) -> None:
     assert refused(CONNECTION, **changes).startswith(message)
+
+
+@pytest.mark.parametrize("of", ["ticket", "reinit"])
+def test_masks_that_are_found_in_training_have_no_pruned_network_behind_them(
+    of: str,
+) -> None:
+    with pytest.raises(ParamsError) as caught:
+        settings(
+            analyses={"line": CONNECTION | {"of": of, "to": "pruned"}},
+            variants__ticket__prune__schedule="gradual",
+        )
+    assert str(caught.value) == (
+        "params.yaml: analyses.line.to: ticket is pruned while it trains, so that no "
+        f"network is cut to the masks of {of}; name another end"
+    )
+
+
+def test_frozen_weights_are_not_compared_with_those_of_a_pruned_network() -> None:
+    with pytest.raises(ParamsError) as caught:
+        settings(
+            analyses={"line": CONNECTION | {"to": "pruned"}},
+            variants__ticket__rewind__pruned="freeze-init",
+        )
+    assert str(caught.value) == (
+        "params.yaml: analyses.line.to: pruned weights of ticket stay frozen in it, those "
+        "of a pruned network are 0; name another end"
+    )
+
+
+def test_one_seed_has_no_other() -> None:
+    with pytest.raises(ParamsError) as caught:
+        settings(analyses={"line": CONNECTION | {"to": "other-seed"}}, seeds=[3])
+    assert str(caught.value) == (
+        "params.yaml: analyses.line.to: other-seed needs two seeds or more, and there is "
+        "one; add a seed"
+    )
 
 
 def test_an_analysis_of_a_variant_on_a_task_it_is_not_run_on_is_refused() -> None:
@@ -128,12 +181,11 @@ def test_two_analyses_with_one_name_for_their_stages_are_refused() -> None:
         settings(tasks=tasks, analyses=both)
 
 
-def test_previous_is_no_name_for_a_variant() -> None:
+@pytest.mark.parametrize("name", ["dense", "previous", "pruned", "other-seed"])
+def test_an_end_of_connections_is_no_name_for_a_variant(name: str) -> None:
     variants = raw()["variants"]
-    with pytest.raises(
-        ParamsError, match=r"variants\.previous: the name previous is taken"
-    ):
-        settings(variants=variants | {"previous": variants["ticket"]})
+    with pytest.raises(ParamsError, match=rf"variants\.{name}: the name {name} is taken"):
+        settings(variants=variants | {name: variants["ticket"]})
 
 
 def test_copies_of_the_dense_network_begin_with_theta0_or_its_first_steps() -> None:
@@ -175,6 +227,51 @@ def test_a_connection_reads_two_trained_networks_and_trains_nothing(
 def test_the_round_before_the_first_is_the_dense_network() -> None:
     found = compiled(analyses={"line": CONNECTION})["lines"]["main-line-r01-s0-1"]
     assert found["against"] == "artifacts/trained/main/dense/r00/s0-1"
+
+
+@pytest.mark.parametrize(
+    ("of", "place"),
+    [("ticket", "ticket/r01"), ("reinit", "ticket/r01"), ("one-shot", "dense/r00")],
+)
+def test_a_pruned_network_is_where_the_masks_were_cut_from(of: str, place: str) -> None:
+    analysis = CONNECTION | {"of": of, "to": "pruned", "rounds": [2]}
+    item = compiled(analyses={"line": analysis})["lines"]["main-line-r02-s0-1"]
+    assert item["ends"] == f"artifacts/trained/main/{of}/r02/s0-1"
+    assert item["against"] == f"artifacts/trained/main/{place}/s0-1"
+
+
+@pytest.mark.parametrize(("of", "round"), [("dense", 0), ("ticket", 2)])
+def test_both_ends_of_a_line_between_seeds_lie_in_one_folder(of: str, round: int) -> None:
+    rounds = [round] if round else None
+    analysis = CONNECTION | {"of": of, "to": "other-seed", "rounds": rounds}
+    item = compiled(analyses={"line": analysis})["lines"][f"main-line-r{round:02d}-s0-1"]
+    folder = f"artifacts/trained/main/{of}/r{round:02d}/s0-1"
+    assert (item["ends"], item["against"]) == (folder, folder)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "pairs"),
+    [
+        ((4,), []),
+        ((0, 1), [(0, 1)]),
+        ((0, 1, 4), [(0, 1), (1, 4), (4, 0)]),
+    ],
+)
+def test_each_seed_goes_with_the_next_of_its_group(
+    seeds: tuple[int, ...], pairs: list[tuple[int, int]]
+) -> None:
+    asked = settings(analyses={"line": CONNECTION | {"to": "other-seed"}, "b": CONNECTION})
+    assert asked.analyses["line"].between(seeds) == pairs
+    assert asked.analyses["b"].between(seeds) == [(seed, seed) for seed in seeds]
+
+
+def test_a_seed_that_came_alone_has_no_line_to_another() -> None:
+    asked = settings(
+        analyses={"line": CONNECTION | {"to": "other-seed"}, "b": CONNECTION},
+        seeds=[0, 1, 7],
+    )
+    found = plan.compile_plan(asked, [(0, 1), (7,)])["lines"]
+    assert list(found) == ["main-line-r01-s0-1", "main-b-r01-s0-1", "main-b-r01-s7"]
 
 
 def test_without_analyses_there_are_no_stages() -> None:

@@ -12,13 +12,16 @@ COPIES = {"main-stable-r00-k000000-s0-1"}
 LINES = {
     "lines@main-stable-r00-k000000-s0-1",
     "lines@main-line-r01-s0-1",
+    "lines@main-seeds-r00-s0-1",
 }
+BETWEEN_SEEDS = CONNECTION | {"of": "dense", "to": "other-seed", "rounds": None}
 
 
 @pytest.fixture
 def analyzed(workspace: Workspace) -> Workspace:
-    """One round, with copies of the dense network and a line to it, planned."""
-    workspace.edit(rounds=1, analyses={"stable": INSTABILITY, "line": CONNECTION})
+    """One round, with copies of the dense network and lines to it, planned."""
+    analyses = {"stable": INSTABILITY, "line": CONNECTION, "seeds": BETWEEN_SEEDS}
+    workspace.edit(rounds=1, analyses=analyses)
     return workspace
 
 
@@ -28,7 +31,7 @@ def test_an_analysis_trains_its_copies_and_no_round(analyzed: Workspace) -> None
     assert set(ran.executed) & LINES == LINES
     assert analyzed.repro("lines").executed == ()
     status = analyzed.done("python", "-m", "pipeline.cli", "status").output
-    for name in ("stable", "line"):
+    for name in ("stable", "line", "seeds"):
         assert f"main/{name}: 1 of 1 places done" in status
 
     analyzed.edit(analyses__stable__points=9)
@@ -46,13 +49,13 @@ def test_an_analysis_trains_its_copies_and_no_round(analyzed: Workspace) -> None
 
 def test_lines_are_tracked_as_they_are_now(analyzed: Workspace) -> None:
     analyzed.done("python", "-m", "dvc", "repro")
-    assert tracked_points(analyzed) == {"stable": 2 * 5, "line": 2 * 5}
+    assert tracked_points(analyzed) == {"stable": 2 * 5, "line": 2 * 5, "seeds": 5}
     assert analyzed.done("python", "-m", "dvc", "repro").executed == ()
 
     analyzed.edit(analyses__stable__points=9)
     ran = analyzed.done("python", "-m", "dvc", "repro")
     assert set(ran.executed) - {"plan"} == {"lines@main-stable-r00-k000000-s0-1", "track"}
-    assert tracked_points(analyzed) == {"stable": 2 * 9, "line": 2 * 5}
+    assert tracked_points(analyzed) == {"stable": 2 * 9, "line": 2 * 5, "seeds": 5}
 
     analyzed.edit(analyses={})
     assert "track" in analyzed.done("python", "-m", "dvc", "repro").executed

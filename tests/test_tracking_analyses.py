@@ -208,6 +208,24 @@ def test_masks_that_differ_have_their_overlap_in_the_table(root):
     assert (row["mask_overlap"], row["mask_overlap_by_chance"]) == (0.8, 0.6)
 
 
+def test_a_line_between_seeds_is_a_run_of_its_first_seed_alone(root):
+    initializations = {"analysis": "seeds", "places": ((0, 0),), "trains": False}
+    ends = {"of": "dense", "to": "other-seed", "pairs": 1}
+    fabricate_lines(root, spots(**initializations, seeds=(0,)), **ends)
+    report = project(root, [*ALL, *spots(**initializations)])
+    assert report.created == ("seeds-s0",)
+    assert project(root, [*ALL, *spots(**initializations)]).created == ()
+    (row,) = barriers(root, analysis="seeds")
+    assert (row["of"], row["to"], row["density"]) == ("dense", "other-seed", 1.0)
+
+
+@pytest.mark.parametrize("end", ["previous", "pruned"])
+def test_an_end_that_is_no_variant_needs_no_results_of_one(root, end):
+    links = spots(analysis="end", places=((2, 0),), trains=False)
+    fabricate_lines(root, links, to=end, pairs=1)
+    assert project(root, [*ALL, *links]).created == ("end-s0", "end-s1")
+
+
 def test_a_pair_that_diverged_is_unknown_and_not_in_the_mean(root):
     fabricate_lines(root, PLACES, diverged={(0, 1)})
     project(root)

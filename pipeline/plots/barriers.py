@@ -12,7 +12,6 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from pipeline.artifacts import DENSE
 from pipeline.core.analysis.interpolation import STABLE_BELOW
 from pipeline.plots.between import (
     INTERPOLATED,
@@ -21,6 +20,7 @@ from pipeline.plots.between import (
     Spot,
     analyses_of,
     by_spot,
+    by_step,
     label,
 )
 from pipeline.plots.shown import Shown
@@ -43,8 +43,8 @@ Place = Callable[[Row], float]
 def error_barrier(shown: Shown) -> Drawn | None:
     """Against the step where dense copies part, and against weights remaining."""
     known = [row for row in shown.store.barriers if row["error_barrier"] is not None]
-    dense = [row for row in known if row["of"] == DENSE]
-    sparse = [row for row in known if row["of"] != DENSE and row["density"] is not None]
+    dense = [row for row in known if by_step(row)]
+    sparse = [row for row in known if not by_step(row) and row["density"] is not None]
     sides = [side for side in (dense, sparse) if side]
     if not sides:
         return None

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pipeline.analyses import OTHER_SEED, PREVIOUS, PRUNED
 from pipeline.artifacts import DENSE
 from pipeline.plots.style import DENSE_COLOR, percent
 from pipeline.tables import Row
@@ -19,6 +20,12 @@ THRESHOLD: Mapping[str, Any] = {
     "color": DENSE_COLOR,
     "linestyle": (0, (4, 2)),
     "linewidth": 1.1,
+}
+
+OTHER_ENDS: Mapping[str, str] = {
+    PREVIOUS: "its previous round",
+    PRUNED: "the pruned network",
+    OTHER_SEED: "another seed's",
 }
 
 Spot = tuple[str, int | None, int | None]
@@ -48,18 +55,24 @@ def ends(row: Row) -> str:
 
     >>> ends({"kind": "connection", "of": "ticket", "to": "reinit"})
     'ticket to reinit'
+    >>> ends({"kind": "connection", "of": "dense", "to": "other-seed"})
+    "dense to another seed's"
     >>> ends({"kind": "instability", "of": "dense", "to": None})
     'copies of dense'
     """
     if row["kind"] == "instability":
         return f"copies of {row['of']}"
-    other = {"previous": "its previous round"}.get(row["to"], row["to"])
-    return f"{row['of']} to {other}"
+    return f"{row['of']} to {OTHER_ENDS.get(row['to'], row['to'])}"
+
+
+def by_step(row: Row) -> bool:
+    """Whether it is of copies of the dense network, whose places are steps."""
+    return bool(row["kind"] == "instability" and row["of"] == DENSE)
 
 
 def place(row: Row) -> str:
     """Where: the step at which copies of the dense network part, else the density."""
-    if row["of"] == DENSE:
+    if by_step(row):
         return f"k = {row['step']:,}"
     if row["density"] is None:
         return f"round {row['round']}"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import artifacts, border, lifeline, lines, params, spots
+from pipeline.analyses import PRUNED
 from pipeline.lines import Ends
 from pipeline.params import Settings
 from pipeline.spots import Spot
@@ -42,7 +43,7 @@ def run(place: tuple[str, str, int, int], seeds: tuple[int, ...]) -> None:
         artifacts.save_lines(folder / "lines.parquet", rows)
         facts = {
             seed: {s.ends.pair: s.facts for s in found if s.ends.seed == seed}
-            for seed in seeds
+            for seed, _ in analysis.between(seeds)
         }
         artifacts.save_json(folder / "lines.json", _head(spot) | {"seeds": facts})
 
@@ -81,7 +82,9 @@ def _files(spot: Spot, seed: int, pair: tuple[str, ...], part: str) -> tuple[Pat
 
 
 def _trained(settings: Settings, spot: Spot) -> list[Ends]:
+    analysis = settings.analyses[spot.analysis]
     a, b = spots.ends_of(settings, spot)
+    masks_of_b = a if analysis.to == PRUNED else b
     return [
         Ends(
             seed=seed,
@@ -89,15 +92,15 @@ def _trained(settings: Settings, spot: Spot) -> list[Ends]:
             round=spot.round,
             weights=(
                 artifacts.seed_file(a, seed, "weights"),
-                artifacts.seed_file(b, seed, "weights"),
+                artifacts.seed_file(b, other, "weights"),
             ),
             masks=(
                 artifacts.seed_file(a, seed, "mask"),
-                artifacts.seed_file(b, seed, "mask"),
+                artifacts.seed_file(masks_of_b, other, "mask"),
             ),
             start=None,
         )
-        for seed in spot.seeds
+        for seed, other in analysis.between(spot.seeds)
     ]
 
 

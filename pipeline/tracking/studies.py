@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import artifacts
-from pipeline.analyses import PREVIOUS
+from pipeline.analyses import NAMED_ENDS
 from pipeline.artifacts import DENSE, ArtifactError
 from pipeline.spots import Spot
 from pipeline.tables import Record, Row, records
@@ -116,7 +116,8 @@ class _Seen:
     def ends(self) -> list[str]:
         """The variants that it is between, the dense network among them."""
         other = self.asked["to"]
-        return [self.asked["of"], *([] if other in (None, PREVIOUS, DENSE) else [other])]
+        named = other is None or other in NAMED_ENDS
+        return [self.asked["of"], *([] if named else [other])]
 
 
 def _seen(root: Path, spot: Spot) -> list[_Seen]:

@@ -36,6 +36,19 @@ def test_dense_copies_stand_by_step_and_variants_by_density():
     assert densities.get_xlim()[0] > densities.get_xlim()[1]
 
 
+def test_dense_networks_of_two_seeds_stand_by_density_not_by_step():
+    place = CONNECTION | {"analysis": "seeds", "of": "dense", "to": "other-seed"}
+    place |= {"round": 0, "density": 1.0}
+    found = error_barrier(
+        shown(*at_steps(0, 500, barrier=0.1), barriers(place, barrier=0.8))
+    )
+    steps, densities = found.figure.axes
+    assert [tick.get_text() for tick in steps.get_xticklabels()] == ["0", "500"]
+    assert densities.lines[0].get_xdata().tolist() == [1.0]
+    labels = [text.get_text() for text in found.figure.legends[0].get_texts()]
+    assert "seeds (dense to another seed's)" in labels
+
+
 def test_the_table_holds_the_mean_and_range_over_pairs_and_seeds():
     found = error_barrier(shown(*at_steps(0, barrier=0.1)))
     (row,) = found.table

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from experiment import CONNECTION, INSTABILITY, SEEDS, raw, run, settings, write
 
-from pipeline import artifacts
+from pipeline import artifacts, params
 from pipeline.core import masks, seeding
+from pipeline.core.analysis.evaluation import evaluator
+from pipeline.core.arrays import Weights
 from pipeline.core.digests import digest
 from pipeline.core.models.init import initial_weights
 from pipeline.core.models.layers import parameters
@@ -23,6 +25,9 @@ ANALYSES = {
     "sparse": INSTABILITY | {"of": "ticket", "rounds": [2], "steps": None},
     "successive": CONNECTION | {"rounds": [2]},
     "control": CONNECTION | {"to": "reinit"},
+    "relearned": CONNECTION | {"to": "pruned", "rounds": [2]},
+    "initializations": CONNECTION | {"of": "dense", "to": "other-seed", "rounds": None},
+    "seeds": CONNECTION | {"to": "other-seed"},
 }
 COPIES = Path("artifacts/copies/main")
 LINES = Path("artifacts/lines/main")
@@ -164,6 +169,44 @@ def test_variants_of_one_mask_are_connected_under_it() -> None:
     assert found["mask_overlap"] is None
     assert found["dead_units"] == [{"fc1.weight": 0, "fc2.weight": 0}] * 2
     assert found["warnings"] == []
+
+
+def loss_of(weights: Weights) -> float:
+    """On the test set."""
+    task = params.load().tasks["main"]
+    data = artifacts.load_dataset(artifacts.data_file(task.data))
+    return evaluator(build_network(task), data, data.test)(weights).loss
+
+
+def test_the_pruned_network_is_the_one_before_under_the_mask_of_the_round() -> None:
+    ticket, before = (
+        Path(f"artifacts/trained/main/ticket/{r}/s0-1") for r in ("r02", "r01")
+    )
+    dense_again = artifacts.load_weights(before, 1)
+    pruned = masks.apply(dense_again, artifacts.load_mask(ticket, 1))
+    losses = [row["loss"] for row in table("relearned/r02") if row["seed"] == 1]
+    assert losses[0] == pytest.approx(loss_of(artifacts.load_weights(ticket, 1)), rel=1e-6)
+    assert losses[-1] == pytest.approx(loss_of(pruned), rel=1e-6)
+    assert losses[-1] != pytest.approx(loss_of(dense_again), rel=1e-3)
+    assert facts("relearned/r02", seed=1)["mask_overlap"] is None
+
+
+@pytest.mark.parametrize(
+    ("place", "folder"), [("initializations/r00", "dense/r00"), ("seeds/r01", "ticket/r01")]
+)
+def test_two_seeds_have_one_line_between_them(place: str, folder: str) -> None:
+    losses = [row["loss"] for row in table(place)]
+    assert len(losses) == 5
+    trained = Path("artifacts/trained/main") / folder / "s0-1"
+    for loss, seed in ((losses[0], 0), (losses[-1], 1)):
+        assert loss == pytest.approx(
+            loss_of(artifacts.load_weights(trained, seed)), rel=1e-6
+        )
+    value = artifacts.load_json(LINES / place / "s0-1/lines.json")
+    assert list(value["seeds"]) == ["0"]
+    overlap = value["seeds"]["0"]["0"]["mask_overlap"]
+    found = [artifacts.load_mask(trained, seed) for seed in SEEDS]
+    assert overlap == (masks.mask_overlap(*found) if folder != "dense/r00" else None)
 
 
 def test_a_batch_norm_network_is_seen_with_either_statistics(tmp_path: Path) -> None:
