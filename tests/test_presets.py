@@ -12,6 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from pipeline import artifacts, forecast, params, plan, preloads, presets
+from pipeline.analyses import OTHER_SEED
 from pipeline.core.batches import Dataset, Split
 from pipeline.dataset_facts import FACTS
 
@@ -19,12 +20,16 @@ RAW = {name: params.parse_yaml(presets.text_of(name)) for name in presets.names(
 
 
 def cut(raw: dict[str, Any]) -> dict[str, Any]:
-    """One seed, one round, two steps of four images: every recipe and analysis is left."""
+    """One seed, one round, two steps of four images: every recipe and analysis is left.
+
+    A line between seeds takes two.
+    """
     tasks = {name: _cut_task(task) for name, task in raw["tasks"].items()}
     variants = {name: _cut_variant(variant) for name, variant in raw["variants"].items()}
     analyses = {name: _cut_analysis(one) for name, one in raw["analyses"].items()}
+    between_seeds = any(one["to"] == OTHER_SEED for one in analyses.values())
     return raw | {
-        "seeds": [0],
+        "seeds": [0, 1] if between_seeds else [0],
         "rounds": 1,
         "workers": 1,
         "tasks": tasks,
