@@ -183,8 +183,9 @@ def our_linear(shape: Shape, weight: Array) -> Work:
         Linear(name="layer", inputs=shape.inputs, outputs=shape.outputs),
     )
     data = measuring.random_data((shape.batch_size,) * 3, (1, 1, 1))
-    job = _job(network, data, shape, {"layer.weight": weight})
-    job.mask["inputs.weight"][:] = False
+    closed = np.zeros(parameters(network)["inputs.weight"].shape, np.float32)
+    known = {"layer.weight": weight, "inputs.weight": closed}
+    job = _job(network, data, shape, known)
     engine = sparse.make([job])
     net, work, lanes = engine._net, engine._work, engine._shape
     work.gradients[:] = seeding.generator(0, "score_batch").standard_normal(

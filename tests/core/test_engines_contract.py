@@ -514,7 +514,11 @@ def test_each_lane_trains_as_it_would_alone(engine, network, augment):
 @every_optimizer
 def test_a_lane_that_diverges_touches_no_other(engine, network, optimizer):
     jobs = make_lanes(network, **OPTIMIZERS[optimizer])
-    broken = {name: weight * np.float32(np.nan) for name, weight in jobs[1].start.items()}
+    start, mask = jobs[1].start, jobs[1].mask
+    broken = {
+        name: np.where(mask.get(name, True), np.float32(np.nan), weight)
+        for name, weight in start.items()
+    }
     healthy = lanes_after(engine, jobs, 10)
     infected = lanes_after(engine, [jobs[0], replace(jobs[1], start=broken), jobs[2]], 10)
     for lane in (0, 2):
