@@ -7,7 +7,7 @@ from pathlib import Path
 from pipeline import artifacts
 from pipeline.artifacts import DENSE, Instance
 from pipeline.core.starts import STARTS
-from pipeline.params import Settings, Variant
+from pipeline.settings import Settings, Variant
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

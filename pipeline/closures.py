@@ -52,6 +52,7 @@ PLUMBING = frozenset(
         "progress.py",
         "rewinds.py",
         "root.py",
+        "settings.py",
         "spots.py",
         "stages/__init__.py",
         "torchvision_import.py",

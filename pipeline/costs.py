@@ -15,7 +15,7 @@ from pipeline.core.models import counts
 from pipeline.core.models.layers import Network, parameters
 from pipeline.core.starts import STARTS
 from pipeline.dataset_facts import FACTS
-from pipeline.params import OWN
+from pipeline.settings import OWN
 
 FORWARD_AND_BACKWARD = 3
 """a training step in forward passes: the gradients with respect to activations and to

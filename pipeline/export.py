@@ -14,7 +14,7 @@ from pipeline.chains import Chain, chains
 from pipeline.core import masks
 from pipeline.core.digests import digest
 from pipeline.errors import UserError
-from pipeline.params import Settings
+from pipeline.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,7 +16,7 @@ from pipeline.chains import instances
 from pipeline.core.models.counts import multiply_adds
 from pipeline.core.models.layers import parameters
 from pipeline.dataset_facts import FACTS
-from pipeline.params import Settings, build_network, total_steps
+from pipeline.settings import Settings, build_network, total_steps
 from pipeline.spots import spots
 
 MULTIPLY_ADDS_PER_S = 4e10

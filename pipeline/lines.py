@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline import artifacts, params, preloads, workers
+from pipeline import artifacts, preloads, workers
 from pipeline.analyses import PRUNED, Analysis
 from pipeline.checkpoints import InterruptedTraining
 from pipeline.core import masks
@@ -20,7 +20,7 @@ from pipeline.core.arrays import Mask, Weights
 from pipeline.core.batches import BatchOrder, Dataset
 from pipeline.core.models.layers import Network
 from pipeline.core.training.engine import Evaluation
-from pipeline.params import Task
+from pipeline.settings import Task, has_statistics, network_for
 from pipeline.workers import Report
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class PairWork:
         torch.set_num_threads(1)
         path = artifacts.data_file(self.task.data)
         data = artifacts.load_dataset(path)
-        network = params.network_for(self.task, artifacts.load_facts(path))
+        network = network_for(self.task, artifacts.load_facts(path))
         ends = self.ends
         a, b = (artifacts.load_arrays(file) for file in ends.weights)
         mask_a, mask_b = (artifacts.load_arrays(file) for file in ends.masks)
@@ -108,7 +108,7 @@ class PairWork:
 
         evaluate = evaluator(network, data, data.test)
         batches = self.analysis.recalibration_batches
-        if batches is None or not params.has_statistics(self.task):
+        if batches is None or not has_statistics(self.task):
             return {"interpolated": evaluate}
         order = BatchOrder(
             len(data.train),

@@ -19,7 +19,7 @@ from pipeline.artifacts import DENSE, Instance
 from pipeline.chains import Chain, chains, early_steps, makes_mask
 from pipeline.core import training
 from pipeline.errors import UserError
-from pipeline.params import Settings, Task, build_network
+from pipeline.settings import Settings, Task, build_network
 from pipeline.spots import Spot, ends_of, mask_of, spots, start_of
 
 FILE = Path("pipeline/plan.json")

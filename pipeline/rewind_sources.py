@@ -1,12 +1,12 @@
 """Where a round begins: what ``rewind.to`` names, under its mask, as ``pruned`` says."""
 
-from pipeline import artifacts, params
+from pipeline import artifacts
 from pipeline.chains import Chain
 from pipeline.core import masks, rewinding, seeding, southampton, starts
 from pipeline.core.arrays import Mask, Weights
 from pipeline.core.models.layers import parameters
 from pipeline.core.starts.given import Given
-from pipeline.params import Task
+from pipeline.settings import Task, network_for
 
 
 def start_mask(chain: Chain, task: Task, *, round: int, seed: int) -> Mask:
@@ -18,7 +18,7 @@ def start_mask(chain: Chain, task: Task, *, round: int, seed: int) -> Mask:
     if not chain.variant.prune.gradual:
         return artifacts.load_mask(chain.mask_at(round), seed)
     facts = artifacts.load_facts(artifacts.data_file(task.data))
-    tensors = parameters(params.network_for(task, facts))
+    tensors = parameters(network_for(task, facts))
     return masks.dense(tensors, [n for n, tensor in tensors.items() if tensor.kind])
 
 
@@ -82,7 +82,7 @@ def source_weights(
         trained=trained,
         early=early,
         mask=mask,
-        network=params.network_for(task, facts),
+        network=network_for(task, facts),
         init=task.model.init,
         rng=seeding.generator(seed, "reinit", round=round, copy=rewind.draw or 0),
     )

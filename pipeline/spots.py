@@ -8,7 +8,7 @@ from pipeline import artifacts
 from pipeline.analyses import OTHER_SEED, PREVIOUS, PRUNED, Analysis
 from pipeline.artifacts import DENSE, Instance
 from pipeline.chains import chain_of
-from pipeline.params import Settings
+from pipeline.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

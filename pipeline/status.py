@@ -11,8 +11,8 @@ from pipeline import artifacts
 from pipeline.artifacts import Instance
 from pipeline.chains import instances
 from pipeline.errors import UserError
-from pipeline.params import Settings
 from pipeline.plan import Plan, groups_in, upstream
+from pipeline.settings import Settings
 from pipeline.spots import spots
 
 

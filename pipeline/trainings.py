@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import artifacts, checkpoints, params, preloads, workers
+from pipeline import artifacts, checkpoints, preloads, workers
 from pipeline.core import masks, southampton, training
 from pipeline.core.batches import Dataset
 from pipeline.core.digests import digest
@@ -26,9 +26,9 @@ from pipeline.core.training.engine import Job
 from pipeline.core.training.gradual import Gradual
 from pipeline.core.training.results import Trained
 from pipeline.core.training.schedules import at_last_rate
-from pipeline.params import Task
 from pipeline.progress import Progress
 from pipeline.rewinds import Rewind
+from pipeline.settings import Task, network_for, total_steps
 from pipeline.workers import Report
 
 CHECKPOINT_S = 10.0
@@ -69,7 +69,7 @@ class Source:
 
     def network(self) -> Network:
         """The task's network, for the images of the prepared data."""
-        return params.network_for(self.task, artifacts.load_facts(self.data))
+        return network_for(self.task, artifacts.load_facts(self.data))
 
     def label(self, copy: int | str) -> str:
         """What tells a copy apart from the others, where there are others."""
@@ -188,7 +188,7 @@ def retrained(task: Task, rewind: Rewind) -> Task:
     """A task as the rounds that begin like this train it: fine-tuning has its own rate."""
     if not STARTS[rewind.to].at_last_rate:
         return task
-    return replace(task, train=at_last_rate(task.train, params.total_steps(task)))
+    return replace(task, train=at_last_rate(task.train, total_steps(task)))
 
 
 def data_orders(task: Task, variant: str) -> tuple[int | str]:

@@ -14,8 +14,8 @@ from pipeline.core.arrays import Mask
 from pipeline.core.counts import pool_counts
 from pipeline.core.digests import digest
 from pipeline.core.starts import STARTS
-from pipeline.params import Settings
 from pipeline.rewind_sources import source_weights, start_mask, start_weights
+from pipeline.settings import Settings
 
 ANOTHER_MASK = "the trained network carries another mask"
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from pipeline import params, plan
 from pipeline.artifacts import parse_seeds
+from pipeline.settings import Settings
 from pipeline.stages import copies, data, early, init, lines, prune, retrain, rewind, train
 
 SEEDS = (0, 1)
@@ -123,7 +124,7 @@ def edited(**changes: object) -> dict[str, Any]:
     return settings
 
 
-def settings(**changes: object) -> params.Settings:
+def settings(**changes: object) -> Settings:
     """The edited settings, checked."""
     return params.parse(edited(**changes))
 

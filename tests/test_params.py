@@ -12,7 +12,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from pipeline import params
-from pipeline.params import ParamsError, Settings
+from pipeline.params import ParamsError
+from pipeline.settings import Settings
 from pipeline.yaml_shape import MAX_VALUES
 
 TRAIN = "tasks__main__train__"

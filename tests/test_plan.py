@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from pipeline import artifacts, checkpoints, forecast, plan
 from pipeline.chains import instances
-from pipeline.params import Settings
 from pipeline.plan import PlanError
+from pipeline.settings import Settings
 
 Groups = list[tuple[int, ...]]
 GROUP: Groups = [(0, 1)]

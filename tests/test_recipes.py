@@ -21,7 +21,7 @@ from pipeline.core.training.engine import Job
 from pipeline.core.training.loop import train
 from pipeline.core.training.settings import Schedule
 from pipeline.export import Ticket
-from pipeline.params import Settings
+from pipeline.settings import Settings, build_network
 from pipeline.verify import verify
 
 SEEDS = (0,)
@@ -114,7 +114,7 @@ def by_hand(settings: Settings, begun: Mapping[str, Any], **job: Any) -> Weights
     """The network after training with other settings than its task's."""
     task = settings.tasks["main"]
     asked = Job(
-        network=params.build_network(task),
+        network=build_network(task),
         data=artifacts.load_dataset(artifacts.data_file(task.data)),
         settings=replace(task.train, **begun),
         seed=0,

@@ -11,8 +11,8 @@ from pipeline.core import masks, seeding
 from pipeline.core.arrays import Weights
 from pipeline.core.digests import digest
 from pipeline.core.models.init import initial_weights
-from pipeline.params import build_network
 from pipeline.rewind_sources import source_weights
+from pipeline.settings import build_network
 
 pytestmark = pytest.mark.usefixtures("experiment_root")
 

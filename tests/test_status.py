@@ -7,7 +7,7 @@ from experiment import SEEDS, settings
 
 from pipeline import artifacts, plan, status
 from pipeline.artifacts import Instance
-from pipeline.params import Settings
+from pipeline.settings import Settings
 from pipeline.status import Cell, StatusError
 
 DENSE = Instance(task="main", variant="dense", round=0, seeds=SEEDS)

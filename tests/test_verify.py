@@ -11,7 +11,7 @@ from experiment import SEEDS, VARIANTS, settings
 from pipeline import artifacts, plan
 from pipeline.artifacts import Instance
 from pipeline.core.digests import digest
-from pipeline.params import Settings
+from pipeline.settings import Settings
 from pipeline.verify import report, verify
 
 Arrays = dict[str, np.ndarray]

@@ -9,12 +9,13 @@ from pipeline import artifacts, border, params
 from pipeline.core import seeding
 from pipeline.core.digests import digest
 from pipeline.core.models.init import initial_weights
+from pipeline.settings import network_for
 
 
 def run(task_name: str, seeds: tuple[int, ...]) -> None:
     """Save one file of initial weights per seed, with its hash."""
     task = params.load().tasks[task_name]
-    network = params.network_for(task, artifacts.load_facts(artifacts.data_file(task.data)))
+    network = network_for(task, artifacts.load_facts(artifacts.data_file(task.data)))
     with artifacts.atomic_folder(artifacts.theta0_folder(task_name, seeds)) as folder:
         for seed in seeds:
             rng = seeding.generator(seed, "init")

@@ -12,7 +12,7 @@ from typing import Any
 from pipeline import artifacts, border, lifeline, lines, params, spots
 from pipeline.analyses import PRUNED
 from pipeline.lines import Ends
-from pipeline.params import Settings
+from pipeline.settings import Settings
 from pipeline.spots import Spot
 
 

@@ -12,7 +12,7 @@ from pipeline.core.arrays import Mask
 from pipeline.core.counts import fractions_per_tensor, kept_counts
 from pipeline.core.digests import digest
 from pipeline.core.models.layers import parameters
-from pipeline.params import Prune, Task
+from pipeline.settings import Prune, Task, network_for
 
 
 def run(task_name: str, variant: str, round: int, seeds: str) -> None:
@@ -44,7 +44,7 @@ def _own(chain: Chain, task: Task, prune: Prune, *, round: int, seed: int) -> Ma
     assert prune.criterion is not None
     source = chain.mask_source_at(round)
     facts = artifacts.load_facts(artifacts.data_file(task.data))
-    tensors = parameters(params.network_for(task, facts))
+    tensors = parameters(network_for(task, facts))
     fractions = fractions_per_tensor(tensors, prune.fraction)
     before = artifacts.load_mask(source, seed)
     mask = {name: before[name] for name in fractions}

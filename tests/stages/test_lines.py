@@ -17,7 +17,7 @@ from pipeline.core.models.init import initial_weights
 from pipeline.core.models.layers import parameters
 from pipeline.lines import Ends
 from pipeline.lines import run as run_lines
-from pipeline.params import build_network
+from pipeline.settings import build_network
 from pipeline.stages import copies, lines
 
 ANALYSES = {

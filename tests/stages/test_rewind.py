@@ -10,6 +10,7 @@ from pipeline.core import seeding
 from pipeline.core.arrays import Mask, Weights
 from pipeline.core.digests import digest
 from pipeline.core.models.init import initial_weights
+from pipeline.settings import build_network
 from pipeline.stages import rewind
 
 MASK_OWNER = {
@@ -43,7 +44,7 @@ def fresh(round: int, seed: int = 0) -> Weights:
     """What the reinit variant draws."""
     task = params.parse(edited()).tasks["main"]
     rng = seeding.generator(seed, "reinit", round=round, copy=0)
-    return initial_weights(params.build_network(task), "glorot-normal", rng)
+    return initial_weights(build_network(task), "glorot-normal", rng)
 
 
 def masked(weights: Weights, mask: Mask) -> Weights:
