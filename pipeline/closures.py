@@ -53,6 +53,7 @@ PLUMBING = frozenset(
         "rewinds.py",
         "root.py",
         "settings.py",
+        "stale.py",
         "spots.py",
         "stages/__init__.py",
         "torchvision_import.py",

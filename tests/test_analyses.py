@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from experiment import CONNECTION, INSTABILITY, raw, settings
 
-from pipeline import artifacts, checkpoints, forecast, plan, status
+from pipeline import artifacts, checkpoints, forecast, plan, stale, status
 from pipeline.params import ParamsError
 
 GROUP = [(0, 1)]
@@ -297,7 +297,7 @@ def test_analyses_that_left_the_plan_are_removed(tmp_path: Path) -> None:
         path.parent.mkdir(parents=True)
         path.touch()
     current = compiled(analyses={"stable": INSTABILITY})
-    assert plan.remove_stale(current, tmp_path) == 4
+    assert stale.remove(current, tmp_path) == 4
     assert all(path.exists() for path in kept)
     assert not any(path.exists() for path in gone)
 

@@ -8,7 +8,7 @@ from experiment import raw, settings, write
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import artifacts, checkpoints, forecast, plan
+from pipeline import artifacts, checkpoints, forecast, plan, stale
 from pipeline.chains import instances
 from pipeline.plan import PlanError
 from pipeline.settings import Settings
@@ -178,7 +178,7 @@ def test_first_steps_that_left_the_plan_are_removed(tmp_path: Path) -> None:
         touch(tmp_path / checkpoints.FOLDER / "early-main-k000002-s0-1/s0-abc/lock"),
     ]
     current = compiled(variants__ticket__rewind=EARLY)
-    assert plan.remove_stale(current, tmp_path) == len(gone)
+    assert stale.remove(current, tmp_path) == len(gone)
     assert all(path.exists() for path in kept)
     assert not any(path.exists() for path in gone)
 
@@ -447,11 +447,11 @@ def test_instances_that_left_the_plan_are_removed_and_nothing_else(tmp_path: Pat
     kept.append(touch(tmp_path / checkpoints.FOLDER / "main-ticket-r02-s0-1/s0-abc/lock"))
     kept.append(touch(tmp_path / checkpoints.FOLDER / "main-dense-r00-s0-1/s0-abc/lock"))
     gone.append(touch(tmp_path / checkpoints.FOLDER / "main-ticket-r03-s0-1/s0-abc/lock"))
-    assert plan.remove_stale(compiled(), tmp_path) == len(gone)
+    assert stale.remove(compiled(), tmp_path) == len(gone)
     assert all(path.exists() for path in kept)
     assert not any(path.exists() for path in gone)
     assert not (base / "results/main/old").exists()
-    assert plan.stale_folders(compiled(), tmp_path) == []
+    assert stale.folders(compiled(), tmp_path) == []
 
 
 # Behind an output

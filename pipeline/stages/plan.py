@@ -9,14 +9,14 @@ output never changes, so that a current plan invalidates nothing.
 
 import sys
 
-from pipeline import border, closures, forecast, params, plan
+from pipeline import border, closures, forecast, params, plan, stale
 
 
 def run() -> None:
     """Check the plan, drop what it no longer has, say what is to come, hash the code."""
     settings = params.load()
     current = plan.check(settings)
-    plan.remove_stale(current)
+    stale.remove(current)
     print(forecast.describe(settings, current), file=sys.stderr)  # noqa: T201
     closures.write(plan.code_files(current))
 
