@@ -117,7 +117,7 @@ def mark_published(canvas: Canvas, rows: Sequence[Row]) -> tuple[list[Artist], l
     """
     placed: list[Row] = []
     entries: dict[str, Artist] = {}
-    for row in rows:
+    for row in map(_downwards, rows):
         marker, words = KINDS[row["kind"]]
         look: dict[str, Any] = {
             "marker": marker,
@@ -152,6 +152,18 @@ def height(entries: Sequence[Artist]) -> float:
     """Inches that a legend of marks takes in one column."""
     lines = sum(str(entry.get_label()).count("\n") + 1 for entry in entries)
     return INCHES * lines + (0.1 if entries else 0)
+
+
+def _downwards(row: Row) -> Row:
+    """A gap between two variants as a mark below the upper one.
+
+    Above the lower one it could lie beyond 100 %.
+    """
+    up = row["kind"] in ("difference", "equivalence") and (row["value"] or 0) > 0
+    if not up or row["against"] in (None, DENSE):
+        return row
+    turned = {"variant": row["against"], "against": row["variant"], "value": -row["value"]}
+    return row | turned | {"density": row["against_at"], "against_at": row["density"]}
 
 
 def _value(canvas: Canvas, row: Row) -> float | None:
