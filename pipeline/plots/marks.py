@@ -171,6 +171,8 @@ def _value(canvas: Canvas, row: Row) -> float | None:
     value: float | None = row["value"]
     if row["kind"] in ("reading", "leaves") or value is None:
         return value
+    if row["variant"] not in canvas.points:
+        return None
     if row["against"] == DENSE:
         base = canvas.dense
     else:
