@@ -13,15 +13,19 @@ from multiprocessing import connection, parent_process
 import psutil
 
 POLL_S = 0.5
+GONE = signal.SIGUSR1
+"""interrupts a stage whose dvc is gone"""
 
 
 def end_with_dvc() -> None:
     """Interrupt this stage (as Ctrl-C does) once the dvc that started it is gone.
 
-    Does nothing where the stage was started by hand: only dvc sets DVC_STAGE.
+    Does nothing where the stage was started by hand: only dvc sets DVC_STAGE. A shell
+    starts ``dvc repro &`` with SIGINT ignored, hence a signal of our own.
     """
     if "DVC_STAGE" not in os.environ:
         return
+    signal.signal(GONE, signal.default_int_handler)
     watched = _chain_to_dvc()
     if watched:
         threading.Thread(target=_interrupt_after, args=(watched,), daemon=True).start()
@@ -50,7 +54,7 @@ def _chain_to_dvc() -> list[psutil.Process]:
 def _interrupt_after(watched: list[psutil.Process]) -> None:
     while all(process.is_running() and not _zombie(process) for process in watched):
         time.sleep(POLL_S)
-    os.kill(os.getpid(), signal.SIGINT)
+    os.kill(os.getpid(), GONE)
 
 
 def _zombie(process: psutil.Process) -> bool:

@@ -101,6 +101,18 @@ def test_a_killed_run_leaves_no_process(
     assert "Traceback" not in output(workspace)
 
 
+def test_a_killed_run_in_the_background_leaves_no_process(
+    prepared: Workspace, tmp_path: Path
+) -> None:
+    workspace = copy(prepared, tmp_path / "clone")
+    workspace.edit(tasks__main__train__steps=10_000_000)
+    running = started(workspace, behind=True)
+    wait_for(lambda: len(snapshots(workspace)) == 2, running)
+    running.kill()
+    running.wait(60)
+    wait_for(lambda: workspace.processes() == [], limit_s=15)
+
+
 def test_an_interrupted_run_says_one_line_and_goes_on(
     prepared: Workspace, undisturbed: dict[str, str], tmp_path: Path
 ) -> None:
@@ -201,11 +213,15 @@ def test_a_deleted_store_is_rebuilt_from_the_artifacts(workspace: Workspace) -> 
     assert dict(drawn(workspace)) == figures
 
 
-def started(workspace: Workspace) -> subprocess.Popen[bytes]:
-    """``dvc repro`` in a process group of its own, as a shell starts it."""
+def started(workspace: Workspace, *, behind: bool = False) -> subprocess.Popen[bytes]:
+    """``dvc repro`` in a process group of its own, as a shell starts it.
+
+    ``behind``: with ``&``, where a shell without job control has SIGINT ignored.
+    """
+    interrupt = "--ignore-signal=INT" if behind else "--default-signal=INT"
     with (workspace.root / ".lt-output").open("wb") as written:
         return subprocess.Popen(
-            [sys.executable, "-m", "dvc", "repro", TRAIN],
+            ["env", interrupt, sys.executable, "-m", "dvc", "repro", TRAIN],
             cwd=workspace.root,
             env=environment(workspace.home),
             stdout=written,
