@@ -12,7 +12,7 @@ from typing import Any
 from pipeline.artifacts import DENSE
 from pipeline.core import models
 from pipeline.core.models import counts
-from pipeline.core.models.layers import Network, parameters
+from pipeline.core.models.layers import Network, kernels
 from pipeline.core.starts import STARTS
 from pipeline.dataset_facts import FACTS
 from pipeline.settings import OWN
@@ -44,7 +44,7 @@ def multiply_adds(settings: Settings, facts: Mapping[str, Any]) -> int:
     network = _network(data, model["name"], tuple(model.get("widths") or ()))
     rewind = settings["rewind"] or {}
     steps = facts["steps"] - (rewind.get("step") or 0)
-    sizes = {name: prod(t.shape) for name, t in parameters(network).items() if t.kind}
+    sizes = {name: prod(tensor.shape) for name, tensor in kernels(network).items()}
     acting = sizes if rewind.get("pruned", "zero") != "zero" else sizes | facts["kept"]
     kept = {name: steps * count for name, count in acting.items()}
     kept |= facts.get("kept_steps", {})

@@ -4,7 +4,7 @@ from pipeline import artifacts
 from pipeline.chains import Chain
 from pipeline.core import masks, rewinding, seeding, southampton, starts
 from pipeline.core.arrays import Mask, Weights
-from pipeline.core.models.layers import parameters
+from pipeline.core.models.layers import kernels
 from pipeline.core.starts.given import Given
 from pipeline.settings import Task, network_for
 
@@ -18,8 +18,8 @@ def start_mask(chain: Chain, task: Task, *, round: int, seed: int) -> Mask:
     if not chain.variant.prune.gradual:
         return artifacts.load_mask(chain.mask_at(round), seed)
     facts = artifacts.load_facts(artifacts.data_file(task.data))
-    tensors = parameters(network_for(task, facts))
-    return masks.dense(tensors, [n for n, tensor in tensors.items() if tensor.kind])
+    tensors = kernels(network_for(task, facts))
+    return masks.dense(tensors, tensors)
 
 
 def start_weights(

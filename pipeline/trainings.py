@@ -20,7 +20,7 @@ from pipeline import artifacts, checkpoints, preloads, workers
 from pipeline.core import masks, southampton, training
 from pipeline.core.batches import Dataset
 from pipeline.core.digests import digest
-from pipeline.core.models.layers import Network, parameters
+from pipeline.core.models.layers import Network, kernels
 from pipeline.core.starts import STARTS
 from pipeline.core.training.engine import Job
 from pipeline.core.training.gradual import Gradual
@@ -116,9 +116,8 @@ class SeedsWork:
     def _job(self, network: Network, data: Dataset, seed: int) -> Job:
         source = self.source
         if source.masks is None:
-            tensors = parameters(network)
-            kernels = [name for name, tensor in tensors.items() if tensor.kind]
-            counted = source.gradual.counted if source.gradual else kernels
+            tensors = kernels(network)
+            counted = source.gradual.counted if source.gradual else tensors
             mask = masks.dense(tensors, counted)
         else:
             mask = artifacts.load_mask(source.masks, seed)

@@ -1,7 +1,7 @@
 """A claims file with one claim, checked against stores."""
 
 from pipeline.compare import Compared, compare
-from pipeline.compare.claims import load
+from pipeline.compare.claims import Book, load
 from pipeline.tracking import TrackedStore
 
 HEAD = """
@@ -22,7 +22,11 @@ claims:
 """
 
 
+def book(check: str, published: str) -> Book:
+    """One claim, with what it needs."""
+    return load(HEAD.replace("PUBLISHED", published).replace("CHECK", check))
+
+
 def checked(check: str, *stores: TrackedStore, published: str = "less") -> Compared:
     """The row of one claim."""
-    text = HEAD.replace("PUBLISHED", published).replace("CHECK", check)
-    return compare(stores, load(text))[0]
+    return compare(stores, book(check, published))[0]

@@ -1,23 +1,9 @@
 import pytest
+from one_claim import book
 from tracked_stores import SETTINGS, store
 
 from pipeline.compare import published
-from pipeline.compare.claims import load
 
-TEXT = """
-variants:
-  ticket: {mask.from: own, mask.schedule: iterative, rewind.to: theta0}
-  reinit: {mask.from: taken, prune.transform: null, rewind.to: reinit}
-protocols:
-  lenet:
-    settings: {data: mnist, model.name: lenet-300-100, train.lr: 0.0012}
-    masks: {fraction.fc: 0.2}
-    min_steps: 10000
-    dense_accuracy: 0.97
-claims:
-- {id: it, claim: A claim., source: Somebody 2019, where: Figure 1, sure: memory,
-   protocol: lenet, published: PUBLISHED, check: CHECK}
-"""
 READING = "{kind: reading, variant: ticket, metric: test_accuracy, at: [0.2], low: 0.9}"
 DIFFERENCE = (
     "{kind: difference, variant: ticket, against: reinit, metric: test_accuracy, "
@@ -32,8 +18,7 @@ LEAVES = (
 
 
 def rows(check, number="0.98", **what):
-    book = load(TEXT.replace("PUBLISHED", number).replace("CHECK", check))
-    return published(store(**what), book)
+    return published(store(**what), book(check, number))
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,11 @@ def parameters(network: Network) -> dict[str, Parameter]:
     return found
 
 
+def kernels(network: Network) -> dict[str, Parameter]:
+    """Those of its tensors that a mask may have: of layers of a kind, without biases."""
+    return {name: tensor for name, tensor in parameters(network).items() if tensor.kind}
+
+
 def _kernel_and_bias(
     layer: Linear | Conv, shape: tuple[int, ...], area: int
 ) -> dict[str, Parameter]:
