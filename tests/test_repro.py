@@ -203,6 +203,11 @@ def test_another_initialization_trains_everything(workspace: Workspace) -> None:
     assert workspace.repro().trained == {DENSE, "main-ticket-r01-s0-1"}
 
 
+def test_a_comment_on_a_setting_runs_nothing(workspace: Workspace) -> None:
+    workspace.replace("params.yaml", "rounds:", "# how often to prune\nrounds:")
+    assert workspace.repro().executed == ("plan",)
+
+
 def test_a_stale_plan_stops_before_anything_runs(workspace: Workspace) -> None:
     params = workspace.params()
     workspace.write_params(params | {"rounds": 3})

@@ -189,12 +189,13 @@ class Workspace:
         return self.done("git", "rev-parse", "HEAD").output.strip()
 
     def hashes(self) -> dict[str, str]:
-        """Every artifact that is determined by the inputs, with the hash of its bytes."""
+        """Every artifact that the inputs determine, with the hash of its bytes."""
         base = self.root / artifacts.FOLDER
+        left_out = ("timing", artifacts.SETTINGS.name)  # host and seconds; the inputs
         return {
             str(path.relative_to(base)): hashlib.sha256(path.read_bytes()).hexdigest()
             for path in sorted(base.rglob("*"))
-            if path.is_file() and path.relative_to(base).parts[0] != "timing"
+            if path.is_file() and path.relative_to(base).parts[0] not in left_out
         }
 
     def trainings(self) -> set[str]:
