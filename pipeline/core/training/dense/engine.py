@@ -6,6 +6,7 @@ optimizer update.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -90,17 +91,19 @@ class Dense:
 
     def advance(self, num_steps: int) -> None:
         """Run that many optimizer steps."""
-        for examples in torch.from_numpy(self._order.indices(self._step, num_steps)):
-            self._update(examples)
-            self._step += 1
+        with _denormals_as_0():
+            for examples in torch.from_numpy(self._order.indices(self._step, num_steps)):
+                self._update(examples)
+                self._step += 1
 
     def evaluate(self, split: str) -> list[Evaluation]:
         """Loss and accuracy on ``train``, ``validation`` or ``test``."""
         loss, correct = 0.0, 0
-        for images, labels in self._data.in_order(split):
-            found = logits(self._job.network, self._weights, images)  # (B, classes)
-            loss += F.cross_entropy(found, labels, reduction="sum").item()
-            correct += int((found.argmax(dim=1) == labels).sum())
+        with _denormals_as_0():
+            for images, labels in self._data.in_order(split):
+                found = logits(self._job.network, self._weights, images)  # (B, classes)
+                loss += F.cross_entropy(found, labels, reduction="sum").item()
+                correct += int((found.argmax(dim=1) == labels).sum())
         num_examples = len(self._data.labels[split])
         return [Evaluation(loss=loss / num_examples, accuracy=correct / num_examples)]
 
@@ -192,6 +195,21 @@ class _Data:
 
     def _normalize(self, images: Tensor) -> Tensor:
         return images.float().sub_(self._mean).div_(self._std)
+
+
+@contextmanager
+def _denormals_as_0() -> Iterator[None]:
+    """Numbers below 1.2e-38 count as 0, as in the sparse engines.
+
+    Moments of a dead unit end there, and so do the weights that ``compat: southampton``
+    freezes. An Intel processor takes a hundred cycles for each: with 9,700 of 266,200
+    weights such a step took 23 ms instead of 1.3 (2026-11-21).
+    """
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
 
 
 def _evaluation_batch(network: Network) -> int:
