@@ -111,3 +111,26 @@ def test_where_the_dense_network_did_not_train_this_is_the_verdict(
         assert verdict == "the dense network did not train"
         needed = "90%" if script else "95%"
         assert note.startswith(f"its test accuracy is 10.2%, {needed} are expected")
+
+
+def failed_rounds(variant, density, seed):
+    return 0.92 if variant == "dense" else 0.2 + 0.01 * seed
+
+
+def failed_reinit(variant, density, seed):
+    return 0.2 + 0.01 * seed if variant == "reinit" else 0.92
+
+
+def test_where_both_sides_failed_in_their_first_round_this_is_the_verdict():
+    found = verdicts(script=True, accuracy=failed_rounds, **{"train.lr": "0.1"})
+    verdict, note = found["c4-fc1-high-rate-script"]
+    assert verdict == "the pruned networks did not train"
+    assert note.startswith(
+        "ticket at density 90.0%: its test accuracy is 22.5%, 90% are expected; "
+        "own-mask-reinit at density 90.0%: its"
+    )
+
+
+def test_one_side_that_failed_is_a_finding():
+    found = verdicts(script=True, accuracy=failed_reinit, **{"train.lr": "0.1"})
+    assert found["c4-fc1-high-rate-script"][0] == "disagrees"

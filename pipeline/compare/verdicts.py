@@ -15,7 +15,8 @@ from pipeline import winning
 from pipeline.compare import claims
 from pipeline.compare.checks import UNIT_OF, UNITS, Measured, accepted, measure
 from pipeline.compare.claims import Book, Claim
-from pipeline.compare.protocols import NoAnswerError, Setup, evidence, setups
+from pipeline.compare.protocols import Evidence, NoAnswerError, Setup, evidence, setups
+from pipeline.compare.samples import curve_of
 from pipeline.core.statistics import (
     ALPHA,
     MIN_SEEDS,
@@ -37,6 +38,7 @@ Verdict = Literal[
     "not run",
     "not comparable",
     "the dense network did not train",
+    "the pruned networks did not train",
 ]
 
 
@@ -84,17 +86,12 @@ def _checked(claim: Claim, book: Book, found: Sequence[Setup]) -> Compared:
         fitting = evidence(claim, book, found)
     except NoAnswerError as answer:
         return _row(claim, answer.verdict, str(answer), unit=unit)
-    reason = _untrained(fitting.dense, book.protocols[claim.protocol].dense_accuracy)
+    untrained = _untrained(claim, book, fitting)
     try:
         measured = measure(claim.check, fitting)
     except NoAnswerError as answer:
-        if reason:
-            return _row(claim, "the dense network did not train", reason, unit=unit)
-        return _row(claim, answer.verdict, str(answer), unit=unit)
-    if reason:
-        verdict, why = "the dense network did not train", reason
-    else:
-        verdict, why = _verdict(claim, measured)
+        return _row(claim, *(untrained or (answer.verdict, str(answer))), unit=unit)
+    verdict, why = untrained or _verdict(claim, measured)
     noise = "" if fitting.common_noise else "each variant with its own data order"
     parts = [why, *_interval(measured), *measured.notes, noise]
     note = "; ".join(part for part in parts if part)
@@ -147,11 +144,34 @@ def _room(published: float | str, statement: Statement, unit: str) -> float:
     return min(value - statement.low, statement.high - value)
 
 
-def _untrained(dense: Sequence[Row], needed: float) -> str:
-    """Why the dense network counts as not trained; empty where it does not."""
-    reached = [r["test_accuracy"] for r in dense if r["test_accuracy"] is not None]
-    if len(reached) < len(dense) / 2 or not reached:
-        return f"it diverged with {len(dense) - len(reached)} of {len(dense)} seeds"
+def _untrained(claim: Claim, book: Book, fitting: Evidence) -> tuple[Verdict, str] | None:
+    """The verdict where what a claim compares did not learn; None where it did.
+
+    The dense network, or both sides of a contrast in its first round: whatever is
+    measured between two networks that failed says nothing about pruning.
+    """
+    needed = book.protocols[claim.protocol].dense_accuracy
+    if reason := _failure(fitting.dense, needed):
+        return "the dense network did not train", reason
+    against = getattr(claim.check, "against", claims.DENSE)
+    if against == claims.DENSE:
+        return None
+    sides = {role: curve_of(fitting, role) for role in (claim.check.variant, against)}
+    reasons = [
+        f"{role} at density {max(curve):.1%}: {reason}"
+        for role, curve in sides.items()
+        if curve and (reason := _failure(curve[max(curve)], needed))
+    ]
+    if len(reasons) < len(sides):
+        return None
+    return "the pruned networks did not train", "; ".join(reasons)
+
+
+def _failure(rows: Sequence[Row], needed: float) -> str:
+    """Why a network counts as not trained; empty where it does not."""
+    reached = [r["test_accuracy"] for r in rows if r["test_accuracy"] is not None]
+    if len(reached) < len(rows) / 2 or not reached:
+        return f"it diverged with {len(rows) - len(reached)} of {len(rows)} seeds"
     if fmean(reached) < needed:
         return f"its test accuracy is {fmean(reached):.1%}, {needed:.0%} are expected"
     return ""
@@ -162,7 +182,7 @@ def _definition(setup: Setup, book: Book) -> list[Compared]:
 
     A mask that was found while its network trained is no ticket: it never began so.
     """
-    reason = _untrained(setup.dense, _expected(setup, book))
+    reason = _failure(setup.dense, _expected(setup, book))
     rows = []
     for recipe in setup.recipes:
         own = recipe.settings["mask.from"] == "own"
