@@ -85,6 +85,18 @@ def test_copies_of_the_dense_network_have_the_step_where_they_part(root):
     assert history(root, run, "density") == {0: 1.0, 500: 1.0}
 
 
+def test_an_experiment_of_the_dense_network_alone_is_tracked(tmp_path, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    synthetic.fabricate(tmp_path, variants=())
+    fabricate_lines(tmp_path, DENSE_PLACES, of="dense", pairs=1)
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    report = track(
+        tmp_path, EXPERIMENT, uri, {"main": {"dense": (range(0), (0, 1))}}, DENSE_PLACES
+    )
+    assert sorted(report.created) == ["dense-s0", "dense-s1", "early-s0", "early-s1"]
+    assert {row["step"] for row in store(tmp_path).barriers} == {0, 500}
+
+
 def test_a_child_run_holds_the_line_by_number_of_the_point(root):
     run = only(root, "stable-s1-r02-k000000")
     found = history(root, run, "line1/error")
