@@ -84,27 +84,28 @@ class _Plain:
 
     def __init__(self, title: str) -> None:
         self._title = title
-        self._begin = time.monotonic()
         self._last: dict[str, float] = {}
-        self._resumed_at: dict[str, int] = {}
+        self._first: dict[str, tuple[float, int]] = {}
+        """time and step of a training's first report: it may have waited for a worker"""
 
     def show(self, report: Report) -> None:
         now = time.monotonic()
         name = _name(self._title, report.copy, report.seed)
         if report.resumed:
-            self._resumed_at[name] = report.step
+            self._first[name] = now, report.step
             print(  # noqa: T201
                 f"{name}: goes on at step {report.step:,}",
                 file=sys.stderr,
                 flush=True,
             )
             return
-        since = now - self._last.setdefault(name, self._begin)
+        begin, first = self._first.setdefault(name, (now, report.step))
+        since = now - self._last.setdefault(name, begin)
         if since < LINE_S and report.step < report.total_steps:
             return
         self._last[name] = now
-        done = report.step - self._resumed_at.get(name, 0)
-        left = (now - self._begin) * (report.total_steps - report.step) / max(done, 1)
+        done = max(report.step - first, 1)
+        left = (now - begin) * (report.total_steps - report.step) / done
         print(  # noqa: T201 - the plain display
             f"{name}: step {report.step:,} of {report.total_steps:,}, validation accuracy "
             f"{100 * report.accuracy:.1f} %, about {left:.0f} s left",

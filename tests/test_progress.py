@@ -27,6 +27,17 @@ def test_in_a_pipe_every_seed_has_a_line_when_it_ends(
     )
 
 
+def test_the_time_that_a_training_waited_for_a_worker_is_not_its_own(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter((500.0, 520.0))
+    progress = Progress("main/ticket/r01/s0-1", (0, 1))
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    progress.show(report(100, 1))
+    progress.show(report(1100, 1))
+    assert capsys.readouterr().err.endswith("about 18 s left\n")
+
+
 def test_on_a_terminal_every_seed_has_a_bar(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
