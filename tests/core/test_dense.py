@@ -22,7 +22,7 @@ from pipeline.core.models.layers import (
     parameters,
 )
 from pipeline.core.training import make_engine
-from pipeline.core.training.dense import supports
+from pipeline.core.training.dense import layers, supports
 from pipeline.core.training.dense.layers import SMALL_PRODUCT, gradients, logits, product
 from pipeline.core.training.engine import Job
 from pipeline.core.training.settings import Schedule, TrainSettings
@@ -162,6 +162,15 @@ def test_the_images_are_left_unchanged(network):
     assert torch.equal(images, before)
 
 
+@pytest.fixture(params=[False, True], ids=["torch.mm", "oneDNN"])
+def library(request, monkeypatch):
+    """Both libraries of large products, whatever this processor would take."""
+    if request.param and not torch.backends.mkldnn.is_available():
+        pytest.skip("this torch has no oneDNN")
+    monkeypatch.setattr(layers, "USES_ONEDNN", request.param)
+
+
+@pytest.mark.usefixtures("library")
 @pytest.mark.parametrize("size", [10, 100])
 @pytest.mark.parametrize("turned", [(False, False), (True, True), (False, True)])
 def test_a_product_is_right_on_both_sides_of_the_threshold(size, turned):
@@ -178,6 +187,7 @@ def test_a_product_is_right_on_both_sides_of_the_threshold(size, turned):
     )
 
 
+@pytest.mark.usefixtures("library")
 def test_a_large_product_passes_nan_on():
     left, right = drawn(100, 100), drawn(100, 100)
     left[3, 4] = torch.nan
@@ -186,6 +196,20 @@ def test_a_large_product_passes_nan_on():
     assert not found[4].isnan().any()
 
 
+@pytest.mark.parametrize(
+    ("vendor", "is_fast"), [("GenuineIntel", True), ("AuthenticAMD", False), (None, False)]
+)
+def test_mkl_is_trusted_on_the_processors_of_its_vendor_alone(
+    vendor, is_fast, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: True)
+    cpuinfo = tmp_path / "cpuinfo"
+    if vendor is not None:
+        cpuinfo.write_text(f"processor\t: 0\nvendor_id\t: {vendor}\n")
+    assert layers._mkl_is_fast(cpuinfo) == is_fast
+
+
+@pytest.mark.usefixtures("library")
 @pytest.mark.parametrize(
     ("name", "shape"), [("lenet-300-100", (1, 28, 28)), ("conv-2", IMAGE)]
 )
