@@ -40,6 +40,7 @@ SHAPES = {  # of images and layers
     "three channels": ((3, 4, 5), (33, 17, 9, 4)),
     "tiny": ((1, 1, 2), (1, 2)),
     "one layer": ((2, 3, 3), (5,)),
+    "several blocks": ((3, 9, 11), (12, 3)),
 }
 
 
@@ -173,8 +174,10 @@ def test_50_steps_agree_with_the_reference(shape, density):
         assert difference <= 1e-5 * np.linalg.norm(weight), name
 
 
-def test_evaluation_is_that_of_numpy():
-    job = make_job("three channels")
+@pytest.mark.parametrize("density", [0.4, 0.02])
+@pytest.mark.parametrize("shape", ["three channels", "several blocks"])
+def test_evaluation_is_that_of_numpy(shape, density):
+    job = make_job(shape, density)
     validation = job.data.validation
     _, activations = logits_and_activations(job, job.start, validation.images)
     logits = activations[-1]
@@ -242,9 +245,9 @@ def test_only_what_reaches_a_logit_is_computed():
         np.array([[1, 0, 0, 1], [0, 1, 0, 0]], dtype=bool),
         np.array([[1, 0], [0, 0]], dtype=bool),
     ]
-    wiring = wire(masks, dataset((1, 1, 3), 2))
+    wiring, _ = wire(masks, dataset((1, 1, 3), 2))
     # Unit 5 reaches no logit, nor do units 1 and 2; 3 is a constant, and stays.
-    assert wiring.live.tolist() == [3, 0, 4, 7, 6]
+    assert wiring.visits.tolist() == [3, 0, 4, 7, 6]
     assert wiring.readers[wiring.reader_starts[0] : wiring.reader_starts[1]] == [4]
     assert wiring.reader_starts[1] == wiring.reader_starts[3]
 
@@ -253,9 +256,35 @@ def test_pixels_that_nobody_reads_are_left_out():
     mask = np.zeros((2, 100), dtype=bool)
     mask[0, [20, 35, 36]] = True
     mask[1, 98] = True
-    wiring = wire([mask], dataset((1, 10, 10), 2))
+    wiring, order = wire([mask], dataset((1, 10, 10), 2))
     assert wiring.chunks.tolist() == [20, 36, 84]
-    assert wiring.sources.tolist() == [0, 15, 16, 46]
+    assert wiring.sources[np.argsort(order)].tolist() == [0, 15, 16, 46]
+
+
+def test_blocks_of_rows_keep_their_channels_apart():
+    wiring, order = wire([np.ones((2, 297), dtype=bool)], dataset((3, 9, 11), 2))
+    assert wiring.rows.tolist() == [0, 0, 128, 128, 256]
+    assert np.diff(wiring.starts).tolist() == [
+        n for n in (99, 29, 70, 58, 41) for _ in "ab"
+    ]
+    assert wiring.sources.max() < wiring.block_rows == 128
+    assert sorted(order) == list(range(2 * 297))
+
+
+def test_few_weights_are_read_by_channel():
+    mask = np.zeros((2, 297), dtype=bool)
+    mask[:, ::20] = True
+    wiring, _ = wire([mask], dataset((3, 9, 11), 2))
+    assert wiring.block_rows == 0
+    assert len(wiring.rows) == 3
+
+
+@pytest.mark.parametrize("density", [1.0, 0.02])
+def test_a_state_is_in_the_order_of_the_masks(density):
+    job = make_job("several blocks", density)
+    values = sparse.make([job]).state()["weights/value"]
+    expected = [job.start[name][kept] for name, kept in job.mask.items()]
+    assert np.array_equal(values[: sum(map(len, expected))], np.concatenate(expected))
 
 
 def test_pruned_weights_take_no_memory():

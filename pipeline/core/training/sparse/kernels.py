@@ -7,8 +7,11 @@ block of columns stays in vector registers: a Numba type stands for LLVM's vecto
 narrower vectors split it by themselves; other multiples of 16 LLVM splits badly.
 
 Pixels are kept as the upper halves of their float32 (whole numbers up to 255 fit
-exactly), two in a word: half the memory traffic of float32. They are not normalized;
-x = scale · pixel + offset is applied to the sums instead, per channel.
+exactly), two in a word: half the memory traffic of float32. Unpacking costs as much as
+multiplying where a CPU has two vector units. So the first layer goes through its input
+in parts. With many kept weights a part is a block of rows, unpacked and normalized once
+for all units that read it, in the first-level cache. With few it is a channel, read as
+it is; x = scale · pixel + offset is applied to the sums instead.
 
 Numba's cache on disk does not notice when a called function in another file changes, so
 every kernel stands in this file. ``fastmath`` never assumes that there is no NaN: one
@@ -43,20 +46,21 @@ FACTORS = 8
 
 Shape = tuple[int, ...]
 Words = NDArray[np.uint32]
-Numbers = NDArray[np.int32]
 
 
 class Wiring(NamedTuple):
     """Which unit reads what: fixed while a network trains."""
 
-    live: Numbers
-    """units that reach a logit, ascending; the others are never computed"""
-    starts: Numbers
-    """where in ``sources`` the kept weights of a unit begin: one entry per channel for
-    units of the first layer, one for every other unit, and the end"""
+    visits: Words
+    """units in the order of computation; the first layer's once per part of its input.
+    A unit that reaches no logit is not among them"""
+    starts: Words
+    """where the kept weights of each visit begin; and the end"""
     sources: Words
-    """row of the pixel matrix (first layer) or unit that a kept weight reads"""
-    reader_starts: Numbers
+    """row of the part (first layer) or unit that a kept weight reads"""
+    first_units: Words
+    """the visited units of the first layer, from few to many outgoing weights"""
+    reader_starts: Words
     """where in ``readers`` the kept outgoing weights of a hidden unit begin; and the end"""
     readers: Words
     """the unit at the other end of an outgoing weight"""
@@ -64,16 +68,16 @@ class Wiring(NamedTuple):
     """the position of that weight among all kept weights"""
     chunks: Integers
     """the pixel at which each chunk of the pixel matrix begins"""
+    rows: Integers
+    """per part: its first row in the pixel matrix"""
     scale: Floats
-    """per channel: 1 / std"""
+    """per part: 1 / std of its channel"""
     offset: Floats
-    """per channel: -mean / std"""
-    one: Floats
-    """[1], the scale of hidden layers"""
-    zero: Floats
-    """[0], their offset"""
-    num_first: int
-    """units in the first layer"""
+    """per part: -mean / std of its channel"""
+    num_rows: int
+    """of the pixel matrix"""
+    block_rows: int
+    """of a part, at most; 0 if parts are channels, and stay packed"""
     num_hidden: int
     """units before the logits"""
     num_units: int
@@ -122,8 +126,6 @@ class Tiles(NamedTuple):
     with offsets in its biases. Only its forward pass has a meaning"""
     weights: Integers
     """for each of its weights, the position among all kept weights"""
-    num_rows: int
-    """of a pixel matrix"""
 
 
 class Rule(NamedTuple):
@@ -146,6 +148,8 @@ class Workspace(NamedTuple):
     """where in the images each column begins"""
     pixels: Words | Floats
     """of bytes: left half of the columns in the lower 16 bits, right half in the upper"""
+    block: Floats
+    """unpacked and normalized rows of one part"""
     outputs: Floats
     gradients: Floats
     shares: Floats
@@ -157,11 +161,11 @@ class Workspace(NamedTuple):
 
 
 class _Source(NamedTuple):
-    """What a layer reads: x = scale · matrix + offset."""
+    """What a unit reads: x = scale · matrix + offset."""
 
     matrix: Words | Floats
-    scale: Floats
-    offset: Floats
+    scale: np.float32
+    offset: np.float32
 
 
 # --- vectors in registers -------------------------------------------------------------
@@ -402,25 +406,27 @@ def _range_total(_: object, array: _Type, first: _Type, count: _Type) -> _Typed:
 
 
 @_intrinsic
-def _four_totals(_: object, array: _Type, at: _Type, a: _Type, by: _Type) -> _Typed:
-    """array[at : at + 4] += scale · (sums over the lanes of four vectors) + shift.
+def _add_totals(_: object, array: _Type, at: _Type, a: _Type, by: _Type) -> _Typed:
+    """array[at : at + n] += scale · (sums over the lanes of n vectors) + shift.
 
-    Four at once, since a sum of its own takes 4 shuffles and 4 additions per vector.
+    4 or 8 at once: a sum of its own takes 4 shuffles and 4 additions per vector.
     """
+    count = len(a)
 
     def emit(b: ir.IRBuilder, args: _Values) -> None:
         vectors = [_sixteen(b, v) for v in cgutils.unpack_tuple(b, args[2])]
-        scale, shift = (_all(b, x, 4) for x in cgutils.unpack_tuple(b, args[3]))
-        eights = [range(8), range(8, 16)]
-        ab = _folded(b, vectors[0], vectors[1], eights)
-        cd = _folded(b, vectors[2], vectors[3], eights)
-        sums = _folded(
-            b, ab, cd, [(0, 1, 2, 3, 8, 9, 10, 11), (4, 5, 6, 7, 12, 13, 14, 15)]
-        )
-        for distance in (2, 1):
-            other = _part(b, sums, (lane ^ distance for lane in range(LANES)))
-            sums = b.fadd(sums, other)
-        sums = _part(b, sums, (0, 4, 8, 12))
+        scale, shift = (_all(b, x, count) for x in cgutils.unpack_tuple(b, args[3]))
+        distance = LANES // 2
+        while len(vectors) > 1:
+            half = len(vectors) // 2
+            pairs = zip(vectors[:half], vectors[half:], strict=True)
+            vectors = [_folded(b, x, y, distance) for x, y in pairs]
+            distance //= 2
+        (sums,) = vectors
+        while distance:
+            sums = b.fadd(sums, _part(b, sums, (lane ^ distance for lane in range(LANES))))
+            distance //= 2
+        sums = _part(b, sums, range(0, LANES, LANES // count))
         known = b.fadd(_read(b, args[0], args[1], sums.type), shift)
         _write(b, args[0], args[1], _call(b, "fma", sums.type, [scale, sums, known]))
 
@@ -438,15 +444,14 @@ def _sixteen(b: ir.IRBuilder, a: ir.Value) -> ir.Value:
     return total
 
 
-def _folded(
-    b: ir.IRBuilder, x: ir.Value, y: ir.Value, halves: Sequence[Sequence[int]]
-) -> ir.Value:
-    """X folded in half and y folded in half, side by side; 16 lanes."""
-    first, second = (
-        b.shuffle_vector(x, y, _ints([*half, *(lane + LANES for lane in half)]))
-        for half in halves
-    )
-    return b.fadd(first, second)
+def _folded(b: ir.IRBuilder, x: ir.Value, y: ir.Value, distance: int) -> ir.Value:
+    """X and y with lanes so far apart added up: x in lanes without that bit, y in others.
+
+    One shuffle and one blend; on Intel a single unit shuffles.
+    """
+    own = [lane + (LANES if lane & distance else 0) for lane in range(LANES)]
+    other = [lane ^ distance for lane in own]
+    return b.fadd(*(b.shuffle_vector(x, y, _ints(lanes)) for lanes in (own, other)))
 
 
 @_intrinsic
@@ -604,7 +609,7 @@ def train(
             _gather(net.wiring, examples, block, work, shape)
             if step + 1 < num_steps:
                 _announce(examples, order[step + 1, first : first + width])
-            _forward(net, work, shape)
+            _forward(net, work.pixels, work.pixels[:0], work, shape)
             for column in range(width):
                 share = 1.0 / batch_size if column < len(block) else 0.0
                 work.shares[column] = share
@@ -627,20 +632,13 @@ def evaluate(net: Net, tiles: Tiles, work: Workspace, shape: Shape) -> tuple[flo
     """
     wiring = tiles.net.wiring
     width = LANES * len(shape)
-    size = tiles.num_rows * width // 2
+    size = wiring.num_rows * width // 2
     loss, correct = 0.0, 0
     _take_weights(net, tiles)
     for tile in range(len(tiles.pixels) // size):
-        start = tile * size
-        pixels, units = _sources(wiring, tiles.pixels[start : start + size], work)
-        # A few lines of the next tile per unit: all at once would have to wait.
-        ahead, end = start + size, min(start + 2 * size, len(tiles.pixels))
-        per_unit = WORDS * (1 + size // WORDS // len(wiring.live))
-        for unit in wiring.live:
-            for at in range(ahead, min(ahead + per_unit, end), WORDS):
-                _prefetch(tiles.pixels, at)
-            ahead += per_unit
-            _output(tiles.net, unit, pixels, units, work, shape)
+        start, end = tile * size, (tile + 1) * size
+        ahead = tiles.pixels[end : end + size]
+        _forward(tiles.net, tiles.pixels[start:end], ahead, work, shape)
         _softmax(wiring, work, shape)
         labels = tiles.labels[tile * width : (tile + 1) * width]
         tile_loss, tile_correct = _loss(wiring, labels, work, shape)
@@ -658,15 +656,13 @@ def _take_weights(net: Net, tiles: Tiles) -> None:
     wiring, value = net.wiring, net.weights.value
     for number, k in enumerate(tiles.weights):
         tiles.net.weights.value[number] = value[_uint(k)]
-    for unit in wiring.live:
-        bias = net.biases.value[unit]
-        if unit < wiring.num_first:
-            segment = _segment(wiring, unit)
-            for channel in range(len(wiring.offset)):
-                first = _uint(wiring.starts[segment + channel])
-                end = _uint(wiring.starts[segment + channel + 1])
-                bias += _weights_total(value, first, end) * wiring.offset[channel]
-        tiles.net.biases.value[unit] = bias
+    for unit in range(wiring.num_units):
+        tiles.net.biases.value[unit] = net.biases.value[unit]
+    for part in range(len(wiring.rows)):
+        for visit in _visits(wiring, part):
+            first, end = _range(wiring, visit)
+            total = _weights_total(value, first, end) * wiring.offset[part]
+            tiles.net.biases.value[wiring.visits[visit]] += total
 
 
 @_compiled
@@ -700,70 +696,118 @@ def _announce(examples: Examples, block: Integers) -> None:
 
 
 @_compiled
-def _sources(
-    wiring: Wiring, pixels: Words | Floats, work: Workspace
-) -> tuple[_Source, _Source]:
-    """What the first layer reads, and what the others read."""
-    first = _Source(pixels, wiring.scale, wiring.offset)
-    return first, _Source(work.outputs, wiring.one, wiring.zero)
-
-
-@_compiled
-def _forward(net: Net, work: Workspace, shape: Shape) -> None:
-    """Outputs of all live units."""
-    pixels, units = _sources(net.wiring, work.pixels, work)
-    for unit in net.wiring.live:
-        _output(net, unit, pixels, units, work, shape)
-
-
-@_compiled
-def _output(
-    net: Net, unit: int, pixels: _Source, units: _Source, work: Workspace, shape: Shape
+def _forward(
+    net: Net, pixels: Words | Floats, ahead: Words | Floats, work: Workspace, shape: Shape
 ) -> None:
-    """Output of a unit."""
+    """Outputs of all live units; meanwhile fetches what is read next into the cache."""
     wiring = net.wiring
-    if unit < wiring.num_first:
-        a = _activation(net, unit, pixels, shape)
-    else:
-        a = _activation(net, unit, units, shape)
-    if unit < wiring.num_hidden:
-        a = _larger(_splat(np.float32(0), shape), a)
-    _store(work.outputs, _uint(unit) * _uint(LANES * len(shape)), a)
+    num_parts = len(wiring.rows)
+    for part in range(num_parts):
+        if wiring.block_rows:
+            source = _unpacked(wiring, part, pixels, work, shape)
+            _outputs(net, part, source, ahead, work, shape)
+        else:
+            source = _Source(pixels, wiring.scale[part], wiring.offset[part])
+            _outputs(net, part, source, ahead, work, shape)
+    _outputs(net, num_parts, _units(work), ahead, work, shape)
 
 
 @_compiled
-def _segment(wiring: Wiring, unit: int) -> int:
-    """The first entry of a unit in ``starts``."""
-    return unit + min(unit, wiring.num_first) * (len(wiring.scale) - 1)
+def _outputs(
+    net: Net,
+    part: int,
+    source: _Source,
+    ahead: Words | Floats,
+    work: Workspace,
+    shape: Shape,
+) -> None:
+    """Outputs of the units that read a part; until the last part, sums of what they read.
+
+    Prefetches each visit's share of ``ahead``.
+    """
+    wiring = net.wiring
+    num_parts = len(wiring.rows)
+    is_first, is_last = part in (0, num_parts), part >= num_parts - 1
+    # A few lines per visit: all at once would have to wait.
+    share = _uint(WORDS * (1 + len(ahead) // WORDS // len(wiring.visits)))
+    for visit in _visits(wiring, part):
+        at = _uint(visit) * share
+        stop = min(at + share, _uint(len(ahead)))
+        while at < stop:
+            _prefetch(ahead, at)
+            at += _uint(WORDS)
+        unit = _uint(wiring.visits[visit])
+        row = unit * _uint(LANES * len(shape))
+        if is_first:
+            a = _splat(net.biases.value[unit], shape)
+        else:
+            a = _load(work.outputs, row, shape)
+        first, end = _range(wiring, visit)
+        a = _weighted_sum(net, first, end, source, a, shape)
+        if is_last and unit < _uint(wiring.num_hidden):
+            a = _larger(_splat(np.float32(0), shape), a)
+        _store(work.outputs, row, a)
 
 
 @_compiled
-def _activation(net: Net, unit: int, source: _Source, shape: Shape) -> _Floats:
-    """Bias plus weighted sum, in registers."""
+def _unpacked(
+    wiring: Wiring, part: int, pixels: Words | Floats, work: Workspace, shape: Shape
+) -> _Source:
+    """The rows of a part, in ``block``."""
+    width = _uint(LANES * len(shape))
+    scale = _splat(wiring.scale[part], shape)
+    offset = _splat(wiring.offset[part], shape)
+    first = wiring.rows[part]
+    for row in range(min(wiring.block_rows, wiring.num_rows - first)):
+        a = _load(pixels, _uint(first + row) * width, shape)
+        _store(work.block, _uint(row) * width, _fma(scale, a, offset))
+    return _Source(work.block, np.float32(1), np.float32(0))
+
+
+@_compiled
+def _units(work: Workspace) -> _Source:
+    """What all layers but the first read."""
+    return _Source(work.outputs, np.float32(1), np.float32(0))
+
+
+@_compiled
+def _visits(wiring: Wiring, part: int) -> range:
+    """The visits for a part of the input; after the last part: of the other layers."""
+    size = len(wiring.first_units)
+    is_part = part < len(wiring.rows)
+    return range(
+        _uint(part * size), _uint((part + 1) * size if is_part else len(wiring.visits))
+    )
+
+
+@_compiled
+def _range(wiring: Wiring, visit: np.uint64) -> tuple[np.uint64, np.uint64]:
+    """The kept weights of a visit."""
+    return _uint(wiring.starts[visit]), _uint(wiring.starts[visit + _uint(1)])
+
+
+@_compiled
+def _weighted_sum(
+    net: Net, k: np.uint64, end: np.uint64, source: _Source, a: _Floats, shape: Shape
+) -> _Floats:
+    """A plus the inputs of a range of weights times these weights, in registers."""
     width = _uint(LANES * len(shape))
     value, sources = net.weights.value, net.wiring.sources
-    segment = _segment(net.wiring, unit)
-    a = _splat(net.biases.value[unit], shape)
-    for channel in range(len(source.scale)):
-        k = _uint(net.wiring.starts[segment + channel])
-        end = _uint(net.wiring.starts[segment + channel + 1])
-        if source.offset[channel] != 0:
-            total = _weights_total(value, k, end) * source.offset[channel]
-            a = _add(a, _splat(total, shape))
-        # Two sums in turns: one alone waits 4 cycles for each addition.
-        even = _splat(np.float32(0), shape)
-        odd = even
-        while k + _uint(1) < end:
-            w, v = _splat(value[k], shape), _splat(value[k + _uint(1)], shape)
-            x = _load(source.matrix, _uint(sources[k]) * width, shape)
-            z = _load(source.matrix, _uint(sources[k + _uint(1)]) * width, shape)
-            even, odd = _fma(w, x, even), _fma(v, z, odd)
-            k += _uint(2)
-        if k < end:
-            x = _load(source.matrix, _uint(sources[k]) * width, shape)
-            even = _fma(_splat(value[k], shape), x, even)
-        a = _fma(_splat(source.scale[channel], shape), _add(even, odd), a)
-    return a
+    if source.offset != 0:
+        a = _add(a, _splat(_weights_total(value, k, end) * source.offset, shape))
+    # Two sums in turns: one alone waits 4 cycles for each addition.
+    even = _splat(np.float32(0), shape)
+    odd = even
+    while k + _uint(1) < end:
+        w, v = _splat(value[k], shape), _splat(value[k + _uint(1)], shape)
+        x = _load(source.matrix, _uint(sources[k]) * width, shape)
+        z = _load(source.matrix, _uint(sources[k + _uint(1)]) * width, shape)
+        even, odd = _fma(w, x, even), _fma(v, z, odd)
+        k += _uint(2)
+    if k < end:
+        x = _load(source.matrix, _uint(sources[k]) * width, shape)
+        even = _fma(_splat(value[k], shape), x, even)
+    return _fma(_splat(source.scale, shape), _add(even, odd), a)
 
 
 @_compiled
@@ -853,30 +897,59 @@ def _answers(wiring: Wiring, work: Workspace, shape: Shape) -> None:
 def _backward(net: Net, work: Workspace, shape: Shape) -> None:
     """Add the gradients of all kept weights and live biases, last unit first."""
     wiring = net.wiring
-    pixels, units = _sources(wiring, work.pixels, work)
-    width = _uint(LANES * len(shape))
-    for i in range(len(wiring.live) - 1, -1, -1):
-        unit = wiring.live[i]
-        if unit < wiring.num_hidden:
-            g = _output_gradient(net, unit, work, shape)
-            g = _gate(g, _load(work.outputs, _uint(unit) * width, shape))
-            _store(work.gradients, _uint(unit) * width, g)
+    num_parts = len(wiring.rows)
+    others = _visits(wiring, num_parts)
+    for back in range(len(others)):
+        visit = _uint(len(wiring.visits) - 1 - back)
+        g = _unit_gradient(net, _uint(wiring.visits[visit]), work, shape)
+        first, end = _range(wiring, visit)
+        _weight_gradients(net, first, end, _units(work), g, shape)
+    for unit in wiring.first_units:
+        _unit_gradient(net, _uint(unit), work, shape)
+    for part in range(num_parts):
+        if wiring.block_rows:
+            source = _unpacked(wiring, part, work.pixels, work, shape)
+            _part_gradients(net, part, source, work, shape)
         else:
-            g = _load(work.gradients, _uint(unit) * width, shape)
-        if unit < wiring.num_first:
-            _weight_gradients(net, unit, pixels, g, shape)
-        else:
-            _weight_gradients(net, unit, units, g, shape)
+            source = _Source(work.pixels, wiring.scale[part], wiring.offset[part])
+            _part_gradients(net, part, source, work, shape)
 
 
 @_compiled
-def _output_gradient(net: Net, unit: int, work: Workspace, shape: Shape) -> _Floats:
+def _part_gradients(
+    net: Net, part: int, source: _Source, work: Workspace, shape: Shape
+) -> None:
+    """Add the gradients of the first layer's weights on one part of the input."""
+    wiring = net.wiring
+    for visit in _visits(wiring, part):
+        row = _uint(wiring.visits[visit]) * _uint(LANES * len(shape))
+        first, end = _range(wiring, visit)
+        g = _load(work.gradients, row, shape)
+        _weight_gradients(net, first, end, source, g, shape)
+
+
+@_compiled
+def _unit_gradient(net: Net, unit: np.uint64, work: Workspace, shape: Shape) -> _Floats:
+    """Gradient of a unit's sum, kept in ``gradients`` and added to that of its bias."""
+    row = unit * _uint(LANES * len(shape))
+    if unit < _uint(net.wiring.num_hidden):
+        g = _output_gradient(net, unit, work, shape)
+        g = _gate(g, _load(work.outputs, row, shape))
+        _store(work.gradients, row, g)
+    else:
+        g = _load(work.gradients, row, shape)
+    net.biases.gradient[unit] += _total(g)
+    return g
+
+
+@_compiled
+def _output_gradient(net: Net, unit: np.uint64, work: Workspace, shape: Shape) -> _Floats:
     """Gradient of a hidden unit's output, from the units that read it."""
     width = _uint(LANES * len(shape))
     wiring, value = net.wiring, net.weights.value
     even = _splat(np.float32(0), shape)
     odd = even
-    k, end = _uint(wiring.reader_starts[unit]), _uint(wiring.reader_starts[unit + 1])
+    k, end = _uint(wiring.reader_starts[unit]), _uint(wiring.reader_starts[unit + _uint(1)])
     while k + _uint(1) < end:
         w = _splat(value[wiring.reader_weights[k]], shape)
         v = _splat(value[wiring.reader_weights[k + _uint(1)]], shape)
@@ -893,31 +966,43 @@ def _output_gradient(net: Net, unit: int, work: Workspace, shape: Shape) -> _Flo
 
 @_compiled
 def _weight_gradients(
-    net: Net, unit: int, source: _Source, g: _Floats, shape: Shape
+    net: Net, k: np.uint64, end: np.uint64, source: _Source, g: _Floats, shape: Shape
 ) -> None:
-    """Add the gradients of a unit's bias and incoming weights."""
-    width = _uint(LANES * len(shape))
-    gradient, sources = net.weights.gradient, net.wiring.sources
-    segment = _segment(net.wiring, unit)
-    bias_gradient = _total(g)
-    net.biases.gradient[unit] += bias_gradient
-    for channel in range(len(source.scale)):
-        scale = source.scale[channel]
-        shift = source.offset[channel] * bias_gradient
-        k = _uint(net.wiring.starts[segment + channel])
-        end = _uint(net.wiring.starts[segment + channel + 1])
-        while k + _uint(3) < end:
-            a = _load(source.matrix, _uint(sources[k]) * width, shape)
-            b = _load(source.matrix, _uint(sources[k + _uint(1)]) * width, shape)
-            c = _load(source.matrix, _uint(sources[k + _uint(2)]) * width, shape)
-            d = _load(source.matrix, _uint(sources[k + _uint(3)]) * width, shape)
-            products = (_mul(g, a), _mul(g, b), _mul(g, c), _mul(g, d))
-            _four_totals(gradient, k, products, (scale, shift))
-            k += _uint(4)
-        while k < end:
-            a = _load(source.matrix, _uint(sources[k]) * width, shape)
-            gradient[k] += scale * _total(_mul(g, a)) + shift
-            k += _uint(1)
+    """Add the gradients of a range of a unit's weights."""
+    gradient, four, eight = net.weights.gradient, _uint(4), _uint(8)
+    shift = source.offset * _total(g) if source.offset != 0 else np.float32(0)
+    by = (source.scale, shift)
+    while k + eight <= end:
+        low = _four_products(net, k, source, g, shape)
+        high = _four_products(net, k + four, source, g, shape)
+        _add_totals(gradient, k, low + high, by)
+        k += eight
+    if k + four <= end:
+        _add_totals(gradient, k, _four_products(net, k, source, g, shape), by)
+        k += four
+    while k < end:
+        total = _total(_product(net, k, source, g, shape))
+        gradient[k] += source.scale * total + shift
+        k += _uint(1)
+
+
+@_compiled
+def _four_products(
+    net: Net, k: np.uint64, source: _Source, g: _Floats, shape: Shape
+) -> tuple[_Floats, _Floats, _Floats, _Floats]:
+    return (
+        _product(net, k, source, g, shape),
+        _product(net, k + _uint(1), source, g, shape),
+        _product(net, k + _uint(2), source, g, shape),
+        _product(net, k + _uint(3), source, g, shape),
+    )
+
+
+@_compiled
+def _product(net: Net, k: np.uint64, source: _Source, g: _Floats, shape: Shape) -> _Floats:
+    """What weight k reads, times the gradient of its unit, column by column."""
+    row = _uint(net.wiring.sources[k])
+    return _mul(g, _load(source.matrix, row * _uint(LANES * len(shape)), shape))
 
 
 @_compiled
