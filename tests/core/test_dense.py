@@ -197,16 +197,16 @@ def test_a_large_product_passes_nan_on():
 
 
 @pytest.mark.parametrize(
-    ("vendor", "is_fast"), [("GenuineIntel", True), ("AuthenticAMD", False), (None, False)]
+    ("found", "uses_onednn"),
+    [({"cpu_name": "Intel Xeon"}, False), ({"cpu_name": "AMD EPYC"}, True), ({}, True)],
 )
 def test_mkl_is_trusted_on_the_processors_of_its_vendor_alone(
-    vendor, is_fast, tmp_path, monkeypatch
+    found, uses_onednn, monkeypatch
 ):
-    monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: True)
-    cpuinfo = tmp_path / "cpuinfo"
-    if vendor is not None:
-        cpuinfo.write_text(f"processor\t: 0\nvendor_id\t: {vendor}\n")
-    assert layers._mkl_is_fast(cpuinfo) == is_fast
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found)
+    for library in (torch.backends.mkl, torch.backends.mkldnn):
+        monkeypatch.setattr(library, "is_available", lambda: True)
+    assert layers._uses_onednn() == uses_onednn
 
 
 @pytest.mark.usefixtures("library")

@@ -11,7 +11,6 @@ instead of 223. Intel Xeon (AVX-512), the same day: that product takes 219 µs w
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -33,16 +32,15 @@ SMALL_PRODUCT = 500_000
 _CHANNELS_LAST = torch.channels_last
 
 
-def _mkl_is_fast(cpuinfo: Path) -> bool:
-    """Whether torch multiplies by MKL, on a processor of the vendor that MKL knows."""
-    if not (torch.backends.mkl.is_available() and cpuinfo.exists()):
-        return False
-    return "GenuineIntel" in cpuinfo.read_text(encoding="utf-8", errors="replace")
+def _uses_onednn() -> bool:
+    """Whether torch has oneDNN, and not MKL on a processor of the vendor that MKL knows."""
+    by_intel = "Intel" in str(torch.cpu.get_capabilities().get("cpu_name", ""))
+    return torch.backends.mkldnn.is_available() and not (
+        by_intel and torch.backends.mkl.is_available()
+    )
 
 
-USES_ONEDNN = torch.backends.mkldnn.is_available() and not _mkl_is_fast(
-    Path("/proc/cpuinfo")
-)
+USES_ONEDNN = _uses_onednn()
 """for large products; else the library of ``torch.mm``"""
 
 Gradients = Callable[[Network, dict[str, Tensor], Tensor, Tensor], dict[str, Tensor]]
