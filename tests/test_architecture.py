@@ -20,7 +20,7 @@ from ruamel.yaml import YAML
 from typer.testing import CliRunner
 from workspace import ROOT, Workspace
 
-from pipeline import cli, closures, plan
+from pipeline import artifacts, cli, closures, plan
 from pipeline.core import criteria, models, starts, training, transforms
 
 DVC: dict[str, Any] = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").read_text())
@@ -55,10 +55,16 @@ def test_an_instance_depends_on_the_hashes_of_its_stages_code(stage: str) -> Non
 @pytest.mark.parametrize("stage", sorted(INSTANCES))
 def test_the_hashes_are_of_an_entry_of_every_registry_that_a_stage_uses(stage: str) -> None:
     used = registries_used(Path(f"pipeline/stages/{stage}.py"))
-    if "tasks.${item.task}.model" in STAGES[stage].get("params", ()):
+    if "tasks.${item.task}.model" in settings_of(stage):
         used.add("models")  # by way of the settings
     named = {registry for digest in planned(stage) for registry in registries_of(digest)}
     assert named == used - LOOKED_UP.get(stage, set())
+
+
+@pytest.mark.parametrize("stage", sorted(STAGES))
+def test_settings_are_tracked_in_the_copy_that_is_fast_to_parse(stage: str) -> None:
+    for entry in STAGES[stage].get("params", ()):
+        assert list(entry) == [str(artifacts.SETTINGS)]
 
 
 def test_the_table_depends_on_the_hashes_of_its_code() -> None:
@@ -156,6 +162,12 @@ def everything() -> plan.Plan:
     found = plan.compile_plan(settings(**changes), [(0, 1)])
     assert all(found.values())
     return found
+
+
+def settings_of(stage: str) -> set[str]:
+    """The settings that DVC tracks for a stage."""
+    file = str(artifacts.SETTINGS)
+    return {key for entry in STAGES[stage].get("params", ()) for key in entry[file]}
 
 
 def planned(stage: str) -> set[Path]:
