@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from pipeline.plots.comparisons import TEST_ACCURACY, draw_curves
 from pipeline.plots.marks import height, wrapped
-from pipeline.plots.panels import label_outer, panels
+from pipeline.plots.panels import COLUMNS, panels
 from pipeline.plots.shown import Shown
 from pipeline.plots.spread import pruned_variants, variants_of
 from pipeline.plots.style import Drawn, looks
@@ -13,9 +13,10 @@ from pipeline.tables import Row
 
 
 def protocols(shown: Shown) -> Drawn | None:
-    """Test accuracy against weights remaining, a panel per task, one y axis.
+    """Test accuracy against weights remaining, a panel per task.
 
     Only tasks that share a variant with another one: a task alone has its own figures.
+    Each has its own y axis: on a common one, a task that fails would flatten all others.
     """
     tasks = _comparable(shown)
     if len(tasks) < 2:
@@ -24,14 +25,17 @@ def protocols(shown: Shown) -> Drawn | None:
         row for task in tasks.values() for row in task.store.rounds if row["round"]
     )
     style = looks(variants)
-    figure, columns = panels(len(tasks))
+    figure, columns = panels(len(tasks), share_y=False)
     table: list[Row] = []
     series: dict[str, Artist] = {}
     marks: dict[str, Artist] = {}
-    for (name, task), (axes,) in zip(tasks.items(), columns, strict=True):
+    for position, ((name, task), (axes,)) in enumerate(
+        zip(tasks.items(), columns, strict=True)
+    ):
         curves = draw_curves(axes, task, TEST_ACCURACY, style, room=0.11)
         axes.set_title(name)
-        axes.set_ylabel(TEST_ACCURACY.label)
+        if position % COLUMNS == 0:
+            axes.set_ylabel(TEST_ACCURACY.label)
         table += curves.table
         for entry in curves.series:
             series.setdefault(str(entry.get_label()), entry)
@@ -41,7 +45,6 @@ def protocols(shown: Shown) -> Drawn | None:
                 text = wrapped(f"{name}: {text}")
                 entry.set_label(text)
             marks.setdefault(text, entry)
-    label_outer(columns)
     _legends(figure, series, marks)
     return Drawn(figure, table)
 

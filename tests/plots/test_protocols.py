@@ -14,15 +14,24 @@ def of_tasks(**variants):
     return Shown(store=replace(store(), rounds=sum(parts, ()), settings={}))
 
 
-def test_tasks_with_the_same_variants_stand_side_by_side_on_one_axis():
+def test_tasks_with_the_same_variants_stand_side_by_side():
     both = ("ticket", "reinit")
     found = protocols(of_tasks(correct=both, script=both))
     left, right = found.figure.axes
     assert (left.get_title(), right.get_title()) == ("correct", "script")
-    assert left.get_ylim() == right.get_ylim()
     assert {row["task"] for row in found.table} == {"correct", "script"}
     labels = [text.get_text() for text in found.figure.legends[0].get_texts()]
     assert labels == ["ticket", "reinit", "dense network", "dense, min–max"]
+
+
+def test_a_task_that_fails_does_not_flatten_the_others():
+    good = store().rounds
+    bad = [row | {"task": "bad", "test_accuracy": 0.1 * row["density"]} for row in good]
+    tracked = replace(store(), rounds=(*good, *bad), settings={})
+    left, right = axes = protocols(Shown(store=tracked)).figure.axes
+    assert min(left.get_ylim()) > 90 > 20 > max(right.get_ylim())
+    assert all(one.yaxis.get_tick_params()["labelleft"] for one in axes)
+    assert [one.get_ylabel() for one in axes] == ["Test accuracy (%)", ""]
 
 
 def test_a_task_that_shares_nothing_is_left_out():
