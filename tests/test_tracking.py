@@ -344,6 +344,34 @@ def test_reading_gives_every_table_in_order(root):
     assert len(store.curves) == 21 * len(store.rounds)
 
 
+def tasks_read(root):
+    """Tasks in the order of rounds, which is that of settings."""
+    found = read(None, EXPERIMENT, root=root)
+    order = list(dict.fromkeys(row["task"] for row in found.rounds))
+    assert list(dict.fromkeys(task for task, _ in found.settings)) == order
+    return order
+
+
+def test_tasks_come_in_the_order_of_the_plan(tmp_path, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    names = ("wide", "main", "narrow")
+    synthetic.fabricate(tmp_path, tasks=names, rounds=1)
+    project(tmp_path, tasks=names, rounds=1)
+    assert tasks_read(tmp_path) == list(names)
+
+
+def test_tasks_come_as_they_were_trained_where_no_order_was_tracked(tmp_path, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    synthetic.fabricate(tmp_path, tasks=("main", "wide"), rounds=1)
+    for file in (tmp_path / "artifacts/timing/main").rglob("*.json"):
+        file.write_text(file.read_text().replace("2026-01-02", "2026-01-03"))
+    project(tmp_path, tasks=("main", "wide"), rounds=1)
+    with opened(store_uri(tmp_path)) as client:
+        number = client.get_experiment_by_name(EXPERIMENT).experiment_id
+        client.delete_experiment_tag(number, "tasks")
+    assert tasks_read(tmp_path) == ["wide", "main"]
+
+
 def test_reading_what_is_not_there_names_what_is(root, tmp_path):
     with pytest.raises(TrackingError, match=r"'typo' in sqlite.*; there is toy: give"):
         read(None, "typo", root=root)

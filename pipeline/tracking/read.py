@@ -1,5 +1,6 @@
 """MLflow -> tables: everything that figures are drawn from, no artifacts needed."""
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,10 +18,11 @@ from pipeline.tracking.store import (
     store_uri,
     without_password,
 )
+from pipeline.tracking.words import TASKS
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
+    from mlflow.entities import Experiment, Run
 
 COUNTS = (
     "kept",
@@ -35,7 +37,7 @@ FLAGS = ("censored", "diverged")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrackedStore:
-    """Tables of one experiment, ordered by task, variant, seed, round."""
+    """Tables of one experiment, ordered by task as in params.yaml, variant, seed, round."""
 
     experiment: str
     rounds: tuple[Row, ...]
@@ -90,14 +92,17 @@ def read(
             "or `lt-pipeline track` if results are there"
         )
     with opened(uri) as client:
-        number = _experiment(client, experiment, without_password(uri))
+        found = _experiment(client, experiment, without_password(uri))
+        number = found.experiment_id
         only = "" if all_runs else " and tags.current = 'true'"
         parents = find_runs(client, number, f"tags.kind = 'chain'{only}")
         studies = find_runs(client, number, f"tags.kind = 'analysis'{only}")
         _check_variants(experiment, variants, parents, studies)
         names = labels(parents, "variant")
+        tasks = _tasks(found, parents)
         rounds, layers, points = [], [], []
-        for child in _wanted(client, number, f"tags.kind = 'round'{only}", variants):
+        children = find_runs(client, number, f"tags.kind = 'round'{only}")
+        for child in _wanted(children, variants, tasks):
             row = _row(child, names)
             rounds.append(row)
             layers += _layers(child, row)
@@ -111,7 +116,7 @@ def read(
         curves=tuple(points),
         settings={
             (run.data.tags["task"], names[run.info.run_id]): dict(run.data.params)
-            for run in parents
+            for run in sorted(parents, key=lambda run: tasks[run.data.tags["task"]])
         },
         lines=seen.lines,
         barriers=seen.barriers,
@@ -146,11 +151,10 @@ def read_all(
     return [read(uri, name, all_runs=True, curves=False, root=root) for name in names]
 
 
-def _experiment(client: "MlflowClient", name: str, uri: str) -> str:
+def _experiment(client: "MlflowClient", name: str, uri: str) -> "Experiment":
     found = client.get_experiment_by_name(name)
     if found and found.lifecycle_stage == "active":
-        number: str = found.experiment_id
-        return number
+        return found
     names = sorted(e.name for e in client.search_experiments() if e.name != "Default")
     raise TrackingError(
         f"no experiment {name!r} in {uri}; there is {_listed(names)}: "
@@ -182,18 +186,26 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names) if names else "none"
 
 
+def _tasks(experiment: "Experiment", parents: Sequence["Run"]) -> dict[str, int]:
+    """Task -> its place; those that the experiment does not name, as they come."""
+    named = json.loads(experiment.tags.get(TASKS, "[]"))
+    known = dict.fromkeys([*named, *(run.data.tags["task"] for run in parents)])
+    return {task: place for place, task in enumerate(known)}
+
+
 def _wanted(
-    client: "MlflowClient", number: str, query: str, variants: Collection[str] | None
+    children: Sequence["Run"], variants: Collection[str] | None, tasks: Mapping[str, int]
 ) -> list["Run"]:
     """Child runs of these variants, in the order of the tables."""
-    found = sorted(find_runs(client, number, query), key=_order)
+
+    def order(child: "Run") -> tuple[int, str, int, int, str]:
+        tags = child.data.tags
+        numbers = int(tags["seed"]), int(tags["round"])
+        place = tasks[tags["task"]], tags["variant"], *numbers
+        return (*place, tags["mlflow.parentRunId"])
+
+    found = sorted(children, key=order)
     return [r for r in found if variants is None or r.data.tags["variant"] in variants]
-
-
-def _order(child: "Run") -> tuple[str, str, int, int, str]:
-    tags = child.data.tags
-    place = tags["task"], tags["variant"], int(tags["seed"]), int(tags["round"])
-    return (*place, tags["mlflow.parentRunId"])
 
 
 def _row(child: "Run", labels: Mapping[str, str]) -> Row:

@@ -22,17 +22,25 @@ NOTE_COLUMNS = (
 )
 TRAINING_VIEW = {"mlflow.experimentKind": "custom_model_development"}
 """opens the experiment on its table of runs, without a question"""
+TASKS = "tasks"
+"""tag of an experiment: its tasks in the order of params.yaml, which runs do not keep"""
 
 
 def experiment_tags(
     name: str, chains: Sequence[Chain], studies: Sequence[Study]
 ) -> dict[str, str]:
-    """The description above the table of runs."""
-    tasks = sorted({network_and_data(chain.first.settings) for chain in chains})
+    """The description above the table of runs, and the order of tasks.
+
+    Args:
+        name: of the experiment.
+        chains: in the plan's order.
+        studies: of its analyses.
+    """
+    networks = sorted({network_and_data(chain.first.settings) for chain in chains})
     variants = list(dict.fromkeys(chain.first.variant for chain in chains))
     seeds = {chain.first.seed for chain in chains}
     last = max((chain.rounds[-1].round for chain in chains), default=0)
-    text = f"""**{name}**: {"; ".join(tasks)}. Variants {", ".join(variants)}; \
+    text = f"""**{name}**: {"; ".join(networks)}. Variants {", ".join(variants)}; \
 {len(seeds)} seeds; {last} rounds of pruning.
 
 One run per variant and seed, with `step` = round (0 is the dense network); its child \
@@ -44,7 +52,8 @@ seeds; its chart view draws accuracy and early-stop step by round and against de
 runs: `tags.kind = "chain"`. Results of earlier settings stay with `current = "false"`.
 - The same as figures for a paper: `lt-pipeline plot`.{_on_analyses(studies)}"""
     table = rows(record for chain in chains for record in chain.rounds)
-    return {NOTE: text, **TRAINING_VIEW, **saved_view(table)}
+    tasks = json.dumps(list(dict.fromkeys(chain.first.task for chain in chains)))
+    return {NOTE: text, TASKS: tasks, **TRAINING_VIEW, **saved_view(table)}
 
 
 def _on_analyses(studies: Sequence[Study]) -> str:
