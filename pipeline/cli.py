@@ -182,6 +182,7 @@ def plot(
             figures=figure,
             format=format,
             published=comparing.published(store),
+            untrained=comparing.untrained(store),
         ):
             print(path)
 

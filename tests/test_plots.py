@@ -151,6 +151,16 @@ def test_the_table_holds_the_mean_and_range_over_seeds(tmp_path):
     }
 
 
+def test_nothing_wins_in_the_tables_of_tasks_that_did_not_train(tmp_path):
+    won = []
+    for name, untrained in (("a", ()), ("b", ["main"])):
+        store = tracked_stores.store(densities=(0.8, 0.64))
+        draw(store, out=tmp_path / name, figures=["test_accuracy"], untrained=untrained)
+        lines = table(tmp_path / name / "test_accuracy.csv")
+        won.append([line["round"] for line in lines if line["winning"]])
+    assert won == [["2"], []]
+
+
 def test_the_table_of_layers_holds_every_round(tmp_path):
     draw(stored(tmp_path), out=tmp_path, figures=["layer_density"])
     lines = table(tmp_path / "layer_density.csv")

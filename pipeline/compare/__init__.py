@@ -2,6 +2,7 @@
 
 from pipeline.compare.published import published
 from pipeline.compare.tables import LAYOUTS, summary
+from pipeline.compare.untrained import untrained
 from pipeline.compare.verdicts import Compared, Verdict, compare
 
 __all__ = [
@@ -11,4 +12,5 @@ __all__ = [
     "compare",
     "published",
     "summary",
+    "untrained",
 ]

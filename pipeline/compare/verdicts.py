@@ -8,7 +8,6 @@ the answer is how many seeds would probably tell.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean
 from typing import Literal
 
 from pipeline import winning
@@ -17,6 +16,7 @@ from pipeline.compare.checks import UNIT_OF, UNITS, Measured, accepted, measure
 from pipeline.compare.claims import Book, Claim
 from pipeline.compare.protocols import Evidence, NoAnswerError, Setup, evidence, setups
 from pipeline.compare.samples import curve_of
+from pipeline.compare.untrained import failure, needed_accuracy
 from pipeline.core.statistics import (
     ALPHA,
     MIN_SEEDS,
@@ -28,7 +28,6 @@ from pipeline.core.statistics import (
     standard_deviation,
 )
 from pipeline.core.winning_tickets import WinningTest, confidence, smallest_winning
-from pipeline.tables import Row
 from pipeline.tracking import TrackedStore
 
 Verdict = Literal[
@@ -151,7 +150,7 @@ def _untrained(claim: Claim, book: Book, fitting: Evidence) -> tuple[Verdict, st
     measured between two networks that failed says nothing about pruning.
     """
     needed = book.protocols[claim.protocol].dense_accuracy
-    if reason := _failure(fitting.dense, needed):
+    if reason := failure(fitting.dense, needed):
         return "the dense network did not train", reason
     against = getattr(claim.check, "against", claims.DENSE)
     if against == claims.DENSE:
@@ -160,21 +159,11 @@ def _untrained(claim: Claim, book: Book, fitting: Evidence) -> tuple[Verdict, st
     reasons = [
         f"{role} at density {max(curve):.1%}: {reason}"
         for role, curve in sides.items()
-        if curve and (reason := _failure(curve[max(curve)], needed))
+        if curve and (reason := failure(curve[max(curve)], needed))
     ]
     if len(reasons) < len(sides):
         return None
     return "the pruned networks did not train", "; ".join(reasons)
-
-
-def _failure(rows: Sequence[Row], needed: float) -> str:
-    """Why a network counts as not trained; empty where it does not."""
-    reached = [r["test_accuracy"] for r in rows if r["test_accuracy"] is not None]
-    if len(reached) < len(rows) / 2 or not reached:
-        return f"it diverged with {len(rows) - len(reached)} of {len(rows)} seeds"
-    if fmean(reached) < needed:
-        return f"its test accuracy is {fmean(reached):.1%}, {needed:.0%} are expected"
-    return ""
 
 
 def _definition(setup: Setup, book: Book) -> list[Compared]:
@@ -182,7 +171,7 @@ def _definition(setup: Setup, book: Book) -> list[Compared]:
 
     A mask that was found while its network trained is no ticket: it never began so.
     """
-    reason = _failure(setup.dense, _expected(setup, book))
+    reason = failure(setup.dense, needed_accuracy(setup.settings, book))
     rows = []
     for recipe in setup.recipes:
         own = recipe.settings["mask.from"] == "own"
@@ -218,19 +207,6 @@ def _definition_row(name: str, tests: Sequence[WinningTest], reason: str) -> Com
         verdict=verdict,
         note=note,
         unit="density",
-    )
-
-
-def _expected(setup: Setup, book: Book) -> float:
-    """Dense accuracy that protocols of this model on this data ask for, the lowest."""
-    names = ("data", "model.name")
-    return min(
-        (
-            protocol.dense_accuracy
-            for protocol in book.protocols.values()
-            if all(protocol.settings[n] == setup.settings.get(n) for n in names)
-        ),
-        default=0.0,
     )
 
 

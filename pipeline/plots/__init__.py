@@ -76,6 +76,7 @@ def draw(
     figures: Collection[str] | None = None,
     format: str = "png",
     published: Sequence[Row] = (),
+    untrained: Collection[str] = (),
 ) -> list[Path]:
     """Draw figures of every task in the store, and those of all tasks together.
 
@@ -87,6 +88,8 @@ def draw(
         figures: names from ``FIGURES``; None = all that the store has something for.
         format: png, svg or pdf.
         published: numbers to mark, as ``pipeline.compare.published`` finds them.
+        untrained: tasks whose dense network did not train, as
+            ``pipeline.compare.untrained`` finds them: no ticket wins against it.
 
     Returns:
         The figures' files: ``NAME.FORMAT``, or ``NAME-TASK.FORMAT`` where the store has
@@ -99,7 +102,7 @@ def draw(
     names = _known_names(figures)
     if format not in FORMATS:
         raise PlotError(f"no format {format!r}; there is {', '.join(FORMATS)}")
-    shown = Shown(store=store, published=tuple(published))
+    shown = Shown(store=store, published=tuple(published), untrained=frozenset(untrained))
     if not shown.tasks:
         raise PlotError(
             f"experiment {store.experiment!r} holds no results; "

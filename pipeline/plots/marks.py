@@ -61,7 +61,12 @@ def winners(shown: Shown, variants: Sequence[str]) -> dict[str, Winner]:
     Args:
         shown: of one task.
         variants: those asked for.
+
+    Returns:
+        Nothing where the dense network did not train: there is nothing to win against.
     """
+    if shown.untrained.intersection(shown.tasks):
+        return {}
     found: dict[str, Winner] = {}
     for variant in variants:
         rows = [row for row in shown.store.rounds if row["variant"] == variant]

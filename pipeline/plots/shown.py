@@ -15,6 +15,8 @@ class Shown:
     published: tuple[Row, ...] = ()
     """task, variant, metric, kind, against, density, value, source, where: as
     ``pipeline.compare`` finds them for the protocols that were run"""
+    untrained: frozenset[str] = frozenset()
+    """tasks whose dense network did not train, as ``pipeline.compare`` finds them"""
 
     @property
     def tasks(self) -> list[str]:

@@ -30,7 +30,12 @@ def run() -> None:
         )
         print(report, file=sys.stderr)  # noqa: T201
         store = tracking.read(None, settings.experiment)
-        plots.draw(store, out=FIGURES, published=compare.published(store))
+        plots.draw(
+            store,
+            out=FIGURES,
+            published=compare.published(store),
+            untrained=compare.untrained(store),
+        )
     except (tracking.TrackingError, plots.PlotError) as error:
         print(f"warning: {error}", file=sys.stderr)  # noqa: T201
     content = hashlib.sha256(plan.FILE.read_bytes())

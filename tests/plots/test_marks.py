@@ -59,6 +59,17 @@ def test_no_star_without_a_winner_or_its_settings():
         assert len(comparisons.test_accuracy(Shown(store=one)).figure.legends) == 1
 
 
+def test_no_star_where_the_dense_network_did_not_train():
+    one = store(accuracy=until(0.2))
+    assert comparisons.test_accuracy(Shown(store=one)).figure.legends[1:]
+    found = comparisons.test_accuracy(Shown(store=one, untrained=frozenset(["main"])))
+    assert len(found.figure.legends) == 1
+    assert not [line for line in found.figure.axes[0].lines if line.get_marker() == "*"]
+    assert not [row for row in found.table if row["winning"]]
+    other = comparisons.test_accuracy(Shown(store=one, untrained=frozenset(["other"])))
+    assert other.figure.legends[1:]
+
+
 def at_5000(variant, density, seed):
     return 5000
 
