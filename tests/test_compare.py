@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -382,6 +383,19 @@ def test_tickets_that_lose_everywhere_disagree_with_the_definition():
 def test_no_ticket_wins_against_a_network_that_did_not_train():
     (row,) = definition(store(accuracy=untrained))
     assert row.verdict == "the dense network did not train"
+
+
+def test_the_definition_names_the_task_where_an_experiment_has_several():
+    one = store(variants=["ticket"])
+    other = {**one.settings["main", "ticket"], "train.lr": "0.01"}
+    rows = tuple(row | {"task": "fast"} for row in one.rounds)
+    two = replace(
+        one,
+        rounds=(*one.rounds, *rows),
+        settings={**one.settings, ("fast", "ticket"): other},
+    )
+    found = [row.claim.split(", ")[1] for row in definition(two)]
+    assert found == ["toy: main/ticket.", "toy: fast/ticket."]
 
 
 # --- shown ------------------------------------------------------------------------------

@@ -49,7 +49,7 @@ class Recipe:
     """All rounds of one recipe in one setup, from whatever experiments."""
 
     name: str
-    """experiment and variant, of the first one found"""
+    """experiment, task where it has several, and variant, of the first one found"""
     settings: Recorded
     """prune.*, rewind.*, and mask.*: of the recipe that finds the masks"""
     rows: tuple[Row, ...]
@@ -95,7 +95,7 @@ def setups(stores: Iterable[TrackedStore]) -> list[Setup]:
     for store in stores:
         for (task, variant), settings in store.settings.items():
             key = frozenset(_of_task(settings)), frozenset(recipe_of(settings))
-            names.setdefault(key, f"{store.experiment}: {variant}")
+            names.setdefault(key, _name(store, task, variant))
             for row in store.rounds:
                 if (row["task"], row["variant"]) == (task, variant):
                     rows[key].setdefault((row["round"], row["seed"]), row)
@@ -114,6 +114,12 @@ def setups(stores: Iterable[TrackedStore]) -> list[Setup]:
         )
         for task, recipes in grouped.items()
     ]
+
+
+def _name(store: TrackedStore, task: str, variant: str) -> str:
+    several = len({task for task, _ in store.settings}) > 1
+    recipe = f"{task}/{variant}" if several else variant
+    return f"{store.experiment}: {recipe}"
 
 
 _Key = tuple[frozenset[tuple[str, str]], frozenset[tuple[str, str]]]
