@@ -10,6 +10,7 @@ from tracked import history, runs
 from pipeline.artifacts import ArtifactError
 from pipeline.compare.protocols import setups
 from pipeline.tracking import read, read_all, track
+from pipeline.tracking.store import opened
 
 EXPERIMENT = "toy"
 PLACES = spots()
@@ -60,15 +61,15 @@ def barriers(root, **wanted):
 def test_one_run_per_analysis_and_seed_and_one_child_per_place(root):
     found = {r.info.run_name for r in runs(root, EXPERIMENT, "tags.kind = 'analysis'")}
     names = ("stable", "early", "link")
-    assert found == {f"{name}-s{seed}" for name in names for seed in (0, 1)}
-    parent = only(root, "stable-s1")
+    assert found == {f"analysis {name}-s{seed}" for name in names for seed in (0, 1)}
+    parent = only(root, "analysis stable-s1")
     query = f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'"
     children = {run.info.run_name for run in runs(root, EXPERIMENT, query)}
-    assert children == {"stable-s1-r01-k000000", "stable-s1-r02-k000000"}
+    assert children == {"analysis stable-s1-r01-k000000", "analysis stable-s1-r02-k000000"}
 
 
 def test_a_run_has_means_and_each_pair_at_step_round(root):
-    run = only(root, "stable-s1")
+    run = only(root, "analysis stable-s1")
     assert history(root, run, "error_barrier") == pytest.approx({1: 0.025, 2: 0.035})
     assert history(root, run, "pair0/error_barrier") == pytest.approx({1: 0.02, 2: 0.03})
     assert history(root, run, "pair1/distance") == {1: 4.0, 2: 4.0}
@@ -78,7 +79,7 @@ def test_a_run_has_means_and_each_pair_at_step_round(root):
 
 
 def test_copies_of_the_dense_network_have_the_step_where_they_part(root):
-    run = only(root, "early-s1")
+    run = only(root, "analysis early-s1")
     assert history(root, run, "error_barrier") == pytest.approx({0: 0.01, 500: 0.01})
     found = history(root, run, "recalibrated_error_barrier")
     assert found == pytest.approx({0: 0.005, 500: 0.005})
@@ -93,18 +94,42 @@ def test_an_experiment_of_the_dense_network_alone_is_tracked(tmp_path, monkeypat
     report = track(
         tmp_path, EXPERIMENT, uri, {"main": {"dense": (range(0), (0, 1))}}, DENSE_PLACES
     )
-    assert sorted(report.created) == ["dense-s0", "dense-s1", "early-s0", "early-s1"]
+    dense, looks = ("dense-s0", "dense-s1"), ("analysis early-s0", "analysis early-s1")
+    assert report.created == (*dense, *looks)
     assert {row["step"] for row in store(tmp_path).barriers} == {0, 500}
 
 
+def test_an_analysis_named_dense_is_told_from_the_dense_network(tmp_path, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    synthetic.fabricate(tmp_path, variants=(), seeds=(0,))
+    looks = spots(analysis="dense", places=((0, 0),), seeds=(0,))
+    fabricate_lines(tmp_path, looks, of="dense", pairs=1)
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    plan = {"main": {"dense": (range(0), (0,))}}
+    report = track(tmp_path, EXPERIMENT, uri, plan, looks)
+    assert report.created == ("dense-s0", "analysis dense-s0")
+    names = [run.info.run_name for run in runs(tmp_path, EXPERIMENT)]
+    assert len(set(names)) == len(names) == 4
+
+
+def test_runs_named_by_an_earlier_version_are_the_same_runs(root):
+    before = store(root)
+    with opened(f"sqlite:///{root}/mlflow.db") as client:
+        for run in runs(root, EXPERIMENT, "tags.kind = 'analysis'"):
+            name = run.info.run_name.removeprefix("analysis ")
+            client.update_run(run.info.run_id, name=name)
+    assert len(project(root).untouched) == 4 + 6
+    assert store(root) == before
+
+
 def test_a_child_run_holds_the_line_by_number_of_the_point(root):
-    run = only(root, "stable-s1-r02-k000000")
+    run = only(root, "analysis stable-s1-r02-k000000")
     found = history(root, run, "line1/error")
     assert found == pytest.approx({0: 0.02, 1: 0.03 + 0.04, 2: 0.04})
 
 
 def test_tags_parameters_and_notes_say_what_was_asked(root):
-    run = only(root, "link-s0")
+    run = only(root, "analysis link-s0")
     tags = run.data.tags
     assert (tags["asks"], tags["of"], tags["to"]) == ("connection", "ticket", "reinit")
     assert run.data.params["analysis.points"] == "3"
@@ -112,7 +137,7 @@ def test_tags_parameters_and_notes_say_what_was_asked(root):
     assert run.data.params["train.lr"] == "0.0012"
     note = tags["mlflow.note.content"]
     assert "| r02 | 64.1 % | 2.00 pp | 0.2 | 3 | 25.0 % | 80.0 % |" in note
-    place = only(root, "stable-s0-r01-k000000").data.tags
+    place = only(root, "analysis stable-s0-r01-k000000").data.tags
     assert place["warnings"] == "fc1.weight keeps nothing"
 
 
@@ -126,13 +151,13 @@ def test_projecting_again_changes_nothing(root):
 
 
 def test_a_place_more_is_appended_to_the_same_runs(root):
-    before = only(root, "early-s0").info.run_id
+    before = only(root, "analysis early-s0").info.run_id
     more = spots(analysis="early", places=((0, 0), (0, 500), (0, 900)))
     fabricate_lines(root, more, of="dense", pairs=1, recalibrated=True)
     report = project(root, [*PLACES, *more, *LINKS])
-    assert report.appended == ("early-s0", "early-s1")
+    assert report.appended == ("analysis early-s0", "analysis early-s1")
     assert report.created == report.deleted == ()
-    run = only(root, "early-s0")
+    run = only(root, "analysis early-s0")
     assert run.info.run_id == before
     assert sorted(history(root, run, "error_barrier")) == [0, 500, 900]
     assert run.data.tags["current_places"] == "r00-k000000, r00-k000500, r00-k000900"
@@ -141,7 +166,7 @@ def test_a_place_more_is_appended_to_the_same_runs(root):
 def test_other_lines_of_the_same_settings_replace_the_run_and_its_children(root):
     fabricate_lines(root, LINKS, to="reinit", pairs=1, salt=0.1)
     report = project(root)
-    assert report.deleted == report.created == ("link-s0", "link-s1")
+    assert report.deleted == report.created == ("analysis link-s0", "analysis link-s1")
     (row,) = barriers(root, analysis="link", seed=0)
     assert row["error_barrier"] == pytest.approx(0.12)
 
@@ -149,7 +174,7 @@ def test_other_lines_of_the_same_settings_replace_the_run_and_its_children(root)
 def test_lines_of_other_settings_stay_and_are_no_longer_current(root):
     fabricate_lines(root, PLACES, pairs=1)
     report = project(root)
-    assert report.created == ("stable-s0", "stable-s1")
+    assert report.created == ("analysis stable-s0", "analysis stable-s1")
     assert report.deleted == ()
     assert len(barriers(root, analysis="stable")) == 4
     both = store(root, all_runs=True)
@@ -163,7 +188,7 @@ def test_a_removed_analysis_and_a_removed_place_are_no_longer_current(root):
     project(root, PLACES[:1])
     rows = store(root).barriers
     assert {(r["analysis"], r["round"]) for r in rows} == {("stable", 1)}
-    assert only(root, "stable-s0-r02-k000000").data.tags["current"] == "false"
+    assert only(root, "analysis stable-s0-r02-k000000").data.tags["current"] == "false"
     project(root)
     assert len(store(root).barriers) == 2 * (2 * 2 + 2 * 2 + 1)
 
@@ -225,7 +250,7 @@ def test_a_line_between_seeds_is_a_run_of_its_first_seed_alone(root):
     ends = {"of": "dense", "to": "other-seed", "pairs": 1}
     fabricate_lines(root, spots(**initializations, seeds=(0,)), **ends)
     report = project(root, [*ALL, *spots(**initializations)])
-    assert report.created == ("seeds-s0",)
+    assert report.created == ("analysis seeds-s0",)
     assert project(root, [*ALL, *spots(**initializations)]).created == ()
     (row,) = barriers(root, analysis="seeds")
     assert (row["of"], row["to"], row["density"]) == ("dense", "other-seed", 1.0)
@@ -235,7 +260,7 @@ def test_a_line_between_seeds_is_a_run_of_its_first_seed_alone(root):
 def test_an_end_that_is_no_variant_needs_no_results_of_one(root, end):
     links = spots(analysis="end", places=((2, 0),), trains=False)
     fabricate_lines(root, links, to=end, pairs=1)
-    assert project(root, [*ALL, *links]).created == ("end-s0", "end-s1")
+    assert project(root, [*ALL, *links]).created == ("analysis end-s0", "analysis end-s1")
 
 
 def test_a_pair_that_diverged_is_unknown_and_not_in_the_mean(root):
@@ -244,7 +269,7 @@ def test_a_pair_that_diverged_is_unknown_and_not_in_the_mean(root):
     known, unknown = barriers(root, analysis="stable", seed=0, round=2)
     assert known["error_barrier"] == pytest.approx(0.02)
     assert unknown["error_barrier"] is None
-    assert history(root, only(root, "stable-s0"), "error_barrier")[2] == 0.02
+    assert history(root, only(root, "analysis stable-s0"), "error_barrier")[2] == 0.02
     errors = [r["error"] for r in store(root).lines if r["pair"] == 1 and not r["seed"]]
     assert errors == [None] * 6
 

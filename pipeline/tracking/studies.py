@@ -56,7 +56,8 @@ class Study:
     """One analysis of one task with one seed: what becomes a run."""
 
     name: str
-    """of the run: ``stable-s0``, with the task before it if that is not ``main``"""
+    """of the run: ``analysis stable-s0``, with the task before ``stable`` if that is not
+    ``main``; the space keeps it apart from every name of a chain"""
     key: str
     """what it is and the digest of the settings behind it"""
     looks: Sequence[Look]
@@ -187,7 +188,7 @@ def _study(found: Sequence[Look]) -> Study:
     looks = [look for look in ordered if look.settings == first.settings]
     prefix = "" if first.task == "main" else f"{first.task}-"
     return Study(
-        name=f"{prefix}{first.analysis}-s{first.seed}",
+        name=f"analysis {prefix}{first.analysis}-s{first.seed}",
         key=f"{first.task}/{first.analysis}/s{first.seed}@{digest_of(first.settings)}",
         looks=looks,
         digests={
