@@ -28,6 +28,7 @@ from pipeline.plots.spread import Spread, by_round, one_dense, pruned_variants, 
 from pipeline.plots.style import (
     DENSE_COLOR,
     Drawn,
+    end_at_100,
     looks,
     new_figure,
     weights_axis,
@@ -135,10 +136,13 @@ def draw_curves(
     won = winners(shown, variants)
     published = [row for row in shown.published if row["metric"] == metric.name]
     entries, placed = mark_published(canvas, published)
+    marks = mark_winners(canvas, won) + entries
+    if metric.scale == PERCENT:
+        end_at_100(axes)
     return Curves(
         series=series,
         table=_table(rows[0]["task"], points, metric, won) + _published(placed),
-        marks=mark_winners(canvas, won) + entries,
+        marks=marks,
     )
 
 

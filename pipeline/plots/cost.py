@@ -17,7 +17,7 @@ from matplotlib.ticker import (
 
 from pipeline.plots.shown import Shown
 from pipeline.plots.spread import extent, pruned_variants
-from pipeline.plots.style import DENSE_COLOR, Drawn, looks, new_figure
+from pipeline.plots.style import DENSE_COLOR, Drawn, end_at_100, looks, new_figure
 from pipeline.tables import Row
 
 COSTS = {
@@ -86,6 +86,8 @@ def cost(shown: Shown) -> Drawn | None:
             axes.set_ylabel("Test accuracy (%)")
         else:
             axes.tick_params(labelleft=False)
+    if first is not None:
+        end_at_100(first)
     figure.legend(
         handles=list(handles.values()),
         loc="outside right center",

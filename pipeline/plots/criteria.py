@@ -152,6 +152,7 @@ def _accuracy_axis(
     errors = [100 * (1 - (value or 0)) for p in known for value in (p.low, p.high)]
     least, most = max(min(errors, default=1), 0.1), max(errors, default=1)
     if most / least < WIDE:
+        axes.set_xlim(right=min(axes.get_xlim()[1], 100))
         axes.xaxis.set_major_locator(MaxNLocator(4))
         return False
     axes.set_xscale("function", functions=(_to_axis, _from_axis))

@@ -15,7 +15,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from pipeline.plots.panels import label_outer, panels, plain_log_ticks, sequence
 from pipeline.plots.shown import Shown
 from pipeline.plots.spread import pruned_variants, variants_of
-from pipeline.plots.style import Drawn, percent, weights_axis
+from pipeline.plots.style import Drawn, end_at_100, percent, weights_axis
 from pipeline.tables import Row
 from pipeline.tracking import TrackedStore
 
@@ -168,6 +168,7 @@ def _scale_curves(columns: Sequence[tuple[Axes, ...]], table: Sequence[Row]) -> 
             bottom = float(np.percentile(learned, 2))
             room = 0.06 * (top - bottom) or 1
             accuracy.set_ylim(bottom - room, top + room)
+            end_at_100(accuracy)
     label_outer(columns)
 
 

@@ -123,6 +123,11 @@ def weights_axis(axes: Axes, densities: Sequence[float], *, room: float = 0.055)
     axes.set_xlabel(WEIGHTS_REMAINING)
 
 
+def end_at_100(axes: Axes) -> None:
+    """End the y axis at 100 %, which no accuracy exceeds; when everything is drawn."""
+    axes.set_ylim(top=min(axes.get_ylim()[1], 100))
+
+
 def ticks(densities: Sequence[float], *, room: float) -> list[float]:
     """Densities with place for a label: the first, the last, and those between.
 

@@ -1,0 +1,55 @@
+"""No accuracy exceeds 100 %: figures whose points lie near it end there."""
+
+from dataclasses import replace
+
+import pytest
+from tracked_stores import RECIPES, store
+
+from pipeline.plots import FIGURES
+from pipeline.plots.shown import Shown
+
+COSTS = {"multiply_adds": 9, "find_multiply_adds": 5, "seconds": 2, "find_seconds": 1}
+
+
+def near_100(variant, density, seed):
+    return 1 - 0.0005 * seed
+
+
+def shown(accuracy=near_100):
+    """Five variants under each of two tasks, with learning curves."""
+    one = store(variants=list(RECIPES), accuracy=accuracy, **COSTS)
+    rows = tuple(row | {"task": task} for task in "ab" for row in one.rounds)
+    curves = tuple(
+        row | {"step": step, "loss": 0.1, "accuracy": row["test_accuracy"]}
+        for row in rows
+        for step in (0, 100)
+    )
+    return Shown(store=replace(one, rounds=rows, curves=curves, settings={}))
+
+
+def limits(name, what):
+    """Of the axes that accuracies stand on."""
+    found = FIGURES[name].draw(what if FIGURES[name].together else what.of_task("a"))
+    if name == "criteria":
+        return [axes.get_xlim() for axes in found.figure.axes]
+    panels = found.figure.axes[::2] if name == "validation_curves" else found.figure.axes
+    return [axes.get_ylim() for axes in panels]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "test_accuracy",
+        "test_accuracy_early_stop",
+        "validation_curves",
+        "criteria",
+        "protocols",
+        "cost",
+    ],
+)
+def test_the_axis_ends_at_100_percent(name):
+    near = limits(name, shown())
+    assert near
+    assert all(low < 99.8 and high == 100 for low, high in near)
+    far = limits(name, shown(lambda *where: near_100(*where) - 0.1))
+    assert all(low < 89.8 and 90 < high < 91 for low, high in far)
