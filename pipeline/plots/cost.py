@@ -1,6 +1,7 @@
 """Test accuracy against what it costs to find and train a network, all tasks together."""
 
 import itertools
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -26,8 +27,8 @@ COSTS = {
 }
 """column of the rounds -> label; ``find_`` before the name gives what went before"""
 DENSE_MARKERS = "oDs^vP*Xhd<>p"
-FEW_DECADES = 100
-"""range of costs up to which 2 and 5 of a decade have a label"""
+LABELED = ((10, (1, 1.5, 2, 3, 5, 7)), (100, (1, 2, 5)), (math.inf, (1,)))
+"""range of costs -> multiples of a power of 10 that have a label up to there"""
 TALL = 10
 """legend entries beyond which the figure grows"""
 
@@ -181,7 +182,7 @@ def _cost_axis(axes: Axes, name: str) -> None:
     axes.set_xscale("log")
     axes.set_xlabel(COSTS[name])
     least, most = axes.get_xlim()
-    subs = (1,) if most / least > FEW_DECADES else (1, 2, 5)
+    subs = next(subs for reach, subs in LABELED if most / least <= reach)
     axes.xaxis.set_major_locator(LogLocator(subs=subs))
     axes.xaxis.set_minor_locator(NullLocator())
     shown = _plain if name == "seconds" else _power
@@ -195,12 +196,12 @@ def _plain(value: float) -> str:
 def _power(value: float) -> str:
     """A count as a tick label.
 
-    >>> _power(2e12), _power(1e12)
-    ('$2×10^{12}$', '$10^{12}$')
+    >>> _power(2e12), _power(1.5e12), _power(1e12)
+    ('$2×10^{12}$', '$1.5×10^{12}$', '$10^{12}$')
     """
-    digit, exponent = f"{value:.0e}".split("e")
-    power = f"10^{{{int(exponent)}}}"
-    return f"${power}$" if digit == "1" else f"${digit}×{power}$"
+    digits, exponent = f"{value:.2e}".split("e")
+    factor, power = f"{float(digits):g}", f"10^{{{int(exponent)}}}"
+    return f"${power}$" if factor == "1" else f"${factor}×{power}$"
 
 
 def _table(points: Sequence[Point], name: str) -> list[Row]:

@@ -58,6 +58,15 @@ def test_variants_of_several_tasks_are_named_with_their_task():
     assert labels == ["a: ticket", "b: ticket", "a: dense", "b: dense"]
 
 
+def test_every_label_of_the_axis_is_another_number():
+    rows = tuple(r | {"find_multiply_adds": 1000} for r in with_costs(store().rounds))
+    (axes,) = cost(shown(rows)).figure.axes
+    low, high = axes.get_xlim()
+    assert high / low < 10
+    labels = [axes.xaxis.get_major_formatter()(at) for at in axes.get_xticks()]
+    assert len(set(labels)) == len(labels) > 1
+
+
 def test_rounds_of_unknown_cost_are_left_out():
     rows = with_costs(store(variants=("ticket",)).rounds)
     some = tuple(r | {"find_multiply_adds": None} if r["round"] > 2 else r for r in rows)
