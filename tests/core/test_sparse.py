@@ -17,6 +17,7 @@ from pipeline.core.training.engine import Job
 from pipeline.core.training.settings import Schedule, TrainSettings
 from pipeline.core.training.sparse import engine as sparse
 from pipeline.core.training.sparse import kernels
+from pipeline.core.training.sparse.tiles import make_tiles
 from pipeline.core.training.sparse.wiring import wire
 
 SETTINGS = TrainSettings(
@@ -186,6 +187,49 @@ def test_evaluation_is_that_of_numpy(shape, density):
     (found,) = sparse.make([job]).evaluate("validation")
     assert found.loss == pytest.approx(losses.mean(), rel=1e-6)
     assert found.accuracy == (logits.argmax(axis=1) == validation.labels).mean()
+
+
+def narrow_and_wide(job, size):
+    """The same job; its validation images show between one column and all of them."""
+    rng = seeding.generator(1, "score_batch")
+    shape = job.data.image_shape
+    images = rng.integers(1, 256, (size, *shape)).astype(np.uint8)
+    width = rng.integers(1, 1 + shape[2], (size, 1, 1, 1))
+    first = (shape[2] - width) // 2  # in the middle, as digits
+    column = np.arange(shape[2])
+    images *= (first <= column) & (column < first + width)
+    split = Split(images=images, labels=rng.integers(0, job.data.num_classes, size))
+    return replace(job, data=replace(job.data, validation=split))
+
+
+@pytest.mark.parametrize("density", [1.0, 0.4, 0.02])
+@pytest.mark.parametrize("shape", ["three channels", "several blocks"])
+@pytest.mark.parametrize("size", [1, 1024, 1500])
+def test_evaluation_in_groups_is_that_of_numpy(shape, density, size):
+    job = narrow_and_wide(make_job(shape, density), size)
+    validation = job.data.validation
+    engine = sparse.make([job])
+    engine.advance(1)
+    (weights,) = engine.weights()
+    _, activations = logits_and_activations(job, weights, validation.images)
+    logits = activations[-1]
+    losses = np.log(np.exp(logits).sum(axis=1))
+    losses -= logits[np.arange(size), validation.labels]
+    (found,) = engine.evaluate("validation")
+    assert found.loss == pytest.approx(losses.mean(), rel=1e-6)
+    assert found.accuracy == (logits.argmax(axis=1) == validation.labels).mean()
+
+
+def test_examples_that_leave_the_same_pixels_0_share_a_group():
+    job = narrow_and_wide(make_job("several blocks"), 1500)
+    wiring, _ = wire([job.mask["fc1.weight"], job.mask["fc2.weight"]], job.data)
+    tiles = make_tiles(job.data.validation, job.data, wiring, (0,) * 4)
+    assert tiles.num_tiles.tolist() == [3] * 8
+    assert tiles.num_rows[0] < 200 < tiles.num_rows[-1]
+    photographs = make_job("several blocks").data.train
+    tiles = make_tiles(photographs, job.data, wiring, (0,) * 4)
+    assert tiles.num_tiles.tolist() == [3]
+    assert np.array_equal(tiles.labels, photographs.labels)
 
 
 def blank_pixels(job, first):

@@ -35,7 +35,8 @@ from pipeline.core.training.sparse.kernels import (
     Wiring,
     Workspace,
 )
-from pipeline.core.training.sparse.wiring import Bools, rewire, wire
+from pipeline.core.training.sparse.tiles import make_tiles
+from pipeline.core.training.sparse.wiring import Bools, wire
 from pipeline.core.training.suitability import fully_connected
 
 Pixel = TypeVar("Pixel", np.float32, np.uint8)
@@ -103,7 +104,9 @@ class Sparse:
         """Loss and accuracy on ``train``, ``validation`` or ``test``."""
         if split not in self._tiles:
             found: Split = getattr(self._job.data, split)
-            self._tiles[split] = _tiles(found, self._net, self._tile_shape)
+            self._tiles[split] = make_tiles(
+                found, self._job.data, self._net.wiring, self._tile_shape
+            )
         tiles = self._tiles[split]
         num_examples = len(tiles.labels)
         loss, correct = kernels.evaluate(
@@ -216,27 +219,6 @@ def _flat(images: NDArray[Pixel], labels: Integers) -> Examples:
         images=np.ascontiguousarray(rows).reshape(-1),
         labels=np.ascontiguousarray(labels),
         num_pixels=rows.shape[1],
-    )
-
-
-def _tiles(split: Split, net: Net, shape: Shape) -> Tiles:
-    """The pixels that are read, of all images, and the network that reads them."""
-    half = LANES * len(shape) // 2
-    rows = split.images.reshape(len(split), -1)
-    wiring, pixels, weights = rewire(net.wiring, rows.max(axis=0) > 0)
-    num_tiles = -(-len(rows) // (2 * half))
-    packed = aligned(num_tiles * len(pixels) * half, np.uint32)
-    tile = np.zeros((len(pixels), 2 * half), np.float32)
-    for number, words in enumerate(packed.reshape(num_tiles, len(pixels), half)):
-        part = rows[2 * half * number : 2 * half * (number + 1)]
-        tile[:, : len(part)] = part.T[pixels]
-        bits = tile.view(np.uint32)
-        np.bitwise_or(bits[:, :half] >> 16, bits[:, half:], out=words)
-    return Tiles(
-        pixels=packed,
-        labels=np.ascontiguousarray(split.labels),
-        net=Net(wiring, _tensor(net.weights.value[weights]), _tensor(net.biases.value)),
-        weights=weights,
     )
 
 

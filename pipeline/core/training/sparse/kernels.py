@@ -114,18 +114,43 @@ class Examples(NamedTuple):
 
 
 class Tiles(NamedTuple):
-    """A split in the form in which the first layer reads it, made once per engine."""
+    """A split in the form in which the first layer reads it, made once per engine.
+
+    Examples are grouped by the pixels at which they are 0. Each group has a wiring of its
+    own, without weights on pixels that are 0 in all of its examples, and without offsets,
+    which are in the biases.
+    """
 
     pixels: Words
     """the pixel matrices of one tile after the other, packed as in a workspace; the
     last one is filled up with 0"""
     labels: Integers
-    """(N,)"""
-    net: Net
-    """reads these matrices; without weights on pixels that are 0 in all examples, and
-    with offsets in its biases. Only its forward pass has a meaning"""
-    weights: Integers
-    """for each of its weights, the position among all kept weights"""
+    """(N,), in the order of the tiles"""
+    num_tiles: Integers
+    """per group"""
+    num_rows: Integers
+    """per group, of its pixel matrices"""
+    first_visits: Integers
+    """where in ``visits`` each group begins; and the end. In ``starts`` each group has
+    one number more"""
+    visits: Words
+    starts: Words
+    """where the weights of a visit begin, counted from the group's first one"""
+    first_weights: Integers
+    """where in ``sources`` and ``weights`` each group begins; and the end"""
+    sources: Words
+    weights: Words
+    """the position of each of these weights among all kept weights"""
+    first_parts: Integers
+    """where in ``rows``, ``scale`` and ``offset`` each group begins; and the end"""
+    rows: Integers
+    scale: Floats
+    offset: Floats
+    """0"""
+    value: Floats
+    """the weights of the group at work"""
+    bias: Floats
+    """with all that offsets add"""
 
 
 class Rule(NamedTuple):
@@ -628,41 +653,72 @@ def train(
 def evaluate(net: Net, tiles: Tiles, work: Workspace, shape: Shape) -> tuple[float, int]:
     """Sum of the cross-entropies of examples, and how many of them are right.
 
-    Tiles are 16 · len(shape) columns wide; the weights of their net are set here.
+    Tiles are 16 · len(shape) columns wide.
     """
-    wiring = tiles.net.wiring
     width = LANES * len(shape)
-    size = wiring.num_rows * width // 2
-    loss, correct = 0.0, 0
-    _take_weights(net, tiles)
-    for tile in range(len(tiles.pixels) // size):
-        start, end = tile * size, (tile + 1) * size
-        ahead = tiles.pixels[end : end + size]
-        _forward(tiles.net, tiles.pixels[start:end], ahead, work, shape)
-        _softmax(wiring, work, shape)
-        labels = tiles.labels[tile * width : (tile + 1) * width]
-        tile_loss, tile_correct = _loss(wiring, labels, work, shape)
-        loss += tile_loss
-        correct += tile_correct
+    loss, correct, first_word, first_label = 0.0, 0, 0, 0
+    _take_biases(net, tiles)
+    for group in range(len(tiles.num_tiles)):
+        seen = _group(net, tiles, group)
+        size = seen.wiring.num_rows * width // 2
+        for _ in range(tiles.num_tiles[group]):
+            end = first_word + size
+            ahead = tiles.pixels[end : end + size]
+            _forward(seen, tiles.pixels[first_word:end], ahead, work, shape)
+            _softmax(seen.wiring, work, shape)
+            labels = tiles.labels[first_label : first_label + width]
+            tile_loss, tile_correct = _loss(seen.wiring, labels, work, shape)
+            loss += tile_loss
+            correct += tile_correct
+            first_word, first_label = end, first_label + width
     return loss, correct
 
 
 @_compiled
-def _take_weights(net: Net, tiles: Tiles) -> None:
-    """Weights of the tiles' net, and biases that hold what all offsets add.
+def _take_biases(net: Net, tiles: Tiles) -> None:
+    """Biases that hold what all offsets add.
 
     A weight that diverges shows there even where all pixels are 0: 0 · NaN is NaN.
     """
     wiring, value = net.wiring, net.weights.value
-    for number, k in enumerate(tiles.weights):
-        tiles.net.weights.value[number] = value[_uint(k)]
     for unit in range(wiring.num_units):
-        tiles.net.biases.value[unit] = net.biases.value[unit]
+        tiles.bias[unit] = net.biases.value[unit]
     for part in range(len(wiring.rows)):
         for visit in _visits(wiring, part):
             first, end = _range(wiring, visit)
             total = _weights_total(value, first, end) * wiring.offset[part]
-            tiles.net.biases.value[wiring.visits[visit]] += total
+            tiles.bias[wiring.visits[visit]] += total
+
+
+@_compiled
+def _group(net: Net, tiles: Tiles, group: int) -> Net:
+    """The network as a group's examples see it. Only its forward pass has a meaning."""
+    full = net.wiring
+    visit, last_visit = tiles.first_visits[group], tiles.first_visits[group + 1]
+    first, end = tiles.first_weights[group], tiles.first_weights[group + 1]
+    part, last_part = tiles.first_parts[group], tiles.first_parts[group + 1]
+    for number in range(end - first):
+        k = tiles.weights[_uint(first + number)]
+        tiles.value[_uint(number)] = net.weights.value[_uint(k)]
+    wiring = Wiring(
+        tiles.visits[visit:last_visit],
+        tiles.starts[visit + group : last_visit + group + 1],
+        tiles.sources[first:end],
+        full.first_units,
+        full.reader_starts,
+        full.readers,
+        full.reader_weights,
+        full.chunks,
+        tiles.rows[part:last_part],
+        tiles.scale[part:last_part],
+        tiles.offset[part:last_part],
+        tiles.num_rows[group],
+        full.block_rows,
+        full.num_hidden,
+        full.num_units,
+    )
+    value, bias = tiles.value, tiles.bias
+    return Net(wiring, Tensor(value, value, value, value), Tensor(bias, bias, bias, bias))
 
 
 @_compiled

@@ -1,11 +1,13 @@
 """Who reads whom in a pruned network, as the lists that the sparse kernels follow."""
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.arrays import Integers
+from pipeline.core.arrays import Floats, Integers
 from pipeline.core.batches import Dataset
 from pipeline.core.training.sparse.kernels import CHUNK, Wiring
 
@@ -35,10 +37,9 @@ def wire(masks: Sequence[Bools], data: Dataset) -> tuple[Wiring, Integers]:
     num_rows = len(chunks) * CHUNK
     block_rows = _block_rows(masks[0][live[0]], num_rows)
     channels, rows, part_of_pixel = _parts(
-        row_of_pixel, data.image_shape[0], block_rows or num_rows
+        row_of_pixel, _channels(data), block_rows or num_rows
     )
-    visits = _visits(masks, live, part_of_pixel)
-    visit_of_weight = _visit_of_weight(masks, visits, part_of_pixel)
+    visits, visit_of_weight = _visits(masks, live, part_of_pixel)
     order = np.argsort(visit_of_weight, kind="stable")
     counts = np.bincount(visit_of_weight, minlength=len(visits) + 1)
     sources = [(row_of_pixel - rows[part_of_pixel])[np.nonzero(masks[0])[1]]]
@@ -57,7 +58,7 @@ def wire(masks: Sequence[Bools], data: Dataset) -> tuple[Wiring, Integers]:
         reader_weights=np.argsort(order)[reader_weights].astype(np.uint32),
         chunks=chunks,
         rows=rows,
-        scale=(1 / std).astype(np.float32)[channels],
+        scale=_scale(data)[channels],
         offset=(-np.array(data.mean) / std).astype(np.float32)[channels],
         num_rows=num_rows,
         block_rows=block_rows,
@@ -67,39 +68,73 @@ def wire(masks: Sequence[Bools], data: Dataset) -> tuple[Wiring, Integers]:
     return wiring, order
 
 
-def rewire(wiring: Wiring, shown: Bools) -> tuple[Wiring, Integers, Integers]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rewired:
+    """What changes in a wiring where some pixels are always 0."""
+
+    visits: NDArray[np.uint32]
+    starts: NDArray[np.uint32]
+    sources: NDArray[np.uint32]
+    rows: Integers
+    scale: Floats
+    pixels: Integers
+    """in each row of the matrix that is read; at least one"""
+    weights: NDArray[np.uint32]
+    """the numbers of the weights that are left"""
+
+
+def rewire(wiring: Wiring, shown: Bools, data: Dataset) -> Rewired:
     """The same network for images most of whose pixels may be 0, for forward passes.
 
     Args:
         wiring: as ``wire`` made it.
         shown: per pixel, whether it is other than 0 in any image.
-
-    Returns:
-        The wiring without the weights on other pixels and without offsets (which are to
-        be added to the biases); the pixel in each row of the matrix that it reads, at
-        least one; and the numbers of the weights that are left.
+        data: as ``wire`` got it.
     """
-    num_visits = len(wiring.rows) * len(wiring.first_units)
-    part_of_visit = np.repeat(np.arange(len(wiring.rows)), len(wiring.first_units))
-    part = np.repeat(part_of_visit, np.diff(wiring.starts[: num_visits + 1]))
-    row = wiring.sources[: len(part)] + wiring.rows[part]
-    pixel_of_row = np.add.outer(wiring.chunks, np.arange(CHUNK)).ravel()
-    kept = np.ones(wiring.starts[-1], np.bool_)
-    kept[: len(part)] = shown[pixel_of_row[row]]
-    weights = np.flatnonzero(kept)
-    old_rows, new_row = np.unique(row[kept[: len(part)]], return_inverse=True)
-    rows = np.searchsorted(old_rows, wiring.rows)
-    sources = wiring.sources[weights]
-    sources[: len(new_row)] = new_row - rows[part[kept[: len(part)]]]
-    pixels = pixel_of_row[old_rows] if len(old_rows) else np.zeros(1, np.int64)
-    rewired = wiring._replace(
-        starts=_starts(kept)[wiring.starts],
-        sources=sources,
-        rows=rows,
-        offset=np.zeros_like(wiring.offset),
-        num_rows=len(pixels),
+    units = np.sort(wiring.first_units).astype(np.int64)
+    num_visits = len(wiring.rows) * len(units)
+    first, end = wiring.starts[num_visits], wiring.starts[-1]
+    visit = np.repeat(np.arange(num_visits), np.diff(wiring.starts[: num_visits + 1]))
+    row = wiring.sources[:first] + wiring.rows[visit // max(len(units), 1)]
+    pixel = np.add.outer(wiring.chunks, np.arange(CHUNK)).ravel()[row]
+    kept = np.flatnonzero(shown[pixel])
+    unit, pixel = wiring.visits[visit[kept]].astype(np.int64), pixel[kept]
+    used = np.zeros(len(shown), np.bool_)
+    used[pixel] = True
+    pixels = np.flatnonzero(used) if len(pixel) else np.zeros(1, np.int64)
+    row_of_pixel = np.maximum(np.cumsum(used) - 1, 0)
+    channels, rows, part_of_pixel = _parts(
+        row_of_pixel, _channels(data), wiring.block_rows or len(pixels)
     )
-    return rewired, pixels, weights
+    part = part_of_pixel[pixel]
+    visits, new_visit = _visits_of_parts(units, unit, part, len(rows))
+    order = np.argsort(new_visit, kind="stable")
+    counts = np.bincount(new_visit, minlength=len(visits))
+    return Rewired(
+        visits=np.concatenate([visits.astype(np.uint32), wiring.visits[num_visits:]]),
+        starts=_starts(np.concatenate([counts, np.diff(wiring.starts[num_visits:])])),
+        sources=np.concatenate(
+            [
+                (row_of_pixel[pixel] - rows[part])[order].astype(np.uint32),
+                wiring.sources[first:end],
+            ]
+        ),
+        rows=rows,
+        scale=_scale(data)[channels],
+        pixels=pixels,
+        weights=np.concatenate([kept[order], np.arange(first, end)]).astype(np.uint32),
+    )
+
+
+def _channels(data: Dataset) -> Integers:
+    """The channel of each pixel."""
+    channels, *plane = data.image_shape
+    return np.repeat(np.arange(channels), math.prod(plane))
+
+
+def _scale(data: Dataset) -> Floats:
+    """Per channel, 1 / std."""
+    return (1 / np.array(data.std, np.float64)).astype(np.float32)
 
 
 def _live(masks: Sequence[Bools]) -> list[Bools]:
@@ -118,43 +153,66 @@ def _used(kept: Bools, live: Bools) -> Bools:
 
 def _visits(
     masks: Sequence[Bools], live: Sequence[Bools], part_of_pixel: Integers
-) -> Integers:
+) -> tuple[Integers, Integers]:
     """The live units of all layers, those of the first one once per part of the input.
 
     In each part or layer from few to many incoming weights: neighbors are alike, so that
     the processor guesses right when their loops end.
+
+    Returns:
+        The units; and of each kept weight the visit in which it is read, or the number of
+        visits if that is in none.
     """
-    parts = [masks[0][:, part_of_pixel == part] for part in range(part_of_pixel[-1] + 1)]
-    units = [_from_few(live[0], kept.sum(axis=1)) for kept in parts]
-    first = len(live[0])
+    unit, pixel = np.nonzero(masks[0])
+    read = live[0][unit]
+    part = part_of_pixel[pixel]
+    first_visits, first_visit = _visits_of_parts(
+        np.flatnonzero(live[0]), unit[read], part[read], part_of_pixel[-1] + 1
+    )
+    visits, visit_of_unit = [first_visits], []
+    num_visits, first_unit = len(first_visits), len(masks[0])
     for kept, used in zip(masks[1:], live[1:], strict=True):
-        units.append(first + _from_few(used, kept.sum(axis=1)))
-        first += len(used)
-    return np.concatenate(units)
+        units = _from_few(used, kept.sum(axis=1))
+        visits.append(first_unit + units)
+        place = np.full(len(used), -1)
+        place[units] = num_visits + np.arange(len(units))
+        visit_of_unit.append(place[np.nonzero(kept)[0]])
+        num_visits, first_unit = num_visits + len(units), first_unit + len(used)
+    of_first = np.full(len(unit), -1)
+    of_first[read] = first_visit
+    visit_of_weight = np.concatenate([of_first, *visit_of_unit])
+    visit_of_weight[visit_of_weight < 0] = num_visits
+    return np.concatenate(visits), visit_of_weight
+
+
+def _visits_of_parts(
+    units: Integers, unit: Integers, part: Integers, num_parts: int
+) -> tuple[Integers, Integers]:
+    """The visits of the first layer, part by part, in each from few to many weights.
+
+    Args:
+        units: the live ones, ascending.
+        unit: of each weight of a live unit.
+        part: of the pixel that this weight reads.
+        num_parts: how many there are.
+
+    Returns:
+        The unit of each visit; and the visit of each weight.
+    """
+    index = np.zeros(units.max(initial=0) + 1, np.int64)
+    index[units] = np.arange(len(units))
+    place = part * len(units) + index[unit]
+    counts = np.bincount(place, minlength=num_parts * len(units))
+    from_few = np.argsort(counts.reshape(num_parts, -1), axis=1, kind="stable")
+    first_visit = np.arange(num_parts)[:, np.newaxis] * len(units)
+    visit = (first_visit + np.argsort(from_few, axis=1)).ravel()
+    return units[from_few].ravel(), visit[place]
 
 
 def _from_few(live: Bools, counts: Integers) -> Integers:
     """The live units of a layer from few to many."""
     units = np.flatnonzero(live)
     return units[np.argsort(counts[units], kind="stable")]
-
-
-def _visit_of_weight(
-    masks: Sequence[Bools], visits: Integers, part_of_pixel: Integers
-) -> Integers:
-    """The visit in which each kept weight is read, or the number of visits if in none."""
-    num_first, num_parts = len(masks[0]), part_of_pixel[-1] + 1
-    of_unit = np.full((num_first + sum(map(len, masks[1:])), num_parts), len(visits))
-    is_first = visits < num_first
-    part = np.zeros_like(visits)
-    part[is_first] = np.repeat(np.arange(num_parts), is_first.sum() // num_parts)
-    of_unit[visits, part] = np.arange(len(visits))
-    unit, pixel = np.nonzero(masks[0])
-    found = [of_unit[unit, part_of_pixel[pixel]]]
-    for kept in masks[1:]:
-        found.append(of_unit[num_first + np.nonzero(kept)[0], 0])
-        num_first += len(kept)
-    return np.concatenate(found)
 
 
 def _chunks(needed: Bools) -> tuple[Integers, Integers]:
@@ -183,14 +241,13 @@ def _block_rows(kept: Bools, num_rows: int) -> int:
 
 
 def _parts(
-    row_of_pixel: Integers, num_channels: int, block_rows: int
+    row_of_pixel: Integers, channel: Integers, block_rows: int
 ) -> tuple[Integers, Integers, Integers]:
     """The input in parts of one channel and one block of rows.
 
     Returns:
         Of each part, its channel and its first row; and the part of each pixel.
     """
-    channel = np.repeat(np.arange(num_channels), len(row_of_pixel) // num_channels)
     block = row_of_pixel // max(block_rows, 1)
     begins = (np.diff(channel, prepend=-1) != 0) | (np.diff(block, prepend=-1) != 0)
     return channel[begins], block[begins] * block_rows, np.cumsum(begins) - 1
