@@ -12,11 +12,10 @@ import pytest
 from pipeline.core import seeding
 from pipeline.core.batches import BatchOrder, Dataset, Split, normalize
 from pipeline.core.models.layers import Conv, Flatten, Linear, ReLU, parameters
-from pipeline.core.training import make_engine
+from pipeline.core.training import make_engine, vectors
 from pipeline.core.training.engine import Job
 from pipeline.core.training.settings import Schedule, TrainSettings
 from pipeline.core.training.sparse import engine as sparse
-from pipeline.core.training.sparse import kernels
 from pipeline.core.training.sparse.tiles import make_tiles
 from pipeline.core.training.sparse.wiring import wire
 
@@ -341,10 +340,10 @@ def test_pruned_weights_take_no_memory():
 def test_the_exponential_is_exact_to_2_in_10_million():
     @numba.njit
     def exponential(source, target, shape):
-        kernels._store(
+        vectors.store(
             target,
             np.uint64(0),
-            kernels._exp(kernels._load(source, 0, shape)),
+            vectors.exp(vectors.load(source, 0, shape)),
         )
 
     exponents = np.linspace(-86, 0, 64, dtype=np.float32)

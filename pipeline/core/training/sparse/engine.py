@@ -21,23 +21,13 @@ from pipeline.core.batches import BatchOrder, Split, normalize
 from pipeline.core.models.layers import Linear
 from pipeline.core.training.compiled import aligned, optimizer_numbers, refuse_unfit
 from pipeline.core.training.engine import Evaluation, Job, State, only_job
+from pipeline.core.training.kernels import Examples, Rule, Tensor
 from pipeline.core.training.sparse import kernels
-from pipeline.core.training.sparse.kernels import (
-    CHUNK,
-    LANES,
-    MAX_VECTORS,
-    Examples,
-    Net,
-    Rule,
-    Shape,
-    Tensor,
-    Tiles,
-    Wiring,
-    Workspace,
-)
+from pipeline.core.training.sparse.kernels import Net, Tiles, Wiring, Workspace
 from pipeline.core.training.sparse.tiles import make_tiles
 from pipeline.core.training.sparse.wiring import Bools, wire
 from pipeline.core.training.suitability import fully_connected
+from pipeline.core.training.vectors import CHUNK, LANES, MAX_VECTORS, Shape
 
 Pixel = TypeVar("Pixel", np.float32, np.uint8)
 

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from pipeline.core.arrays import Bytes, Integers
 from pipeline.core.batches import Dataset, Split
 from pipeline.core.training.compiled import aligned
-from pipeline.core.training.sparse.kernels import LANES, Shape, Tiles, Wiring, Words
+from pipeline.core.training.sparse.kernels import Tiles, Wiring
 from pipeline.core.training.sparse.wiring import Bools, rewire
+from pipeline.core.training.vectors import LANES, Shape, Words
 
 GROUPS = 8
 """each has a copy of the weights' numbers, which must not outgrow the caches"""

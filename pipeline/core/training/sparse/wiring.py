@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from pipeline.core.arrays import Floats, Integers
 from pipeline.core.batches import Dataset
-from pipeline.core.training.sparse.kernels import CHUNK, Wiring
+from pipeline.core.training.sparse.kernels import Wiring
+from pipeline.core.training.vectors import CHUNK
 
 Bools = NDArray[np.bool_]
 

@@ -1,0 +1,193 @@
+"""What the compiled engines of fully connected networks share: loss and optimizers.
+
+A matrix has one row per unit and one column per example of a block.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from pipeline.core.arrays import Bytes, Floats, Integers
+from pipeline.core.training.vectors import (
+    LANES,
+    Shape,
+    add,
+    div,
+    exp,
+    kernel,
+    larger,
+    load,
+    mul,
+    prefetch,
+    splat,
+    store,
+    sub,
+    uint,
+    where_equal,
+)
+
+LINE = 64
+"""bytes of a cache line"""
+FACTORS = 8
+"""float32 numbers whose product a float64 holds"""
+
+
+class Tensor(NamedTuple):
+    """Weights (or the biases) of all layers in a row, padded with 0 to 16s."""
+
+    value: Floats
+    gradient: Floats
+    """summed up during a step; the optimizer sets it back to 0"""
+    moment: Floats
+    """first moment, or momentum"""
+    square: Floats
+    """second moment"""
+
+
+class Examples(NamedTuple):
+    """A split, or one batch."""
+
+    images: Bytes | Floats
+    """(N · num_pixels,); whole numbers, or floats that scale and offset turn to inputs"""
+    labels: Integers
+    """(N,), each below the number of logits"""
+    num_pixels: int
+
+
+class Rule(NamedTuple):
+    """The optimizer, and what it does in each step."""
+
+    adam: bool
+    """else SGD with momentum"""
+    momentum: np.float32
+    """of SGD"""
+    decay: np.float32
+    """weight decay that is added to the gradient"""
+    rates: Floats
+    """(steps, 3): step size, 1 / √(second bias correction), factor of the weights"""
+
+
+class Logits(NamedTuple):
+    """The last layer of a block of examples."""
+
+    first: int
+    """row of the first logit; those of the others follow"""
+    end: int
+    outputs: Floats
+    """matrices of all units"""
+    gradients: Floats
+    shares: Floats
+    """weight of each column in the mean loss; padding has 0"""
+    peaks: Floats
+    """largest logit of each column"""
+    totals: Floats
+    """sum of exp(logit - peak) of each column"""
+
+
+@kernel
+def announce(examples: Examples, block: Integers) -> None:
+    """Let the images of a later block come from memory while others are at work."""
+    for example in block:
+        first = example * examples.num_pixels
+        for pixel in range(first, first + examples.num_pixels, LINE):
+            prefetch(examples.images, pixel)
+
+
+@kernel
+def softmax(ends: Logits, shape: Shape) -> None:
+    """exp(logit - peak) into the logits' rows of ``gradients``; peaks and sums."""
+    width = uint(LANES * len(shape))
+    first, end = uint(ends.first), uint(ends.end)
+    peak = load(ends.outputs, first * width, shape)
+    for unit in range(first + uint(1), end):
+        peak = larger(load(ends.outputs, unit * width, shape), peak)
+    total = splat(np.float32(0), shape)
+    for unit in range(first, end):
+        a = exp(sub(load(ends.outputs, unit * width, shape), peak))
+        total = add(total, a)
+        store(ends.gradients, unit * width, a)
+    store(ends.peaks, uint(0), peak)
+    store(ends.totals, uint(0), total)
+
+
+@kernel
+def loss_gradient(ends: Logits, labels: Integers, block: Integers, shape: Shape) -> None:
+    """Gradients of the logits: (softmax - one-hot) · share of the example."""
+    width = uint(LANES * len(shape))
+    first, end = uint(ends.first), uint(ends.end)
+    shares = load(ends.shares, uint(0), shape)
+    factor = div(shares, load(ends.totals, uint(0), shape))
+    for unit in range(first, end):
+        a = load(ends.gradients, unit * width, shape)
+        store(ends.gradients, unit * width, mul(a, factor))
+    for column in range(len(block)):
+        label = uint(labels[block[column]])
+        ends.gradients[(first + label) * width + uint(column)] -= ends.shares[column]
+
+
+@kernel
+def loss_of(ends: Logits, labels: Integers, shape: Shape) -> tuple[float, int]:
+    """Sum of cross-entropies and number of right answers of a tile.
+
+    Of equal logits the first one is the answer.
+    """
+    width = LANES * len(shape)
+    _answers(ends, shape)
+    first, loss, correct, product = ends.first, 0.0, 0, 1.0
+    for column in range(len(labels)):
+        label = labels[column]
+        logit = ends.outputs[uint((first + label) * width + column)]
+        peak = ends.peaks[uint(column)]
+        loss -= np.float64(logit - peak)
+        correct += (logit == peak) & (ends.shares[uint(column)] == np.float32(label))
+        # The logarithm of a product costs as much as that of one factor.
+        product *= ends.totals[uint(column)]
+        if column % FACTORS == FACTORS - 1:
+            loss += math.log(product)
+            product = 1.0
+    return loss + math.log(product), correct
+
+
+@kernel
+def _answers(ends: Logits, shape: Shape) -> None:
+    """The class of the largest logit of each column, into ``shares``."""
+    width = uint(LANES * len(shape))
+    first, end = uint(ends.first), uint(ends.end)
+    peak = load(ends.peaks, uint(0), shape)
+    answer = splat(np.float32(0), shape)
+    for back in range(uint(1), end - first + uint(1)):
+        unit = end - back
+        number = splat(np.float32(unit - first), shape)
+        logit = load(ends.outputs, unit * width, shape)
+        answer = where_equal(logit, peak, number, answer)
+    store(ends.shares, uint(0), answer)
+
+
+@kernel
+def adam(tensor: Tensor, rule: Rule, step: int) -> None:
+    """Adam and AdamW, as torch.optim does them."""
+    size, root, factor = rule.rates[step]
+    for k in range(len(tensor.value)):
+        value = tensor.value[k]
+        g = tensor.gradient[k] + rule.decay * value
+        moment = tensor.moment[k]
+        moment += np.float32(0.1) * (g - moment)
+        square = np.float32(0.999) * tensor.square[k] + np.float32(0.001) * g * g
+        below = np.sqrt(square) * root + np.float32(1e-8)
+        tensor.value[k] = factor * value - size * moment / below
+        tensor.moment[k] = moment
+        tensor.square[k] = square
+        tensor.gradient[k] = np.float32(0)
+
+
+@kernel
+def sgd(tensor: Tensor, rule: Rule, step: int) -> None:
+    """SGD with momentum, as torch.optim does it."""
+    size = rule.rates[step, 0]
+    for k in range(len(tensor.value)):
+        g = tensor.gradient[k] + rule.decay * tensor.value[k]
+        moment = rule.momentum * tensor.moment[k] + g
+        tensor.value[k] -= size * moment
+        tensor.moment[k] = moment
+        tensor.gradient[k] = np.float32(0)

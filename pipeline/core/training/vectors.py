@@ -1,0 +1,486 @@
+"""Vectors in registers for compiled kernels, and how kernels are compiled.
+
+A Numba type stands for LLVM's vector of 16, 32, 64 or 128 floats, and a tuple of so many
+zeros by 16, ``shape``, says which. CPUs with narrower vectors split it by themselves;
+other multiples of 16 LLVM splits badly. The functions below are emitted where a kernel
+calls them.
+"""
+
+import hashlib
+import math
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import llvmlite.binding
+import numba
+import numpy as np
+from llvmlite import ir
+from numba.core import caching, cgutils, types
+from numba.extending import intrinsic, models, register_model
+from numpy.typing import NDArray
+
+LANES = 16
+MAX_VECTORS = 4 if llvmlite.binding.get_host_cpu_features().get("avx512f") else 2
+"""so many vectors of 16 floats fit the registers twice, and leave room"""
+CHUNK = 16
+"""pixels are transposed in runs of so many neighbors"""
+
+Shape = tuple[int, ...]
+Words = NDArray[np.uint32]
+
+uint = np.uint64
+"""positions: for signed ones, Numba adds a test whether they count from the end"""
+
+SHARED = ("vectors.py", "kernels.py")
+"""files in this folder whose functions kernels elsewhere call"""
+
+
+def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compiled on first use, and cached on disk until its file or a shared one changes.
+
+    Nothing is allocated in compiled code, so Numba need not count references (_nrt):
+    for tuples of arrays that takes 0.2 µs per call, as long as 100 weights do.
+    ``fastmath`` never assumes that there is no NaN: one weight that diverges shows in the
+    loss.
+    """
+    options = {"nogil": True, "cache": True, "error_model": "numpy", "_nrt": False}
+    before = numba.config.CACHE_LOCATOR_CLASSES
+    numba.config.CACHE_LOCATOR_CLASSES = ",".join(
+        f"{__name__}.{place.__name__}" for place in (Given, InTree, UserWide)
+    )
+    try:
+        compiled: Callable[..., Any] = numba.njit(**options, fastmath={"contract"})(
+            function
+        )
+    finally:
+        numba.config.CACHE_LOCATOR_CLASSES = before
+    return compiled
+
+
+_FOLDER = Path(__file__).parent
+_SHARED = b"".join(
+    hashlib.sha256((_FOLDER / name).read_bytes()).digest() for name in SHARED
+)
+
+
+class _Stamped:
+    """Where compiled code is kept, with a stamp that also tells what is shared.
+
+    Numba alone does not notice that a called function in another file has changed.
+    """
+
+    def get_source_stamp(self) -> object:
+        own = super().get_source_stamp()  # type: ignore[misc]  # numba's
+        return own, _SHARED
+
+
+class Given(_Stamped, caching.UserProvidedCacheLocator):  # type: ignore[misc]
+    """In NUMBA_CACHE_DIR."""
+
+
+class InTree(_Stamped, caching.InTreeCacheLocator):  # type: ignore[misc]
+    """Beside the source."""
+
+
+class UserWide(_Stamped, caching.UserWideCacheLocator):  # type: ignore[misc]
+    """In the user's cache folder, where the source is read-only."""
+
+
+_FLOAT, _INT, _BYTE = ir.FloatType(), ir.IntType(32), ir.IntType(8)
+_Values = Sequence[ir.Value]
+_Type = Any  # of Numba
+Vectors = Any  # a vector, in compiled code
+_Typed = tuple[_Type, Callable[..., ir.Value]]
+
+
+class _Vector(types.Type):
+    def __init__(self, lanes: int) -> None:
+        self.lanes = lanes
+        super().__init__(name=f"f32x{lanes}")
+
+
+@register_model(_Vector)
+class _VectorModel(models.PrimitiveModel):  # type: ignore[misc]  # numba is not annotated
+    def __init__(self, manager: object, vector: _Vector) -> None:
+        super().__init__(manager, vector, ir.VectorType(_FLOAT, vector.lanes))
+
+
+def _intrinsic(typed: Callable[..., _Typed]) -> Callable[..., Any]:
+    """A function whose code we emit; compiled functions call it."""
+    compiled: Callable[..., Any] = intrinsic(typed)
+    return compiled
+
+
+def _emitted(signature: _Type, emit: Callable[[ir.IRBuilder, _Values], ir.Value]) -> _Typed:
+    """The signature and its code, where an array is the pointer to its first element."""
+
+    def codegen(
+        context: object, builder: ir.IRBuilder, signature: _Type, args: _Values
+    ) -> ir.Value:
+        plain = [
+            cgutils.create_struct_proxy(kind)(context, builder, arg).data
+            if isinstance(kind, types.Array)
+            else arg
+            for kind, arg in zip(signature.args, args, strict=True)
+        ]
+        result = emit(builder, plain)
+        return cgutils.get_null_value(cgutils.voidptr_t) if result is None else result
+
+    return signature, codegen
+
+
+def _read(b: ir.IRBuilder, base: ir.Value, at: ir.Value, kind: ir.Type) -> ir.Value:
+    value = b.load(b.bitcast(b.gep(base, [at]), kind.as_pointer()))
+    value.align = 1  # numpy promises no more; what is aligned is as fast
+    return value
+
+
+def _write(b: ir.IRBuilder, base: ir.Value, at: ir.Value, value: ir.Value) -> None:
+    b.store(value, b.bitcast(b.gep(base, [at]), value.type.as_pointer())).align = 1
+
+
+def _call(b: ir.IRBuilder, name: str, result: ir.Type, args: _Values) -> ir.Value:
+    """Call one of LLVM's own functions on vectors of floats."""
+    kind = ir.FunctionType(result, [arg.type for arg in args])
+    lanes = args[-1].type.count
+    name = f"llvm.{name}.v{lanes}f32"
+    function = cgutils.get_or_insert_function(b.module, kind, name)
+    return b.call(function, args, fastmath=("reassoc",))
+
+
+def _ints(numbers: Iterable[int]) -> ir.Constant:
+    values = list(numbers)
+    return ir.Constant(ir.VectorType(_INT, len(values)), values)
+
+
+def _all(b: ir.IRBuilder, value: ir.Value, lanes: int) -> ir.Value:
+    """A vector with the same number everywhere."""
+    empty = ir.Constant(ir.VectorType(_FLOAT, lanes), ir.Undefined)
+    first = b.insert_element(empty, value, ir.Constant(_INT, 0))
+    return b.shuffle_vector(first, empty, _ints([0] * lanes))
+
+
+def _constant(value: float, lanes: int) -> ir.Constant:
+    return ir.Constant(ir.VectorType(_FLOAT, lanes), [value] * lanes)
+
+
+def _part(b: ir.IRBuilder, a: ir.Value, lanes: Iterable[int]) -> ir.Value:
+    return b.shuffle_vector(a, a, _ints(lanes))
+
+
+@_intrinsic
+def load(_: object, array: _Type, at: _Type, shape: _Type) -> _Typed:
+    """Row of a matrix; of a pixel matrix: unpacked. ``at`` counts columns."""
+    lanes = LANES * shape.count
+    half = ir.VectorType(_FLOAT, lanes // 2)
+
+    def floats(b: ir.IRBuilder, args: _Values) -> ir.Value:
+        return _read(b, args[0], args[1], ir.VectorType(_FLOAT, lanes))
+
+    def pixels(b: ir.IRBuilder, args: _Values) -> ir.Value:
+        at_word = b.lshr(args[1], ir.Constant(args[1].type, 1))
+        words = _read(b, args[0], at_word, ir.VectorType(_INT, lanes // 2))
+        left = b.shl(words, _ints([16] * (lanes // 2)))
+        right = b.and_(words, _ints([0xFFFF0000] * (lanes // 2)))
+        left, right = b.bitcast(left, half), b.bitcast(right, half)
+        return b.shuffle_vector(left, right, _ints(range(lanes)))
+
+    packed = array.dtype == types.uint32
+    return _emitted(_Vector(lanes)(array, at, shape), pixels if packed else floats)
+
+
+@_intrinsic
+def store(_: object, array: _Type, at: _Type, a: _Vector) -> _Typed:
+    return _emitted(types.void(array, at, a), lambda b, args: _write(b, *args))
+
+
+@_intrinsic
+def splat(_: object, _number: _Type, shape: _Type) -> _Typed:
+    """The same number in every lane."""
+    lanes = LANES * shape.count
+    signature = _Vector(lanes)(types.float32, shape)
+    return _emitted(signature, lambda b, args: _all(b, args[0], lanes))
+
+
+@_intrinsic
+def fma(_: object, a: _Vector, b: _Vector, c: _Vector) -> _Typed:
+    """A · b + c."""
+    return _emitted(a(a, b, c), lambda b, x: _call(b, "fma", x[0].type, x))
+
+
+@_intrinsic
+def add(_: object, a: _Vector, b: _Vector) -> _Typed:
+    return _emitted(a(a, b), lambda b, args: b.fadd(*args))
+
+
+@_intrinsic
+def sub(_: object, a: _Vector, b: _Vector) -> _Typed:
+    return _emitted(a(a, b), lambda b, args: b.fsub(*args))
+
+
+@_intrinsic
+def mul(_: object, a: _Vector, b: _Vector) -> _Typed:
+    return _emitted(a(a, b), lambda b, args: b.fmul(*args))
+
+
+@_intrinsic
+def div(_: object, a: _Vector, b: _Vector) -> _Typed:
+    return _emitted(a(a, b), lambda b, args: b.fdiv(*args))
+
+
+@_intrinsic
+def larger(_: object, a: _Vector, b: _Vector) -> _Typed:
+    """The larger one, and b if one of them is NaN."""
+
+    def emit(b: ir.IRBuilder, args: _Values) -> ir.Value:
+        return b.select(b.fcmp_ordered(">", *args), *args)
+
+    return _emitted(a(a, b), emit)
+
+
+@_intrinsic
+def where_equal(_: object, a: _Vector, b: _Vector, c: _Vector, d: _Vector) -> _Typed:
+    """C where a equals b, else d."""
+
+    def emit(b: ir.IRBuilder, args: _Values) -> ir.Value:
+        return b.select(b.fcmp_ordered("==", args[0], args[1]), args[2], args[3])
+
+    return _emitted(a(a, b, c, d), emit)
+
+
+@_intrinsic
+def gate(_: object, gradient: _Vector, output: _Vector) -> _Typed:
+    """Backwards through ReLU: 0 where the output is 0; NaN passes, as in torch."""
+
+    def emit(b: ir.IRBuilder, args: _Values) -> ir.Value:
+        zero = _constant(0.0, gradient.lanes)
+        return b.select(b.fcmp_ordered("<=", args[1], zero), zero, args[0])
+
+    return _emitted(gradient(gradient, output), emit)
+
+
+@_intrinsic
+def exp(_: object, a: _Vector) -> _Typed:
+    """E to the a, to 2 units in the last place, for a ≤ 0; below -87: e to the -87.
+
+    2^n · p(r) with n = round(a / ln 2); the polynomial is that of Cephes' expf.
+    """
+    terms = (1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 0.5, 1, 1)
+
+    def emit(b: ir.IRBuilder, args: _Values) -> ir.Value:
+        def number(value: float) -> ir.Constant:
+            return _constant(float(np.float32(value)), a.lanes)
+
+        def fma(*values: ir.Value) -> ir.Value:
+            return _call(b, "fma", values[0].type, values)
+
+        low = number(-87.0)
+        x = b.select(b.fcmp_ordered("<", args[0], low), low, args[0])
+        # Adding 1.5 · 2^23 rounds to a whole number, which the lowest bits then show.
+        shifted = fma(x, number(1 / math.log(2)), number(12582912.0))
+        n = b.fsub(shifted, number(12582912.0))
+        r = fma(n, number(-0.693359375), x)
+        r = fma(n, number(2.12194440e-4), r)
+        p = number(1.9875691500e-4)
+        for term in terms:
+            p = fma(p, r, number(term))
+        bits = b.bitcast(shifted, ir.VectorType(_INT, a.lanes))
+        power = b.shl(b.add(bits, _ints([127] * a.lanes)), _ints([23] * a.lanes))
+        return b.fmul(p, b.bitcast(power, p.type))
+
+    return _emitted(a(a), emit)
+
+
+@_intrinsic
+def lane_sum(_: object, a: _Vector) -> _Typed:
+    """Sum over the lanes, in a fixed order."""
+
+    def emit(b: ir.IRBuilder, args: _Values) -> ir.Value:
+        zero = ir.Constant(_FLOAT, 0.0)
+        return _call(b, "vector.reduce.fadd", _FLOAT, [zero, args[0]])
+
+    return _emitted(types.float32(a), emit)
+
+
+@_intrinsic
+def range_sum(_: object, array: _Type, first: _Type, count: _Type) -> _Typed:
+    """Sum of up to 16 numbers of an array."""
+
+    def emit(b: ir.IRBuilder, args: _Values) -> ir.Value:
+        array, first, count = args
+        lane = ir.Constant(ir.VectorType(count.type, LANES), list(range(LANES)))
+        empty = ir.Constant(lane.type, ir.Undefined)
+        limit = b.insert_element(empty, count, ir.Constant(_INT, 0))
+        limit = b.shuffle_vector(limit, empty, _ints([0] * LANES))
+        # Reading beyond the range stays within the padding of the array.
+        read = _read(b, array, first, ir.VectorType(_FLOAT, LANES))
+        zero = _constant(0.0, LANES)
+        inside = b.select(b.icmp_unsigned("<", lane, limit), read, zero)
+        return _call(b, "vector.reduce.fadd", _FLOAT, [ir.Constant(_FLOAT, 0.0), inside])
+
+    return _emitted(types.float32(array, first, count), emit)
+
+
+@_intrinsic
+def add_lane_sums(_: object, array: _Type, at: _Type, a: _Type, by: _Type) -> _Typed:
+    """array[at : at + n] += scale · (sums over the lanes of n vectors) + shift.
+
+    4 or 8 at once: a sum of its own takes 4 shuffles and 4 additions per vector.
+    """
+    count = len(a)
+
+    def emit(b: ir.IRBuilder, args: _Values) -> None:
+        vectors = [_sixteen(b, v) for v in cgutils.unpack_tuple(b, args[2])]
+        scale, shift = (_all(b, x, count) for x in cgutils.unpack_tuple(b, args[3]))
+        distance = LANES // 2
+        while len(vectors) > 1:
+            half = len(vectors) // 2
+            pairs = zip(vectors[:half], vectors[half:], strict=True)
+            vectors = [_folded(b, x, y, distance) for x, y in pairs]
+            distance //= 2
+        (sums,) = vectors
+        while distance:
+            sums = b.fadd(sums, _part(b, sums, (lane ^ distance for lane in range(LANES))))
+            distance //= 2
+        sums = _part(b, sums, range(0, LANES, LANES // count))
+        known = b.fadd(_read(b, args[0], args[1], sums.type), shift)
+        _write(b, args[0], args[1], _call(b, "fma", sums.type, [scale, sums, known]))
+
+    return _emitted(types.void(array, at, a, by), emit)
+
+
+def _sixteen(b: ir.IRBuilder, a: ir.Value) -> ir.Value:
+    """The sum of the 16-lane parts of a vector."""
+    parts = [
+        _part(b, a, range(first, first + LANES)) for first in range(0, a.type.count, LANES)
+    ]
+    total = parts[0]
+    for part in parts[1:]:
+        total = b.fadd(total, part)
+    return total
+
+
+def _folded(b: ir.IRBuilder, x: ir.Value, y: ir.Value, distance: int) -> ir.Value:
+    """X and y with lanes so far apart added up: x in lanes without that bit, y in others.
+
+    One shuffle and one blend; on Intel a single unit shuffles.
+    """
+    own = [lane + (LANES if lane & distance else 0) for lane in range(LANES)]
+    other = [lane ^ distance for lane in own]
+    return b.fadd(*(b.shuffle_vector(x, y, _ints(lanes)) for lanes in (own, other)))
+
+
+@_intrinsic
+def transpose(
+    _: object,
+    images: _Type,
+    pixel: _Type,
+    begins: _Type,
+    columns: _Type,
+    matrix: _Type,
+    row: _Type,
+) -> _Typed:
+    """CHUNK neighboring pixels of 16 + 16 images, to as many rows from ``row`` on.
+
+    columns: the first of 16 in the left half of the matrix, and the width of a half;
+    begins[column] is where a column's image begins. Bytes become packed pixels, floats
+    stay floats.
+    """
+    is_float = images.dtype == types.float32
+    run = ir.VectorType(_FLOAT if is_float else _BYTE, CHUNK)
+
+    def emit(b: ir.IRBuilder, args: _Values) -> None:
+        images, pixel, begins, columns, matrix, row = args
+        left, half = cgutils.unpack_tuple(b, columns)
+        halves = []
+        for first in (left, b.add(left, half)):
+            column = [b.add(first, ir.Constant(first.type, i)) for i in range(LANES)]
+            starts = [b.add(b.load(b.gep(begins, [i])), pixel) for i in column]
+            halves.append(_transposed(b, [_read(b, images, i, run) for i in starts]))
+        distance = b.add(half, half) if is_float else half
+        at = b.add(b.mul(row, distance), left)
+        for left_pixels, right_pixels in zip(*halves, strict=True):
+            if is_float:
+                _write(b, matrix, at, left_pixels)
+                _write(b, matrix, b.add(at, half), right_pixels)
+            else:
+                _write(b, matrix, at, _packed(b, left_pixels, right_pixels))
+            at = b.add(at, distance)
+
+    return _emitted(types.void(images, pixel, begins, columns, matrix, row), emit)
+
+
+def _transposed(b: ir.IRBuilder, rows: list[ir.Value]) -> list[ir.Value]:
+    """16 vectors of 16, rows and columns swapped, by four perfect shuffles."""
+    for _ in range(4):
+        rows = [
+            b.shuffle_vector(x, y, _ints(lane for i in part for lane in (i, i + 16)))
+            for x, y in zip(rows[:8], rows[8:], strict=True)
+            for part in (range(8), range(8, 16))
+        ]
+    return rows
+
+
+def _packed(b: ir.IRBuilder, left: ir.Value, right: ir.Value) -> ir.Value:
+    """Upper halves of the float32 of 16 + 16 bytes, in 16 words."""
+    floats, words = ir.VectorType(_FLOAT, LANES), ir.VectorType(_INT, LANES)
+    low, high = (b.bitcast(b.uitofp(x, floats), words) for x in (left, right))
+    return b.or_(b.lshr(low, _ints([16] * LANES)), high)
+
+
+@_intrinsic
+def prefetch(_: object, examples: _Type, at: _Type) -> _Typed:
+    """Fetch the cache line around a pixel; never waits, never fails."""
+
+    def emit(b: ir.IRBuilder, args: _Values) -> None:
+        pointer = b.gep(args[0], [args[1]])
+        hints = [ir.Constant(_INT, hint) for hint in (0, 2, 1)]  # to read, to L2, data
+        kind = ir.FunctionType(ir.VoidType(), [pointer.type, _INT, _INT, _INT])
+        function = cgutils.get_or_insert_function(b.module, kind, "llvm.prefetch.p0")
+        b.call(function, [pointer, *hints])
+
+    return _emitted(types.void(examples, at), emit)
+
+
+_MODE = ir.IntType(32)
+_IS_X86 = llvmlite.binding.get_process_triple().startswith("x86_64")
+_FLUSH = 0x8040
+"""bits of the x86 control register: denormals are 0, as operands and as results"""
+
+
+@_intrinsic
+def flush_denormals(_: object) -> _Typed:
+    """Take numbers below 1.2e-38 as 0 from here on; returns the mode before.
+
+    Moments of units that died decay to such numbers and stay there, and many processors
+    take far longer for each. No other number changes.
+    """
+
+    def emit(b: ir.IRBuilder, _: _Values) -> ir.Value:
+        memory = cgutils.alloca_once_value(b, ir.Constant(_MODE, 0))
+        _exchange(b, "stmxcsr", memory)
+        before = b.load(memory)
+        b.store(b.or_(before, ir.Constant(_MODE, _FLUSH)), memory)
+        _exchange(b, "ldmxcsr", memory)
+        return before
+
+    return _emitted(types.uint32(), emit)
+
+
+@_intrinsic
+def restore_mode(_: object, mode: _Type) -> _Typed:
+    """Back to the mode that ``flush_denormals`` returned."""
+
+    def emit(b: ir.IRBuilder, args: _Values) -> None:
+        _exchange(b, "ldmxcsr", cgutils.alloca_once_value(b, args[0]))
+
+    return _emitted(types.void(mode), emit)
+
+
+def _exchange(b: ir.IRBuilder, name: str, memory: ir.Value) -> None:
+    """Control register to memory or back; nothing on other processors."""
+    if _IS_X86:
+        kind = ir.FunctionType(ir.VoidType(), [memory.type])
+        name = f"llvm.x86.sse.{name}"
+        b.call(cgutils.get_or_insert_function(b.module, kind, name), [memory])
