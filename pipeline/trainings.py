@@ -218,7 +218,7 @@ def run(source: Source, *, at_once: int | None) -> list[Finished]:
         workers.run_all(
             works,
             at_once=limit,
-            preload=preloads.module_for(source.engine),
+            preload=preloads.module_for(source.engine, source.network()),
             watch=progress.show,
         )
     return [_finished(source, c, seed) for c in source.copies for seed in source.seeds]

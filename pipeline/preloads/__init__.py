@@ -5,6 +5,9 @@ Each engine needs something else, and nobody waits for what it does not need: to
 library of types and functions 0.7 s. AMD EPYC (Zen 5), torch 2.13, numba 0.68, 2026-11-21.
 """
 
+from pipeline.core.models.layers import Network
+from pipeline.core.training.suitability import fully_connected
+
 FORWARD = "pipeline.preloads.tensors"
 """what forward passes alone need"""
 
@@ -13,9 +16,12 @@ MODULES: dict[str, str] = {
     "sparse": "pipeline.preloads.kernels",
     "sparse-conv": "pipeline.preloads.kernels",
 }
-"""by engine; the others need torch and nothing else"""
+"""by engine; the others need torch and nothing else, but fully connected networks are
+compiled by the dense engine, too"""
 
 
-def module_for(engine: str) -> str:
+def module_for(engine: str, network: Network) -> str:
     """The module to import before workers of this engine are forked."""
+    if engine == "dense" and fully_connected(network):
+        return MODULES["sparse"]
     return MODULES.get(engine, FORWARD)

@@ -1,4 +1,7 @@
-"""The dense engine's passes against autograd; promises are in the contract test."""
+"""The dense engine's passes in torch against autograd.
+
+Promises are in the contract test, compiled networks in test_fully_connected.py.
+"""
 
 from dataclasses import replace
 

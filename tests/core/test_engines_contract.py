@@ -581,8 +581,8 @@ def test_auto_chooses_an_engine_that_can_train_the_network(model, density):
 @pytest.mark.parametrize(
     ("model", "density", "engine"),
     [
-        ("lenet-300-100", 0.91, "dense"),
-        ("lenet-300-100", 0.9, "sparse"),
+        ("lenet-300-100", 0.71, "dense"),
+        ("lenet-300-100", 0.7, "sparse"),
         ("conv-4", 0.41, "dense"),
         ("conv-4", 0.4, "sparse-conv"),
         ("resnet-20", 0.01, "reference"),

@@ -1,7 +1,6 @@
 """What the compiled engines share around their kernels: checks, numbers, memory.
 
-The kernels themselves stand in one file per engine, because Numba's cache on disk does not
-see that a called function in another file has changed. Nothing here is compiled.
+Nothing here is compiled; what kernels share is in ``kernels.py`` and ``vectors.py``.
 """
 
 from typing import TypeVar
@@ -9,7 +8,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.arrays import Floats
+from pipeline.core.arrays import Floats, Integers
+from pipeline.core.augmentation import flip_crop, flip_crop_draws
+from pipeline.core.batches import normalize
 from pipeline.core.models.layers import Linear
 from pipeline.core.training.engine import Job, refuse_frozen
 from pipeline.core.training.schedules import learning_rate
@@ -74,6 +75,16 @@ def optimizer_numbers(
         np.float32(settings.weight_decay - decoupled),
         rates.astype(np.float32),
     )
+
+
+def moved(job: Job, examples: Integers, step: int) -> Floats:
+    """A normalized batch (B, C, H, W) after flip-crop, as drawn for this step."""
+    flips, corners = flip_crop_draws(
+        len(examples), seed=job.seed, round=job.round, copy=job.copy, step=step
+    )
+    data = job.data
+    images = normalize(data.train.images[examples], mean=data.mean, std=data.std)
+    return flip_crop(images, flips=flips, corners=corners)
 
 
 def aligned(size: int, dtype: type[Number]) -> NDArray[Number]:

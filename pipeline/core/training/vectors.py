@@ -9,8 +9,9 @@ calls them.
 import hashlib
 import math
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
-from typing import Any
+from importlib.abc import InspectLoader
+from importlib.util import find_spec
+from typing import Any, cast
 
 import llvmlite.binding
 import numba
@@ -32,8 +33,8 @@ Words = NDArray[np.uint32]
 uint = np.uint64
 """positions: for signed ones, Numba adds a test whether they count from the end"""
 
-SHARED = ("vectors.py", "kernels.py")
-"""files in this folder whose functions kernels elsewhere call"""
+SHARED = ("pipeline.core.training.vectors", "pipeline.core.training.kernels")
+"""modules whose functions kernels elsewhere call"""
 
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -58,10 +59,21 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     return compiled
 
 
-_FOLDER = Path(__file__).parent
-_SHARED = b"".join(
-    hashlib.sha256((_FOLDER / name).read_bytes()).digest() for name in SHARED
-)
+def block_shape(num_columns: int) -> Shape:
+    """2 or 4 vectors: the fewest that hold so many columns, or as many as there can be."""
+    num_vectors = 2
+    while num_vectors < MAX_VECTORS and num_vectors * LANES < num_columns:
+        num_vectors *= 2
+    return (0,) * num_vectors
+
+
+def _source(module: str) -> bytes:
+    spec = find_spec(module)
+    assert spec is not None, f"{module} is gone"
+    return str(cast(InspectLoader, spec.loader).get_source(module)).encode()
+
+
+_SHARED = hashlib.sha256(b"".join(map(_source, SHARED))).digest()
 
 
 class _Stamped:
@@ -192,6 +204,7 @@ def load(_: object, array: _Type, at: _Type, shape: _Type) -> _Typed:
 
 @_intrinsic
 def store(_: object, array: _Type, at: _Type, a: _Vector) -> _Typed:
+    """Write a row of a matrix; ``at`` counts columns."""
     return _emitted(types.void(array, at, a), lambda b, args: _write(b, *args))
 
 
@@ -211,22 +224,32 @@ def fma(_: object, a: _Vector, b: _Vector, c: _Vector) -> _Typed:
 
 @_intrinsic
 def add(_: object, a: _Vector, b: _Vector) -> _Typed:
+    """A + b."""
     return _emitted(a(a, b), lambda b, args: b.fadd(*args))
 
 
 @_intrinsic
 def sub(_: object, a: _Vector, b: _Vector) -> _Typed:
+    """A - b."""
     return _emitted(a(a, b), lambda b, args: b.fsub(*args))
 
 
 @_intrinsic
 def mul(_: object, a: _Vector, b: _Vector) -> _Typed:
+    """A · b."""
     return _emitted(a(a, b), lambda b, args: b.fmul(*args))
 
 
 @_intrinsic
 def div(_: object, a: _Vector, b: _Vector) -> _Typed:
+    """A / b."""
     return _emitted(a(a, b), lambda b, args: b.fdiv(*args))
+
+
+@_intrinsic
+def root(_: object, a: _Vector) -> _Typed:
+    """√a."""
+    return _emitted(a(a), lambda b, args: _call(b, "sqrt", args[0].type, args))
 
 
 @_intrinsic
@@ -258,6 +281,20 @@ def gate(_: object, gradient: _Vector, output: _Vector) -> _Typed:
         return b.select(b.fcmp_ordered("<=", args[1], zero), zero, args[0])
 
     return _emitted(gradient(gradient, output), emit)
+
+
+@_intrinsic
+def only(_: object, a: _Vector, bits: _Type, at: _Type) -> _Typed:
+    """A where a bit is set, else 0; 16 bits to a number, ``at`` counts bits."""
+
+    def emit(b: ir.IRBuilder, args: _Values) -> ir.Value:
+        a, bits, at = args
+        at_number = b.lshr(at, ir.Constant(at.type, 4))
+        word = _read(b, bits, at_number, ir.IntType(a.type.count))
+        chosen = b.bitcast(word, ir.VectorType(ir.IntType(1), a.type.count))
+        return b.select(chosen, a, ir.Constant(a.type, [0.0] * a.type.count))
+
+    return _emitted(a(a, bits, at), emit)
 
 
 @_intrinsic
@@ -441,6 +478,90 @@ def prefetch(_: object, examples: _Type, at: _Type) -> _Typed:
         b.call(function, [pointer, *hints])
 
     return _emitted(types.void(examples, at), emit)
+
+
+@_intrinsic
+def zero_each(_: object, units: _Type, shape: _Type) -> _Typed:
+    """A vector of 0 for each unit."""
+    lanes = LANES * shape.count
+
+    def emit(b: ir.IRBuilder, _: _Values) -> ir.Value:
+        return cgutils.pack_array(b, [_constant(0.0, lanes)] * units.count)
+
+    return _emitted(
+        types.containers.UniTuple(_Vector(lanes), units.count)(units, shape), emit
+    )
+
+
+@_intrinsic
+def load_each(_: object, array: _Type, place: _Type, units: _Type, shape: _Type) -> _Typed:
+    """A vector from each of as many rows as there are ``units``.
+
+    place: where the first begins, and how far apart they are.
+    """
+    row = ir.VectorType(_FLOAT, LANES * shape.count)
+
+    def emit(b: ir.IRBuilder, args: _Values) -> ir.Value:
+        return cgutils.pack_array(
+            b, [_read(b, args[0], at, row) for at in _spread(b, args[1], units.count)]
+        )
+
+    vectors = types.containers.UniTuple(_Vector(LANES * shape.count), units.count)
+    return _emitted(vectors(array, place, units, shape), emit)
+
+
+@_intrinsic
+def store_each(_: object, array: _Type, place: _Type, vectors: _Type) -> _Typed:
+    """Vectors to as many rows; place: as in ``load_each``."""
+
+    def emit(b: ir.IRBuilder, args: _Values) -> None:
+        array, place, vectors = args
+        each = cgutils.unpack_tuple(b, vectors)
+        for at, vector in zip(_spread(b, place, len(each)), each, strict=True):
+            _write(b, array, at, vector)
+
+    return _emitted(types.void(array, place, vectors), emit)
+
+
+@_intrinsic
+def add_products(
+    _: object, vectors: _Type, factors: _Type, place: _Type, a: _Vector
+) -> _Typed:
+    """vectors[i] + factors[at + i · stride] · a; place: at, stride."""
+
+    def emit(b: ir.IRBuilder, args: _Values) -> ir.Value:
+        vectors, factors, place, a = args
+        each = cgutils.unpack_tuple(b, vectors)
+        for i, at in enumerate(_spread(b, place, len(each))):
+            factor = _all(b, _read(b, factors, at, _FLOAT), a.type.count)
+            each[i] = _call(b, "fma", a.type, [factor, a, each[i]])
+        return cgutils.pack_array(b, each)
+
+    return _emitted(vectors(vectors, factors, place, a), emit)
+
+
+def _spread(b: ir.IRBuilder, place: ir.Value, count: int) -> list[ir.Value]:
+    """At, at + stride, at + 2 · stride ..."""
+    at, stride = cgutils.unpack_tuple(b, place)
+    return [b.add(at, b.mul(stride, ir.Constant(at.type, i))) for i in range(count)]
+
+
+@_intrinsic
+def turn(_: object, source: _Type, out: _Type, target: _Type, into: _Type) -> _Typed:
+    """Copy 16 × 16 floats, rows and columns swapped.
+
+    out, into: where the first row begins, and how far apart rows are.
+    """
+    row = ir.VectorType(_FLOAT, LANES)
+
+    def emit(b: ir.IRBuilder, args: _Values) -> None:
+        source, out, target, into = args
+        rows = [_read(b, source, at, row) for at in _spread(b, out, LANES)]
+        turned = zip(_spread(b, into, LANES), _transposed(b, rows), strict=True)
+        for at, column in turned:
+            _write(b, target, at, column)
+
+    return _emitted(types.void(source, out, target, into), emit)
 
 
 _MODE = ir.IntType(32)

@@ -1,39 +1,20 @@
 """The dense engine: one network on a CPU, every weight computed, as fast as can be.
 
-Pruned weights are computed like all others and set to 0, or to what they are frozen at,
-after each step. Passes without autograd (``layers.py``), and one call for the whole
-optimizer update.
+Two ways to do it. Fully connected networks are compiled (``fully_connected.py``), all
+others are computed layer by layer in torch (``layered.py``), and so are networks whose
+pruned weights are frozen at other values than 0.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
-import numpy as np
-import torch
-import torch.nn.functional as F  # noqa: N812
-from numpy.typing import NDArray
-from torch import Tensor
-
-from pipeline.core.arrays import Mask, Weights
-from pipeline.core.augmentation import flip_crop, flip_crop_draws
-from pipeline.core.batches import BatchOrder, Dataset
-from pipeline.core.models.layers import Flatten, Network, parameters
-from pipeline.core.training.dense.layers import Gradients, gradients, logits
-from pipeline.core.training.engine import Evaluation, Job, State, only_job
-from pipeline.core.training.schedules import learning_rate
-from pipeline.core.training.suitability import without_norm
-from pipeline.core.training.updates import Fused
-
-SPLITS = ("train", "validation", "test")
-KEPT_NORMALIZED_BYTES = 32 * 2**20
-"""an evaluation split up to this size is normalized once: 10,000 MNIST images fit"""
-
+from pipeline.core.training.engine import Job, PruningEngine, only_job
+from pipeline.core.training.suitability import fully_connected, without_norm
 
 supports = without_norm
 """The networks that this engine trains."""
 
 
-def make(jobs: Sequence[Job]) -> "Dense":
+def make(jobs: Sequence[Job]) -> PruningEngine:
     """The dense engine at the start of one job.
 
     Raises:
@@ -42,7 +23,16 @@ def make(jobs: Sequence[Job]) -> "Dense":
     """
     job = only_job(jobs, "dense")
     refuse_unfit(job)
-    return Dense(job)
+    # Torch takes 0.8 s to import, Numba as long; nobody waits for what is not needed.
+    if fully_connected(job.network) and not job.frozen:
+        from pipeline.core.training.dense.fully_connected import (
+            FullyConnected,
+        )
+
+        return FullyConnected(job)
+    from pipeline.core.training.dense.layered import Layered
+
+    return Layered(job)
 
 
 def refuse_unfit(job: Job) -> None:
@@ -57,189 +47,3 @@ def refuse_unfit(job: Job) -> None:
             f"{sorted({type(layer).__name__ for layer in job.network})} on "
             f"{job.settings.device}; give train.engine: reference"
         )
-
-
-class Dense:
-    """One network, its optimizer, and its data.
-
-    ``gradients`` makes those of a batch; another function than the layers' own stands for
-    another rule of training.
-    """
-
-    def __init__(self, job: Job, *, gradients: Gradients = gradients) -> None:
-        self._gradients = gradients
-        self._job = job
-        self._step = job.first_step
-        self._data = _Data(job.data, batch=_evaluation_batch(job.network))
-        self._order = BatchOrder(
-            len(job.data.train),
-            job.settings.batch_size,
-            seed=job.seed,
-            round=job.round,
-            copy=job.copy,
-        )
-        self._weights = {name: _own(job.start[name]) for name in parameters(job.network)}
-        self._num_updates = torch.zeros(())
-        self._optimizer = Fused(self._weights, job.settings)
-        self._pruned = self._bits_of(job.mask)
-        self._frozen = [
-            (self._weights[name].view(torch.int32), _own(values.view(np.int32)))
-            for name, values in job.frozen.items()
-        ]
-        num_logits = parameters(job.network)[_last_bias(job.network)].shape[0]
-        self._one_hot = torch.eye(num_logits)
-
-    def advance(self, num_steps: int) -> None:
-        """Run that many optimizer steps."""
-        with _denormals_as_0():
-            for examples in torch.from_numpy(self._order.indices(self._step, num_steps)):
-                self._update(examples)
-                self._step += 1
-
-    def evaluate(self, split: str) -> list[Evaluation]:
-        """Loss and accuracy on ``train``, ``validation`` or ``test``."""
-        loss, correct = 0.0, 0
-        with _denormals_as_0():
-            for images, labels in self._data.in_order(split):
-                found = logits(self._job.network, self._weights, images)  # (B, classes)
-                loss += F.cross_entropy(found, labels, reduction="sum").item()
-                correct += int((found.argmax(dim=1) == labels).sum())
-        num_examples = len(self._data.labels[split])
-        return [Evaluation(loss=loss / num_examples, accuracy=correct / num_examples)]
-
-    def weights(self) -> list[Weights]:
-        """Copies of the current weights."""
-        return [{name: _copy(weight) for name, weight in self._weights.items()}]
-
-    def state(self) -> State:
-        """Weights and the optimizer's moments."""
-        return {name: _copy(tensor) for name, tensor in self._tensors()}
-
-    def restore(self, state: State, step: int) -> None:
-        """Continue after ``step`` steps, counted from initialization."""
-        self._step = step
-        for name, tensor in self._tensors():
-            tensor.copy_(torch.tensor(state[name]))
-
-    def restrict(self, masks: Sequence[Mask]) -> None:
-        """Go on under a smaller mask."""
-        (mask,) = masks
-        self._pruned = self._bits_of(mask)
-        for name, (bits, kept) in self._pruned.items():
-            bits.bitwise_and_(kept)
-            for moments in self._optimizer.moments.values():
-                moments[name].view(torch.int32).bitwise_and_(kept)
-
-    def _bits_of(self, mask: Mask) -> dict[str, tuple[Tensor, Tensor]]:
-        """By tensor with a pruned weight: its weights' bits, and those that are kept."""
-        return {
-            name: (self._weights[name].view(torch.int32), _own(np.where(kept, -1, 0)))
-            for name, kept in mask.items()
-            if not kept.all()
-        }
-
-    def _tensors(self) -> Iterator[tuple[str, Tensor]]:
-        for name, weight in self._weights.items():
-            yield f"weight/{name}", weight
-        for kind, moments in self._optimizer.moments.items():
-            for name, moment in moments.items():
-                yield f"{kind}/{name}", moment
-
-    def _update(self, examples: Tensor) -> None:
-        job = self._job
-        images, labels = self._data.batch(examples)
-        if job.settings.augment == "flip-crop":
-            images = _moved(images, job, self._step)
-        target = self._one_hot.index_select(0, labels)
-        found = self._gradients(job.network, self._weights, images, target)
-        self._optimizer.update(
-            found,
-            self._num_updates.fill_(self._step + 1 - job.first_step),
-            learning_rate(job.settings, self._step, job.total_steps),
-        )
-        # Weights only: what the moments of a pruned weight hold moves nothing else. On
-        # the bits, because a product with 0 would keep NaN.
-        for bits, kept in self._pruned.values():
-            bits.bitwise_and_(kept)
-        for bits, values in self._frozen:
-            bits.bitwise_or_(values)
-
-
-class _Data:
-    """The splits; the training images as raw pixels."""
-
-    def __init__(self, data: Dataset, *, batch: int) -> None:
-        splits = {name: getattr(data, name) for name in SPLITS}
-        self._images = {n: torch.tensor(s.images) for n, s in splits.items()}
-        self.labels = {n: torch.tensor(s.labels) for n, s in splits.items()}
-        self._mean = torch.tensor(data.mean)[:, None, None]
-        self._std = torch.tensor(data.std)[:, None, None]
-        self._batch = batch
-        self._normalized: dict[str, Tensor] = {}
-
-    def batch(self, examples: Tensor) -> tuple[Tensor, Tensor]:
-        """Normalized images (B, C, H, W) and labels (B,) of training examples."""
-        images = self._images["train"].index_select(0, examples)
-        return self._normalize(images), self.labels["train"].index_select(0, examples)
-
-    def in_order(self, split: str) -> Iterator[tuple[Tensor, Tensor]]:
-        """A split in batches of normalized images, the last one smaller."""
-        images = self._images[split]
-        if split not in self._normalized and 4 * images.numel() <= KEPT_NORMALIZED_BYTES:
-            self._normalized[split] = self._normalize(images)
-        known = self._normalized.get(split)
-        for first in range(0, len(images), self._batch):
-            part = slice(first, first + self._batch)
-            batch = self._normalize(images[part]) if known is None else known[part]
-            yield batch, self.labels[split][part]
-
-    def _normalize(self, images: Tensor) -> Tensor:
-        return images.float().sub_(self._mean).div_(self._std)
-
-
-@contextmanager
-def _denormals_as_0() -> Iterator[None]:
-    """Numbers below 1.2e-38 count as 0, as in the sparse engines.
-
-    Moments of a dead unit end there, and so do the weights that ``compat: southampton``
-    freezes. An Intel processor takes a hundred cycles for each: with 9,697 of the
-    235,200 weights of fc1 such a step took 23 ms instead of 1.3 (2026-11-21).
-    """
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(False)
-
-
-def _evaluation_batch(network: Network) -> int:
-    """Examples per forward pass: few enough that activations stay in the cache."""
-    return 1000 if isinstance(network[0], Flatten) else 50
-
-
-def _last_bias(network: Network) -> str:
-    return list(parameters(network))[-1]
-
-
-def _own(array: NDArray[np.generic]) -> Tensor:
-    """A copy in torch's memory; kernels of convolutions channels-last."""
-    tensor = torch.tensor(array)
-    if tensor.dtype == torch.int64:
-        tensor = tensor.int()
-    return (
-        tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
-    )
-
-
-def _copy(tensor: Tensor) -> NDArray[np.float32]:
-    """A copy for the outside, rows first."""
-    array: NDArray[np.float32] = tensor.numpy().copy(order="C")
-    return array
-
-
-def _moved(images: Tensor, job: Job, step: int) -> Tensor:
-    """The batch after flip-crop, as drawn for this step."""
-    flips, corners = flip_crop_draws(
-        len(images), seed=job.seed, round=job.round, copy=job.copy, step=step
-    )
-    return torch.tensor(flip_crop(images.numpy(), flips=flips, corners=corners))

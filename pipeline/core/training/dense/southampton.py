@@ -15,7 +15,8 @@ from pipeline.core import southampton
 from pipeline.core.arrays import Weights
 from pipeline.core.batches import Split
 from pipeline.core.models.layers import Network
-from pipeline.core.training.dense.engine import Dense, refuse_unfit
+from pipeline.core.training.dense.engine import refuse_unfit
+from pipeline.core.training.dense.layered import Layered
 from pipeline.core.training.dense.layers import gradients
 from pipeline.core.training.engine import Evaluation, Job, State, only_job, refuse_frozen
 from pipeline.core.training.suitability import without_norm
@@ -58,7 +59,7 @@ class Southampton:
         if job.round == 0:
             settings = replace(settings, lr=southampton.FIRST_LR)
         seen = replace(job, data=replace(job.data, test=scored), settings=settings)
-        self._dense = Dense(seen, gradients=unfrozen_gradients)
+        self._dense = Layered(seen, gradients=unfrozen_gradients)
 
     def advance(self, num_steps: int) -> None:
         """Run that many optimizer steps."""

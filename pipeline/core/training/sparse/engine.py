@@ -16,10 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.arrays import Floats, Integers, Weights
-from pipeline.core.augmentation import flip_crop, flip_crop_draws
-from pipeline.core.batches import BatchOrder, Split, normalize
+from pipeline.core.batches import BatchOrder, Split
 from pipeline.core.models.layers import Linear
-from pipeline.core.training.compiled import aligned, optimizer_numbers, refuse_unfit
+from pipeline.core.training.compiled import aligned, moved, optimizer_numbers, refuse_unfit
 from pipeline.core.training.engine import Evaluation, Job, State, only_job
 from pipeline.core.training.kernels import Examples, Rule, Tensor
 from pipeline.core.training.sparse import kernels
@@ -27,7 +26,7 @@ from pipeline.core.training.sparse.kernels import Net, Tiles, Wiring, Workspace
 from pipeline.core.training.sparse.tiles import make_tiles
 from pipeline.core.training.sparse.wiring import Bools, wire
 from pipeline.core.training.suitability import fully_connected
-from pipeline.core.training.vectors import CHUNK, LANES, MAX_VECTORS, Shape
+from pipeline.core.training.vectors import CHUNK, LANES, MAX_VECTORS, Shape, block_shape
 
 Pixel = TypeVar("Pixel", np.float32, np.uint8)
 
@@ -73,7 +72,7 @@ class Sparse:
             round=job.round,
             copy=job.copy,
         )
-        self._shape = _block_shape(job.settings.batch_size)
+        self._shape = block_shape(job.settings.batch_size)
         self._work = _workspace(wiring, self._shape)
         self._tile_shape = _tile_shape(wiring)
         self._tile_work = _workspace(wiring, self._tile_shape)
@@ -139,9 +138,10 @@ class Sparse:
         """Step by step: moved images are no longer whole numbers (their border is 0)."""
         net, work = _for_floats(self._net, self._work)
         for number, examples in enumerate(order):
+            labels = self._job.data.train.labels[examples]
             kernels.train(
                 net,
-                _moved(self._job, examples, self._step + number),
+                _flat(moved(self._job, examples, self._step + number), labels),
                 np.arange(len(examples))[np.newaxis],
                 rule._replace(rates=rule.rates[number : number + 1]),
                 work,
@@ -170,14 +170,6 @@ def _tensor(values: Floats) -> Tensor:
     tensor = Tensor(*(aligned(size, np.float32) for _ in Tensor._fields))
     tensor.value[: len(values)] = values
     return tensor
-
-
-def _block_shape(batch_size: int) -> Shape:
-    """2 or 4 vectors: the fewest that hold the batch, or as many as there can be."""
-    num_vectors = 2
-    while num_vectors < MAX_VECTORS and num_vectors * LANES < batch_size:
-        num_vectors *= 2
-    return (0,) * num_vectors
 
 
 def _tile_shape(wiring: Wiring) -> Shape:
@@ -210,16 +202,6 @@ def _flat(images: NDArray[Pixel], labels: Integers) -> Examples:
         labels=np.ascontiguousarray(labels),
         num_pixels=rows.shape[1],
     )
-
-
-def _moved(job: Job, examples: Integers, step: int) -> Examples:
-    """A normalized batch after flip-crop, as drawn for this step."""
-    flips, corners = flip_crop_draws(
-        len(examples), seed=job.seed, round=job.round, copy=job.copy, step=step
-    )
-    train, data = job.data.train, job.data
-    images = normalize(train.images[examples], mean=data.mean, std=data.std)
-    return _flat(flip_crop(images, flips=flips, corners=corners), train.labels[examples])
 
 
 def _for_floats(net: Net, work: Workspace) -> tuple[Net, Workspace]:

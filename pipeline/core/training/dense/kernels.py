@@ -1,0 +1,450 @@
+"""Compiled training of fully connected networks with every weight computed.
+
+All units of all layers are numbered in one row, the logits last. A matrix has one row per
+unit (or pixel) and one column per example. All three products of a layer are one loop,
+``_products``: it takes a vector from each row of a matrix, multiplies it by a factor for
+each of some units, and keeps the sums of these units in registers, so that each number
+that is loaded is used several times.
+
+Weights stand in rows of a multiple of 16, filled up with 0. A layer's weights are updated
+in registers and in the first-level cache as soon as their gradients are known, which saves
+two ways to memory.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.core.arrays import Floats, Integers
+from pipeline.core.training.kernels import (
+    Examples,
+    Logits,
+    Rule,
+    Tensor,
+    adam,
+    announce,
+    loss_gradient,
+    loss_of,
+    sgd,
+    softmax,
+)
+from pipeline.core.training.vectors import (
+    LANES,
+    MAX_VECTORS,
+    Shape,
+    Vectors,
+    add_products,
+    div,
+    flush_denormals,
+    fma,
+    gate,
+    kernel,
+    lane_sum,
+    larger,
+    load,
+    load_each,
+    mul,
+    only,
+    restore_mode,
+    root,
+    splat,
+    store,
+    store_each,
+    sub,
+    turn,
+    uint,
+    zero_each,
+)
+
+UNITS = (0,) * (6 if MAX_VECTORS == 4 else 3)
+"""as many zeros as units whose sums fit the registers, beside what they are made of"""
+ONE = (0,)
+BLOCK_ROWS = 128
+"""so many rows of 64 columns take 32 KB, and leave room in a first-level cache of 48"""
+
+Bits = NDArray[np.uint16]
+_Sums = Any  # a tuple of vectors, in compiled code
+_At = np.uint64
+_Where = tuple[int, int, int]
+
+
+class Layers(NamedTuple):
+    """One number per layer in each field."""
+
+    inputs: Integers
+    outputs: Integers
+    strides: Integers
+    """inputs, rounded up to 16s: length of a row of weights"""
+    first_weights: Integers
+    """where its weights begin"""
+    first_units: Integers
+    """the number of its first unit"""
+
+
+class Net(NamedTuple):
+    """A network in training."""
+
+    layers: Layers
+    weights: Tensor
+    biases: Tensor
+    kept: Bits
+    """one bit per weight: whether its gradient counts"""
+    mean: Floats
+    """per channel, of raw pixels"""
+    std: Floats
+
+
+class Workspace(NamedTuple):
+    """Matrices of one block of examples; rows begin at multiples of 64 bytes."""
+
+    width: int
+    """examples in a block"""
+    inputs: Floats
+    """of the first layer, one row per example"""
+    columns: Floats
+    """the same, one column per example"""
+    hidden: Floats
+    """inputs of another layer, one row per example; what fills them up is anything"""
+    outputs: Floats
+    gradients: Floats
+    found: Floats
+    """weight gradients of one tile"""
+    shares: Floats
+    peaks: Floats
+    totals: Floats
+
+
+class Update(NamedTuple):
+    """What becomes of the gradients of a block of examples."""
+
+    rule: Rule
+    step: int
+    is_first: bool
+    """of a batch's blocks; else its gradients add to those that are there"""
+    is_last: bool
+    """the weights move"""
+    num_examples: int
+
+
+class _Factors(NamedTuple):
+    """Numbers that multiply vectors: of unit i, array[at + i · stride + k · step]."""
+
+    array: Floats
+    at: _At
+    stride: _At
+    step: _At
+
+
+class _Rows(NamedTuple):
+    """Vectors that are multiplied: row k begins at matrix[at + k · distance]."""
+
+    matrix: Floats
+    at: _At
+    distance: _At
+    num: int
+
+
+@kernel
+def train(
+    net: Net,
+    examples: Examples,
+    order: Integers,
+    rule: Rule,
+    work: Workspace,
+    shape: Shape,
+) -> None:
+    """Run one optimizer step per row of ``order`` (steps, B); writes into net and work.
+
+    A batch is as many blocks of 16 · len(shape) examples as it needs, the last one padded.
+    """
+    num_steps, batch_size = order.shape
+    mode = flush_denormals()
+    for step in range(num_steps):
+        for first in range(0, batch_size, work.width):
+            block = order[step, first : first + work.width]
+            _gather(net, examples, block, work)
+            if step + 1 < num_steps:
+                announce(examples, order[step + 1, first : first + work.width])
+            _forward(net, work, shape)
+            for column in range(work.width):
+                share = 1.0 / batch_size if column < len(block) else 0.0
+                work.shares[column] = share
+            ends = _logits(net, work)
+            softmax(ends, shape)
+            loss_gradient(ends, examples.labels, block, shape)
+            is_last = first + work.width >= batch_size
+            update = Update(rule, step, first == 0, is_last, len(block))
+            _backward(net, update, work, shape)
+        if rule.adam:
+            adam(net.biases, rule, step)
+        else:
+            sgd(net.biases, rule, step)
+    restore_mode(mode)
+
+
+@kernel
+def evaluate(
+    net: Net, examples: Examples, order: Integers, work: Workspace, shape: Shape
+) -> tuple[float, int]:
+    """Sum of the cross-entropies of examples, and how many of them are right.
+
+    ``order`` numbers all of them, 0, 1, 2 …
+    """
+    loss, correct = 0.0, 0
+    mode = flush_denormals()
+    for first in range(0, len(order), work.width):
+        block = order[first : first + work.width]
+        _gather(net, examples, block, work)
+        announce(examples, order[first + work.width : first + 2 * work.width])
+        _forward(net, work, shape)
+        ends = _logits(net, work)
+        softmax(ends, shape)
+        block_loss, block_correct = loss_of(
+            ends, examples.labels[first : first + len(block)], shape
+        )
+        loss += block_loss
+        correct += block_correct
+    restore_mode(mode)
+    return loss, correct
+
+
+@kernel
+def _logits(net: Net, work: Workspace) -> Logits:
+    last = len(net.layers.outputs) - 1
+    first = net.layers.first_units[last]
+    return Logits(
+        first,
+        first + net.layers.outputs[last],
+        work.outputs,
+        work.gradients,
+        work.shares,
+        work.peaks,
+        work.totals,
+    )
+
+
+@kernel
+def _gather(net: Net, examples: Examples, block: Integers, work: Workspace) -> None:
+    """Inputs of the first layer, in rows and in columns; padding repeats an example."""
+    stride, num_channels = net.layers.strides[0], len(net.mean)
+    plane = examples.num_pixels // num_channels
+    for column in range(work.width):
+        example = block[min(column, len(block) - 1)]
+        for channel in range(num_channels):
+            source = example * examples.num_pixels + channel * plane
+            into = column * stride + channel * plane
+            images = examples.images[source : source + plane]
+            row = work.inputs[into : into + plane]
+            mean, std = net.mean[channel], net.std[channel]
+            for pixel in range(plane):
+                row[pixel] = (np.float32(images[pixel]) - mean) / std
+    _turn(work.inputs, work.width, stride, work.columns, work.width)
+
+
+@kernel
+def _turn(source: Floats, num_rows: int, distance: int, target: Floats, into: int) -> None:
+    """Rows of a matrix as columns; ``distance`` and ``into`` are from row to row."""
+    for row in range(0, num_rows, LANES):
+        for column in range(0, distance, LANES):
+            out = (uint(row * distance + column), uint(distance))
+            turn(source, out, target, (uint(column * into + row), uint(into)))
+
+
+@kernel
+def _products(sums: _Sums, factors: _Factors, rows: _Rows, shape: Shape) -> _Sums:
+    """Add to the sum of each unit its factors times the rows of a matrix."""
+    at, row = factors.at, rows.at
+    for _ in range(rows.num):
+        x = load(rows.matrix, row, shape)
+        sums = add_products(sums, factors.array, (at, factors.stride), x)
+        at += factors.step
+        row += rows.distance
+    return sums
+
+
+@kernel
+def _forward(net: Net, work: Workspace, shape: Shape) -> None:
+    """Outputs of all units."""
+    last = len(net.layers.outputs) - 1
+    for layer in range(last + 1):
+        first, size = net.layers.first_units[layer], net.layers.outputs[layer]
+        for unit in range(first, first + size):
+            bias = splat(net.biases.value[unit], shape)
+            store(work.outputs, uint(unit * work.width), bias)
+        if layer == 0:
+            _outputs(net, layer, work.columns, work, shape)
+        else:
+            before = net.layers.first_units[layer - 1] * work.width
+            _outputs(net, layer, work.outputs[before:], work, shape)
+        if layer < last:
+            zero = splat(np.float32(0), shape)
+            for unit in range(first, first + size):
+                at = uint(unit * work.width)
+                store(work.outputs, at, larger(zero, load(work.outputs, at, shape)))
+
+
+@kernel
+def _outputs(net: Net, layer: int, inputs: Floats, work: Workspace, shape: Shape) -> None:
+    """Add what a layer reads, the rows of a matrix, to its sums."""
+    num_inputs, num_outputs = net.layers.inputs[layer], net.layers.outputs[layer]
+    whole = num_outputs - num_outputs % len(UNITS)
+    for first in range(0, num_inputs, BLOCK_ROWS):
+        count = min(BLOCK_ROWS, num_inputs - first)
+        rows = _Rows(inputs, uint(first * work.width), uint(work.width), count)
+        for unit in range(0, whole, len(UNITS)):
+            _some_outputs(net, (layer, unit, first), UNITS, rows, work, shape)
+        for unit in range(whole, num_outputs):
+            _some_outputs(net, (layer, unit, first), ONE, rows, work, shape)
+
+
+@kernel
+def _some_outputs(
+    net: Net, where: _Where, units: Shape, rows: _Rows, work: Workspace, shape: Shape
+) -> None:
+    """Where: layer, first unit, first input."""
+    layer, unit, _ = where
+    into = uint((net.layers.first_units[layer] + unit) * work.width)
+    place = (into, uint(work.width))
+    at, stride = _weights_at(net, where)
+    factors = _Factors(net.weights.value, at, stride, uint(1))
+    sums = _products(load_each(work.outputs, place, units, shape), factors, rows, shape)
+    store_each(work.outputs, place, sums)
+
+
+@kernel
+def _weights_at(net: Net, where: _Where) -> tuple[_At, _At]:
+    """Where the weight of a unit on an input stands, and how far that of the next unit."""
+    layer, unit, column = where
+    stride = net.layers.strides[layer]
+    return uint(net.layers.first_weights[layer] + unit * stride + column), uint(stride)
+
+
+@kernel
+def _backward(net: Net, update: Update, work: Workspace, shape: Shape) -> None:
+    """Gradients, last layer first, and with the last block of a batch the updates."""
+    for back in range(1, len(net.layers.outputs) + 1):
+        layer = len(net.layers.outputs) - back
+        first, size = net.layers.first_units[layer], net.layers.outputs[layer]
+        for unit in range(first, first + size):
+            g = load(work.gradients, uint(unit * work.width), shape)
+            net.biases.gradient[unit] += lane_sum(g)
+        if layer > 0:
+            _input_gradients(net, layer, work, shape)
+            outputs = work.outputs[net.layers.first_units[layer - 1] * work.width :]
+            stride = net.layers.strides[layer]
+            _turn(outputs, stride, work.width, work.hidden, stride)
+        _learn(net, layer, update, work, shape)
+
+
+@kernel
+def _input_gradients(net: Net, layer: int, work: Workspace, shape: Shape) -> None:
+    """Gradients of the sums in the layer before, through its ReLU."""
+    num_inputs = net.layers.inputs[layer]
+    whole = num_inputs - num_inputs % len(UNITS)
+    for unit in range(0, whole, len(UNITS)):
+        _some_input_gradients(net, (layer, 0, unit), UNITS, work, shape)
+    for unit in range(whole, num_inputs):
+        _some_input_gradients(net, (layer, 0, unit), ONE, work, shape)
+    first = net.layers.first_units[layer - 1]
+    for unit in range(first, first + num_inputs):
+        at = uint(unit * work.width)
+        g = load(work.gradients, at, shape)
+        store(work.gradients, at, gate(g, load(work.outputs, at, shape)))
+
+
+@kernel
+def _some_input_gradients(
+    net: Net, where: _Where, units: Shape, work: Workspace, shape: Shape
+) -> None:
+    """Where: layer, 0, the first unit of the layer before."""
+    layer, _, unit = where
+    at, stride = _weights_at(net, where)
+    factors = _Factors(net.weights.value, at, uint(1), stride)
+    row = uint(net.layers.first_units[layer] * work.width)
+    rows = _Rows(work.gradients, row, uint(work.width), net.layers.outputs[layer])
+    sums = _products(zero_each(units, shape), factors, rows, shape)
+    into = uint((net.layers.first_units[layer - 1] + unit) * work.width)
+    store_each(work.gradients, (into, uint(work.width)), sums)
+
+
+@kernel
+def _learn(net: Net, layer: int, update: Update, work: Workspace, shape: Shape) -> None:
+    """Gradients of a layer's weights, and what becomes of them."""
+    num_outputs = net.layers.outputs[layer]
+    whole = num_outputs - num_outputs % len(UNITS)
+    for unit in range(0, whole, len(UNITS)):
+        _learn_units(net, (layer, unit), UNITS, update, work, shape)
+    for unit in range(whole, num_outputs):
+        _learn_units(net, (layer, unit), ONE, update, work, shape)
+
+
+@kernel
+def _learn_units(
+    net: Net,
+    where: tuple[int, int],
+    units: Shape,
+    update: Update,
+    work: Workspace,
+    shape: Shape,
+) -> None:
+    layer, unit = where
+    stride = net.layers.strides[layer]
+    wide = stride - stride % work.width
+    for column in range(0, wide, work.width):
+        _learn_some(net, (layer, unit, column), units, update, work, shape)
+    for column in range(wide, stride, LANES):
+        _learn_some(net, (layer, unit, column), units, update, work, ONE)
+
+
+@kernel
+def _learn_some(
+    net: Net,
+    where: _Where,
+    units: Shape,
+    update: Update,
+    work: Workspace,
+    shape: Shape,
+) -> None:
+    """The weights of some units on some inputs."""
+    layer, unit, column = where
+    at, stride = _weights_at(net, where)
+    first = uint((net.layers.first_units[layer] + unit) * work.width)
+    factors = _Factors(work.gradients, first, uint(work.width), uint(1))
+    inputs = work.inputs if layer == 0 else work.hidden
+    rows = _Rows(inputs, uint(column), stride, update.num_examples)
+    sums = zero_each(units, shape)
+    if not update.is_first:
+        sums = load_each(net.weights.gradient, (at, stride), units, shape)
+    sums = _products(sums, factors, rows, shape)
+    if not update.is_last:
+        store_each(net.weights.gradient, (at, stride), sums)
+        return
+    store_each(work.found, (uint(0), uint(work.width)), sums)
+    for number in range(len(units)):
+        g = load(work.found, uint(number * work.width), shape)
+        _move(net, update, at + uint(number) * stride, g, shape)
+
+
+@kernel
+def _move(net: Net, update: Update, at: _At, g: Vectors, shape: Shape) -> None:
+    """One step of the optimizer, as torch.optim does it, for a vector of weights."""
+    weights, rule = net.weights, update.rule
+    value = load(weights.value, at, shape)
+    g = fma(splat(rule.decay, shape), value, only(g, net.kept, at))
+    moment = load(weights.moment, at, shape)
+    if rule.adam:
+        size, scale, factor = rule.rates[update.step]
+        moment = fma(splat(np.float32(0.1), shape), sub(g, moment), moment)
+        square = load(weights.square, at, shape)
+        square = mul(splat(np.float32(0.999), shape), square)
+        square = fma(mul(splat(np.float32(0.001), shape), g), g, square)
+        store(weights.square, at, square)
+        below = fma(root(square), splat(scale, shape), splat(np.float32(1e-8), shape))
+        value = mul(splat(factor, shape), value)
+        value = sub(value, div(mul(splat(size, shape), moment), below))
+    else:
+        moment = fma(splat(rule.momentum, shape), moment, g)
+        value = sub(value, mul(splat(rule.rates[update.step, 0], shape), moment))
+    store(weights.moment, at, moment)
+    store(weights.value, at, value)

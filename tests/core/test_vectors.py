@@ -1,0 +1,72 @@
+"""Vectors in registers against numpy, and when kernels are compiled anew."""
+
+import numba
+import numpy as np
+import pytest
+
+from pipeline.core import seeding
+from pipeline.core.training import vectors
+from pipeline.core.training.vectors import kernel
+
+
+@kernel
+def _turned(source, target, size):
+    for row in range(0, size, 16):
+        for column in range(0, size, 16):
+            out = (np.uint64(row * size + column), np.uint64(size))
+            into = (np.uint64(column * size + row), np.uint64(size))
+            vectors.turn(source, out, target, into)
+
+
+@kernel
+def _only(source, bits, target, shape):
+    first = np.uint64(0)
+    chosen = vectors.only(vectors.load(source, first, shape), bits, first)
+    vectors.store(target, first, chosen)
+
+
+def test_rows_become_columns():
+    matrix = np.arange(48 * 48, dtype=np.float32)
+    target = np.empty_like(matrix)
+    _turned(matrix, target, 48)
+    assert np.array_equal(target.reshape(48, 48), matrix.reshape(48, 48).T)
+
+
+@pytest.mark.parametrize("vectors_of_16", [1, 2, 4])
+def test_one_bit_per_weight_says_what_counts(vectors_of_16):
+    rng = seeding.generator(0, "mask_sample")
+    size = 16 * vectors_of_16
+    kept = rng.random(size) < 0.5
+    source = np.full(size, np.nan, np.float32)
+    source[kept] = rng.random(np.count_nonzero(kept))
+    target = np.ones_like(source)
+    bits = np.packbits(kept, bitorder="little").view(np.uint16)
+    _only(source, bits, target, (0,) * vectors_of_16)
+    assert np.array_equal(target, np.where(kept, source, 0))
+
+
+def test_a_kernel_is_stale_when_a_shared_module_changes(monkeypatch):
+    def stamp():
+        place = vectors.InTree.from_function(_only.py_func, __file__)
+        return place.get_source_stamp()
+
+    before = stamp()
+    assert stamp() == before
+    monkeypatch.setattr(vectors, "_SHARED", b"another")
+    assert stamp() != before
+    assert not numba.config.CACHE_LOCATOR_CLASSES
+
+
+def test_the_exponential_is_exact_to_2_in_10_million():
+    @numba.njit
+    def exponential(source, target, shape):
+        vectors.store(
+            target,
+            np.uint64(0),
+            vectors.exp(vectors.load(source, 0, shape)),
+        )
+
+    exponents = np.linspace(-86, 0, 64, dtype=np.float32)
+    found = np.empty_like(exponents)
+    exponential(exponents, found, (0, 0, 0, 0))
+    np.testing.assert_allclose(found, np.exp(exponents.astype(np.float64)), rtol=2e-7)
