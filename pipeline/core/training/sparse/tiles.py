@@ -20,6 +20,8 @@ from pipeline.core.training.vectors import LANES, Shape, Words
 
 GROUPS = 8
 """each has a copy of the weights' numbers, which must not outgrow the caches"""
+UPPER_HALF = (np.arange(256, dtype=np.float32).view(np.uint32) >> 16).astype(np.uint16)
+"""of each byte as float32"""
 WORTH_GROUPING = 0.9
 """of the pixels in use in all examples, what groups may use on average"""
 
@@ -34,10 +36,14 @@ def make_tiles(split: Split, data: Dataset, wiring: Wiring, shape: Shape) -> Til
         shape: of a tile; it is 16 · len(shape) columns wide.
     """
     width = LANES * len(shape)
+    rows = split.images.reshape(len(split), -1)
     groups = _groups(split.images, width)
-    seen = [rewire(wiring, _shown(split.images[group]), data) for group in groups]
+    shown = [rows[group].max(axis=0) > 0 for group in groups]
+    if _hardly_pays(groups, shown):
+        groups, shown = [np.arange(len(split))], [np.logical_or.reduce(shown)]
+    seen = [rewire(wiring, pixels, data) for pixels in shown]
     pixels = [
-        _packed(split.images[group], one.pixels, width)
+        _packed(rows[group], one.pixels, width)
         for group, one in zip(groups, seen, strict=True)
     ]
     most_weights = max(len(one.weights) for one in seen)
@@ -67,19 +73,20 @@ def _firsts(parts: Sequence[NDArray[Any]]) -> Integers:
 
 
 def _groups(images: Bytes, width: int) -> list[Integers]:
-    """The examples by the extent of what they show, in groups of whole tiles.
-
-    One group in their own order where grouping would hardly pay: photographs fill their
-    frame.
-    """
+    """The examples by the extent of what they show, in groups of whole tiles."""
     num_examples = len(images)
     size = -(-num_examples // (GROUPS * width)) * width
     order = _by_extent(images)
-    groups = [order[first : first + size] for first in range(0, num_examples, size)]
-    used = sum(len(group) * _shown(images[group]).sum() for group in groups)
-    if used > WORTH_GROUPING * num_examples * _shown(images).sum():
-        return [np.arange(num_examples)]
-    return groups
+    return [order[first : first + size] for first in range(0, num_examples, size)]
+
+
+def _hardly_pays(groups: Sequence[Integers], shown: Sequence[Bools]) -> bool:
+    """Whether groups use about the pixels of all: photographs fill their frame."""
+    pairs = zip(groups, shown, strict=True)
+    used = sum(len(group) * np.count_nonzero(pixels) for group, pixels in pairs)
+    num_examples = sum(len(group) for group in groups)
+    in_use = np.count_nonzero(np.logical_or.reduce(shown))
+    return bool(used > WORTH_GROUPING * num_examples * in_use)
 
 
 def _by_extent(images: Bytes) -> Integers:
@@ -90,20 +97,14 @@ def _by_extent(images: Bytes) -> Integers:
     return order
 
 
-def _shown(images: Bytes) -> Bools:
-    """Per pixel, whether it is other than 0 in any image."""
-    shown: Bools = images.reshape(len(images), -1).max(axis=0) > 0
-    return shown
-
-
-def _packed(images: Bytes, pixels: Integers, width: int) -> Words:
+def _packed(rows: Bytes, pixels: Integers, width: int) -> Words:
     """The pixel matrices of the tiles of a group, one after the other."""
-    rows, half = images.reshape(len(images), -1), width // 2
-    packed = np.empty((-(-len(rows) // width), len(pixels), half), np.uint32)
+    half, num_tiles = width // 2, -(-len(rows) // width)
+    columns = UPPER_HALF[rows.T[pixels]]
+    packed = np.zeros((num_tiles, len(pixels), half, 2), np.uint16)
     for number, words in enumerate(packed):
-        part = rows[width * number : width * (number + 1)]
-        tile = np.zeros((len(pixels), width), np.float32)
-        tile[:, : len(part)] = part.T[pixels]
-        bits = tile.view(np.uint32)
-        np.bitwise_or(bits[:, :half] >> 16, bits[:, half:], out=words)
-    return packed.reshape(-1)
+        for side in (0, 1):
+            first = width * number + half * side
+            found = columns[:, first : first + half]
+            words[:, : found.shape[1], side] = found
+    return packed.reshape(-1).view(np.uint32)
