@@ -11,17 +11,19 @@ from pipeline.core.training.suitability import fully_connected
 FORWARD = "pipeline.preloads.tensors"
 """what forward passes alone need"""
 
+KERNELS = "pipeline.preloads.kernels"
+
 MODULES: dict[str, str] = {
     "reference": "pipeline.preloads.optimizer",
-    "sparse": "pipeline.preloads.kernels",
-    "sparse-conv": "pipeline.preloads.kernels",
+    "sparse": KERNELS,
+    "sparse-conv": KERNELS,
 }
 """by engine; the others need torch and nothing else, but fully connected networks are
-compiled by the dense engine, too"""
+compiled by the dense engine, too (with frozen weights, they import torch for themselves)"""
 
 
 def module_for(engine: str, network: Network) -> str:
     """The module to import before workers of this engine are forked."""
     if engine == "dense" and fully_connected(network):
-        return MODULES["sparse"]
+        return KERNELS
     return MODULES.get(engine, FORWARD)

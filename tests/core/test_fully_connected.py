@@ -144,3 +144,14 @@ def test_a_batch_of_several_blocks_moves_the_weights_once(engine_name, optimizer
     for tensor, weight in reference.weights()[0].items():
         difference = np.linalg.norm(ours.weights()[0][tensor] - weight)
         assert difference <= 1e-5 * np.linalg.norm(weight), tensor
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+def test_pruned_weights_stay_0_when_all_others_diverge(engine_name, optimizer):
+    decay = {"weight_decay": 1e8} if optimizer == "adamw" else {}
+    job = make_job(batch_size=40, optimizer=optimizer, lr=1e30, **decay)
+    engine = make_engine(engine_name, [job])
+    engine.advance(5)
+    (weights,) = engine.weights()
+    assert all((weights[name][~kept] == 0).all() for name, kept in job.mask.items())
+    assert np.isnan(engine.evaluate("validation")[0].loss)

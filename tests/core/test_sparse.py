@@ -18,6 +18,9 @@ def test_examples_that_leave_the_same_pixels_0_share_a_group():
     tiles = make_tiles(job.data.validation, job.data, wiring, (0,) * 4)
     assert tiles.num_tiles.tolist() == [3] * 8
     assert tiles.num_rows[0] < 200 < tiles.num_rows[-1]
+    blank = replace(job.data.validation, images=0 * job.data.validation.images)
+    tiles = make_tiles(blank, job.data, wiring, (0,) * 4)
+    assert set(tiles.num_rows) == {1}
     photographs = make_job("several blocks").data.train
     tiles = make_tiles(photographs, job.data, wiring, (0,) * 4)
     assert tiles.num_tiles.tolist() == [3]

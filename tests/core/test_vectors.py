@@ -1,4 +1,4 @@
-"""Vectors in registers against numpy, and when kernels are compiled anew."""
+"""Vectors in registers against numpy."""
 
 import numba
 import numpy as np
@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.core import seeding
 from pipeline.core.training import vectors
-from pipeline.core.training.vectors import kernel
+from pipeline.core.training.caching import kernel
 
 
 @kernel
@@ -43,18 +43,6 @@ def test_one_bit_per_weight_says_what_counts(vectors_of_16):
     bits = np.packbits(kept, bitorder="little").view(np.uint16)
     _only(source, bits, target, (0,) * vectors_of_16)
     assert np.array_equal(target, np.where(kept, source, 0))
-
-
-def test_a_kernel_is_stale_when_a_shared_module_changes(monkeypatch):
-    def stamp():
-        place = vectors.InTree.from_function(_only.py_func, __file__)
-        return place.get_source_stamp()
-
-    before = stamp()
-    assert stamp() == before
-    monkeypatch.setattr(vectors, "_SHARED", b"another")
-    assert stamp() != before
-    assert not numba.config.CACHE_LOCATOR_CLASSES
 
 
 def test_the_exponential_is_exact_to_2_in_10_million():

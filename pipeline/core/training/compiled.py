@@ -3,6 +3,7 @@
 Nothing here is compiled; what kernels share is in ``kernels.py`` and ``vectors.py``.
 """
 
+from collections.abc import Iterator
 from typing import TypeVar
 
 import numpy as np
@@ -15,11 +16,9 @@ from pipeline.core.models.layers import Linear
 from pipeline.core.training.engine import Job, refuse_frozen
 from pipeline.core.training.schedules import learning_rate
 from pipeline.core.training.settings import ADAM_BETAS
+from pipeline.core.training.vectors import CACHE_LINE
 
 Number = TypeVar("Number", np.float32, np.uint32)
-
-CACHE_LINE = 64
-"""bytes"""
 
 
 def refuse_unfit(job: Job, engine: str) -> None:
@@ -85,6 +84,14 @@ def moved(job: Job, examples: Integers, step: int) -> Floats:
     data = job.data
     images = normalize(data.train.images[examples], mean=data.mean, std=data.std)
     return flip_crop(images, flips=flips, corners=corners)
+
+
+def augmented(
+    job: Job, order: Integers, first_step: int
+) -> Iterator[tuple[Floats, Integers]]:
+    """Moved images and labels of each batch; kernels cannot draw."""
+    for step, examples in enumerate(order, start=first_step):
+        yield moved(job, examples, step), job.data.train.labels[examples]
 
 
 def aligned(size: int, dtype: type[Number]) -> NDArray[Number]:

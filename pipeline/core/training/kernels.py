@@ -9,17 +9,22 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline.core.arrays import Bytes, Floats, Integers
+from pipeline.core.training.caching import kernel
 from pipeline.core.training.vectors import (
+    CACHE_LINE,
     LANES,
+    ONE,
     Shape,
+    Vectors,
     add,
     div,
     exp,
-    kernel,
+    fma,
     larger,
     load,
     mul,
     prefetch,
+    root,
     splat,
     store,
     sub,
@@ -27,8 +32,8 @@ from pipeline.core.training.vectors import (
     where_equal,
 )
 
-LINE = 64
-"""bytes of a cache line"""
+BLOCK_ROWS = 128
+"""so many rows of 64 columns take 32 KB, and leave room in a first-level cache of 48"""
 FACTORS = 8
 """float32 numbers whose product a float64 holds"""
 
@@ -90,7 +95,7 @@ def announce(examples: Examples, block: Integers) -> None:
     """Let the images of a later block come from memory while others are at work."""
     for example in block:
         first = example * examples.num_pixels
-        for pixel in range(first, first + examples.num_pixels, LINE):
+        for pixel in range(first, first + examples.num_pixels, CACHE_LINE):
             prefetch(examples.images, pixel)
 
 
@@ -128,7 +133,7 @@ def loss_gradient(ends: Logits, labels: Integers, block: Integers, shape: Shape)
 
 @kernel
 def loss_of(ends: Logits, labels: Integers, shape: Shape) -> tuple[float, int]:
-    """Sum of cross-entropies and number of right answers of a tile.
+    """Sum of cross-entropies and number of right answers of a block.
 
     Of equal logits the first one is the answer.
     """
@@ -165,29 +170,33 @@ def _answers(ends: Logits, shape: Shape) -> None:
 
 
 @kernel
-def adam(tensor: Tensor, rule: Rule, step: int) -> None:
-    """Adam and AdamW, as torch.optim does them."""
-    size, root, factor = rule.rates[step]
-    for k in range(len(tensor.value)):
-        value = tensor.value[k]
-        g = tensor.gradient[k] + rule.decay * value
-        moment = tensor.moment[k]
-        moment += np.float32(0.1) * (g - moment)
-        square = np.float32(0.999) * tensor.square[k] + np.float32(0.001) * g * g
-        below = np.sqrt(square) * root + np.float32(1e-8)
-        tensor.value[k] = factor * value - size * moment / below
-        tensor.moment[k] = moment
-        tensor.square[k] = square
-        tensor.gradient[k] = np.float32(0)
+def move_all(tensor: Tensor, rule: Rule, step: int) -> None:
+    """One step of the optimizer; the gradients are used up."""
+    for first in range(0, len(tensor.value), LANES):
+        at = uint(first)
+        g = load(tensor.gradient, at, ONE)
+        store(tensor.value, at, moved_value(tensor, rule, step, at, g, ONE))
+        store(tensor.gradient, at, splat(np.float32(0), ONE))
 
 
 @kernel
-def sgd(tensor: Tensor, rule: Rule, step: int) -> None:
-    """SGD with momentum, as torch.optim does it."""
-    size = rule.rates[step, 0]
-    for k in range(len(tensor.value)):
-        g = tensor.gradient[k] + rule.decay * tensor.value[k]
-        moment = rule.momentum * tensor.moment[k] + g
-        tensor.value[k] -= size * moment
-        tensor.moment[k] = moment
-        tensor.gradient[k] = np.float32(0)
+def moved_value(
+    tensor: Tensor, rule: Rule, step: int, at: np.uint64, g: Vectors, shape: Shape
+) -> Vectors:
+    """What a vector of weights becomes, as torch.optim does it; its moments are moved."""
+    value, moment = load(tensor.value, at, shape), load(tensor.moment, at, shape)
+    g = fma(splat(rule.decay, shape), value, g)
+    if rule.adam:
+        size, scale, factor = rule.rates[step]
+        moment = fma(splat(np.float32(0.1), shape), sub(g, moment), moment)
+        square = mul(splat(np.float32(0.999), shape), load(tensor.square, at, shape))
+        square = fma(mul(splat(np.float32(0.001), shape), g), g, square)
+        store(tensor.square, at, square)
+        below = fma(root(square), splat(scale, shape), splat(np.float32(1e-8), shape))
+        change = div(mul(splat(size, shape), moment), below)
+        value = sub(mul(splat(factor, shape), value), change)
+    else:
+        moment = fma(splat(rule.momentum, shape), moment, g)
+        value = sub(value, mul(splat(rule.rates[step, 0], shape), moment))
+    store(tensor.moment, at, moment)
+    return value

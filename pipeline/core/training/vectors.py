@@ -1,4 +1,4 @@
-"""Vectors in registers for compiled kernels, and how kernels are compiled.
+"""Vectors in registers for compiled kernels.
 
 A Numba type stands for LLVM's vector of 16, 32, 64 or 128 floats, and a tuple of so many
 zeros by 16, ``shape``, says which. CPUs with narrower vectors split it by themselves;
@@ -6,57 +6,32 @@ other multiples of 16 LLVM splits badly. The functions below are emitted where a
 calls them.
 """
 
-import hashlib
 import math
 from collections.abc import Callable, Iterable, Sequence
-from importlib.abc import InspectLoader
-from importlib.util import find_spec
-from typing import Any, cast
+from typing import Any
 
 import llvmlite.binding
-import numba
 import numpy as np
 from llvmlite import ir
-from numba.core import caching, cgutils, types
+from numba.core import cgutils, types
 from numba.extending import intrinsic, models, register_model
 from numpy.typing import NDArray
 
 LANES = 16
 MAX_VECTORS = 4 if llvmlite.binding.get_host_cpu_features().get("avx512f") else 2
 """so many vectors of 16 floats fit the registers twice, and leave room"""
+CACHE_LINE = 64
+"""bytes"""
 CHUNK = 16
 """pixels are transposed in runs of so many neighbors"""
 
 Shape = tuple[int, ...]
+ONE: Shape = (0,)
+"""a vector of 16; or a single unit"""
 Words = NDArray[np.uint32]
 
 uint = np.uint64
 """positions: for signed ones, Numba adds a test whether they count from the end"""
-
-SHARED = ("pipeline.core.training.vectors", "pipeline.core.training.kernels")
-"""modules whose functions kernels elsewhere call"""
-
-
-def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compiled on first use, and cached on disk until its file or a shared one changes.
-
-    Nothing is allocated in compiled code, so Numba need not count references (_nrt):
-    for tuples of arrays that takes 0.2 µs per call, as long as 100 weights do.
-    ``fastmath`` never assumes that there is no NaN: one weight that diverges shows in the
-    loss.
-    """
-    options = {"nogil": True, "cache": True, "error_model": "numpy", "_nrt": False}
-    before = numba.config.CACHE_LOCATOR_CLASSES
-    numba.config.CACHE_LOCATOR_CLASSES = ",".join(
-        f"{__name__}.{place.__name__}" for place in (Given, InTree, UserWide)
-    )
-    try:
-        compiled: Callable[..., Any] = numba.njit(**options, fastmath={"contract"})(
-            function
-        )
-    finally:
-        numba.config.CACHE_LOCATOR_CLASSES = before
-    return compiled
 
 
 def block_shape(num_columns: int) -> Shape:
@@ -65,38 +40,6 @@ def block_shape(num_columns: int) -> Shape:
     while num_vectors < MAX_VECTORS and num_vectors * LANES < num_columns:
         num_vectors *= 2
     return (0,) * num_vectors
-
-
-def _source(module: str) -> bytes:
-    spec = find_spec(module)
-    assert spec is not None, f"{module} is gone"
-    return str(cast(InspectLoader, spec.loader).get_source(module)).encode()
-
-
-_SHARED = hashlib.sha256(b"".join(map(_source, SHARED))).digest()
-
-
-class _Stamped:
-    """Where compiled code is kept, with a stamp that also tells what is shared.
-
-    Numba alone does not notice that a called function in another file has changed.
-    """
-
-    def get_source_stamp(self) -> object:
-        own = super().get_source_stamp()  # type: ignore[misc]  # numba's
-        return own, _SHARED
-
-
-class Given(_Stamped, caching.UserProvidedCacheLocator):  # type: ignore[misc]
-    """In NUMBA_CACHE_DIR."""
-
-
-class InTree(_Stamped, caching.InTreeCacheLocator):  # type: ignore[misc]
-    """Beside the source."""
-
-
-class UserWide(_Stamped, caching.UserWideCacheLocator):  # type: ignore[misc]
-    """In the user's cache folder, where the source is read-only."""
 
 
 _FLOAT, _INT, _BYTE = ir.FloatType(), ir.IntType(32), ir.IntType(8)

@@ -19,7 +19,8 @@ def make(jobs: Sequence[Job]) -> PruningEngine:
 
     Raises:
         ValueError: if there are more jobs than one, or if the job needs what the engine
-            cannot do: batch norm, or another device than the CPU.
+            cannot do: batch norm, or another device than the CPU. Or if labels do not fit
+            the logits of a fully connected network.
     """
     job = only_job(jobs, "dense")
     refuse_unfit(job)

@@ -14,12 +14,20 @@ import numpy as np
 from pipeline.core.arrays import Bytes, Floats, Integers, Mask, Weights
 from pipeline.core.batches import BatchOrder, Split
 from pipeline.core.models.layers import Linear, Network
-from pipeline.core.training.compiled import aligned, moved, optimizer_numbers, refuse_unfit
+from pipeline.core.training.compiled import (
+    aligned,
+    augmented,
+    optimizer_numbers,
+    refuse_unfit,
+)
 from pipeline.core.training.dense import kernels
 from pipeline.core.training.dense.kernels import UNITS, Bits, Layers, Net, Workspace
 from pipeline.core.training.engine import Evaluation, Job, State
 from pipeline.core.training.kernels import Examples, Rule, Tensor
-from pipeline.core.training.vectors import LANES, block_shape
+from pipeline.core.training.vectors import LANES, MAX_VECTORS, block_shape
+
+SEEN = (0,) * MAX_VECTORS
+"""examples are evaluated side by side, as many as there can be"""
 
 
 class FullyConnected:
@@ -36,7 +44,7 @@ class FullyConnected:
         self._net = Net(
             layers=self._layers,
             weights=_zeros(num_weights),
-            biases=_zeros(num_units),
+            biases=_zeros(-(-num_units // LANES) * LANES),
             kept=np.empty(num_weights // LANES, np.uint16),
             mean=np.array(job.data.mean, np.float32),
             std=np.array(job.data.std, np.float32),
@@ -53,6 +61,7 @@ class FullyConnected:
         )
         self._shape = block_shape(job.settings.batch_size)
         self._work = _workspace(self._layers, LANES * len(self._shape))
+        self._seen_work = _workspace(self._layers, LANES * len(SEEN))
         self._train = _flat(job.data.train)
 
     def advance(self, num_steps: int) -> None:
@@ -70,7 +79,7 @@ class FullyConnected:
         examples = _flat(getattr(self._job.data, split))
         num_examples = len(examples.labels)
         loss, correct = kernels.evaluate(
-            self._net, examples, np.arange(num_examples), self._work, self._shape
+            self._net, examples, np.arange(num_examples), self._seen_work, SEEN
         )
         return [Evaluation(loss=loss / num_examples, accuracy=correct / num_examples)]
 
@@ -133,13 +142,12 @@ class FullyConnected:
         """Step by step, since images are moved and normalized outside of the kernels."""
         nothing = np.zeros_like(self._net.mean)
         net = self._net._replace(mean=nothing, std=nothing + np.float32(1))
-        for number, batch in enumerate(order):
-            images = moved(self._job, batch, self._step + number)
-            labels = self._job.data.train.labels[batch]
+        batches = augmented(self._job, order, self._step)
+        for number, (images, labels) in enumerate(batches):
             kernels.train(
                 net,
                 Examples(images.reshape(-1), labels, images[0].size),
-                np.arange(len(batch))[np.newaxis],
+                np.arange(len(labels))[np.newaxis],
                 rule._replace(rates=rule.rates[number : number + 1]),
                 self._work,
                 self._shape,

@@ -17,41 +17,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.arrays import Floats, Integers
+from pipeline.core.training.caching import kernel
 from pipeline.core.training.kernels import (
+    BLOCK_ROWS,
     Examples,
     Logits,
     Rule,
     Tensor,
-    adam,
     announce,
     loss_gradient,
     loss_of,
-    sgd,
+    move_all,
+    moved_value,
     softmax,
 )
 from pipeline.core.training.vectors import (
     LANES,
     MAX_VECTORS,
+    ONE,
     Shape,
-    Vectors,
     add_products,
-    div,
     flush_denormals,
-    fma,
     gate,
-    kernel,
     lane_sum,
     larger,
     load,
     load_each,
-    mul,
     only,
     restore_mode,
-    root,
     splat,
     store,
     store_each,
-    sub,
     turn,
     uint,
     zero_each,
@@ -59,10 +55,6 @@ from pipeline.core.training.vectors import (
 
 UNITS = (0,) * (6 if MAX_VECTORS == 4 else 3)
 """as many zeros as units whose sums fit the registers, beside what they are made of"""
-ONE = (0,)
-BLOCK_ROWS = 128
-"""so many rows of 64 columns take 32 KB, and leave room in a first-level cache of 48"""
-
 Bits = NDArray[np.uint16]
 _Sums = Any  # a tuple of vectors, in compiled code
 _At = np.uint64
@@ -109,7 +101,7 @@ class Workspace(NamedTuple):
     outputs: Floats
     gradients: Floats
     found: Floats
-    """weight gradients of one tile"""
+    """of some weights, on their way to the optimizer"""
     shares: Floats
     peaks: Floats
     totals: Floats
@@ -128,20 +120,20 @@ class Update(NamedTuple):
 
 
 class _Factors(NamedTuple):
-    """Numbers that multiply vectors: of unit i, array[at + i · stride + k · step]."""
+    """Numbers that multiply vectors: of unit i, array[at + i · stride + k · ahead]."""
 
     array: Floats
     at: _At
     stride: _At
-    step: _At
+    ahead: _At
 
 
 class _Rows(NamedTuple):
-    """Vectors that are multiplied: row k begins at matrix[at + k · distance]."""
+    """Vectors that are multiplied: row k begins at matrix[at + k · stride]."""
 
     matrix: Floats
     at: _At
-    distance: _At
+    stride: _At
     num: int
 
 
@@ -176,10 +168,7 @@ def train(
             is_last = first + work.width >= batch_size
             update = Update(rule, step, first == 0, is_last, len(block))
             _backward(net, update, work, shape)
-        if rule.adam:
-            adam(net.biases, rule, step)
-        else:
-            sgd(net.biases, rule, step)
+        move_all(net.biases, rule, step)
     restore_mode(mode)
 
 
@@ -243,12 +232,15 @@ def _gather(net: Net, examples: Examples, block: Integers, work: Workspace) -> N
 
 
 @kernel
-def _turn(source: Floats, num_rows: int, distance: int, target: Floats, into: int) -> None:
-    """Rows of a matrix as columns; ``distance`` and ``into`` are from row to row."""
+def _turn(
+    source: Floats, num_rows: int, stride: int, target: Floats, target_stride: int
+) -> None:
+    """Rows of a matrix as columns; the strides are from row to row."""
     for row in range(0, num_rows, LANES):
-        for column in range(0, distance, LANES):
-            out = (uint(row * distance + column), uint(distance))
-            turn(source, out, target, (uint(column * into + row), uint(into)))
+        for column in range(0, stride, LANES):
+            out = (uint(row * stride + column), uint(stride))
+            into = (uint(column * target_stride + row), uint(target_stride))
+            turn(source, out, target, into)
 
 
 @kernel
@@ -258,8 +250,8 @@ def _products(sums: _Sums, factors: _Factors, rows: _Rows, shape: Shape) -> _Sum
     for _ in range(rows.num):
         x = load(rows.matrix, row, shape)
         sums = add_products(sums, factors.array, (at, factors.stride), x)
-        at += factors.step
-        row += rows.distance
+        at += factors.ahead
+        row += rows.stride
     return sums
 
 
@@ -423,28 +415,8 @@ def _learn_some(
     store_each(work.found, (uint(0), uint(work.width)), sums)
     for number in range(len(units)):
         g = load(work.found, uint(number * work.width), shape)
-        _move(net, update, at + uint(number) * stride, g, shape)
-
-
-@kernel
-def _move(net: Net, update: Update, at: _At, g: Vectors, shape: Shape) -> None:
-    """One step of the optimizer, as torch.optim does it, for a vector of weights."""
-    weights, rule = net.weights, update.rule
-    value = load(weights.value, at, shape)
-    g = fma(splat(rule.decay, shape), value, only(g, net.kept, at))
-    moment = load(weights.moment, at, shape)
-    if rule.adam:
-        size, scale, factor = rule.rates[update.step]
-        moment = fma(splat(np.float32(0.1), shape), sub(g, moment), moment)
-        square = load(weights.square, at, shape)
-        square = mul(splat(np.float32(0.999), shape), square)
-        square = fma(mul(splat(np.float32(0.001), shape), g), g, square)
-        store(weights.square, at, square)
-        below = fma(root(square), splat(scale, shape), splat(np.float32(1e-8), shape))
-        value = mul(splat(factor, shape), value)
-        value = sub(value, div(mul(splat(size, shape), moment), below))
-    else:
-        moment = fma(splat(rule.momentum, shape), moment, g)
-        value = sub(value, mul(splat(rule.rates[update.step, 0], shape), moment))
-    store(weights.moment, at, moment)
-    store(weights.value, at, value)
+        into = at + uint(number) * stride
+        g = only(g, net.kept, into)
+        value = moved_value(net.weights, update.rule, update.step, into, g, shape)
+        # Masked again: at a rate that overflows, 0 times the rate is NaN.
+        store(net.weights.value, into, only(value, net.kept, into))

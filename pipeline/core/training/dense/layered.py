@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.core.arrays import Mask, Weights
-from pipeline.core.augmentation import flip_crop, flip_crop_draws
 from pipeline.core.batches import BatchOrder, Dataset
 from pipeline.core.models.layers import Flatten, Network, parameters
+from pipeline.core.training.compiled import moved
 from pipeline.core.training.dense.layers import Gradients, gradients, logits
 from pipeline.core.training.engine import Evaluation, Job, State
 from pipeline.core.training.schedules import learning_rate
@@ -118,7 +118,7 @@ class Layered:
         job = self._job
         images, labels = self._data.batch(examples)
         if job.settings.augment == "flip-crop":
-            images = _moved(images, job, self._step)
+            images = torch.from_numpy(moved(job, examples.numpy(), self._step))
         target = self._one_hot.index_select(0, labels)
         found = self._gradients(job.network, self._weights, images, target)
         self._optimizer.update(
@@ -204,11 +204,3 @@ def _copy(tensor: Tensor) -> NDArray[np.float32]:
     """A copy for the outside, rows first."""
     array: NDArray[np.float32] = tensor.numpy().copy(order="C")
     return array
-
-
-def _moved(images: Tensor, job: Job, step: int) -> Tensor:
-    """The batch after flip-crop, as drawn for this step."""
-    flips, corners = flip_crop_draws(
-        len(images), seed=job.seed, round=job.round, copy=job.copy, step=step
-    )
-    return torch.tensor(flip_crop(images.numpy(), flips=flips, corners=corners))

@@ -18,7 +18,12 @@ from numpy.typing import NDArray
 from pipeline.core.arrays import Floats, Integers, Weights
 from pipeline.core.batches import BatchOrder, Split
 from pipeline.core.models.layers import Linear
-from pipeline.core.training.compiled import aligned, moved, optimizer_numbers, refuse_unfit
+from pipeline.core.training.compiled import (
+    aligned,
+    augmented,
+    optimizer_numbers,
+    refuse_unfit,
+)
 from pipeline.core.training.engine import Evaluation, Job, State, only_job
 from pipeline.core.training.kernels import Examples, Rule, Tensor
 from pipeline.core.training.sparse import kernels
@@ -137,12 +142,12 @@ class Sparse:
     def _advance_augmented(self, order: Integers, rule: Rule) -> None:
         """Step by step: moved images are no longer whole numbers (their border is 0)."""
         net, work = _for_floats(self._net, self._work)
-        for number, examples in enumerate(order):
-            labels = self._job.data.train.labels[examples]
+        batches = augmented(self._job, order, self._step)
+        for number, (images, labels) in enumerate(batches):
             kernels.train(
                 net,
-                _flat(moved(self._job, examples, self._step + number), labels),
-                np.arange(len(examples))[np.newaxis],
+                _flat(images, labels),
+                np.arange(len(labels))[np.newaxis],
                 rule._replace(rates=rule.rates[number : number + 1]),
                 work,
                 self._shape,

@@ -10,7 +10,6 @@ multiplying where a CPU has two vector units. So the first layer goes through it
 in parts. With many kept weights a part is a block of rows, unpacked and normalized once
 for all units that read it, in the first-level cache. With few it is a channel, read as
 it is; x = scale · pixel + offset is applied to the sums instead.
-
 """
 
 from typing import NamedTuple
@@ -18,16 +17,16 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline.core.arrays import Floats, Integers
+from pipeline.core.training.caching import kernel
 from pipeline.core.training.kernels import (
     Examples,
     Logits,
     Rule,
     Tensor,
-    adam,
     announce,
     loss_gradient,
     loss_of,
-    sgd,
+    move_all,
     softmax,
 )
 from pipeline.core.training.vectors import (
@@ -41,7 +40,6 @@ from pipeline.core.training.vectors import (
     flush_denormals,
     fma,
     gate,
-    kernel,
     lane_sum,
     larger,
     load,
@@ -201,10 +199,7 @@ def train(
             loss_gradient(ends, examples.labels, block, shape)
             _backward(net, work, shape)
         for tensor in (net.weights, net.biases):
-            if rule.adam:
-                adam(tensor, rule, step)
-            else:
-                sgd(tensor, rule, step)
+            move_all(tensor, rule, step)
     restore_mode(mode)
 
 
@@ -212,7 +207,7 @@ def train(
 def evaluate(net: Net, tiles: Tiles, work: Workspace, shape: Shape) -> tuple[float, int]:
     """Sum of the cross-entropies of examples, and how many of them are right.
 
-    Tiles are 16 · len(shape) columns wide.
+    Tiles are 16 · len(shape) columns wide; weights and biases are written into them.
     """
     width = LANES * len(shape)
     loss, correct, first_word, first_label = 0.0, 0, 0, 0

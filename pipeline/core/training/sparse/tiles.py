@@ -93,7 +93,8 @@ def _by_extent(images: Bytes) -> Integers:
     """From narrow to wide, equally wide ones from left to right."""
     filled = images.max(axis=(1, 2)) > 0
     left, right = filled.argmax(axis=1), filled[:, ::-1].argmax(axis=1)
-    order: Integers = np.lexsort((left, -left - right))
+    width = np.where(filled.any(axis=1), filled.shape[1] - left - right, 0)
+    order: Integers = np.lexsort((left, width))
     return order
 
 

@@ -1,0 +1,20 @@
+"""What the server imports that workers are forked from."""
+
+import pytest
+
+from pipeline import preloads
+from pipeline.core.models import build
+
+
+@pytest.mark.parametrize(
+    ("engine", "model", "module"),
+    [
+        ("dense", "lenet-300-100", preloads.KERNELS),
+        ("dense", "conv-2", preloads.FORWARD),
+        ("sparse", "lenet-300-100", preloads.KERNELS),
+        ("southampton", "lenet-300-100", preloads.FORWARD),
+    ],
+)
+def test_nobody_waits_for_what_an_engine_does_not_need(engine, model, module):
+    network = build(model, widths=None, image_shape=(1, 28, 28), num_classes=10)
+    assert preloads.module_for(engine, network) == module
