@@ -15,18 +15,23 @@ from pipeline import artifacts, plan, workers
 from pipeline.chains import instances
 from pipeline.core.models.counts import multiply_adds
 from pipeline.core.models.layers import parameters
+from pipeline.core.training.suitability import fully_connected, without_norm
 from pipeline.dataset_facts import FACTS
 from pipeline.settings import Settings, build_network, total_steps
 from pipeline.spots import spots
 
-MULTIPLY_ADDS_PER_S = 4e10
-"""dense training on one core, backward passes included; measured 3–6e10"""
-FASTER = {"dense": 2.0, "southampton": 2.0, "sparse": 1.5}
-"""how much faster other engines than the plain one do what they do, without its overhead
-per step; measured 6–8e10 multiply-adds/s, sparse 4–6e10 of kept weights"""
-OF_KEPT_WEIGHTS = frozenset({"sparse", "sparse-conv"})
+MULTIPLY_ADDS_PER_S = 5e10
+"""training on one core, backward passes included, layer by layer"""
+WITH_NORM = 2.2e10
+"""likewise networks that normalize batches"""
+COMPILED = {"dense": 6e10, "sparse": 4e10}
+"""likewise fully connected ones in engines that compile a whole step; of kept weights"""
 STEP_OVERHEAD_S = 4e-4
-"""of a plain eager step, whatever the network"""
+"""of every other step, whatever the network. All measured on an Intel Xeon (AVX-512) at its
+slowest, both cores busy, 2026-11-21; at its best it takes two thirds of the time"""
+SHARE = {"sparse": lambda density: density, "sparse-conv": math.sqrt}
+"""of dense work that is left at a density; pruning keeps more of convolutions than of the
+rest, and most of the work is theirs"""
 STAGE_OVERHEAD_S = 3.0
 """of a training stage: process, imports, data, files"""
 BYTES_PER_WEIGHT = 2 * (4 + 4 + 1 + 1)
@@ -155,18 +160,18 @@ def _seconds(settings: Settings, load: Load) -> float:
     rates = _measured(load.task)
     if rates:
         return num_steps / median(rates)
-    work = multiply_adds(build_network(task), FACTS[task.data].image_shape, {})
-    per_step = 3 * work * task.train.batch_size / MULTIPLY_ADDS_PER_S
+    network = build_network(task)
+    work: float = multiply_adds(network, FACTS[task.data].image_shape, {})
     # Test images are looked at where the validation loss improves: at half of the points.
     facts = FACTS[task.data]
     looks = num_steps // task.train.evaluate_every + 1
-    seen = looks * (facts.num_validation + facts.num_test // 2)
-    seconds = num_steps * per_step + seen * work / MULTIPLY_ADDS_PER_S
-    if load.engine in OF_KEPT_WEIGHTS:
-        seconds *= load.density
-    if load.engine not in FASTER:
-        return seconds + num_steps * STEP_OVERHEAD_S
-    return seconds / FASTER[load.engine]
+    tested = facts.num_test if task.train.test_cadence == "every" else facts.num_test // 2
+    seen = 3 * task.train.batch_size * num_steps + looks * (facts.num_validation + tested)
+    work *= SHARE[load.engine](load.density) if load.engine in SHARE else 1
+    if load.engine in COMPILED and fully_connected(network):
+        return seen * work / COMPILED[load.engine]
+    rate = MULTIPLY_ADDS_PER_S if without_norm(network) else WITH_NORM
+    return seen * work / rate + num_steps * STEP_OVERHEAD_S
 
 
 def _measured(task: str) -> list[float]:

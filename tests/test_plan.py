@@ -568,7 +568,7 @@ def test_an_engine_of_kept_weights_is_forecast_to_cost_what_they_are(
         "ticket",
     )[5]
     assert fifth_round("sparse") == pytest.approx(
-        density * 8 / 6 * fifth_round("dense"), rel=0.01
+        density * 6 / 4 * fifth_round("dense"), rel=0.01
     )
 
 
