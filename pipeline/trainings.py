@@ -344,7 +344,7 @@ def _cpu_name() -> str:
 def _host(device: str) -> str:
     """What of machine and libraries decides the bits of a training."""
     if device == "cpu":
-        # Not asked of torch, which the sparse engines do without.
+        # Not asked of torch, which the compiled engines do without.
         import llvmlite.binding
 
         features = llvmlite.binding.get_host_cpu_features()

@@ -7,13 +7,16 @@ from numba.core.registry import CPUDispatcher
 from pipeline.core.training import caching, kernels
 from pipeline.core.training.dense import kernels as dense
 from pipeline.core.training.sparse import kernels as sparse
+from pipeline.core.training.sparse_conv import kernels as sparse_conv
 
 
 def locator(kernel):
     return kernel._cache._impl.locator
 
 
-@pytest.mark.parametrize("kernel", [dense.train, sparse.evaluate, kernels.move_all])
+@pytest.mark.parametrize(
+    "kernel", [dense.train, sparse.evaluate, sparse_conv.train, kernels.move_all]
+)
 def test_a_kernel_is_stale_when_a_shared_module_changes(kernel, monkeypatch):
     stamp = locator(kernel).get_source_stamp()
     name = locator(kernel).get_disambiguator()
@@ -27,7 +30,7 @@ def test_other_functions_of_numba_are_cached_as_ever():
     assert not numba.config.CACHE_LOCATOR_CLASSES
 
 
-@pytest.mark.parametrize("module", [dense, sparse, kernels])
+@pytest.mark.parametrize("module", [dense, sparse, sparse_conv, kernels])
 def test_every_kernel_that_is_called_elsewhere_is_in_a_shared_module(module):
     called = [v for v in vars(module).values() if isinstance(v, CPUDispatcher)]
     assert called

@@ -14,9 +14,10 @@ from pipeline.core.augmentation import flip_crop, flip_crop_draws
 from pipeline.core.batches import normalize
 from pipeline.core.models.layers import Linear
 from pipeline.core.training.engine import Job, refuse_frozen
+from pipeline.core.training.kernels import Tensor
 from pipeline.core.training.schedules import learning_rate
 from pipeline.core.training.settings import ADAM_BETAS
-from pipeline.core.training.vectors import CACHE_LINE
+from pipeline.core.training.vectors import CACHE_LINE, LANES
 
 Number = TypeVar("Number", np.float32, np.uint32)
 
@@ -92,6 +93,14 @@ def augmented(
     """Moved images and labels of each batch; kernels cannot draw."""
     for step, examples in enumerate(order, start=first_step):
         yield moved(job, examples, step), job.data.train.labels[examples]
+
+
+def tensor(values: Floats) -> Tensor:
+    """These values, without gradients and moments yet, and room for whole vectors."""
+    size = (len(values) // LANES + 2) * LANES
+    made = Tensor(*(aligned(size, np.float32) for _ in Tensor._fields))
+    made.value[: len(values)] = values
+    return made
 
 
 def aligned(size: int, dtype: type[Number]) -> NDArray[Number]:

@@ -1,4 +1,4 @@
-"""What the compiled engines of fully connected networks share: loss and optimizers.
+"""What the kernels of compiled engines share: loss, optimizer, and what they are told.
 
 A matrix has one row per unit and one column per example of a block.
 """
@@ -39,7 +39,7 @@ FACTORS = 8
 
 
 class Tensor(NamedTuple):
-    """Weights (or the biases) of all layers in a row, padded with 0 to 16s."""
+    """Weights (or the biases) of all layers in a row, then 0 in at least 16 places."""
 
     value: Floats
     gradient: Floats

@@ -19,11 +19,12 @@ from pipeline.core.training.compiled import (
     augmented,
     optimizer_numbers,
     refuse_unfit,
+    tensor,
 )
 from pipeline.core.training.dense import kernels
 from pipeline.core.training.dense.kernels import UNITS, Bits, Layers, Net, Workspace
 from pipeline.core.training.engine import Evaluation, Job, State
-from pipeline.core.training.kernels import Examples, Rule, Tensor
+from pipeline.core.training.kernels import Examples, Rule
 from pipeline.core.training.vectors import LANES, MAX_VECTORS, block_shape
 
 SEEN = (0,) * MAX_VECTORS
@@ -43,8 +44,8 @@ class FullyConnected:
         num_weights = int((self._layers.outputs * self._layers.strides).sum())
         self._net = Net(
             layers=self._layers,
-            weights=_zeros(num_weights),
-            biases=_zeros(-(-num_units // LANES) * LANES),
+            weights=tensor(np.zeros(num_weights, np.float32)),
+            biases=tensor(np.zeros(num_units, np.float32)),
             kept=np.empty(num_weights // LANES, np.uint16),
             mean=np.array(job.data.mean, np.float32),
             std=np.array(job.data.std, np.float32),
@@ -166,10 +167,6 @@ def _layers(network: Network) -> Layers:
         first_weights=np.cumsum(outputs * strides) - outputs * strides,
         first_units=np.cumsum(outputs) - outputs,
     )
-
-
-def _zeros(size: int) -> Tensor:
-    return Tensor(*(aligned(size, np.float32) for _ in Tensor._fields))
 
 
 def _workspace(layers: Layers, width: int) -> Workspace:

@@ -23,9 +23,10 @@ from pipeline.core.training.compiled import (
     augmented,
     optimizer_numbers,
     refuse_unfit,
+    tensor,
 )
 from pipeline.core.training.engine import Evaluation, Job, State, only_job
-from pipeline.core.training.kernels import Examples, Rule, Tensor
+from pipeline.core.training.kernels import Examples, Rule
 from pipeline.core.training.sparse import kernels
 from pipeline.core.training.sparse.kernels import Net, Tiles, Wiring, Workspace
 from pipeline.core.training.sparse.tiles import make_tiles
@@ -66,7 +67,7 @@ class Sparse:
         biases = [job.start[f"{layer.name}.bias"] for layer in self._layers]
         wiring, order = wire(self._masks, job.data)
         values = np.concatenate(weights)[order]
-        self._net = Net(wiring, _tensor(values), _tensor(np.concatenate(biases)))
+        self._net = Net(wiring, tensor(values), tensor(np.concatenate(biases)))
         self._place = np.arange(len(self._net.weights.value))
         """of each weight in the kernels' order, by its number in the masks' order"""
         self._place[order] = np.arange(len(order))
@@ -167,14 +168,6 @@ def _check(job: Job) -> None:
 def _kept(job: Job, layer: Linear) -> Bools:
     everything = np.ones((layer.outputs, layer.inputs), np.bool_)
     return job.mask.get(f"{layer.name}.weight", everything)
-
-
-def _tensor(values: Floats) -> Tensor:
-    # LANES more than needed: sums read whole vectors beyond the last weight.
-    size = (len(values) // LANES + 2) * LANES
-    tensor = Tensor(*(aligned(size, np.float32) for _ in Tensor._fields))
-    tensor.value[: len(values)] = values
-    return tensor
 
 
 def _tile_shape(wiring: Wiring) -> Shape:

@@ -19,8 +19,9 @@ from pipeline.core.arrays import Floats, Weights
 from pipeline.core.augmentation import MAX_SHIFT, flip_crop_draws
 from pipeline.core.batches import BatchOrder, Split
 from pipeline.core.models.layers import Conv, Linear
-from pipeline.core.training.compiled import aligned, optimizer_numbers, refuse_unfit
+from pipeline.core.training.compiled import aligned, optimizer_numbers, refuse_unfit, tensor
 from pipeline.core.training.engine import Evaluation, Job, State, only_job
+from pipeline.core.training.kernels import Rule
 from pipeline.core.training.sparse_conv import kernels
 from pipeline.core.training.sparse_conv.kernels import (
     LANES,
@@ -29,8 +30,6 @@ from pipeline.core.training.sparse_conv.kernels import (
     Examples,
     Net,
     Order,
-    Rule,
-    Tensor,
     Workspace,
 )
 from pipeline.core.training.sparse_conv.wiring import Layout, kept, wire
@@ -69,7 +68,7 @@ class SparseConv:
             for layer, bits in zip(self._layers, self._masks, strict=True)
         ]
         biases = [job.start[f"{layer.name}.bias"] for layer in self._layers]
-        self._net = Net(layout.wiring, _tensor(weights), _tensor(biases))
+        self._net = Net(layout.wiring, tensor(_flat(weights)), tensor(_flat(biases)))
         self._work = _workspace(layout)
         self._order = BatchOrder(
             len(job.data.train),
@@ -161,11 +160,8 @@ def _by_input(kernel: NDArray[Number]) -> NDArray[Number]:
     return kernel.swapaxes(0, 1)
 
 
-def _tensor(parts: Sequence[Floats]) -> Tensor:
-    values = np.concatenate([part.ravel() for part in parts])
-    tensor = Tensor(*(aligned(len(values), np.float32) for _ in Tensor._fields))
-    tensor.value[:] = values
-    return tensor
+def _flat(parts: Sequence[Floats]) -> Floats:
+    return np.concatenate([part.ravel() for part in parts])
 
 
 def _workspace(layout: Layout) -> Workspace:

@@ -13,10 +13,6 @@ are stored by the unit they leave, since the images' units are many and the othe
 
 Weights are stored in the order in which the backward pass meets them: by input channel
 (or unit), then by output. The forward pass of a convolution has a copy in its own order.
-
-Numba's cache on disk does not notice when a called function in another file changes, so
-every kernel stands in this file. ``fastmath`` never assumes that there is no NaN: one
-weight that diverges shows in the loss.
 """
 
 import functools
@@ -25,7 +21,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import llvmlite.binding
-import numba
 import numpy as np
 from llvmlite import ir
 from numba import literal_unroll
@@ -34,6 +29,8 @@ from numba.extending import intrinsic, models, register_model
 from numpy.typing import NDArray
 
 from pipeline.core.arrays import Bytes, Floats, Integers
+from pipeline.core.training.caching import kernel
+from pipeline.core.training.kernels import Rule, Tensor, move_all
 
 LANES = 16
 """examples in a block, the last axis of a plane"""
@@ -106,18 +103,6 @@ class Wiring(NamedTuple):
     """(image channels, 256): the normalized values of bytes"""
 
 
-class Tensor(NamedTuple):
-    """Kept weights (or the biases) of all layers in a row."""
-
-    value: Floats
-    gradient: Floats
-    """summed up during a step; the optimizer sets it back to 0"""
-    moment: Floats
-    """first moment, or momentum"""
-    square: Floats
-    """second moment"""
-
-
 class Net(NamedTuple):
     """A network in training."""
 
@@ -144,19 +129,6 @@ class Order(NamedTuple):
     """(steps, B)"""
     corners: Integers
     """(steps, B, 2); SHIFT = not moved"""
-
-
-class Rule(NamedTuple):
-    """The optimizer, and what it does in each step."""
-
-    adam: bool
-    """else SGD with momentum"""
-    momentum: np.float32
-    """of SGD"""
-    decay: np.float32
-    """weight decay that is added to the gradient"""
-    rates: Floats
-    """(steps, 3): step size, 1 / √(second bias correction), factor of the weights"""
 
 
 class Workspace(NamedTuple):
@@ -536,17 +508,7 @@ _UNIT: _Shape = ((0,), (0,) * NUM_BLOCKS)
 _SHAPES = tuple(((0,) * rows, (0,) * columns) for rows, columns in TILES)
 
 
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compiled on first use, and cached on disk.
-
-    Nothing is allocated in compiled code, so Numba need not count references (_nrt).
-    """
-    options = {"nogil": True, "cache": True, "error_model": "numpy", "_nrt": False}
-    compiled: Callable[..., Any] = numba.njit(**options, fastmath={"contract"})(function)
-    return compiled
-
-
-@_compiled
+@kernel
 def _place(conv: _Conv, first: int, channels: int, corner: _Place) -> _Place:
     """Where a position of the border-less planes is, and the distance of rows."""
     stride = _uint(channels * (conv.width + 2) * LANES)
@@ -555,7 +517,7 @@ def _place(conv: _Conv, first: int, channels: int, corner: _Place) -> _Place:
     return at, stride
 
 
-@_compiled
+@kernel
 def _convolve(net: Net, work: Workspace, planes: Floats, conv: _Conv) -> None:
     for i in range(conv.first_tile, conv.end_tile):
         rows, columns, y, x = net.wiring.tiles[i]
@@ -564,7 +526,7 @@ def _convolve(net: Net, work: Workspace, planes: Floats, conv: _Conv) -> None:
                 _convolve_tile(net, work, planes, conv, (y, x), shape)
 
 
-@_compiled
+@kernel
 def _convolve_tile(
     net: Net,
     work: Workspace,
@@ -592,7 +554,7 @@ def _convolve_tile(
             _store(planes, (at, target_stride), _relu(tile), shape)
 
 
-@_compiled
+@kernel
 def _convolve_back(net: Net, work: Workspace, planes: Floats, conv: _Conv) -> None:
     for i in range(conv.first_tile, conv.end_tile):
         rows, columns, y, x = net.wiring.tiles[i]
@@ -601,7 +563,7 @@ def _convolve_back(net: Net, work: Workspace, planes: Floats, conv: _Conv) -> No
                 _convolve_tile_back(net, work, planes, conv, (y, x), shape)
 
 
-@_compiled
+@kernel
 def _convolve_tile_back(
     net: Net,
     work: Workspace,
@@ -638,14 +600,14 @@ def _convolve_tile_back(
                 net.biases.gradient[bias] += _total(_sum(tile))
 
 
-@_compiled
+@kernel
 def _add_to(array: Floats, at: _At, vector: _Vectors) -> None:
     place = (at, _uint(0))
     known = _load(array, place, _ONE)
     _store(array, place, _scaled_sum(known, np.float32(1), vector), _ONE)
 
 
-@_compiled
+@kernel
 def _behind(conv: _Conv, block: int, position: tuple[int, int, int]) -> _At:
     """Where a channel's pooled row begins, behind the pool."""
     channel, y, _ = position
@@ -656,7 +618,7 @@ def _behind(conv: _Conv, block: int, position: tuple[int, int, int]) -> _At:
     return _uint(conv.behind + (row * (width + 2) + 1) * LANES)
 
 
-@_compiled
+@kernel
 def _pool(net: Net, work: Workspace, block: int, conv: _Conv) -> None:
     """The largest of each 2 × 2 window of all live channels."""
     planes = work.planes[block]
@@ -677,7 +639,7 @@ def _pool(net: Net, work: Workspace, block: int, conv: _Conv) -> None:
                     to += step
 
 
-@_compiled
+@kernel
 def _pool_back(net: Net, work: Workspace, block: int, conv: _Conv) -> None:
     """Gradients of the outputs from those behind the pool."""
     arrays = work.plane_gradients, work.planes[block]
@@ -701,7 +663,7 @@ def _pool_back(net: Net, work: Workspace, block: int, conv: _Conv) -> None:
 # --- fully connected layers -----------------------------------------------------------
 
 
-@_compiled
+@kernel
 def _connect(net: Net, work: Workspace) -> None:
     """Logits from the image's units: each unit adds itself to those that read it."""
     wiring, units, zero = net.wiring, work.units, _uint(0)
@@ -725,12 +687,12 @@ def _connect(net: Net, work: Workspace) -> None:
             k += _uint(1)
 
 
-@_compiled
+@kernel
 def _reader(wiring: Wiring, k: _At) -> _At:
     return _uint(wiring.unit_readers[k - _uint(wiring.unit_starts[0])])
 
 
-@_compiled
+@kernel
 def _connect_back(net: Net, work: Workspace) -> None:
     """Add the gradients of weights and biases, and find those of the image's units."""
     wiring, gradients, zero = net.wiring, work.unit_gradients, _uint(0)
@@ -745,7 +707,7 @@ def _connect_back(net: Net, work: Workspace) -> None:
         net.biases.gradient[wiring.unit_biases[unit]] += _total(_sum(tile))
 
 
-@_compiled
+@kernel
 def _unit_back(net: Net, work: Workspace, unit: int, outputs: _Vectors) -> _Vectors:
     """Gradient of a unit's output; adds those of the weights that leave it."""
     wiring, weights, gradients = net.wiring, net.weights, work.unit_gradients
@@ -775,7 +737,7 @@ def _unit_back(net: Net, work: Workspace, unit: int, outputs: _Vectors) -> _Vect
 # --- one training step ----------------------------------------------------------------
 
 
-@_compiled
+@kernel
 def train(net: Net, examples: Examples, order: Order, rule: Rule, work: Workspace) -> None:
     """Run one optimizer step per row of ``order``; writes into net and work."""
     num_steps, batch_size = order.examples.shape
@@ -789,13 +751,10 @@ def train(net: Net, examples: Examples, order: Order, rule: Rule, work: Workspac
             _blocks_back(net, work, count)
         _add_sums(net, work)
         for tensor in (net.weights, net.biases):
-            if rule.adam:
-                _adam(tensor, rule, step)
-            else:
-                _sgd(tensor, rule, step)
+            move_all(tensor, rule, step)
 
 
-@_compiled
+@kernel
 def evaluate(
     net: Net, examples: Examples, order: Order, work: Workspace
 ) -> tuple[float, int]:
@@ -814,13 +773,13 @@ def evaluate(
     return loss, correct
 
 
-@_compiled
+@kernel
 def _order_values(net: Net, work: Workspace) -> None:
     for k in range(len(work.values)):
         work.values[k] = net.weights.value[net.wiring.positions[k]]
 
 
-@_compiled
+@kernel
 def _forward(
     net: Net, examples: Examples, order: Order, at: tuple[int, int], work: Workspace
 ) -> int:
@@ -842,7 +801,7 @@ def _forward(
     return count
 
 
-@_compiled
+@kernel
 def _gather(
     wiring: Wiring,
     examples: Examples,
@@ -872,7 +831,7 @@ def _gather(
                     planes[begin + _uint(x * LANES + lane)] = value
 
 
-@_compiled
+@kernel
 def _clear(wiring: Wiring, work: Workspace, block: int) -> None:
     """No examples here: the image's units are 0, whatever was here before."""
     zero = _splat(np.float32(0), _ONE)
@@ -881,7 +840,7 @@ def _clear(wiring: Wiring, work: Workspace, block: int) -> None:
         _store(work.units, (at, _uint(0)), zero, _ONE)
 
 
-@_compiled
+@kernel
 def _loss_gradient(
     net: Net, labels: Integers, group: Integers, work: Workspace, share: float
 ) -> None:
@@ -905,7 +864,7 @@ def _loss_gradient(
             gradients[unit, column] = np.float32((p - hit) * share)
 
 
-@_compiled
+@kernel
 def _loss(
     net: Net, labels: Integers, group: Integers, work: Workspace
 ) -> tuple[float, int]:
@@ -926,7 +885,7 @@ def _loss(
     return loss, correct
 
 
-@_compiled
+@kernel
 def _blocks_back(net: Net, work: Workspace, count: int) -> None:
     for block in range((count + LANES - 1) // LANES):
         for i in range(len(net.wiring.convs) - 1, -1, -1):
@@ -936,39 +895,10 @@ def _blocks_back(net: Net, work: Workspace, count: int) -> None:
             _convolve_back(net, work, work.planes[block], conv)
 
 
-@_compiled
+@kernel
 def _add_sums(net: Net, work: Workspace) -> None:
     """Gradients of the convolutions' weights, from their sums by column."""
     for k in range(len(work.values)):
         place = (_uint(k * LANES), _uint(0))
         net.weights.gradient[k] += _total(_load(work.sums, place, _ONE))
         _store(work.sums, place, _splat(np.float32(0), _ONE), _ONE)
-
-
-@_compiled
-def _adam(tensor: Tensor, rule: Rule, step: int) -> None:
-    """Adam and AdamW, as torch.optim does them."""
-    size, root, factor = rule.rates[step]
-    for k in range(len(tensor.value)):
-        value = tensor.value[k]
-        g = tensor.gradient[k] + rule.decay * value
-        moment = tensor.moment[k]
-        moment += np.float32(0.1) * (g - moment)
-        square = np.float32(0.999) * tensor.square[k] + np.float32(0.001) * g * g
-        below = np.sqrt(square) * root + np.float32(1e-8)
-        tensor.value[k] = factor * value - size * moment / below
-        tensor.moment[k] = moment
-        tensor.square[k] = square
-        tensor.gradient[k] = np.float32(0)
-
-
-@_compiled
-def _sgd(tensor: Tensor, rule: Rule, step: int) -> None:
-    """SGD with momentum, as torch.optim does it."""
-    size = rule.rates[step, 0]
-    for k in range(len(tensor.value)):
-        g = tensor.gradient[k] + rule.decay * tensor.value[k]
-        moment = rule.momentum * tensor.moment[k] + g
-        tensor.value[k] -= size * moment
-        tensor.moment[k] = moment
-        tensor.gradient[k] = np.float32(0)
