@@ -40,7 +40,7 @@ def wire(masks: Sequence[Bools], data: Dataset) -> tuple[Wiring, Integers]:
         row_of_pixel, _channels(data), block_rows or num_rows
     )
     visits, visit_of_weight = _visits(masks, live, part_of_pixel)
-    order = np.argsort(visit_of_weight, kind="stable")
+    order = _by_visit(visit_of_weight, len(visits))
     counts = np.bincount(visit_of_weight, minlength=len(visits) + 1)
     sources = [(row_of_pixel - rows[part_of_pixel])[np.nonzero(masks[0])[1]]]
     for kept, first_input in zip(masks[1:], num_units, strict=False):
@@ -108,7 +108,7 @@ def rewire(wiring: Wiring, shown: Bools, data: Dataset) -> Rewired:
     )
     part = part_of_pixel[pixel]
     visits, new_visit = _visits_of_parts(units, unit, part, len(rows))
-    order = np.argsort(new_visit, kind="stable")
+    order = _by_visit(new_visit, len(visits))
     counts = np.bincount(new_visit, minlength=len(visits))
     return Rewired(
         visits=np.concatenate([visits.astype(np.uint32), wiring.visits[num_visits:]]),
@@ -207,6 +207,13 @@ def _visits_of_parts(
     first_visit = np.arange(num_parts)[:, np.newaxis] * len(units)
     visit = (first_visit + np.argsort(from_few, axis=1)).ravel()
     return units[from_few].ravel(), visit[place]
+
+
+def _by_visit(visit: Integers, num_visits: int) -> Integers:
+    """The order of weights by visit: numpy sorts numbers of 16 bits by counting."""
+    small = visit.astype(np.min_scalar_type(num_visits))
+    order: Integers = np.argsort(small, kind="stable")
+    return order
 
 
 def _from_few(live: Bools, counts: Integers) -> Integers:
