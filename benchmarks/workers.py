@@ -173,7 +173,7 @@ def probe(root: Path, engine: str, seeds: tuple[int, ...]) -> list[Report]:
             )
             for seed in seeds
         ]
-        preload = preloads.module_for(engine)
+        preload = preloads.module_for(engine, source.network())
         workers.run_all(probes, at_once=2, preload=preload, watch=lambda _: None)
     finally:
         os.chdir(before)
