@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -170,15 +171,20 @@ def _checked(facts: DatasetFacts, folder: Path, name: str) -> Path:
 def _download(facts: DatasetFacts, root: Path) -> None:
     """Fetch all files beside their place and move them there once complete."""
     reader = getattr(torchvision_datasets(), facts.reader)
+    folder = root / facts.folder
+    new = [place for place in (folder, *folder.parents) if not place.exists()]
     try:
-        (root / facts.folder).mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=root, prefix="download-") as temporary:
             reader(temporary, download=True)
             for name in facts.checksums:
                 fetched = Path(temporary) / facts.folder / name
                 if fetched.is_file():
-                    fetched.replace(root / facts.folder / name)
+                    fetched.replace(folder / name)
     except (OSError, RuntimeError) as error:
+        for place in new:
+            with suppress(OSError):  # something is in it, or it was never made
+                place.rmdir()
         reason = " ".join(str(error).split())
         raise DataError(
             f"{facts.name}: cannot download into {root}: {reason}; set LT_DATA_ROOT "

@@ -217,8 +217,16 @@ def test_a_failed_download_is_one_line_with_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setattr(torchvision_datasets().MNIST, "mirrors", [nobody_listens])
     with pytest.raises(DataError, match=r"cannot download into .*ref.* set LT_DATA_R"):
+        read("mnist", root=tmp_path / "new/root", download=True)
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "MNIST/raw").mkdir(parents=True)
+    with pytest.raises(DataError):
         read("mnist", root=tmp_path, download=True)
-    assert list(tmp_path.iterdir()) == [tmp_path / "MNIST"]
+    assert list(tmp_path.glob("**")) == [
+        tmp_path,
+        tmp_path / "MNIST",
+        tmp_path / "MNIST/raw",
+    ]
 
 
 def test_a_download_into_a_place_that_cannot_be_written_is_one_line(tmp_path):
