@@ -32,8 +32,10 @@ slowest, both cores busy, 2026-11-21; at its best it takes two thirds of the tim
 SHARE = {"sparse": lambda density: density, "sparse-conv": math.sqrt}
 """of dense work that is left at a density; pruning keeps more of convolutions than of the
 rest, and most of the work is theirs"""
-STAGE_OVERHEAD_S = 3.0
-"""of a training stage: process, imports, data, files"""
+STAGE_OVERHEAD_S = 4.0
+"""of a training stage and the stages before it: processes, imports, data, files, DVC"""
+TRACKING_S = 0.15
+"""of a training: what the stage ``track`` does with it"""
 BYTES_PER_WEIGHT = 2 * (4 + 4 + 1 + 1)
 """start, trained, two masks; once in the workspace and once in DVC's cache"""
 BYTES_PER_EARLY_WEIGHT = 2 * 4
@@ -70,7 +72,7 @@ def forecast(settings: Settings, current: plan.Plan) -> Forecast:
     loads = list(_loads(settings, current))
     missing = [load for load in loads if not load.done]
     at_once = settings.workers or workers.available_cores()
-    seconds = 0.0
+    seconds = TRACKING_S * sum(load.num for load in missing)
     for load in missing:
         waves = math.ceil(load.num / at_once)
         seconds += STAGE_OVERHEAD_S + waves * load.share * _seconds(settings, load)

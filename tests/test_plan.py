@@ -502,7 +502,8 @@ def test_the_forecast_counts_stages_and_trainings(empty: Settings) -> None:
 
 def test_measured_speed_replaces_the_estimate(empty: Settings) -> None:
     timed("main/dense/r00/s0-1", steps_per_s=0.01)
-    assert forecast.forecast(empty, compiled()).seconds == pytest.approx(9 * (3 + 200))
+    found = forecast.forecast(empty, compiled())
+    assert found.seconds == pytest.approx(9 * (4 + 200) + 18 * 0.15)
 
 
 def test_first_steps_and_later_starts_are_forecast_by_their_share(
@@ -516,7 +517,7 @@ def test_first_steps_and_later_starts_are_forecast_by_their_share(
     found = forecast.forecast(asked, plan.compile_plan(asked, GROUP))
     assert found.num_trainings == 2 * (1 + 1 + 2)
     # dense 4 steps, early 1, two rounds of 3: 100 s each
-    assert found.seconds == pytest.approx(4 * 3 + 100 * (4 + 1 + 3 + 3))
+    assert found.seconds == pytest.approx(4 * 4 + 100 * (4 + 1 + 3 + 3) + 8 * 0.15)
 
 
 def test_what_has_a_result_is_not_forecast(empty: Settings) -> None:
