@@ -3,29 +3,14 @@
 from dataclasses import replace
 
 import numpy as np
+from train_settings import PLAIN
 
 from pipeline.core import seeding
 from pipeline.core.batches import BatchOrder, Dataset, Split, normalize
 from pipeline.core.models.layers import Flatten, Linear, ReLU, parameters
 from pipeline.core.training.engine import Job
-from pipeline.core.training.settings import Schedule, TrainSettings
 
-SETTINGS = TrainSettings(
-    steps=50,
-    epochs=None,
-    batch_size=16,
-    optimizer="sgd",
-    lr=0.1,
-    momentum=0.0,
-    weight_decay=0.0,
-    schedule=Schedule(name="constant", milestones=(), gamma=1.0, warmup_steps=0),
-    augment="none",
-    evaluate_every=10,
-    test_cadence="improved",
-    common_noise=True,
-    engine="auto",
-    device="cpu",
-)
+SETTINGS = replace(PLAIN, batch_size=16, optimizer="sgd", lr=0.1)
 SHAPES = {  # of images and layers
     "odd": ((1, 5, 7), (19, 11, 3)),
     "three channels": ((3, 4, 5), (33, 17, 9, 4)),

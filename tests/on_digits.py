@@ -5,6 +5,7 @@ from functools import cache
 
 import numpy as np
 from sklearn.datasets import load_digits
+from train_settings import PLAIN
 
 from pipeline.core import masks, seeding
 from pipeline.core.batches import Dataset, Split
@@ -22,7 +23,7 @@ from pipeline.core.models.layers import (
 from pipeline.core.training import make_engine
 from pipeline.core.training.engine import Job
 from pipeline.core.training.loop import train
-from pipeline.core.training.settings import Schedule, TrainSettings
+from pipeline.core.training.settings import Schedule
 
 MLP = (
     Flatten(),
@@ -69,22 +70,7 @@ def small_resnet(first, second, *, classes):
 RESNET = small_resnet(8, 16, classes=10)
 NETWORKS = {"mlp": MLP, "resnet": RESNET}
 WARM_COSINE = Schedule(name="cosine", milestones=(), gamma=1.0, warmup_steps=5)
-SETTINGS = TrainSettings(
-    steps=30,
-    epochs=None,
-    batch_size=50,
-    optimizer="adam",
-    lr=3e-3,
-    momentum=0.0,
-    weight_decay=0.0,
-    schedule=WARM_COSINE,
-    augment="none",
-    evaluate_every=10,
-    test_cadence="improved",
-    common_noise=True,
-    engine="auto",
-    device="cpu",
-)
+SETTINGS = replace(PLAIN, steps=30, batch_size=50, lr=3e-3, schedule=WARM_COSINE)
 
 
 @cache

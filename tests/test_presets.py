@@ -104,9 +104,7 @@ def noise(name: str) -> Dataset:
 @pytest.fixture(scope="module", autouse=True)
 def _preloaded() -> None:
     """One server of workers with all that any engine needs: there are hundreds of them."""
-    forkserver.set_forkserver_preload(
-        sorted({preloads.FORWARD, *preloads.MODULES.values()})
-    )
+    forkserver.set_forkserver_preload(sorted(preloads.MODULES))
     forkserver.ensure_running()
 
 

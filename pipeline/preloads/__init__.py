@@ -6,24 +6,20 @@ library of types and functions 0.7 s. AMD EPYC (Zen 5), torch 2.13, numba 0.68, 
 """
 
 from pipeline.core.models.layers import Network
-from pipeline.core.training.suitability import fully_connected
+from pipeline.core.training import COMPILES
 
 FORWARD = "pipeline.preloads.tensors"
 """what forward passes alone need"""
-
+OPTIMIZER = "pipeline.preloads.optimizer"
 KERNELS = "pipeline.preloads.kernels"
-
-MODULES: dict[str, str] = {
-    "reference": "pipeline.preloads.optimizer",
-    "sparse": KERNELS,
-    "sparse-conv": KERNELS,
-}
-"""by engine; the others need torch and nothing else, but fully connected networks are
-compiled by the dense engine, too (with frozen weights, they import torch for themselves)"""
+MODULES = (FORWARD, OPTIMIZER, KERNELS)
 
 
 def module_for(engine: str, network: Network) -> str:
-    """The module to import before workers of this engine are forked."""
-    if engine == "dense" and fully_connected(network):
+    """The module to import before workers of this engine are forked.
+
+    Networks with frozen weights are not compiled; their workers import torch themselves.
+    """
+    if engine in COMPILES and COMPILES[engine](network):
         return KERNELS
-    return MODULES.get(engine, FORWARD)
+    return OPTIMIZER if engine == "reference" else FORWARD

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from train_settings import PLAIN
 
 from pipeline.core import seeding
 from pipeline.core.augmentation import flip_crop, flip_crop_draws
@@ -14,7 +15,7 @@ from pipeline.core.models.layers import Flatten, Linear, ReLU
 from pipeline.core.training import make_engine
 from pipeline.core.training.batched.inputs import STRETCH, moved
 from pipeline.core.training.engine import Job
-from pipeline.core.training.settings import Schedule, TrainSettings
+from pipeline.core.training.settings import Schedule
 
 torch.set_num_threads(1)
 
@@ -24,21 +25,14 @@ NETWORK = (
     ReLU(),
     Linear(name="fc2", inputs=8, outputs=3, kind="output"),
 )
-SETTINGS = TrainSettings(
+SETTINGS = replace(
+    PLAIN,
     steps=500,
-    epochs=None,
     batch_size=4,
-    optimizer="adam",
     lr=1e-2,
-    momentum=0.0,
-    weight_decay=0.0,
     schedule=Schedule(name="cosine", milestones=(), gamma=1.0, warmup_steps=5),
     augment="flip-crop",
-    evaluate_every=10,
-    test_cadence="improved",
-    common_noise=True,
     engine="batched",
-    device="cpu",
 )
 
 

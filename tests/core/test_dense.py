@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
+from train_settings import PLAIN
 
 from pipeline.core import seeding
 from pipeline.core.batches import Dataset, Split
@@ -28,26 +29,10 @@ from pipeline.core.training import make_engine
 from pipeline.core.training.dense import layers, supports
 from pipeline.core.training.dense.layers import SMALL_PRODUCT, gradients, logits, product
 from pipeline.core.training.engine import Job
-from pipeline.core.training.settings import Schedule, TrainSettings
 
 torch.set_num_threads(1)
 
-SETTINGS = TrainSettings(
-    steps=20,
-    epochs=None,
-    batch_size=50,
-    optimizer="adam",
-    lr=1e-3,
-    momentum=0.0,
-    weight_decay=0.0,
-    schedule=Schedule(name="constant", milestones=(), gamma=1.0, warmup_steps=0),
-    augment="none",
-    evaluate_every=10,
-    test_cadence="improved",
-    common_noise=True,
-    engine="dense",
-    device="cpu",
-)
+SETTINGS = replace(PLAIN, steps=20, batch_size=50, lr=1e-3, engine="dense")
 OUTPUT = Linear(name="fc", inputs=12, outputs=5, kind="output")
 NETWORKS = {
     "odd sizes": (

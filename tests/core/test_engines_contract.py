@@ -12,6 +12,7 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 from on_digits import small_resnet
+from train_settings import PLAIN
 
 from pipeline.core import seeding
 from pipeline.core.batches import BatchOrder, Dataset, Split, normalize
@@ -42,7 +43,7 @@ from pipeline.core.training import (
 from pipeline.core.training.engine import Job
 from pipeline.core.training.loop import train
 from pipeline.core.training.results import pack, unpack
-from pipeline.core.training.settings import Schedule, TrainSettings
+from pipeline.core.training.settings import Schedule
 
 MLP = (
     Flatten(),
@@ -81,22 +82,7 @@ OPTIMIZERS = {
     "adamw": {"optimizer": "adamw", "lr": 2e-3, "weight_decay": 1e-2},
 }
 DENSITIES = [1.0, 0.4, 0.1]
-SETTINGS = TrainSettings(
-    steps=50,
-    epochs=None,
-    batch_size=20,
-    optimizer="adam",
-    lr=2e-3,
-    momentum=0.0,
-    weight_decay=0.0,
-    schedule=CONSTANT,
-    augment="none",
-    evaluate_every=10,
-    test_cadence="improved",
-    common_noise=True,
-    engine="auto",
-    device="cpu",
-)
+SETTINGS = replace(PLAIN, batch_size=20, lr=2e-3, schedule=CONSTANT)
 
 every_engine_and_network = pytest.mark.parametrize(
     ("engine", "network"),

@@ -25,6 +25,12 @@ def engine_name(request):
     return request.param
 
 
+def assert_equal_in_norm(ours, reference):
+    for name, weight in reference.weights()[0].items():
+        difference = np.linalg.norm(ours.weights()[0][name] - weight)
+        assert difference <= 1e-5 * np.linalg.norm(weight), name
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("batch_size", [1, 5, 16, 17, 40, 64, 100])
 @pytest.mark.parametrize("density", [1.0, 0.3, 0.05])
@@ -55,9 +61,7 @@ def test_50_steps_agree_with_the_reference(engine_name, shape, density):
     ours, reference = (make_engine(name, [job]) for name in (engine_name, "reference"))
     for engine in (ours, reference):
         engine.advance(50)
-    for name, weight in reference.weights()[0].items():
-        difference = np.linalg.norm(ours.weights()[0][name] - weight)
-        assert difference <= 1e-5 * np.linalg.norm(weight), name
+    assert_equal_in_norm(ours, reference)
 
 
 @pytest.mark.parametrize("density", [0.4, 0.02])
@@ -141,9 +145,7 @@ def test_a_batch_of_several_blocks_moves_the_weights_once(engine_name, optimizer
     ours, reference = (make_engine(name, [job]) for name in (engine_name, "reference"))
     for engine in (ours, reference):
         engine.advance(5)
-    for tensor, weight in reference.weights()[0].items():
-        difference = np.linalg.norm(ours.weights()[0][tensor] - weight)
-        assert difference <= 1e-5 * np.linalg.norm(weight), tensor
+    assert_equal_in_norm(ours, reference)
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])

@@ -5,34 +5,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from train_settings import PLAIN
 
 from pipeline.core.batches import Dataset, Split
 from pipeline.core.models.layers import Linear
 from pipeline.core.training.engine import Evaluation, Job
 from pipeline.core.training.loop import train
 from pipeline.core.training.results import pack, unpack
-from pipeline.core.training.settings import Schedule, TrainSettings
 
 EMPTY = Split(images=np.zeros((4, 1, 1, 1), np.uint8), labels=np.zeros(4, np.int64))
 DATA = Dataset(
     train=EMPTY, validation=EMPTY, test=EMPTY, mean=(0.0,), std=(1.0,), num_classes=2
 )
-SETTINGS = TrainSettings(
-    steps=6,
-    epochs=None,
-    batch_size=4,
-    optimizer="adam",
-    lr=0.5,
-    momentum=0.0,
-    weight_decay=0.0,
-    schedule=Schedule(name="constant", milestones=(), gamma=1.0, warmup_steps=0),
-    augment="none",
-    evaluate_every=1,
-    test_cadence="improved",
-    common_noise=True,
-    engine="auto",
-    device="cpu",
-)
+SETTINGS = replace(PLAIN, steps=6, batch_size=4, lr=0.5, evaluate_every=1)
 
 
 def job(**settings):

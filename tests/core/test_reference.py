@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 from on_digits import digits
+from train_settings import PLAIN
 
 from pipeline.core import seeding
 from pipeline.core.augmentation import flip_crop, flip_crop_draws
@@ -18,7 +19,6 @@ from pipeline.core.models.init import initial_weights
 from pipeline.core.models.layers import Flatten, Linear, ReLU, parameters
 from pipeline.core.training.engine import Job
 from pipeline.core.training.reference import make
-from pipeline.core.training.settings import Schedule, TrainSettings
 
 TRAJECTORY = Path(__file__).parent.parent / "reference" / "lenet_digits_50_steps.csv"
 LENET = (
@@ -29,22 +29,7 @@ LENET = (
     ReLU(),
     Linear(name="fc3", inputs=100, outputs=10, kind="output"),
 )
-SETTINGS = TrainSettings(
-    steps=50,
-    epochs=None,
-    batch_size=60,
-    optimizer="adam",
-    lr=1.2e-3,
-    momentum=0.0,
-    weight_decay=0.0,
-    schedule=Schedule(name="constant", milestones=(), gamma=1.0, warmup_steps=0),
-    augment="none",
-    evaluate_every=10,
-    test_cadence="improved",
-    common_noise=True,
-    engine="reference",
-    device="cpu",
-)
+SETTINGS = replace(PLAIN, engine="reference")
 
 
 def make_job(**settings):

@@ -2,28 +2,16 @@ import math
 from dataclasses import replace
 
 import pytest
+from train_settings import PLAIN
 
 from pipeline.core.training.schedules import at_last_rate, is_constant, learning_rate
-from pipeline.core.training.settings import Schedule, TrainSettings
+from pipeline.core.training.settings import Schedule
 
 CONSTANT = Schedule(name="constant", milestones=(), gamma=1.0, warmup_steps=0)
 MILESTONES = Schedule(name="milestones", milestones=(3, 5), gamma=0.5, warmup_steps=0)
 COSINE = Schedule(name="cosine", milestones=(), gamma=1.0, warmup_steps=0)
-SETTINGS = TrainSettings(
-    steps=8,
-    epochs=None,
-    batch_size=4,
-    optimizer="adam",
-    lr=0.5,
-    momentum=0.0,
-    weight_decay=0.0,
-    schedule=CONSTANT,
-    augment="none",
-    evaluate_every=2,
-    test_cadence="improved",
-    common_noise=True,
-    engine="auto",
-    device="cpu",
+SETTINGS = replace(
+    PLAIN, steps=8, batch_size=4, lr=0.5, schedule=CONSTANT, evaluate_every=2
 )
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from train_settings import PLAIN
 
 from pipeline.core import seeding
 from pipeline.core.batches import Dataset, Split
@@ -23,26 +24,10 @@ from pipeline.core.models.layers import (
 )
 from pipeline.core.training import make_engine, sparse_conv
 from pipeline.core.training.engine import Job
-from pipeline.core.training.settings import Schedule, TrainSettings
 from pipeline.core.training.sparse_conv.kernels import TILES
 from pipeline.core.training.sparse_conv.wiring import cover
 
-SETTINGS = TrainSettings(
-    steps=50,
-    epochs=None,
-    batch_size=20,
-    optimizer="sgd",
-    lr=1.0,
-    momentum=0.0,
-    weight_decay=0.0,
-    schedule=Schedule(name="constant", milestones=(), gamma=1.0, warmup_steps=0),
-    augment="none",
-    evaluate_every=10,
-    test_cadence="improved",
-    common_noise=True,
-    engine="auto",
-    device="cpu",
-)
+SETTINGS = replace(PLAIN, batch_size=20, optimizer="sgd", lr=1.0)
 SIZES = [(28, 28, 2), (32, 32, 3), (7, 7, 1), (3, 3, 1), (2, 2, 1), (6, 17, 1), (15, 9, 2)]
 """height, width, number of pools: all tiles, odd borders, and what no tile fits"""
 

@@ -93,6 +93,13 @@ SERVES: dict[str, Callable[[Network], bool]] = {
 }
 """which networks an engine can train, known without importing it"""
 
+COMPILES: dict[str, Callable[[Network], bool]] = {
+    "dense": suitability.fully_connected,
+    "sparse": suitability.fully_connected,
+    "sparse-conv": suitability.plain_convolutional,
+}
+"""which networks an engine trains by kernels of its own, without torch"""
+
 FREEZES = frozenset({"reference", "dense"})
 """engines that hold pruned weights at other values than 0 (``freeze-init``)"""
 CPU_ONLY = frozenset({"dense", "sparse", "sparse-conv", "southampton"})

@@ -10,7 +10,8 @@ import numba
 from numba.core import caching
 
 SHARED = tuple(
-    f"pipeline.core.training.{name}" for name in ("caching", "vectors", "kernels")
+    f"pipeline.core.training.{name}"
+    for name in ("caching", "emission", "vectors", "kernels")
 )
 """modules whose functions kernels elsewhere call"""
 

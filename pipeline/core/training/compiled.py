@@ -14,7 +14,7 @@ from pipeline.core.augmentation import flip_crop, flip_crop_draws
 from pipeline.core.batches import normalize
 from pipeline.core.models.layers import Linear
 from pipeline.core.training.engine import Job, refuse_frozen
-from pipeline.core.training.kernels import Tensor
+from pipeline.core.training.kernels import Rule, Tensor
 from pipeline.core.training.schedules import learning_rate
 from pipeline.core.training.settings import ADAM_BETAS
 from pipeline.core.training.vectors import CACHE_LINE, LANES
@@ -88,11 +88,27 @@ def moved(job: Job, examples: Integers, step: int) -> Floats:
 
 
 def augmented(
-    job: Job, order: Integers, first_step: int
-) -> Iterator[tuple[Floats, Integers]]:
-    """Moved images and labels of each batch; kernels cannot draw."""
-    for step, examples in enumerate(order, start=first_step):
-        yield moved(job, examples, step), job.data.train.labels[examples]
+    job: Job, order: Integers, rule: Rule, first_step: int
+) -> Iterator[tuple[Floats, Integers, Integers, Rule]]:
+    """A stretch of steps one by one, since kernels cannot draw.
+
+    Args:
+        job: what is trained.
+        order: (steps, B), as kernels get it.
+        rule: of these steps.
+        first_step: of them.
+
+    Yields:
+        Moved images (B, C, H, W), their labels, an order for one step that takes them all,
+        and the rule of that step.
+    """
+    for number, examples in enumerate(order):
+        yield (
+            moved(job, examples, first_step + number),
+            job.data.train.labels[examples],
+            np.arange(len(examples))[np.newaxis],
+            rule._replace(rates=rule.rates[number : number + 1]),
+        )
 
 
 def tensor(values: Floats) -> Tensor:

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.arrays import Mask, Weights
-from pipeline.core.batches import Dataset
+from pipeline.core.batches import BatchOrder, Dataset
 from pipeline.core.models.layers import Network
 from pipeline.core.training.gradual import Gradual
 from pipeline.core.training.settings import TrainSettings
@@ -67,6 +67,16 @@ class Job:
             for name, kept in self.mask.items()
         }
         return {name: values for name, values in pruned.items() if values.any()}
+
+    def batch_order(self) -> BatchOrder:
+        """Which examples each step sees."""
+        return BatchOrder(
+            len(self.data.train),
+            self.settings.batch_size,
+            seed=self.seed,
+            round=self.round,
+            copy=self.copy,
+        )
 
     @property
     def end_step(self) -> int:

@@ -32,8 +32,6 @@ from pipeline.core.training.vectors import (
     where_equal,
 )
 
-BLOCK_ROWS = 128
-"""so many rows of 64 columns take 32 KB, and leave room in a first-level cache of 48"""
 FACTORS = 8
 """float32 numbers whose product a float64 holds"""
 
@@ -100,7 +98,7 @@ def announce(examples: Examples, block: Integers) -> None:
 
 
 @kernel
-def softmax(ends: Logits, shape: Shape) -> None:
+def _softmax(ends: Logits, shape: Shape) -> None:
     """exp(logit - peak) into the logits' rows of ``gradients``; peaks and sums."""
     width = uint(LANES * len(shape))
     first, end = uint(ends.first), uint(ends.end)
@@ -117,9 +115,14 @@ def softmax(ends: Logits, shape: Shape) -> None:
 
 
 @kernel
-def loss_gradient(ends: Logits, labels: Integers, block: Integers, shape: Shape) -> None:
-    """Gradients of the logits: (softmax - one-hot) · share of the example."""
+def loss_gradient(
+    ends: Logits, labels: Integers, block: Integers, batch_size: int, shape: Shape
+) -> None:
+    """Gradients of a block's logits: (softmax - one-hot) / batch size; padding has 0."""
     width = uint(LANES * len(shape))
+    for column in range(LANES * len(shape)):
+        ends.shares[column] = 1.0 / batch_size if column < len(block) else 0.0
+    _softmax(ends, shape)
     first, end = uint(ends.first), uint(ends.end)
     shares = load(ends.shares, uint(0), shape)
     factor = div(shares, load(ends.totals, uint(0), shape))
@@ -138,6 +141,7 @@ def loss_of(ends: Logits, labels: Integers, shape: Shape) -> tuple[float, int]:
     Of equal logits the first one is the answer.
     """
     width = LANES * len(shape)
+    _softmax(ends, shape)
     _answers(ends, shape)
     first, loss, correct, product = ends.first, 0.0, 0, 1.0
     for column in range(len(labels)):

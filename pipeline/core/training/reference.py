@@ -16,7 +16,7 @@ from torch import Tensor
 
 from pipeline.core.arrays import Mask, Weights
 from pipeline.core.augmentation import flip_crop, flip_crop_draws
-from pipeline.core.batches import BatchOrder, Dataset, Split
+from pipeline.core.batches import Dataset, Split
 from pipeline.core.models.forward import forward
 from pipeline.core.models.layers import parameters
 from pipeline.core.training.engine import Evaluation, Job, State, only_job
@@ -53,13 +53,7 @@ class Reference:
         self._job = job
         self._step = job.first_step
         self._data = _Data(job.data, device)
-        self._order = BatchOrder(
-            len(job.data.train),
-            job.settings.batch_size,
-            seed=job.seed,
-            round=job.round,
-            copy=job.copy,
-        )
+        self._order = job.batch_order()
         self._weights = _leaves(job, device)
         self._trained = {n: w for n, w in self._weights.items() if w.requires_grad}
         self._optimizer = _optimizer(list(self._trained.values()), job.settings)

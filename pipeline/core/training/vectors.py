@@ -7,15 +7,29 @@ calls them.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import llvmlite.binding
 import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
-from numba.extending import intrinsic, models, register_model
+from numba.extending import models, register_model
 from numpy.typing import NDArray
+
+from pipeline.core.training.emission import (
+    FLOAT,
+    INT,
+    Type,
+    Typed,
+    Values,
+    emitted,
+    everywhere,
+    intrinsic_of,
+    ints,
+    read,
+    write,
+)
 
 LANES = 16
 MAX_VECTORS = 4 if llvmlite.binding.get_host_cpu_features().get("avx512f") else 2
@@ -42,11 +56,8 @@ def block_shape(num_columns: int) -> Shape:
     return (0,) * num_vectors
 
 
-_FLOAT, _INT, _BYTE = ir.FloatType(), ir.IntType(32), ir.IntType(8)
-_Values = Sequence[ir.Value]
-_Type = Any  # of Numba
+_BYTE = ir.IntType(8)
 Vectors = Any  # a vector, in compiled code
-_Typed = tuple[_Type, Callable[..., ir.Value]]
 
 
 class _Vector(types.Type):
@@ -58,44 +69,10 @@ class _Vector(types.Type):
 @register_model(_Vector)
 class _VectorModel(models.PrimitiveModel):  # type: ignore[misc]  # numba is not annotated
     def __init__(self, manager: object, vector: _Vector) -> None:
-        super().__init__(manager, vector, ir.VectorType(_FLOAT, vector.lanes))
+        super().__init__(manager, vector, ir.VectorType(FLOAT, vector.lanes))
 
 
-def _intrinsic(typed: Callable[..., _Typed]) -> Callable[..., Any]:
-    """A function whose code we emit; compiled functions call it."""
-    compiled: Callable[..., Any] = intrinsic(typed)
-    return compiled
-
-
-def _emitted(signature: _Type, emit: Callable[[ir.IRBuilder, _Values], ir.Value]) -> _Typed:
-    """The signature and its code, where an array is the pointer to its first element."""
-
-    def codegen(
-        context: object, builder: ir.IRBuilder, signature: _Type, args: _Values
-    ) -> ir.Value:
-        plain = [
-            cgutils.create_struct_proxy(kind)(context, builder, arg).data
-            if isinstance(kind, types.Array)
-            else arg
-            for kind, arg in zip(signature.args, args, strict=True)
-        ]
-        result = emit(builder, plain)
-        return cgutils.get_null_value(cgutils.voidptr_t) if result is None else result
-
-    return signature, codegen
-
-
-def _read(b: ir.IRBuilder, base: ir.Value, at: ir.Value, kind: ir.Type) -> ir.Value:
-    value = b.load(b.bitcast(b.gep(base, [at]), kind.as_pointer()))
-    value.align = 1  # numpy promises no more; what is aligned is as fast
-    return value
-
-
-def _write(b: ir.IRBuilder, base: ir.Value, at: ir.Value, value: ir.Value) -> None:
-    b.store(value, b.bitcast(b.gep(base, [at]), value.type.as_pointer())).align = 1
-
-
-def _call(b: ir.IRBuilder, name: str, result: ir.Type, args: _Values) -> ir.Value:
+def _call(b: ir.IRBuilder, name: str, result: ir.Type, args: Values) -> ir.Value:
     """Call one of LLVM's own functions on vectors of floats."""
     kind = ir.FunctionType(result, [arg.type for arg in args])
     lanes = args[-1].type.count
@@ -104,151 +81,139 @@ def _call(b: ir.IRBuilder, name: str, result: ir.Type, args: _Values) -> ir.Valu
     return b.call(function, args, fastmath=("reassoc",))
 
 
-def _ints(numbers: Iterable[int]) -> ir.Constant:
-    values = list(numbers)
-    return ir.Constant(ir.VectorType(_INT, len(values)), values)
-
-
-def _all(b: ir.IRBuilder, value: ir.Value, lanes: int) -> ir.Value:
-    """A vector with the same number everywhere."""
-    empty = ir.Constant(ir.VectorType(_FLOAT, lanes), ir.Undefined)
-    first = b.insert_element(empty, value, ir.Constant(_INT, 0))
-    return b.shuffle_vector(first, empty, _ints([0] * lanes))
-
-
 def _constant(value: float, lanes: int) -> ir.Constant:
-    return ir.Constant(ir.VectorType(_FLOAT, lanes), [value] * lanes)
+    return ir.Constant(ir.VectorType(FLOAT, lanes), [value] * lanes)
 
 
 def _part(b: ir.IRBuilder, a: ir.Value, lanes: Iterable[int]) -> ir.Value:
-    return b.shuffle_vector(a, a, _ints(lanes))
+    return b.shuffle_vector(a, a, ints(lanes))
 
 
-@_intrinsic
-def load(_: object, array: _Type, at: _Type, shape: _Type) -> _Typed:
+@intrinsic_of
+def load(_: object, array: Type, at: Type, shape: Type) -> Typed:
     """Row of a matrix; of a pixel matrix: unpacked. ``at`` counts columns."""
     lanes = LANES * shape.count
-    half = ir.VectorType(_FLOAT, lanes // 2)
+    half = ir.VectorType(FLOAT, lanes // 2)
 
-    def floats(b: ir.IRBuilder, args: _Values) -> ir.Value:
-        return _read(b, args[0], args[1], ir.VectorType(_FLOAT, lanes))
+    def floats(b: ir.IRBuilder, args: Values) -> ir.Value:
+        return read(b, args[0], args[1], ir.VectorType(FLOAT, lanes))
 
-    def pixels(b: ir.IRBuilder, args: _Values) -> ir.Value:
+    def pixels(b: ir.IRBuilder, args: Values) -> ir.Value:
         at_word = b.lshr(args[1], ir.Constant(args[1].type, 1))
-        words = _read(b, args[0], at_word, ir.VectorType(_INT, lanes // 2))
-        left = b.shl(words, _ints([16] * (lanes // 2)))
-        right = b.and_(words, _ints([0xFFFF0000] * (lanes // 2)))
+        words = read(b, args[0], at_word, ir.VectorType(INT, lanes // 2))
+        left = b.shl(words, ints([16] * (lanes // 2)))
+        right = b.and_(words, ints([0xFFFF0000] * (lanes // 2)))
         left, right = b.bitcast(left, half), b.bitcast(right, half)
-        return b.shuffle_vector(left, right, _ints(range(lanes)))
+        return b.shuffle_vector(left, right, ints(range(lanes)))
 
     packed = array.dtype == types.uint32
-    return _emitted(_Vector(lanes)(array, at, shape), pixels if packed else floats)
+    return emitted(_Vector(lanes)(array, at, shape), pixels if packed else floats)
 
 
-@_intrinsic
-def store(_: object, array: _Type, at: _Type, a: _Vector) -> _Typed:
+@intrinsic_of
+def store(_: object, array: Type, at: Type, a: _Vector) -> Typed:
     """Write a row of a matrix; ``at`` counts columns."""
-    return _emitted(types.void(array, at, a), lambda b, args: _write(b, *args))
+    return emitted(types.void(array, at, a), lambda b, args: write(b, *args))
 
 
-@_intrinsic
-def splat(_: object, _number: _Type, shape: _Type) -> _Typed:
+@intrinsic_of
+def splat(_: object, _number: Type, shape: Type) -> Typed:
     """The same number in every lane."""
     lanes = LANES * shape.count
     signature = _Vector(lanes)(types.float32, shape)
-    return _emitted(signature, lambda b, args: _all(b, args[0], lanes))
+    return emitted(signature, lambda b, args: everywhere(b, args[0], lanes))
 
 
-@_intrinsic
-def fma(_: object, a: _Vector, b: _Vector, c: _Vector) -> _Typed:
+@intrinsic_of
+def fma(_: object, a: _Vector, b: _Vector, c: _Vector) -> Typed:
     """A · b + c."""
-    return _emitted(a(a, b, c), lambda b, x: _call(b, "fma", x[0].type, x))
+    return emitted(a(a, b, c), lambda b, x: _call(b, "fma", x[0].type, x))
 
 
-@_intrinsic
-def add(_: object, a: _Vector, b: _Vector) -> _Typed:
+@intrinsic_of
+def add(_: object, a: _Vector, b: _Vector) -> Typed:
     """A + b."""
-    return _emitted(a(a, b), lambda b, args: b.fadd(*args))
+    return emitted(a(a, b), lambda b, args: b.fadd(*args))
 
 
-@_intrinsic
-def sub(_: object, a: _Vector, b: _Vector) -> _Typed:
+@intrinsic_of
+def sub(_: object, a: _Vector, b: _Vector) -> Typed:
     """A - b."""
-    return _emitted(a(a, b), lambda b, args: b.fsub(*args))
+    return emitted(a(a, b), lambda b, args: b.fsub(*args))
 
 
-@_intrinsic
-def mul(_: object, a: _Vector, b: _Vector) -> _Typed:
+@intrinsic_of
+def mul(_: object, a: _Vector, b: _Vector) -> Typed:
     """A · b."""
-    return _emitted(a(a, b), lambda b, args: b.fmul(*args))
+    return emitted(a(a, b), lambda b, args: b.fmul(*args))
 
 
-@_intrinsic
-def div(_: object, a: _Vector, b: _Vector) -> _Typed:
+@intrinsic_of
+def div(_: object, a: _Vector, b: _Vector) -> Typed:
     """A / b."""
-    return _emitted(a(a, b), lambda b, args: b.fdiv(*args))
+    return emitted(a(a, b), lambda b, args: b.fdiv(*args))
 
 
-@_intrinsic
-def root(_: object, a: _Vector) -> _Typed:
+@intrinsic_of
+def root(_: object, a: _Vector) -> Typed:
     """√a."""
-    return _emitted(a(a), lambda b, args: _call(b, "sqrt", args[0].type, args))
+    return emitted(a(a), lambda b, args: _call(b, "sqrt", args[0].type, args))
 
 
-@_intrinsic
-def larger(_: object, a: _Vector, b: _Vector) -> _Typed:
+@intrinsic_of
+def larger(_: object, a: _Vector, b: _Vector) -> Typed:
     """The larger one, and b if one of them is NaN."""
 
-    def emit(b: ir.IRBuilder, args: _Values) -> ir.Value:
+    def emit(b: ir.IRBuilder, args: Values) -> ir.Value:
         return b.select(b.fcmp_ordered(">", *args), *args)
 
-    return _emitted(a(a, b), emit)
+    return emitted(a(a, b), emit)
 
 
-@_intrinsic
-def where_equal(_: object, a: _Vector, b: _Vector, c: _Vector, d: _Vector) -> _Typed:
+@intrinsic_of
+def where_equal(_: object, a: _Vector, b: _Vector, c: _Vector, d: _Vector) -> Typed:
     """C where a equals b, else d."""
 
-    def emit(b: ir.IRBuilder, args: _Values) -> ir.Value:
+    def emit(b: ir.IRBuilder, args: Values) -> ir.Value:
         return b.select(b.fcmp_ordered("==", args[0], args[1]), args[2], args[3])
 
-    return _emitted(a(a, b, c, d), emit)
+    return emitted(a(a, b, c, d), emit)
 
 
-@_intrinsic
-def gate(_: object, gradient: _Vector, output: _Vector) -> _Typed:
+@intrinsic_of
+def gate(_: object, gradient: _Vector, output: _Vector) -> Typed:
     """Backwards through ReLU: 0 where the output is 0; NaN passes, as in torch."""
 
-    def emit(b: ir.IRBuilder, args: _Values) -> ir.Value:
+    def emit(b: ir.IRBuilder, args: Values) -> ir.Value:
         zero = _constant(0.0, gradient.lanes)
         return b.select(b.fcmp_ordered("<=", args[1], zero), zero, args[0])
 
-    return _emitted(gradient(gradient, output), emit)
+    return emitted(gradient(gradient, output), emit)
 
 
-@_intrinsic
-def only(_: object, a: _Vector, bits: _Type, at: _Type) -> _Typed:
+@intrinsic_of
+def only(_: object, a: _Vector, bits: Type, at: Type) -> Typed:
     """A where a bit is set, else 0; 16 bits to a number, ``at`` counts bits."""
 
-    def emit(b: ir.IRBuilder, args: _Values) -> ir.Value:
+    def emit(b: ir.IRBuilder, args: Values) -> ir.Value:
         a, bits, at = args
         at_number = b.lshr(at, ir.Constant(at.type, 4))
-        word = _read(b, bits, at_number, ir.IntType(a.type.count))
+        word = read(b, bits, at_number, ir.IntType(a.type.count))
         chosen = b.bitcast(word, ir.VectorType(ir.IntType(1), a.type.count))
         return b.select(chosen, a, ir.Constant(a.type, [0.0] * a.type.count))
 
-    return _emitted(a(a, bits, at), emit)
+    return emitted(a(a, bits, at), emit)
 
 
-@_intrinsic
-def exp(_: object, a: _Vector) -> _Typed:
+@intrinsic_of
+def exp(_: object, a: _Vector) -> Typed:
     """E to the a, to 2 units in the last place, for a ≤ 0; below -87: e to the -87.
 
     2^n · p(r) with n = round(a / ln 2); the polynomial is that of Cephes' expf.
     """
     terms = (1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 0.5, 1, 1)
 
-    def emit(b: ir.IRBuilder, args: _Values) -> ir.Value:
+    def emit(b: ir.IRBuilder, args: Values) -> ir.Value:
         def number(value: float) -> ir.Constant:
             return _constant(float(np.float32(value)), a.lanes)
 
@@ -265,54 +230,54 @@ def exp(_: object, a: _Vector) -> _Typed:
         p = number(1.9875691500e-4)
         for term in terms:
             p = fma(p, r, number(term))
-        bits = b.bitcast(shifted, ir.VectorType(_INT, a.lanes))
-        power = b.shl(b.add(bits, _ints([127] * a.lanes)), _ints([23] * a.lanes))
+        bits = b.bitcast(shifted, ir.VectorType(INT, a.lanes))
+        power = b.shl(b.add(bits, ints([127] * a.lanes)), ints([23] * a.lanes))
         return b.fmul(p, b.bitcast(power, p.type))
 
-    return _emitted(a(a), emit)
+    return emitted(a(a), emit)
 
 
-@_intrinsic
-def lane_sum(_: object, a: _Vector) -> _Typed:
+@intrinsic_of
+def lane_sum(_: object, a: _Vector) -> Typed:
     """Sum over the lanes, in a fixed order."""
 
-    def emit(b: ir.IRBuilder, args: _Values) -> ir.Value:
-        zero = ir.Constant(_FLOAT, 0.0)
-        return _call(b, "vector.reduce.fadd", _FLOAT, [zero, args[0]])
+    def emit(b: ir.IRBuilder, args: Values) -> ir.Value:
+        zero = ir.Constant(FLOAT, 0.0)
+        return _call(b, "vector.reduce.fadd", FLOAT, [zero, args[0]])
 
-    return _emitted(types.float32(a), emit)
+    return emitted(types.float32(a), emit)
 
 
-@_intrinsic
-def range_sum(_: object, array: _Type, first: _Type, count: _Type) -> _Typed:
+@intrinsic_of
+def range_sum(_: object, array: Type, first: Type, count: Type) -> Typed:
     """Sum of up to 16 numbers of an array."""
 
-    def emit(b: ir.IRBuilder, args: _Values) -> ir.Value:
+    def emit(b: ir.IRBuilder, args: Values) -> ir.Value:
         array, first, count = args
         lane = ir.Constant(ir.VectorType(count.type, LANES), list(range(LANES)))
         empty = ir.Constant(lane.type, ir.Undefined)
-        limit = b.insert_element(empty, count, ir.Constant(_INT, 0))
-        limit = b.shuffle_vector(limit, empty, _ints([0] * LANES))
+        limit = b.insert_element(empty, count, ir.Constant(INT, 0))
+        limit = b.shuffle_vector(limit, empty, ints([0] * LANES))
         # Reading beyond the range stays within the padding of the array.
-        read = _read(b, array, first, ir.VectorType(_FLOAT, LANES))
+        numbers = read(b, array, first, ir.VectorType(FLOAT, LANES))
         zero = _constant(0.0, LANES)
-        inside = b.select(b.icmp_unsigned("<", lane, limit), read, zero)
-        return _call(b, "vector.reduce.fadd", _FLOAT, [ir.Constant(_FLOAT, 0.0), inside])
+        inside = b.select(b.icmp_unsigned("<", lane, limit), numbers, zero)
+        return _call(b, "vector.reduce.fadd", FLOAT, [ir.Constant(FLOAT, 0.0), inside])
 
-    return _emitted(types.float32(array, first, count), emit)
+    return emitted(types.float32(array, first, count), emit)
 
 
-@_intrinsic
-def add_lane_sums(_: object, array: _Type, at: _Type, a: _Type, by: _Type) -> _Typed:
+@intrinsic_of
+def add_lane_sums(_: object, array: Type, at: Type, a: Type, by: Type) -> Typed:
     """array[at : at + n] += scale · (sums over the lanes of n vectors) + shift.
 
     4 or 8 at once: a sum of its own takes 4 shuffles and 4 additions per vector.
     """
     count = len(a)
 
-    def emit(b: ir.IRBuilder, args: _Values) -> None:
-        vectors = [_sixteen(b, v) for v in cgutils.unpack_tuple(b, args[2])]
-        scale, shift = (_all(b, x, count) for x in cgutils.unpack_tuple(b, args[3]))
+    def emit(b: ir.IRBuilder, args: Values) -> None:
+        vectors = [_sixteen(b, v) for v in args[2]]
+        scale, shift = (everywhere(b, x, count) for x in args[3])
         distance = LANES // 2
         while len(vectors) > 1:
             half = len(vectors) // 2
@@ -324,10 +289,10 @@ def add_lane_sums(_: object, array: _Type, at: _Type, a: _Type, by: _Type) -> _T
             sums = b.fadd(sums, _part(b, sums, (lane ^ distance for lane in range(LANES))))
             distance //= 2
         sums = _part(b, sums, range(0, LANES, LANES // count))
-        known = b.fadd(_read(b, args[0], args[1], sums.type), shift)
-        _write(b, args[0], args[1], _call(b, "fma", sums.type, [scale, sums, known]))
+        known = b.fadd(read(b, args[0], args[1], sums.type), shift)
+        write(b, args[0], args[1], _call(b, "fma", sums.type, [scale, sums, known]))
 
-    return _emitted(types.void(array, at, a, by), emit)
+    return emitted(types.void(array, at, a, by), emit)
 
 
 def _sixteen(b: ir.IRBuilder, a: ir.Value) -> ir.Value:
@@ -348,19 +313,19 @@ def _folded(b: ir.IRBuilder, x: ir.Value, y: ir.Value, distance: int) -> ir.Valu
     """
     own = [lane + (LANES if lane & distance else 0) for lane in range(LANES)]
     other = [lane ^ distance for lane in own]
-    return b.fadd(*(b.shuffle_vector(x, y, _ints(lanes)) for lanes in (own, other)))
+    return b.fadd(*(b.shuffle_vector(x, y, ints(lanes)) for lanes in (own, other)))
 
 
-@_intrinsic
+@intrinsic_of
 def transpose(
     _: object,
-    images: _Type,
-    pixel: _Type,
-    begins: _Type,
-    columns: _Type,
-    matrix: _Type,
-    row: _Type,
-) -> _Typed:
+    images: Type,
+    pixel: Type,
+    begins: Type,
+    columns: Type,
+    matrix: Type,
+    row: Type,
+) -> Typed:
     """CHUNK neighboring pixels of 16 + 16 images, to as many rows from ``row`` on.
 
     columns: the first of 16 in the left half of the matrix, and the width of a half;
@@ -368,34 +333,34 @@ def transpose(
     stay floats.
     """
     is_float = images.dtype == types.float32
-    run = ir.VectorType(_FLOAT if is_float else _BYTE, CHUNK)
+    run = ir.VectorType(FLOAT if is_float else _BYTE, CHUNK)
 
-    def emit(b: ir.IRBuilder, args: _Values) -> None:
+    def emit(b: ir.IRBuilder, args: Values) -> None:
         images, pixel, begins, columns, matrix, row = args
-        left, half = cgutils.unpack_tuple(b, columns)
+        left, half = columns
         halves = []
         for first in (left, b.add(left, half)):
             column = [b.add(first, ir.Constant(first.type, i)) for i in range(LANES)]
             starts = [b.add(b.load(b.gep(begins, [i])), pixel) for i in column]
-            halves.append(_transposed(b, [_read(b, images, i, run) for i in starts]))
+            halves.append(_transposed(b, [read(b, images, i, run) for i in starts]))
         distance = b.add(half, half) if is_float else half
         at = b.add(b.mul(row, distance), left)
         for left_pixels, right_pixels in zip(*halves, strict=True):
             if is_float:
-                _write(b, matrix, at, left_pixels)
-                _write(b, matrix, b.add(at, half), right_pixels)
+                write(b, matrix, at, left_pixels)
+                write(b, matrix, b.add(at, half), right_pixels)
             else:
-                _write(b, matrix, at, _packed(b, left_pixels, right_pixels))
+                write(b, matrix, at, _packed(b, left_pixels, right_pixels))
             at = b.add(at, distance)
 
-    return _emitted(types.void(images, pixel, begins, columns, matrix, row), emit)
+    return emitted(types.void(images, pixel, begins, columns, matrix, row), emit)
 
 
 def _transposed(b: ir.IRBuilder, rows: list[ir.Value]) -> list[ir.Value]:
     """16 vectors of 16, rows and columns swapped, by four perfect shuffles."""
     for _ in range(4):
         rows = [
-            b.shuffle_vector(x, y, _ints(lane for i in part for lane in (i, i + 16)))
+            b.shuffle_vector(x, y, ints(lane for i in part for lane in (i, i + 16)))
             for x, y in zip(rows[:8], rows[8:], strict=True)
             for part in (range(8), range(8, 16))
         ]
@@ -404,107 +369,104 @@ def _transposed(b: ir.IRBuilder, rows: list[ir.Value]) -> list[ir.Value]:
 
 def _packed(b: ir.IRBuilder, left: ir.Value, right: ir.Value) -> ir.Value:
     """Upper halves of the float32 of 16 + 16 bytes, in 16 words."""
-    floats, words = ir.VectorType(_FLOAT, LANES), ir.VectorType(_INT, LANES)
+    floats, words = ir.VectorType(FLOAT, LANES), ir.VectorType(INT, LANES)
     low, high = (b.bitcast(b.uitofp(x, floats), words) for x in (left, right))
-    return b.or_(b.lshr(low, _ints([16] * LANES)), high)
+    return b.or_(b.lshr(low, ints([16] * LANES)), high)
 
 
-@_intrinsic
-def prefetch(_: object, examples: _Type, at: _Type) -> _Typed:
+@intrinsic_of
+def prefetch(_: object, examples: Type, at: Type) -> Typed:
     """Fetch the cache line around a pixel; never waits, never fails."""
 
-    def emit(b: ir.IRBuilder, args: _Values) -> None:
+    def emit(b: ir.IRBuilder, args: Values) -> None:
         pointer = b.gep(args[0], [args[1]])
-        hints = [ir.Constant(_INT, hint) for hint in (0, 2, 1)]  # to read, to L2, data
-        kind = ir.FunctionType(ir.VoidType(), [pointer.type, _INT, _INT, _INT])
+        hints = [ir.Constant(INT, hint) for hint in (0, 2, 1)]  # to read, to L2, data
+        kind = ir.FunctionType(ir.VoidType(), [pointer.type, INT, INT, INT])
         function = cgutils.get_or_insert_function(b.module, kind, "llvm.prefetch.p0")
         b.call(function, [pointer, *hints])
 
-    return _emitted(types.void(examples, at), emit)
+    return emitted(types.void(examples, at), emit)
 
 
-@_intrinsic
-def zero_each(_: object, units: _Type, shape: _Type) -> _Typed:
+@intrinsic_of
+def zero_each(_: object, units: Type, shape: Type) -> Typed:
     """A vector of 0 for each unit."""
     lanes = LANES * shape.count
 
-    def emit(b: ir.IRBuilder, _: _Values) -> ir.Value:
+    def emit(b: ir.IRBuilder, _: Values) -> ir.Value:
         return cgutils.pack_array(b, [_constant(0.0, lanes)] * units.count)
 
-    return _emitted(
+    return emitted(
         types.containers.UniTuple(_Vector(lanes), units.count)(units, shape), emit
     )
 
 
-@_intrinsic
-def load_each(_: object, array: _Type, place: _Type, units: _Type, shape: _Type) -> _Typed:
+@intrinsic_of
+def load_each(_: object, array: Type, place: Type, units: Type, shape: Type) -> Typed:
     """A vector from each of as many rows as there are ``units``.
 
     place: where the first begins, and how far apart they are.
     """
-    row = ir.VectorType(_FLOAT, LANES * shape.count)
+    row = ir.VectorType(FLOAT, LANES * shape.count)
 
-    def emit(b: ir.IRBuilder, args: _Values) -> ir.Value:
+    def emit(b: ir.IRBuilder, args: Values) -> ir.Value:
         return cgutils.pack_array(
-            b, [_read(b, args[0], at, row) for at in _spread(b, args[1], units.count)]
+            b, [read(b, args[0], at, row) for at in _spread(b, args[1], units.count)]
         )
 
     vectors = types.containers.UniTuple(_Vector(LANES * shape.count), units.count)
-    return _emitted(vectors(array, place, units, shape), emit)
+    return emitted(vectors(array, place, units, shape), emit)
 
 
-@_intrinsic
-def store_each(_: object, array: _Type, place: _Type, vectors: _Type) -> _Typed:
+@intrinsic_of
+def store_each(_: object, array: Type, place: Type, vectors: Type) -> Typed:
     """Vectors to as many rows; place: as in ``load_each``."""
 
-    def emit(b: ir.IRBuilder, args: _Values) -> None:
+    def emit(b: ir.IRBuilder, args: Values) -> None:
         array, place, vectors = args
-        each = cgutils.unpack_tuple(b, vectors)
-        for at, vector in zip(_spread(b, place, len(each)), each, strict=True):
-            _write(b, array, at, vector)
+        for at, vector in zip(_spread(b, place, len(vectors)), vectors, strict=True):
+            write(b, array, at, vector)
 
-    return _emitted(types.void(array, place, vectors), emit)
+    return emitted(types.void(array, place, vectors), emit)
 
 
-@_intrinsic
-def add_products(
-    _: object, vectors: _Type, factors: _Type, place: _Type, a: _Vector
-) -> _Typed:
+@intrinsic_of
+def add_products(_: object, vectors: Type, factors: Type, place: Type, a: _Vector) -> Typed:
     """vectors[i] + factors[at + i · stride] · a; place: at, stride."""
 
-    def emit(b: ir.IRBuilder, args: _Values) -> ir.Value:
+    def emit(b: ir.IRBuilder, args: Values) -> ir.Value:
         vectors, factors, place, a = args
-        each = cgutils.unpack_tuple(b, vectors)
-        for i, at in enumerate(_spread(b, place, len(each))):
-            factor = _all(b, _read(b, factors, at, _FLOAT), a.type.count)
-            each[i] = _call(b, "fma", a.type, [factor, a, each[i]])
-        return cgutils.pack_array(b, each)
+        sums = []
+        for at, known in zip(_spread(b, place, len(vectors)), vectors, strict=True):
+            factor = everywhere(b, read(b, factors, at, FLOAT), a.type.count)
+            sums.append(_call(b, "fma", a.type, [factor, a, known]))
+        return cgutils.pack_array(b, sums)
 
-    return _emitted(vectors(vectors, factors, place, a), emit)
+    return emitted(vectors(vectors, factors, place, a), emit)
 
 
-def _spread(b: ir.IRBuilder, place: ir.Value, count: int) -> list[ir.Value]:
+def _spread(b: ir.IRBuilder, place: Values, count: int) -> list[ir.Value]:
     """At, at + stride, at + 2 · stride ..."""
-    at, stride = cgutils.unpack_tuple(b, place)
+    at, stride = place
     return [b.add(at, b.mul(stride, ir.Constant(at.type, i))) for i in range(count)]
 
 
-@_intrinsic
-def turn(_: object, source: _Type, out: _Type, target: _Type, into: _Type) -> _Typed:
+@intrinsic_of
+def turn(_: object, source: Type, out: Type, target: Type, into: Type) -> Typed:
     """Copy 16 × 16 floats, rows and columns swapped.
 
     out, into: where the first row begins, and how far apart rows are.
     """
-    row = ir.VectorType(_FLOAT, LANES)
+    row = ir.VectorType(FLOAT, LANES)
 
-    def emit(b: ir.IRBuilder, args: _Values) -> None:
+    def emit(b: ir.IRBuilder, args: Values) -> None:
         source, out, target, into = args
-        rows = [_read(b, source, at, row) for at in _spread(b, out, LANES)]
+        rows = [read(b, source, at, row) for at in _spread(b, out, LANES)]
         turned = zip(_spread(b, into, LANES), _transposed(b, rows), strict=True)
         for at, column in turned:
-            _write(b, target, at, column)
+            write(b, target, at, column)
 
-    return _emitted(types.void(source, out, target, into), emit)
+    return emitted(types.void(source, out, target, into), emit)
 
 
 _MODE = ir.IntType(32)
@@ -513,15 +475,15 @@ _FLUSH = 0x8040
 """bits of the x86 control register: denormals are 0, as operands and as results"""
 
 
-@_intrinsic
-def flush_denormals(_: object) -> _Typed:
+@intrinsic_of
+def flush_denormals(_: object) -> Typed:
     """Take numbers below 1.2e-38 as 0 from here on; returns the mode before.
 
     Moments of units that died decay to such numbers and stay there, and many processors
     take far longer for each. No other number changes.
     """
 
-    def emit(b: ir.IRBuilder, _: _Values) -> ir.Value:
+    def emit(b: ir.IRBuilder, _: Values) -> ir.Value:
         memory = cgutils.alloca_once_value(b, ir.Constant(_MODE, 0))
         _exchange(b, "stmxcsr", memory)
         before = b.load(memory)
@@ -529,17 +491,17 @@ def flush_denormals(_: object) -> _Typed:
         _exchange(b, "ldmxcsr", memory)
         return before
 
-    return _emitted(types.uint32(), emit)
+    return emitted(types.uint32(), emit)
 
 
-@_intrinsic
-def restore_mode(_: object, mode: _Type) -> _Typed:
+@intrinsic_of
+def restore_mode(_: object, mode: Type) -> Typed:
     """Back to the mode that ``flush_denormals`` returned."""
 
-    def emit(b: ir.IRBuilder, args: _Values) -> None:
+    def emit(b: ir.IRBuilder, args: Values) -> None:
         _exchange(b, "ldmxcsr", cgutils.alloca_once_value(b, args[0]))
 
-    return _emitted(types.void(mode), emit)
+    return emitted(types.void(mode), emit)
 
 
 def _exchange(b: ir.IRBuilder, name: str, memory: ir.Value) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.core.augmentation import MAX_SHIFT, flip_crop_draws
-from pipeline.core.batches import BatchOrder, Dataset, Split
+from pipeline.core.batches import Dataset, Split
 from pipeline.core.training.engine import Job
 from pipeline.core.training.schedules import learning_rate
 
@@ -31,16 +31,7 @@ class Inputs:
     def __init__(self, jobs: Sequence[Job], device: torch.device) -> None:
         self._jobs = jobs
         settings = jobs[0].settings
-        self._orders = [
-            BatchOrder(
-                len(job.data.train),
-                settings.batch_size,
-                seed=job.seed,
-                round=job.round,
-                copy=job.copy,
-            )
-            for job in jobs
-        ]
+        self._orders = [job.batch_order() for job in jobs]
         shape = (STRETCH, len(jobs), settings.batch_size)
         self.position = torch.zeros(1, dtype=torch.int64, device=device)
         """of the next step within the stretch"""

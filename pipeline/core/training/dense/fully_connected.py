@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from pipeline.core.arrays import Bytes, Floats, Integers, Mask, Weights
-from pipeline.core.batches import BatchOrder, Split
+from pipeline.core.batches import Split
 from pipeline.core.models.layers import Linear, Network
 from pipeline.core.training.compiled import (
     aligned,
@@ -53,13 +53,7 @@ class FullyConnected:
         for name, view in self._parameters("value"):
             view[...] = job.start[name]
         self._net.kept[...] = self._bits(job.mask)
-        self._order = BatchOrder(
-            len(job.data.train),
-            job.settings.batch_size,
-            seed=job.seed,
-            round=job.round,
-            copy=job.copy,
-        )
+        self._order = job.batch_order()
         self._shape = block_shape(job.settings.batch_size)
         self._work = _workspace(self._layers, LANES * len(self._shape))
         self._seen_work = _workspace(self._layers, LANES * len(SEEN))
@@ -143,16 +137,9 @@ class FullyConnected:
         """Step by step, since images are moved and normalized outside of the kernels."""
         nothing = np.zeros_like(self._net.mean)
         net = self._net._replace(mean=nothing, std=nothing + np.float32(1))
-        batches = augmented(self._job, order, self._step)
-        for number, (images, labels) in enumerate(batches):
-            kernels.train(
-                net,
-                Examples(images.reshape(-1), labels, images[0].size),
-                np.arange(len(labels))[np.newaxis],
-                rule._replace(rates=rule.rates[number : number + 1]),
-                self._work,
-                self._shape,
-            )
+        for images, labels, one, now in augmented(self._job, order, rule, self._step):
+            examples = Examples(images.reshape(-1), labels, images[0].size)
+            kernels.train(net, examples, one, now, self._work, self._shape)
 
 
 def _layers(network: Network) -> Layers:

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from pipeline.core.arrays import Floats, Integers
 from pipeline.core.training.caching import kernel
 from pipeline.core.training.kernels import (
-    BLOCK_ROWS,
     Examples,
     Logits,
     Rule,
@@ -29,7 +28,6 @@ from pipeline.core.training.kernels import (
     loss_of,
     move_all,
     moved_value,
-    softmax,
 )
 from pipeline.core.training.vectors import (
     LANES,
@@ -159,12 +157,8 @@ def train(
             if step + 1 < num_steps:
                 announce(examples, order[step + 1, first : first + work.width])
             _forward(net, work, shape)
-            for column in range(work.width):
-                share = 1.0 / batch_size if column < len(block) else 0.0
-                work.shares[column] = share
             ends = _logits(net, work)
-            softmax(ends, shape)
-            loss_gradient(ends, examples.labels, block, shape)
+            loss_gradient(ends, examples.labels, block, batch_size, shape)
             is_last = first + work.width >= batch_size
             update = Update(rule, step, first == 0, is_last, len(block))
             _backward(net, update, work, shape)
@@ -188,7 +182,6 @@ def evaluate(
         announce(examples, order[first + work.width : first + 2 * work.width])
         _forward(net, work, shape)
         ends = _logits(net, work)
-        softmax(ends, shape)
         block_loss, block_correct = loss_of(
             ends, examples.labels[first : first + len(block)], shape
         )
@@ -279,22 +272,20 @@ def _forward(net: Net, work: Workspace, shape: Shape) -> None:
 @kernel
 def _outputs(net: Net, layer: int, inputs: Floats, work: Workspace, shape: Shape) -> None:
     """Add what a layer reads, the rows of a matrix, to its sums."""
-    num_inputs, num_outputs = net.layers.inputs[layer], net.layers.outputs[layer]
+    num_outputs = net.layers.outputs[layer]
+    rows = _Rows(inputs, uint(0), uint(work.width), net.layers.inputs[layer])
     whole = num_outputs - num_outputs % len(UNITS)
-    for first in range(0, num_inputs, BLOCK_ROWS):
-        count = min(BLOCK_ROWS, num_inputs - first)
-        rows = _Rows(inputs, uint(first * work.width), uint(work.width), count)
-        for unit in range(0, whole, len(UNITS)):
-            _some_outputs(net, (layer, unit, first), UNITS, rows, work, shape)
-        for unit in range(whole, num_outputs):
-            _some_outputs(net, (layer, unit, first), ONE, rows, work, shape)
+    for unit in range(0, whole, len(UNITS)):
+        _some_outputs(net, (layer, unit, 0), UNITS, rows, work, shape)
+    for unit in range(whole, num_outputs):
+        _some_outputs(net, (layer, unit, 0), ONE, rows, work, shape)
 
 
 @kernel
 def _some_outputs(
     net: Net, where: _Where, units: Shape, rows: _Rows, work: Workspace, shape: Shape
 ) -> None:
-    """Where: layer, first unit, first input."""
+    """Where: layer, first unit, 0."""
     layer, unit, _ = where
     into = uint((net.layers.first_units[layer] + unit) * work.width)
     place = (into, uint(work.width))

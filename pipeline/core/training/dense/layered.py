@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.core.arrays import Mask, Weights
-from pipeline.core.batches import BatchOrder, Dataset
+from pipeline.core.batches import Dataset
 from pipeline.core.models.layers import Flatten, Network, parameters
 from pipeline.core.training.compiled import moved
 from pipeline.core.training.dense.layers import Gradients, gradients, logits
@@ -40,13 +40,7 @@ class Layered:
         self._job = job
         self._step = job.first_step
         self._data = _Data(job.data, batch=_evaluation_batch(job.network))
-        self._order = BatchOrder(
-            len(job.data.train),
-            job.settings.batch_size,
-            seed=job.seed,
-            round=job.round,
-            copy=job.copy,
-        )
+        self._order = job.batch_order()
         self._weights = {name: _own(job.start[name]) for name in parameters(job.network)}
         self._num_updates = torch.zeros(())
         self._optimizer = Fused(self._weights, job.settings)

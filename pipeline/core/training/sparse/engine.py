@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.arrays import Floats, Integers, Weights
-from pipeline.core.batches import BatchOrder, Split
+from pipeline.core.batches import Split
 from pipeline.core.models.layers import Linear
 from pipeline.core.training.compiled import (
     aligned,
@@ -71,13 +71,7 @@ class Sparse:
         self._place = np.arange(len(self._net.weights.value))
         """of each weight in the kernels' order, by its number in the masks' order"""
         self._place[order] = np.arange(len(order))
-        self._order = BatchOrder(
-            len(job.data.train),
-            job.settings.batch_size,
-            seed=job.seed,
-            round=job.round,
-            copy=job.copy,
-        )
+        self._order = job.batch_order()
         self._shape = block_shape(job.settings.batch_size)
         self._work = _workspace(wiring, self._shape)
         self._tile_shape = _tile_shape(wiring)
@@ -143,16 +137,8 @@ class Sparse:
     def _advance_augmented(self, order: Integers, rule: Rule) -> None:
         """Step by step: moved images are no longer whole numbers (their border is 0)."""
         net, work = _for_floats(self._net, self._work)
-        batches = augmented(self._job, order, self._step)
-        for number, (images, labels) in enumerate(batches):
-            kernels.train(
-                net,
-                _flat(images, labels),
-                np.arange(len(labels))[np.newaxis],
-                rule._replace(rates=rule.rates[number : number + 1]),
-                work,
-                self._shape,
-            )
+        for images, labels, one, now in augmented(self._job, order, rule, self._step):
+            kernels.train(net, _flat(images, labels), one, now, work, self._shape)
 
 
 def _check(job: Job) -> None:

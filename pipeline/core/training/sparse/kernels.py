@@ -27,7 +27,6 @@ from pipeline.core.training.kernels import (
     loss_gradient,
     loss_of,
     move_all,
-    softmax,
 )
 from pipeline.core.training.vectors import (
     CHUNK,
@@ -191,12 +190,8 @@ def train(
             if step + 1 < num_steps:
                 announce(examples, order[step + 1, first : first + width])
             _forward(net, work.pixels, work.pixels[:0], work, shape)
-            for column in range(width):
-                share = 1.0 / batch_size if column < len(block) else 0.0
-                work.shares[column] = share
             ends = _logits(net.wiring, work)
-            softmax(ends, shape)
-            loss_gradient(ends, examples.labels, block, shape)
+            loss_gradient(ends, examples.labels, block, batch_size, shape)
             _backward(net, work, shape)
         for tensor in (net.weights, net.biases):
             move_all(tensor, rule, step)
@@ -220,7 +215,6 @@ def evaluate(net: Net, tiles: Tiles, work: Workspace, shape: Shape) -> tuple[flo
             ahead = tiles.pixels[end : end + size]
             _forward(seen, tiles.pixels[first_word:end], ahead, work, shape)
             ends = _logits(seen.wiring, work)
-            softmax(ends, shape)
             labels = tiles.labels[first_label : first_label + width]
             tile_loss, tile_correct = loss_of(ends, labels, shape)
             loss += tile_loss

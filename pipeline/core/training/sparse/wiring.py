@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 
 from pipeline.core.arrays import Floats, Integers
 from pipeline.core.batches import Dataset
-from pipeline.core.training.kernels import BLOCK_ROWS
 from pipeline.core.training.sparse.kernels import Wiring
 from pipeline.core.training.vectors import CHUNK
 
 Bools = NDArray[np.bool_]
 
+BLOCK_ROWS = 128
+"""so many rows of 64 columns take 32 KB, and leave room in a first-level cache of 48"""
 WEIGHTS_PER_VISIT = 10
 """of a unit in a block, on average, from which blocks pay"""
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.arrays import Floats, Weights
 from pipeline.core.augmentation import MAX_SHIFT, flip_crop_draws
-from pipeline.core.batches import BatchOrder, Split
+from pipeline.core.batches import Split
 from pipeline.core.models.layers import Conv, Linear
 from pipeline.core.training.compiled import aligned, optimizer_numbers, refuse_unfit, tensor
 from pipeline.core.training.engine import Evaluation, Job, State, only_job
@@ -70,13 +70,7 @@ class SparseConv:
         biases = [job.start[f"{layer.name}.bias"] for layer in self._layers]
         self._net = Net(layout.wiring, tensor(_flat(weights)), tensor(_flat(biases)))
         self._work = _workspace(layout)
-        self._order = BatchOrder(
-            len(job.data.train),
-            job.settings.batch_size,
-            seed=job.seed,
-            round=job.round,
-            copy=job.copy,
-        )
+        self._order = job.batch_order()
 
     def advance(self, num_steps: int) -> None:
         """Run that many optimizer steps."""

@@ -17,7 +17,7 @@ Weights are stored in the order in which the backward pass meets them: by input 
 
 import functools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import llvmlite.binding
@@ -25,11 +25,24 @@ import numpy as np
 from llvmlite import ir
 from numba import literal_unroll
 from numba.core import cgutils, types
-from numba.extending import intrinsic, models, register_model
+from numba.extending import models, register_model
 from numpy.typing import NDArray
 
 from pipeline.core.arrays import Bytes, Floats, Integers
 from pipeline.core.training.caching import kernel
+from pipeline.core.training.emission import (
+    FLOAT,
+    INT,
+    Type,
+    Typed,
+    Values,
+    emitted,
+    everywhere,
+    intrinsic_of,
+    ints,
+    read,
+    write,
+)
 from pipeline.core.training.kernels import Rule, Tensor, move_all
 
 LANES = 16
@@ -149,16 +162,11 @@ class Workspace(NamedTuple):
 
 # --- vectors in registers -------------------------------------------------------------
 
-_FLOAT, _INT = ir.FloatType(), ir.IntType(32)
-_VECTOR = ir.VectorType(_FLOAT, LANES)
+_VECTOR = ir.VectorType(FLOAT, LANES)
 _ZERO = ir.Constant(_VECTOR, [0.0] * LANES)
-_Values = Sequence[ir.Value]
-_Type = Any  # of Numba
 _Vectors = Any  # a _Tile, in compiled code
 _At = Any  # a position, uint64, in compiled code
 _Conv = Any  # a record of dtype CONV, in compiled code
-_Typed = tuple[_Type, Callable[..., ir.Value]]
-_types: Any = types  # not everything in it is annotated
 _Shape = tuple[tuple[int, ...], tuple[int, ...]]
 """of a tile, in zeros: so many rows and columns are known when code is generated"""
 _Place = tuple[int, int]
@@ -179,42 +187,8 @@ class _TileModel(models.PrimitiveModel):  # type: ignore[misc]  # numba is not a
         super().__init__(manager, tile, ir.ArrayType(_VECTOR, tile.count))
 
 
-def _intrinsic(typed: Callable[..., _Typed]) -> Callable[..., Any]:
-    """A function whose code we emit; compiled functions call it."""
-    compiled: Callable[..., Any] = intrinsic(typed)
-    return compiled
-
-
-def _emitted(signature: _Type, emit: Callable[[ir.IRBuilder, _Values], ir.Value]) -> _Typed:
-    """The signature and its code, where arrays are pointers and tuples are lists."""
-
-    def codegen(
-        context: object, builder: ir.IRBuilder, signature: _Type, args: _Values
-    ) -> ir.Value:
-        def plain(kind: _Type, arg: ir.Value) -> ir.Value | list[ir.Value]:
-            if isinstance(kind, types.Array):
-                return cgutils.create_struct_proxy(kind)(context, builder, arg).data
-            if isinstance(kind, _types.BaseTuple):
-                parts = cgutils.unpack_tuple(builder, arg)
-                return [plain(*part) for part in zip(kind.types, parts, strict=True)]
-            return arg
-
-        result = emit(builder, [plain(*x) for x in zip(signature.args, args, strict=True)])
-        return cgutils.get_null_value(cgutils.voidptr_t) if result is None else result
-
-    return signature, codegen
-
-
-def _read(
-    b: ir.IRBuilder, base: ir.Value, at: ir.Value, kind: ir.Type = _VECTOR
-) -> ir.Value:
-    value = b.load(b.bitcast(b.gep(base, [at]), kind.as_pointer()))
-    value.align = 4  # numpy promises no more; what is aligned is as fast
-    return value
-
-
-def _write(b: ir.IRBuilder, base: ir.Value, at: ir.Value, value: ir.Value) -> None:
-    b.store(value, b.bitcast(b.gep(base, [at]), value.type.as_pointer())).align = 4
+def _vector_at(b: ir.IRBuilder, base: ir.Value, at: ir.Value) -> ir.Value:
+    return read(b, base, at, _VECTOR)
 
 
 def _multiply_add(b: ir.IRBuilder, *args: ir.Value) -> ir.Value:
@@ -223,18 +197,7 @@ def _multiply_add(b: ir.IRBuilder, *args: ir.Value) -> ir.Value:
     return b.call(function, args)
 
 
-def _everywhere(b: ir.IRBuilder, number: ir.Value) -> ir.Value:
-    """A vector with the same number in every lane."""
-    empty = ir.Constant(_VECTOR, ir.Undefined)
-    first = b.insert_element(empty, number, ir.Constant(_INT, 0))
-    return b.shuffle_vector(first, empty, _ints([0] * LANES))
-
-
-def _ints(numbers: Sequence[int]) -> ir.Constant:
-    return ir.Constant(ir.VectorType(_INT, len(numbers)), list(numbers))
-
-
-def _tile_of(b: ir.IRBuilder, vectors: _Values) -> ir.Value:
+def _tile_of(b: ir.IRBuilder, vectors: Values) -> ir.Value:
     tile = ir.Constant(ir.ArrayType(_VECTOR, len(vectors)), ir.Undefined)
     for i, vector in enumerate(vectors):
         tile = b.insert_value(tile, vector, i)
@@ -245,7 +208,7 @@ def _vectors(b: ir.IRBuilder, tile: ir.Value) -> list[ir.Value]:
     return [b.extract_value(tile, i) for i in range(tile.type.count)]
 
 
-def _places(b: ir.IRBuilder, place: _Values, shape: _Type) -> Iterator[ir.Value]:
+def _places(b: ir.IRBuilder, place: Values, shape: Type) -> Iterator[ir.Value]:
     """Where the vectors of a tile are, row by row."""
     at, stride = place
     rows, columns = (kind.count for kind in shape.types)
@@ -256,123 +219,123 @@ def _places(b: ir.IRBuilder, place: _Values, shape: _Type) -> Iterator[ir.Value]
             at = b.add(at, stride)
 
 
-def _tile(shape: _Type) -> _Tile:
+def _tile(shape: Type) -> _Tile:
     rows, columns = shape.types
     return _Tile(rows.count * columns.count)
 
 
-@_intrinsic
-def _splat(_: object, _number: _Type, shape: _Type) -> _Typed:
+@intrinsic_of
+def _splat(_: object, _number: Type, shape: Type) -> Typed:
     """A tile with the same number everywhere."""
     tile = _tile(shape)
 
-    def emit(b: ir.IRBuilder, args: _Values) -> ir.Value:
-        return _tile_of(b, [_everywhere(b, args[0])] * tile.count)
+    def emit(b: ir.IRBuilder, args: Values) -> ir.Value:
+        return _tile_of(b, [everywhere(b, args[0], LANES)] * tile.count)
 
-    return _emitted(tile(types.float32, shape), emit)
+    return emitted(tile(types.float32, shape), emit)
 
 
-@_intrinsic
-def _load(_: object, array: _Type, place: _Type, shape: _Type) -> _Typed:
-    def emit(b: ir.IRBuilder, args: _Values) -> ir.Value:
+@intrinsic_of
+def _load(_: object, array: Type, place: Type, shape: Type) -> Typed:
+    def emit(b: ir.IRBuilder, args: Values) -> ir.Value:
         places = _places(b, args[1], shape)
-        return _tile_of(b, [_read(b, args[0], at) for at in places])
+        return _tile_of(b, [_vector_at(b, args[0], at) for at in places])
 
-    return _emitted(_tile(shape)(array, place, shape), emit)
+    return emitted(_tile(shape)(array, place, shape), emit)
 
 
-@_intrinsic
-def _store(_: object, array: _Type, place: _Type, tile: _Tile, shape: _Type) -> _Typed:
-    def emit(b: ir.IRBuilder, args: _Values) -> None:
+@intrinsic_of
+def _store(_: object, array: Type, place: Type, tile: _Tile, shape: Type) -> Typed:
+    def emit(b: ir.IRBuilder, args: Values) -> None:
         array, place, tile, _ = args
         places = _places(b, place, shape)
         for at, vector in zip(places, _vectors(b, tile), strict=True):
-            _write(b, array, at, vector)
+            write(b, array, at, vector)
 
-    return _emitted(types.void(array, place, tile, shape), emit)
+    return emitted(types.void(array, place, tile, shape), emit)
 
 
-@_intrinsic
-def _relu(_: object, tile: _Tile) -> _Typed:
+@intrinsic_of
+def _relu(_: object, tile: _Tile) -> Typed:
     """The larger one of 0 and x; NaN stays."""
 
-    def emit(b: ir.IRBuilder, args: _Values) -> ir.Value:
+    def emit(b: ir.IRBuilder, args: Values) -> ir.Value:
         vectors = _vectors(b, args[0])
         return _tile_of(
             b, [b.select(b.fcmp_ordered("<", x, _ZERO), _ZERO, x) for x in vectors]
         )
 
-    return _emitted(tile(tile), emit)
+    return emitted(tile(tile), emit)
 
 
-@_intrinsic
-def _gated(_: object, gradient: _Tile, output: _Tile) -> _Typed:
+@intrinsic_of
+def _gated(_: object, gradient: _Tile, output: _Tile) -> Typed:
     """Backwards through ReLU: 0 where the output is 0; NaN passes, as in torch."""
 
-    def emit(b: ir.IRBuilder, args: _Values) -> ir.Value:
+    def emit(b: ir.IRBuilder, args: Values) -> ir.Value:
         pairs = zip(*(_vectors(b, tile) for tile in args), strict=True)
         return _tile_of(
             b, [b.select(b.fcmp_ordered("<=", x, _ZERO), _ZERO, g) for g, x in pairs]
         )
 
-    return _emitted(gradient(gradient, output), emit)
+    return emitted(gradient(gradient, output), emit)
 
 
-@_intrinsic
-def _scaled_sum(_: object, tile: _Tile, factor: _Type, other: _Tile) -> _Typed:
+@intrinsic_of
+def _scaled_sum(_: object, tile: _Tile, factor: Type, other: _Tile) -> Typed:
     """Tile + factor · other."""
 
-    def emit(b: ir.IRBuilder, args: _Values) -> ir.Value:
-        factor = _everywhere(b, args[1])
+    def emit(b: ir.IRBuilder, args: Values) -> ir.Value:
+        factor = everywhere(b, args[1], LANES)
         pairs = zip(_vectors(b, args[0]), _vectors(b, args[2]), strict=True)
         return _tile_of(b, [_multiply_add(b, factor, x, a) for a, x in pairs])
 
-    return _emitted(tile(tile, factor, other), emit)
+    return emitted(tile(tile, factor, other), emit)
 
 
-@_intrinsic
-def _dot(_: object, tile: _Tile, other: _Tile) -> _Typed:
+@intrinsic_of
+def _dot(_: object, tile: _Tile, other: _Tile) -> Typed:
     """One vector: the sum of the products of two tiles."""
 
-    def emit(b: ir.IRBuilder, args: _Values) -> ir.Value:
+    def emit(b: ir.IRBuilder, args: Values) -> ir.Value:
         # Sums in turns: one alone waits 4 cycles for each addition.
         sums = [_ZERO] * min(tile.count, 3)
         for i, pair in enumerate(zip(*(_vectors(b, x) for x in args), strict=True)):
             sums[i % 3] = _multiply_add(b, *pair, sums[i % 3])
         return _tile_of(b, [functools.reduce(b.fadd, sums)])
 
-    return _emitted(_Tile(1)(tile, other), emit)
+    return emitted(_Tile(1)(tile, other), emit)
 
 
-@_intrinsic
+@intrinsic_of
 def _both_products(
     _: object,
     tile: _Tile,
-    factor: _Type,
-    arrays: _Type,
-    places: _Type,
-    shape: _Type,
-) -> _Typed:
+    factor: Type,
+    arrays: Type,
+    places: Type,
+    shape: Type,
+) -> Typed:
     """Tile + factor · g, and one vector: the sum of the products of g and x.
 
     g and x are tiles in two arrays at two places. x stays in memory, most likely in the
     first-level cache, since the registers are full of the tile.
     """
 
-    def emit(b: ir.IRBuilder, args: _Values) -> ir.Value:
-        factor = _everywhere(b, args[1])
+    def emit(b: ir.IRBuilder, args: Values) -> ir.Value:
+        factor = everywhere(b, args[1], LANES)
         pairs = zip(*(_places(b, place, shape) for place in args[3]), strict=True)
         sums, dots = _vectors(b, args[0]), [_ZERO, _ZERO]
         for i, (at_g, at_x) in enumerate(pairs):
-            g = _read(b, args[2][0], at_g)
+            g = _vector_at(b, args[2][0], at_g)
             sums[i] = _multiply_add(b, factor, g, sums[i])
             # In turns: one sum alone waits 4 cycles for each addition.
-            dots[i % 2] = _multiply_add(b, g, _read(b, args[2][1], at_x), dots[i % 2])
+            dots[i % 2] = _multiply_add(b, g, _vector_at(b, args[2][1], at_x), dots[i % 2])
             sums[i] = _now(b, sums[i])
         return cgutils.pack_struct(b, [_tile_of(b, sums), _tile_of(b, [b.fadd(*dots)])])
 
-    both = _types.Tuple((tile, _Tile(1)))
-    return _emitted(both(tile, factor, arrays, places, shape), emit)
+    both = types.containers.Tuple((tile, _Tile(1)))
+    return emitted(both(tile, factor, arrays, places, shape), emit)
 
 
 def _now(b: ir.IRBuilder, vector: ir.Value) -> ir.Value:
@@ -386,41 +349,41 @@ def _now(b: ir.IRBuilder, vector: ir.Value) -> ir.Value:
     return b.asm(kind, "", "=v,0,~{memory}", [vector], side_effect=True)
 
 
-@_intrinsic
-def _sum(_: object, tile: _Tile) -> _Typed:
+@intrinsic_of
+def _sum(_: object, tile: _Tile) -> Typed:
     """One vector: the sum of a tile's vectors."""
 
-    def emit(b: ir.IRBuilder, args: _Values) -> ir.Value:
+    def emit(b: ir.IRBuilder, args: Values) -> ir.Value:
         total, *rest = _vectors(b, args[0])
         for vector in rest:
             total = b.fadd(total, vector)
         return _tile_of(b, [total])
 
-    return _emitted(_Tile(1)(tile), emit)
+    return emitted(_Tile(1)(tile), emit)
 
 
-@_intrinsic
-def _total(_: object, tile: _Tile) -> _Typed:
+@intrinsic_of
+def _total(_: object, tile: _Tile) -> Typed:
     """The sum over the lanes of one vector, in a fixed order."""
 
-    def emit(b: ir.IRBuilder, args: _Values) -> ir.Value:
+    def emit(b: ir.IRBuilder, args: Values) -> ir.Value:
         (vector,) = _vectors(b, args[0])
         for distance in (8, 4, 2, 1):
             lanes = [lane ^ distance for lane in range(LANES)]
-            vector = b.fadd(vector, b.shuffle_vector(vector, vector, _ints(lanes)))
-        return b.extract_element(vector, ir.Constant(_INT, 0))
+            vector = b.fadd(vector, b.shuffle_vector(vector, vector, ints(lanes)))
+        return b.extract_element(vector, ir.Constant(INT, 0))
 
-    return _emitted(types.float32(tile), emit)
+    return emitted(types.float32(tile), emit)
 
 
-@_intrinsic
-def _add_four_totals(_: object, array: _Type, at: _Type, four: _Type) -> _Typed:
+@intrinsic_of
+def _add_four_totals(_: object, array: Type, at: Type, four: Type) -> Typed:
     """array[at : at + 4] += the sums over the lanes of four vectors.
 
     Four at once, since a sum of its own takes 4 shuffles and 4 additions.
     """
 
-    def emit(b: ir.IRBuilder, args: _Values) -> None:
+    def emit(b: ir.IRBuilder, args: Values) -> None:
         vectors = [vector for tile in args[2] for vector in _vectors(b, tile)]
         distance = LANES // 2
         while len(vectors) > 1:  # fold neighbors into the two halves of one vector
@@ -432,42 +395,42 @@ def _add_four_totals(_: object, array: _Type, at: _Type, four: _Type) -> _Typed:
         (sums,) = vectors
         for step in (distance, distance // 2):
             lanes = [lane ^ step for lane in range(LANES)]
-            sums = b.fadd(sums, b.shuffle_vector(sums, sums, _ints(lanes)))
-        sums = b.shuffle_vector(sums, sums, _ints([0, 4, 8, 12]))
-        known = _read(b, args[0], args[1], sums.type)
-        _write(b, args[0], args[1], b.fadd(known, sums))
+            sums = b.fadd(sums, b.shuffle_vector(sums, sums, ints(lanes)))
+        sums = b.shuffle_vector(sums, sums, ints([0, 4, 8, 12]))
+        known = read(b, args[0], args[1], sums.type)
+        write(b, args[0], args[1], b.fadd(known, sums))
 
-    return _emitted(types.void(array, at, four), emit)
+    return emitted(types.void(array, at, four), emit)
 
 
 def _folded(b: ir.IRBuilder, x: ir.Value, y: ir.Value, distance: int) -> ir.Value:
     """Every run of 2 · distance lanes folded in half; those of x, then those of y."""
     left = [lane for lane in range(2 * LANES) if lane % (2 * distance) < distance]
     right = [lane + distance for lane in left]
-    return b.fadd(b.shuffle_vector(x, y, _ints(left)), b.shuffle_vector(x, y, _ints(right)))
+    return b.fadd(b.shuffle_vector(x, y, ints(left)), b.shuffle_vector(x, y, ints(right)))
 
 
-@_intrinsic
-def _largest(_: object, array: _Type, place: _Type) -> _Typed:
+@intrinsic_of
+def _largest(_: object, array: Type, place: Type) -> Typed:
     """One vector: the largest of 2 × 2; NaN if one is NaN, as in torch."""
 
-    def emit(b: ir.IRBuilder, args: _Values) -> ir.Value:
+    def emit(b: ir.IRBuilder, args: Values) -> ir.Value:
         largest, *others = _window(b, *args)
         for x in others:
             largest = b.select(_exceeds(b, x, largest), x, largest)
         return _tile_of(b, [largest])
 
-    return _emitted(_Tile(1)(array, place), emit)
+    return emitted(_Tile(1)(array, place), emit)
 
 
-@_intrinsic
-def _store_at_largest(_: object, arrays: _Type, place: _Type, gradient: _Tile) -> _Typed:
+@intrinsic_of
+def _store_at_largest(_: object, arrays: Type, place: Type, gradient: _Tile) -> Typed:
     """Write the gradient where the largest of 2 × 2 is, the first of equals; else 0.
 
     arrays: the gradients to write, and the outputs; both in the same place.
     """
 
-    def emit(b: ir.IRBuilder, args: _Values) -> None:
+    def emit(b: ir.IRBuilder, args: Values) -> None:
         (gradients, outputs), place, gradient = args
         largest, *others = _window(b, outputs, place)
         (rest,) = _vectors(b, gradient)
@@ -476,18 +439,18 @@ def _store_at_largest(_: object, arrays: _Type, place: _Type, gradient: _Tile) -
             chosen.append(_exceeds(b, x, largest))
             largest = b.select(chosen[-1], x, largest)
         for at, here in zip(_corners(b, place)[:0:-1], chosen[::-1], strict=True):
-            _write(b, gradients, at, b.select(here, rest, _ZERO))
+            write(b, gradients, at, b.select(here, rest, _ZERO))
             rest = b.select(here, _ZERO, rest)
-        _write(b, gradients, place[0], rest)
+        write(b, gradients, place[0], rest)
 
-    return _emitted(types.void(arrays, place, gradient), emit)
+    return emitted(types.void(arrays, place, gradient), emit)
 
 
 def _exceeds(b: ir.IRBuilder, x: ir.Value, largest: ir.Value) -> ir.Value:
     return b.or_(b.fcmp_ordered(">", x, largest), b.fcmp_unordered("uno", x, x))
 
 
-def _corners(b: ir.IRBuilder, place: _Values) -> list[ir.Value]:
+def _corners(b: ir.IRBuilder, place: Values) -> list[ir.Value]:
     """Where the four vectors of a 2 × 2 window are."""
     at, stride = place
     one = ir.Constant(at.type, LANES)
@@ -495,8 +458,8 @@ def _corners(b: ir.IRBuilder, place: _Values) -> list[ir.Value]:
     return [at, b.add(at, one), below, b.add(below, one)]
 
 
-def _window(b: ir.IRBuilder, array: ir.Value, place: _Values) -> list[ir.Value]:
-    return [_read(b, array, at) for at in _corners(b, place)]
+def _window(b: ir.IRBuilder, array: ir.Value, place: Values) -> list[ir.Value]:
+    return [_vector_at(b, array, at) for at in _corners(b, place)]
 
 
 # --- convolutions ---------------------------------------------------------------------
