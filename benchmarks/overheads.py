@@ -32,7 +32,7 @@ import torch
 import workers
 from measuring import Goal, Report
 
-from pipeline import artifacts, closures, params, plan
+from pipeline import closures, params, plan
 from pipeline.core.batches import Dataset
 
 ENGINES = ("dense", "sparse")
@@ -155,8 +155,7 @@ def fabricate(root: Path) -> int:
             for path in _outputs(stage, item):
                 (root / path).parent.mkdir(parents=True, exist_ok=True)
                 (root / path).write_text(path, encoding="utf-8")
-    artifacts.save_json(root / artifacts.SETTINGS, params.raw_settings(root))
-    closures.write(plan.code_files(current), root)
+    closures.write(plan.kinds(current), params.raw_settings(root), root)
     for path in ("artifacts/tracked.txt", "results/rounds.csv"):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(path, encoding="utf-8")

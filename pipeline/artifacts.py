@@ -40,8 +40,6 @@ from pipeline.core.digests import digest
 from pipeline.errors import UserError
 
 FOLDER = Path("artifacts")
-SETTINGS = FOLDER / "settings.json"
-"""params.yaml as JSON, written by stage ``plan``: what DVC tracks by key"""
 DENSE = "dense"
 """the name that stands for a variant in the paths of round 0"""
 

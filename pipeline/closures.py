@@ -1,10 +1,12 @@
-"""Which code a stage runs, and one small file of hashes that stands for it.
+"""Which code a stage runs, which settings it reads, and one small file for both.
 
 An edit must make stale exactly what it may change, so every stage depends on the code
-that it imports. DVC pays for every dependency of every instance, at each ``dvc repro``:
-of 182 instances with 15 files of code each a third of the time. So the stage ``plan``,
-which depends on all of this code, writes one file per kind of instance, and that is
-what instances depend on. ``sha256sum --check`` reads the files.
+that it imports and on the settings that decide its result. DVC pays for every dependency
+and every tracked setting of every instance, at each ``dvc repro``: of 182 instances with
+15 files of code each a third of the time, for their settings another eighth. So the stage
+``plan``, which depends on all of this, writes one file per kind of instance, and that is
+what instances depend on. It has the settings as comments and the hashes of the code as
+``sha256sum --check`` reads them.
 
 The closure follows import statements at any depth. It does not follow registries: what
 they import on use is named beside the stage, in the name of the file:
@@ -13,15 +15,17 @@ they import on use is named beside the stage, in the name of the file:
 
 import ast
 import hashlib
-from collections.abc import Callable, Iterable
-from functools import cache
+import json
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache, reduce
 from pathlib import Path
+from typing import Any
 
 from pipeline import artifacts
 from pipeline.core import criteria, models, starts, training, transforms
 from pipeline.errors import UserError
 
-FOLDER = artifacts.FOLDER / "code"
+FOLDER = artifacts.FOLDER / "inputs"
 CORE = Path("pipeline/core")
 STAGES = Path("pipeline/stages")
 ENTRIES: dict[str, Callable[[str], str]] = {
@@ -62,18 +66,48 @@ PLUMBING = frozenset(
     )
 )
 """read settings, find, move and show things: decide no result, and are in no closure"""
+_NETWORK = ("tasks.{task}.data", "tasks.{task}.model")
+_TRAINING = (*_NETWORK, "tasks.{task}.train", "tasks.{task}.compat")
+SETTINGS: dict[str, tuple[str, ...]] = {
+    "data": (),
+    "init": _NETWORK,
+    "train": _TRAINING,
+    "early": _TRAINING,
+    "prune": (*_NETWORK, "tasks.{task}.compat", "variants.{variant}.prune"),
+    "rewind": (
+        *_NETWORK,
+        "tasks.{task}.compat",
+        "variants.{variant}.prune.mask",
+        "variants.{variant}.rewind",
+    ),
+    "retrain": (
+        *_TRAINING,
+        "variants.{mask_owner}.prune",
+        "variants.{variant}.prune.mask",
+        "variants.{variant}.prune.transform",
+        "variants.{variant}.rewind",
+    ),
+    "copies": (
+        *_TRAINING,
+        "analyses.{analysis}.of",
+        "analyses.{analysis}.pairs",
+        "{recipe}",
+    ),
+    "lines": (*_NETWORK, "tasks.{task}.train", "analyses.{analysis}"),
+}
+"""by stage: the settings that decide a result; braces name fields of the plan's items"""
 
 
 class CodeError(UserError):
     """A file of code is not Python; one line that says where."""
 
 
-def digest_file(stage: str, **used: str | None) -> Path:
-    """The file of hashes of a stage that uses these entries of registries.
+def inputs_file(stage: str, *names: str, **used: str | None) -> Path:
+    """The file of a stage for a task (and variant, or analysis) that uses these entries.
 
-    >>> digest_file("train", models="lenet-300-100", training="sparse").as_posix()
-    'artifacts/code/train-models.mlp-training.sparse.txt'
-    >>> digest_file("prune", models="mlp", criteria=None, transforms="shuffle").name
+    >>> inputs_file("train", "main", models="lenet-300-100", training="sparse").as_posix()
+    'artifacts/inputs/main/train-models.mlp-training.sparse.txt'
+    >>> inputs_file("prune", models="mlp", criteria=None, transforms="shuffle").name
     'prune-models.mlp-transforms.shuffle.txt'
     """
     entries = [
@@ -81,12 +115,21 @@ def digest_file(stage: str, **used: str | None) -> Path:
         for registry, name in used.items()
         if name is not None
     ]
-    return FOLDER / f"{'-'.join((stage, *entries))}.txt"
+    return FOLDER.joinpath(*names, f"{'-'.join((stage, *entries))}.txt")
 
 
-def code_behind(digest: Path, root: Path = Path()) -> list[Path]:
-    """The files whose hashes stand in a file of ``digest_file``, sorted."""
-    stage, *entries = digest.name.removesuffix(".txt").split("-")
+def settings_of(stage: str, item: Mapping[str, str | int]) -> list[str]:
+    """The keys of the settings that decide the result of an instance, sorted.
+
+    >>> settings_of("init", {"task": "main", "seeds": "0,1"})
+    ['tasks.main.data', 'tasks.main.model']
+    """
+    return sorted({key.format(**item) for key in SETTINGS[stage]})
+
+
+def code_behind(inputs: Path, root: Path = Path()) -> list[Path]:
+    """The files whose hashes stand in a file of ``inputs_file``, sorted."""
+    stage, *entries = inputs.name.removesuffix(".txt").split("-")
     starts = {STAGES / f"{stage}.py"}
     for entry in entries:
         starts |= _files_of_entry(CORE.joinpath(*entry.split(".")), root)
@@ -109,14 +152,36 @@ def closure(starts: Iterable[Path], root: Path = Path()) -> set[Path]:
     return found
 
 
-def write(digests: Iterable[Path], root: Path = Path()) -> None:
-    """Write these files of hashes, and nothing else, into FOLDER."""
+def text(
+    inputs: Path, keys: Iterable[str], settings: Mapping[str, Any], root: Path = Path()
+) -> str:
+    """What stands in a file of ``inputs_file``: a line per setting and file of code.
+
+    Args:
+        inputs: the file.
+        keys: of its settings, as ``settings_of`` names them.
+        settings: params.yaml as nested dicts.
+        root: of the repository.
+    """
+    lines = [f"# {key}: {_value(settings, key)}\n" for key in keys]
+    lines += [f"{_hash(root / file)}  {file}\n" for file in code_behind(inputs, root)]
+    return "".join(lines)
+
+
+def write(
+    kinds: Mapping[Path, Iterable[str]], settings: Mapping[str, Any], root: Path = Path()
+) -> None:
+    """Write the files of these kinds of instances, and nothing else, into FOLDER."""
     with artifacts.atomic_folder(root / FOLDER) as folder:
-        for digest in digests:
-            lines = [
-                f"{_hash(root / file)}  {file}\n" for file in code_behind(digest, root)
-            ]
-            (folder / digest.name).write_text("".join(lines), encoding="utf-8")
+        for inputs, keys in kinds.items():
+            path = folder / inputs.relative_to(FOLDER)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text(inputs, keys, settings, root), encoding="utf-8")
+
+
+def _value(settings: Mapping[str, Any], key: str) -> str:
+    value = reduce(lambda place, name: place[name], key.split("."), settings)
+    return json.dumps(value, sort_keys=True)
 
 
 def _files_of_entry(path: Path, root: Path) -> set[Path]:

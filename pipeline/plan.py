@@ -2,7 +2,8 @@
 
 params.yaml says what a user wants; DVC's templates have no arithmetic. The plan is the
 list of stage instances between the two: which exist, what each reads, which code each
-depends on. It holds no setting: those stay in params.yaml and are tracked by key.
+depends on. It holds no setting: those stay in params.yaml, and the file that an instance
+depends on (``inputs``) has those of them that decide its result.
 
 Groups of seeds are kept: seeds of one group are trained side by side in one stage, and a
 seed more must not retrain the others. New seeds form a new group; a group stays while
@@ -10,7 +11,7 @@ one of its seeds is active.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pipeline import artifacts, closures, expected
@@ -56,20 +57,21 @@ def compile_plan(settings: Settings, groups: list[tuple[int, ...]]) -> Plan:
     plan: Plan = {stage: {} for stage in STAGES}
     for name, task in settings.tasks.items():
         data = str(artifacts.data_file(task.data))
-        plan["data"][task.data] = {"out": data, "code": str(closures.digest_file("data"))}
+        inputs = str(closures.inputs_file("data"))
+        plan["data"][task.data] = {"out": data, "inputs": inputs}
         for seeds in groups:
             dense = Instance(task=name, variant=DENSE, round=0, seeds=seeds)
             common: Item = {"task": name, "seeds": _listed(seeds), "data": data}
             common["theta0"] = str(artifacts.theta0_folder(name, seeds))
             key = f"{name}-{artifacts.group_name(seeds)}"
-            plan["init"][key] = common | {"code": _code("init", task)}
-            train = _training("train", settings, name, density=1.0)
+            plan["init"][key] = common | {"inputs": _inputs("init", task, (name,))}
+            train = _training("train", settings, (name,), density=1.0)
             plan["train"][key] = common | train | {"path": dense.path}
             for step in early_steps(settings, name):
                 path = artifacts.early_path(name, step, seeds)
                 plan["early"][path.replace("/", "-")] = {
                     **common,
-                    **_training("early", settings, name, density=1.0),
+                    **_training("early", settings, (name,), density=1.0),
                     "step": step,
                     "path": path,
                     "timing": artifacts.early_timing_path(name, step, seeds),
@@ -98,6 +100,7 @@ def _spot_item(settings: Settings, spot: Spot) -> Item:
 
 
 def _copies(settings: Settings, spot: Spot) -> Item:
+    names = (spot.task, spot.analysis)
     of = settings.analyses[spot.analysis].of
     density, frozen, recipe = 1.0, False, f"analyses.{spot.analysis}.of"
     if of != DENSE:
@@ -107,7 +110,7 @@ def _copies(settings: Settings, spot: Spot) -> Item:
         "recipe": recipe,
         "start": str(start_of(settings, spot)),
         "mask": str(mask_of(settings, spot)),
-        **_training("copies", settings, spot.task, density=density, frozen=frozen),
+        **_training("copies", settings, names, density=density, frozen=frozen),
     }
 
 
@@ -116,14 +119,16 @@ def _lines(settings: Settings, spot: Spot) -> Item:
         ends, against = spot.copies, start_of(settings, spot)
     else:
         ends, against = ends_of(settings, spot)
-    code = _code("lines", settings.tasks[spot.task])
-    read = {"ends": str(ends), "against": str(against), "code": code}
+    names = (spot.task, spot.analysis)
+    inputs = _inputs("lines", settings.tasks[spot.task], names)
+    read = {"ends": str(ends), "against": str(against), "inputs": inputs}
     return _spot_item(settings, spot) | read
 
 
 def _rounds(settings: Settings, chain: Chain) -> Iterator[tuple[str, Instance, Item]]:
     task = settings.tasks[chain.task]
-    densities = expected_densities(settings, chain.task, chain.name)
+    names = (chain.task, chain.name)
+    densities = expected_densities(settings, *names)
     for round in range(1, settings.rounds + 1):
         instance = chain.at(round)
         common: Item = {
@@ -141,14 +146,14 @@ def _rounds(settings: Settings, chain: Chain) -> Iterator[tuple[str, Instance, I
             item = common | {
                 "initial": str(chain.initial_at(round)),
                 "source": str(chain.mask_source_at(round)),
-                "code": _code("prune", task, **used),
+                "inputs": _inputs("prune", task, names, **used),
             }
             yield "prune", instance, item
         mask = str(chain.mask_before(round))
         rewound: Item = common | {
             "mask": mask,
             "behind": str(chain.weights_behind(round)),
-            "code": _code("rewind", task, starts=chain.variant.rewind.to),
+            "inputs": _inputs("rewind", task, names, starts=chain.variant.rewind.to),
         }
         yield "rewind", instance, rewound
         trained: Item = common | {
@@ -159,7 +164,7 @@ def _rounds(settings: Settings, chain: Chain) -> Iterator[tuple[str, Instance, I
         engine = _training(
             "retrain",
             settings,
-            chain.task,
+            names,
             density=densities[round],
             frozen=chain.variant.rewind.freezes,
             gradual=chain.variant.prune.gradual,
@@ -167,34 +172,41 @@ def _rounds(settings: Settings, chain: Chain) -> Iterator[tuple[str, Instance, I
         yield "retrain", instance, trained | engine
 
 
-def _code(stage: str, task: Task, **used: str | None) -> str:
-    return str(closures.digest_file(stage, models=task.model.name, **used))
+def _inputs(stage: str, task: Task, names: Sequence[str], **used: str | None) -> str:
+    return str(closures.inputs_file(stage, *names, models=task.model.name, **used))
 
 
 def _training(
     stage: str,
     settings: Settings,
-    name: str,
+    names: Sequence[str],
     *,
     density: float,
     frozen: bool = False,
     gradual: bool = False,
 ) -> Item:
-    """The engine of a stage that trains, and its code."""
-    task = settings.tasks[name]
+    """The engine of a stage that trains for a task (and variant, or analysis)."""
+    task = settings.tasks[names[0]]
     setting, network = task.compat or task.train.engine, build_network(task)
     device = task.train.device
     if gradual:
         engine = training.resolve_pruning(setting, network, device)
     else:
         engine = training.resolve(setting, network, density, device, frozen=frozen)
-    return {"engine": engine, "code": _code(stage, task, training=engine)}
+    return {"engine": engine, "inputs": _inputs(stage, task, names, training=engine)}
 
 
-def code_files(plan: Plan) -> set[Path]:
-    """The files of hashes that the plan's stages depend on, ``results`` among them."""
-    of_instances = {str(item["code"]) for items in plan.values() for item in items.values()}
-    return {closures.digest_file("results"), *map(Path, of_instances)}
+def kinds(plan: Plan) -> dict[Path, list[str]]:
+    """Files that the plan's stages depend on, ``results`` among them, and their settings.
+
+    Instances that share a file are of one kind: they have the same code and settings.
+    """
+    of_instances = {
+        Path(str(item["inputs"])): closures.settings_of(stage, item)
+        for stage, items in plan.items()
+        for item in items.values()
+    }
+    return {closures.inputs_file("results"): [], **of_instances}
 
 
 def expected_densities(settings: Settings, task: str, variant: str) -> list[float]:

@@ -20,7 +20,7 @@ from ruamel.yaml import YAML
 from typer.testing import CliRunner
 from workspace import ROOT, Workspace
 
-from pipeline import artifacts, cli, closures, plan
+from pipeline import cli, closures, plan
 from pipeline.core import criteria, models, starts, training, transforms
 
 DVC: dict[str, Any] = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").read_text())
@@ -47,7 +47,7 @@ COMMANDS = typer.main.get_command(cli.app)
 
 @pytest.mark.parametrize("stage", sorted(INSTANCES))
 def test_an_instance_depends_on_the_hashes_of_its_stages_code(stage: str) -> None:
-    assert "${item.code}" in STAGES[stage]["deps"]
+    assert "${item.inputs}" in STAGES[stage]["deps"]
     for digest in planned(stage):
         assert digest.name.removesuffix(".txt").split("-")[0] == stage
 
@@ -55,22 +55,25 @@ def test_an_instance_depends_on_the_hashes_of_its_stages_code(stage: str) -> Non
 @pytest.mark.parametrize("stage", sorted(INSTANCES))
 def test_the_hashes_are_of_an_entry_of_every_registry_that_a_stage_uses(stage: str) -> None:
     used = registries_used(Path(f"pipeline/stages/{stage}.py"))
-    if "tasks.${item.task}.model" in settings_of(stage):
+    if "tasks.{task}.model" in closures.SETTINGS[stage]:
         used.add("models")  # by way of the settings
     named = {registry for digest in planned(stage) for registry in registries_of(digest)}
     assert named == used - LOOKED_UP.get(stage, set())
 
 
-@pytest.mark.parametrize("stage", sorted(STAGES))
-def test_settings_are_tracked_in_the_copy_that_is_fast_to_parse(stage: str) -> None:
-    for entry in STAGES[stage].get("params", ()):
-        assert list(entry) == [str(artifacts.SETTINGS)]
+def test_instances_of_one_kind_have_the_same_settings() -> None:
+    kinds: dict[str, set[tuple[str, ...]]] = {}
+    for stage, items in everything().items():
+        for item in items.values():
+            keys = tuple(closures.settings_of(stage, item))
+            kinds.setdefault(str(item["inputs"]), set()).add(keys)
+    assert {kind: keys for kind, keys in kinds.items() if len(keys) > 1} == {}
 
 
 def test_the_table_depends_on_the_hashes_of_its_code() -> None:
-    digest = closures.digest_file("results")
+    digest = closures.inputs_file("results")
     assert str(digest) in STAGES["results"]["deps"]
-    assert digest in plan.code_files(everything())
+    assert digest in plan.kinds(everything())
     used = registries_used(Path("pipeline/stages/results.py"))
     assert used == LOOKED_UP["results"]
 
@@ -85,7 +88,7 @@ def test_the_stage_that_writes_hashes_depends_on_all_code_they_are_of() -> None:
 
 
 def test_views_are_in_no_hash() -> None:
-    code = {f for d in plan.code_files(everything()) for f in closures.code_behind(d, ROOT)}
+    code = {f for d in plan.kinds(everything()) for f in closures.code_behind(d, ROOT)}
     for folder in ("compare", "plots", "tracking", "presets"):
         assert not [f for f in code if Path("pipeline", folder) in f.parents]
     assert not code & VIEWS
@@ -164,15 +167,9 @@ def everything() -> plan.Plan:
     return found
 
 
-def settings_of(stage: str) -> set[str]:
-    """The settings that DVC tracks for a stage."""
-    file = str(artifacts.SETTINGS)
-    return {key for entry in STAGES[stage].get("params", ()) for key in entry[file]}
-
-
 def planned(stage: str) -> set[Path]:
     """The files of hashes that instances of a stage depend on."""
-    return {Path(str(item["code"])) for item in everything()[stage].values()}
+    return {Path(str(item["inputs"])) for item in everything()[stage].values()}
 
 
 def registries_of(digest: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""The code behind a stage, and the files of hashes that stand for it."""
+"""The code and the settings behind a stage, and the files that stand for them."""
 
 import hashlib
 import json
@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from experiment import INSTABILITY, edited
 
-from pipeline import closures
+from pipeline import closures, params, plan
 from pipeline.closures import PLUMBING, REGISTRIES, CodeError, closure, code_behind
 from pipeline.core import criteria, models, starts, training, transforms
 
@@ -91,29 +92,91 @@ def test_all_files_of_a_package_count(root: Path) -> None:
 
 def test_a_file_of_hashes_is_what_sha256sum_checks(root: Path) -> None:
     digest = closures.FOLDER / "train.txt"
-    closures.write([digest], root)
+    closures.write({digest: ()}, {}, root)
     lines = [line.split("  ") for line in (root / digest).read_text().splitlines()]
     assert [file for _, file in lines] == sorted(TRAIN)
     for found, file in lines:
         assert found == hashlib.sha256((root / file).read_bytes()).hexdigest()
 
 
+def test_settings_are_comments_before_the_hashes(root: Path) -> None:
+    train = closures.FOLDER / "main/train.txt"
+    keys = ["tasks.main.compat", "tasks.main.train", "tasks.main.train.lr"]
+    settings = {"tasks": {"main": {"train": {"steps": 2, "lr": 0.1}, "compat": None}}}
+    closures.write({train: keys}, settings, root)
+    lines = (root / train).read_text().splitlines()
+    assert lines[:3] == [
+        "# tasks.main.compat: null",
+        '# tasks.main.train: {"lr": 0.1, "steps": 2}',
+        "# tasks.main.train.lr: 0.1",
+    ]
+    assert len(lines) == 3 + len(TRAIN)
+    subprocess.run(["sha256sum", "--check", "--strict", train], cwd=root, check=True)
+
+
+TRAINED = {"train", "early", "retrain", "copies", "lines"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "stages", "names"),
+    [
+        ({"rounds": 3, "seeds": [0, 1, 7], "experiment": "other"}, set(), set()),
+        ({"tasks__main__train__lr": 0.2}, TRAINED, set()),
+        ({"tasks__main__model__widths": [9]}, TRAINED | {"init", "prune", "rewind"}, set()),
+        (
+            {"variants__ticket__prune__fraction": {"fc": 0.4, "output": 0.15}},
+            {"prune", "retrain"},
+            {"ticket", "reinit", "random-mask"},
+        ),
+        ({"variants__reinit__rewind__draw": 1}, {"rewind", "retrain"}, {"reinit"}),
+        ({"analyses__stable__points": 7}, {"lines"}, {"stable"}),
+        ({"analyses__stable__pairs": 2}, {"lines", "copies"}, {"stable"}),
+    ],
+)
+def test_a_setting_stands_where_it_decides_a_result(
+    changes: dict[str, object], stages: set[str], names: set[str]
+) -> None:
+    before, after = texts(), texts(**changes)
+    assert before.keys() == after.keys()
+    stale = {kind for kind in before if before[kind] != after[kind]}
+    assert {kind.name.partition("-")[0] for kind in stale} == stages
+    if names:
+        assert {kind.parent.name for kind in stale} <= names
+
+
+def texts(**changes: object) -> dict[Path, str]:
+    """All files of a plan with instances of every stage."""
+    early = {"to": "early", "step": 1, "draw": None, "pruned": "zero"}
+    settings = edited(
+        **{
+            "analyses": {"stable": dict(INSTABILITY)},
+            "variants__one-shot__rewind": early,
+        }
+        | changes
+    )
+    compiled = plan.compile_plan(params.parse(settings), [(0, 1)])
+    assert all(compiled.values())
+    kinds = plan.kinds(compiled)
+    return {kind: closures.text(kind, keys, settings, ROOT) for kind, keys in kinds.items()}
+
+
 def test_an_edit_changes_the_files_it_stands_in_and_no_other(root: Path) -> None:
     digests = [
         closures.FOLDER / f"train-training.{name}.txt" for name in ("dense", "sparse")
     ]
-    closures.write(digests, root)
+    kinds: dict[Path, tuple[str, ...]] = dict.fromkeys(digests, ())
+    closures.write(kinds, {}, root)
     dense, sparse = ((root / digest).read_bytes() for digest in digests)
     (root / "pipeline/core/seeding.py").write_text("EDITED = True\n")
-    closures.write(digests, root)
+    closures.write(kinds, {}, root)
     assert (root / digests[0]).read_bytes() == dense
     assert (root / digests[1]).read_bytes() != sparse
 
 
 def test_files_of_hashes_that_nobody_needs_are_removed(root: Path) -> None:
     old, new = closures.FOLDER / "train-training.dense.txt", closures.FOLDER / "train.txt"
-    closures.write([old], root)
-    closures.write([new], root)
+    closures.write({old: ()}, {}, root)
+    closures.write({new: ()}, {}, root)
     assert [path.name for path in (root / closures.FOLDER).iterdir()] == [new.name]
 
 
@@ -131,9 +194,9 @@ def test_registries_and_plumbing_exist() -> None:
 
 def test_a_closure_has_every_module_that_an_import_loads() -> None:
     """What Python loads is asked of Python, not of the import statements."""
-    digests = [closures.digest_file(stage) for stage in STAGES]
+    digests = [closures.inputs_file(stage) for stage in STAGES]
     digests += {
-        closures.digest_file("results", **{registry: name})
+        closures.inputs_file("results", **{registry: name})
         for registry, known in NAMES.items()
         for name in known
     }

@@ -85,7 +85,10 @@ def test_a_one_shot_round_prunes_the_dense_network() -> None:
 def test_a_random_mask_is_made_from_the_tickets_mask_of_the_same_round() -> None:
     item = compiled()["prune"]["main-random-mask-r02-s0-1"]
     assert item["source"] == "artifacts/masks/main/ticket/r02/s0-1"
-    assert item["code"] == "artifacts/code/prune-models.mlp-transforms.shuffle.txt"
+    assert (
+        item["inputs"]
+        == "artifacts/inputs/main/random-mask/prune-models.mlp-transforms.shuffle.txt"
+    )
     retrain = compiled()["retrain"]["main-random-mask-r02-s0-1"]
     assert retrain["mask"] == "artifacts/masks/main/random-mask/r02/s0-1"
     assert retrain["mask_owner"] == "ticket"
@@ -112,7 +115,7 @@ def test_a_training_starts_from_what_its_rewind_wrote() -> None:
         "mask_owner": "ticket",
         "start": "artifacts/starts/main/reinit/r02/s0-1",
         "engine": "reference",
-        "code": "artifacts/code/retrain-models.mlp-training.reference.txt",
+        "inputs": "artifacts/inputs/main/reinit/retrain-models.mlp-training.reference.txt",
     }
 
 
@@ -125,10 +128,10 @@ def test_a_late_rewound_round_begins_with_weights_of_the_first_steps() -> None:
     assert list(found["early"]) == ["main-k000001-s0-1"]
     item = found["early"]["main-k000001-s0-1"]
     dense = found["train"]["main-s0-1"]
-    named = {name: item[name] for name in ("code", "step", "path", "timing")}
+    named = {name: item[name] for name in ("inputs", "step", "path", "timing")}
     assert item == dense | named
     assert named == {
-        "code": "artifacts/code/early-models.mlp-training.reference.txt",
+        "inputs": "artifacts/inputs/main/early-models.mlp-training.reference.txt",
         "step": 1,
         "path": "main/k000001/s0-1",
         "timing": "main/early/k000001/s0-1",

@@ -193,7 +193,7 @@ def test_code_of_methods_that_are_not_used_is_hashed_again_and_runs_nothing(
     for name in ("criteria/sizes.py", "training/dense/engine.py", "starts/permuted.py"):
         (core / name).write_text((core / name).read_text() + "\nEDITED = True\n")
     assert workspace.repro().executed == ("plan",)
-    shutil.rmtree(workspace.root / "artifacts/code")
+    shutil.rmtree(workspace.root / "artifacts/inputs")
     assert workspace.repro().executed == ("plan",)
 
 

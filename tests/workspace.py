@@ -20,7 +20,7 @@ from typing import Any
 import psutil
 from ruamel.yaml import YAML
 
-from pipeline import artifacts
+from pipeline import artifacts, closures
 
 ROOT = Path(__file__).parent.parent
 COPIED = (
@@ -191,7 +191,7 @@ class Workspace:
     def hashes(self) -> dict[str, str]:
         """Every artifact that the inputs determine, with the hash of its bytes."""
         base = self.root / artifacts.FOLDER
-        left_out = ("timing", artifacts.SETTINGS.name)  # host and seconds; the inputs
+        left_out = ("timing", closures.FOLDER.name)  # host and seconds; the inputs
         return {
             str(path.relative_to(base)): hashlib.sha256(path.read_bytes()).hexdigest()
             for path in sorted(base.rglob("*"))

@@ -4,13 +4,13 @@
 
 A stale plan or an invalid setting costs a second and gives one line. What the plan no
 longer has is removed from the artifacts; DVC's cache restores it when it comes back. Its
-outputs are the settings as JSON and the hashes of the code, both tracked piece by piece,
-so that a current plan invalidates nothing.
+output are small files, each with the settings and the hashes of the code of one kind of
+instance, so that a current plan invalidates nothing.
 """
 
 import sys
 
-from pipeline import artifacts, border, closures, forecast, params, plan, stale
+from pipeline import border, closures, forecast, params, plan, stale
 
 
 def run() -> None:
@@ -19,8 +19,7 @@ def run() -> None:
     current = plan.check(settings)
     stale.remove(current)
     print(forecast.describe(settings, current), file=sys.stderr)  # noqa: T201
-    artifacts.save_json(artifacts.SETTINGS, params.raw_settings())
-    closures.write(plan.code_files(current))
+    closures.write(plan.kinds(current), params.raw_settings())
 
 
 if __name__ == "__main__":
