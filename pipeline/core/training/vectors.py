@@ -111,6 +111,24 @@ def load(_: object, array: Type, at: Type, shape: Type) -> Typed:
 
 
 @intrinsic_of
+def is_blank(_: object, array: Type, at: Type, shape: Type) -> Typed:
+    """Whether a row of a matrix, or of a pixel matrix, is 0 in all columns."""
+    is_packed = array.dtype == types.uint32
+    row = ir.VectorType(INT, LANES * shape.count // (2 if is_packed else 1))
+
+    def emit(b: ir.IRBuilder, args: Values) -> ir.Value:
+        array, at, _ = args
+        at = b.lshr(at, ir.Constant(at.type, 1)) if is_packed else at
+        words = read(b, array, at, row)
+        kind = ir.FunctionType(INT, [row])
+        name = f"llvm.vector.reduce.or.v{row.count}i32"
+        bits = b.call(cgutils.get_or_insert_function(b.module, kind, name), [words])
+        return b.icmp_unsigned("==", bits, ir.Constant(INT, 0))
+
+    return emitted(types.boolean(array, at, shape), emit)
+
+
+@intrinsic_of
 def store(_: object, array: Type, at: Type, a: _Vector) -> Typed:
     """Write a row of a matrix; ``at`` counts columns."""
     return emitted(types.void(array, at, a), lambda b, args: write(b, *args))
@@ -324,36 +342,35 @@ def transpose(
     begins: Type,
     columns: Type,
     matrix: Type,
-    row: Type,
+    into: Type,
 ) -> Typed:
-    """CHUNK neighboring pixels of 16 + 16 images, to as many rows from ``row`` on.
+    """CHUNK neighboring pixels of 16 + 16 images, to as many rows of a matrix.
 
     columns: the first of 16 in the left half of the matrix, and the width of a half;
-    begins[column] is where a column's image begins. Bytes become packed pixels, floats
-    stay floats.
+    begins[column] is where a column's image begins. into: an array of rows, and where in
+    it those of these pixels begin. Bytes become packed pixels, floats stay floats.
     """
     is_float = images.dtype == types.float32
     run = ir.VectorType(FLOAT if is_float else _BYTE, CHUNK)
 
     def emit(b: ir.IRBuilder, args: Values) -> None:
-        images, pixel, begins, columns, matrix, row = args
-        left, half = columns
+        images, pixel, begins, (left, half), matrix, (rows, first) = args
         halves = []
-        for first in (left, b.add(left, half)):
-            column = [b.add(first, ir.Constant(first.type, i)) for i in range(LANES)]
+        for side in (left, b.add(left, half)):
+            column = [b.add(side, ir.Constant(side.type, i)) for i in range(LANES)]
             starts = [b.add(b.load(b.gep(begins, [i])), pixel) for i in column]
             halves.append(_transposed(b, [read(b, images, i, run) for i in starts]))
         distance = b.add(half, half) if is_float else half
-        at = b.add(b.mul(row, distance), left)
-        for left_pixels, right_pixels in zip(*halves, strict=True):
+        for number, (left_pixels, right_pixels) in enumerate(zip(*halves, strict=True)):
+            place = b.add(first, ir.Constant(first.type, number))
+            at = b.add(b.mul(b.load(b.gep(rows, [place])), distance), left)
             if is_float:
                 write(b, matrix, at, left_pixels)
                 write(b, matrix, b.add(at, half), right_pixels)
             else:
                 write(b, matrix, at, _packed(b, left_pixels, right_pixels))
-            at = b.add(at, distance)
 
-    return emitted(types.void(images, pixel, begins, columns, matrix, row), emit)
+    return emitted(types.void(images, pixel, begins, columns, matrix, into), emit)
 
 
 def _transposed(b: ir.IRBuilder, rows: list[ir.Value]) -> list[ir.Value]:

@@ -10,10 +10,8 @@ with AVX-512 (products 2,170/s), CPU time, the same day: .94, 2.2, 3.9, 8.7 time
 """
 
 from collections.abc import Iterator, Sequence
-from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.core.arrays import Floats, Integers, Weights
 from pipeline.core.batches import Split
@@ -26,15 +24,13 @@ from pipeline.core.training.compiled import (
     tensor,
 )
 from pipeline.core.training.engine import Evaluation, Job, State, only_job
-from pipeline.core.training.kernels import Examples, Rule
+from pipeline.core.training.kernels import Rule
 from pipeline.core.training.sparse import kernels
-from pipeline.core.training.sparse.kernels import Net, Tiles, Wiring, Workspace
-from pipeline.core.training.sparse.tiles import make_tiles
+from pipeline.core.training.sparse.kernels import Net, Scaling, Tiles, Wiring, Workspace
+from pipeline.core.training.sparse.tiles import flat, make_tiles
 from pipeline.core.training.sparse.wiring import Bools, wire
 from pipeline.core.training.suitability import fully_connected
-from pipeline.core.training.vectors import CHUNK, LANES, MAX_VECTORS, Shape, block_shape
-
-Pixel = TypeVar("Pixel", np.float32, np.uint8)
+from pipeline.core.training.vectors import LANES, MAX_VECTORS, Shape, block_shape
 
 supports = fully_connected
 """The networks that this engine trains."""
@@ -65,19 +61,20 @@ class Sparse:
             for layer, kept in zip(self._layers, self._masks, strict=True)
         ]
         biases = [job.start[f"{layer.name}.bias"] for layer in self._layers]
-        wiring, order = wire(self._masks, job.data)
-        values = np.concatenate(weights)[order]
-        self._net = Net(wiring, tensor(values), tensor(np.concatenate(biases)))
-        self._place = np.arange(len(self._net.weights.value))
+        self._shape = block_shape(job.settings.batch_size)
+        num_columns = min(job.settings.batch_size, LANES * len(self._shape))
+        wiring, scaling, order = wire(self._masks, job.data, num_columns)
+        values = tensor(np.concatenate(weights)[order])
+        self._net = Net(wiring, scaling, values, tensor(np.concatenate(biases)))
+        self._place = np.arange(len(values.value))
         """of each weight in the kernels' order, by its number in the masks' order"""
         self._place[order] = np.arange(len(order))
         self._order = job.batch_order()
-        self._shape = block_shape(job.settings.batch_size)
         self._work = _workspace(wiring, self._shape)
         self._tile_shape = _tile_shape(wiring)
         self._tile_work = _workspace(wiring, self._tile_shape)
         self._tiles: dict[str, Tiles] = {}
-        self._train = _flat(job.data.train.images, job.data.train.labels)
+        self._train = flat(job.data.train.images, job.data.train.labels)
 
     def advance(self, num_steps: int) -> None:
         """Run that many optimizer steps."""
@@ -94,7 +91,7 @@ class Sparse:
         if split not in self._tiles:
             found: Split = getattr(self._job.data, split)
             self._tiles[split] = make_tiles(
-                found, self._job.data, self._net.wiring, self._tile_shape
+                found, self._net, self._tile_work, self._tile_shape
             )
         tiles = self._tiles[split]
         num_examples = len(tiles.labels)
@@ -138,7 +135,7 @@ class Sparse:
         """Step by step: moved images are no longer whole numbers (their border is 0)."""
         net, work = _for_floats(self._net, self._work)
         for images, labels, one, now in augmented(self._job, order, rule, self._step):
-            kernels.train(net, _flat(images, labels), one, now, work, self._shape)
+            kernels.train(net, flat(images, labels), one, now, work, self._shape)
 
 
 def _check(job: Job) -> None:
@@ -163,34 +160,29 @@ def _tile_shape(wiring: Wiring) -> Shape:
 
 def _workspace(wiring: Wiring, shape: Shape) -> Workspace:
     width = LANES * len(shape)
+    num_rim = len(wiring.rim_ends)
     return Workspace(
         begins=np.empty(width, np.int64),
-        pixels=aligned(wiring.num_rows * width // 2, np.uint32),
+        pixels=aligned((wiring.num_core + num_rim + 1) * width // 2, np.uint32),
+        is_lit=np.zeros(num_rim, np.bool_),
+        lit=np.empty(num_rim + 1, np.int64),
+        rows=np.empty(num_rim + 1, np.int64),
         block=aligned(wiring.block_rows * width, np.float32),
+        biases=np.empty(wiring.num_units, np.float32),
         outputs=aligned(wiring.num_units * width, np.float32),
         gradients=aligned(wiring.num_units * width, np.float32),
+        totals_of_units=np.empty(wiring.num_units, np.float32),
         shares=aligned(width, np.float32),
         peaks=aligned(width, np.float32),
         totals=aligned(width, np.float32),
     )
 
 
-def _flat(images: NDArray[Pixel], labels: Integers) -> Examples:
-    """Images as rows, each at least as long as what is read at once."""
-    rows = images.reshape(len(images), -1)
-    missing = max(CHUNK - rows.shape[1], 0)
-    if missing:
-        rows = np.pad(rows, ((0, 0), (0, missing)))
-    return Examples(
-        images=np.ascontiguousarray(rows).reshape(-1),
-        labels=np.ascontiguousarray(labels),
-        num_pixels=rows.shape[1],
-    )
-
-
 def _for_floats(net: Net, work: Workspace) -> tuple[Net, Workspace]:
     """The same for images that are normalized already: two words per pixel pair."""
-    scale = np.ones_like(net.wiring.scale)
-    wiring = net.wiring._replace(scale=scale, offset=np.zeros_like(scale))
+    ones, zeros = (
+        Scaling(*(np.full_like(part, number) for part in net.scaling)) for number in (1, 0)
+    )
+    scaling = Scaling(ones.scale, zeros.offset, ones.rim_scale, zeros.rim_offset)
     pixels = aligned(2 * len(work.pixels), np.float32)
-    return net._replace(wiring=wiring), work._replace(pixels=pixels)
+    return net._replace(scaling=scaling), work._replace(pixels=pixels)

@@ -10,13 +10,20 @@ multiplying where a CPU has two vector units. So the first layer goes through it
 in parts. With many kept weights a part is a block of rows, unpacked and normalized once
 for all units that read it, in the first-level cache. With few it is a channel, read as
 it is; x = scale · pixel + offset is applied to the sums instead.
+
+Pixels that are 0 in most batches, as those around a digit, are the rim of the input, and
+stand below all others, the core. Rim weights are kept row by row, not unit by unit as all
+others: a row that is 0 in a whole block is left out with all its weights. What they read
+is the same number for all examples, so all that a unit reads from such rows is one constant
+and their gradients are that number times the gradient of the unit's sum.
 """
 
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from pipeline.core.arrays import Floats, Integers
+from pipeline.core.arrays import Bytes, Floats, Integers
 from pipeline.core.training.caching import kernel
 from pipeline.core.training.kernels import (
     Examples,
@@ -39,6 +46,7 @@ from pipeline.core.training.vectors import (
     flush_denormals,
     fma,
     gate,
+    is_blank,
     lane_sum,
     larger,
     load,
@@ -65,7 +73,8 @@ class Wiring(NamedTuple):
     starts: Words
     """where the kept weights of each visit begin; and the end"""
     sources: Words
-    """row of the part (first layer) or unit that a kept weight reads"""
+    """row of the part (first layer) or unit that a kept weight reads; of weights on the
+    rim: the unit that reads"""
     first_units: Words
     """the visited units of the first layer, from few to many outgoing weights"""
     reader_starts: Words
@@ -75,15 +84,18 @@ class Wiring(NamedTuple):
     reader_weights: Words
     """the position of that weight among all kept weights"""
     chunks: Integers
-    """the pixel at which each chunk of the pixel matrix begins"""
+    """the pixel at which each run of 16 that is read begins"""
+    places: Integers
+    """row of the pixel matrix for each of these pixels: core, then rim, then one for
+    pixels that no weight reads"""
     rows: Integers
     """per part: its first row in the pixel matrix"""
-    scale: Floats
-    """per part: 1 / std of its channel"""
-    offset: Floats
-    """per part: -mean / std of its channel"""
-    num_rows: int
-    """of the pixel matrix"""
+    rim_starts: Words
+    """where the weights on each row of the rim begin; and the end"""
+    rim_ends: Integers
+    """per row of the rim: the end of the rows of its channel"""
+    num_core: int
+    """rows of the pixel matrix that weights of visits read"""
     block_rows: int
     """of a part, at most; 0 if parts are channels, and stay packed"""
     num_hidden: int
@@ -91,52 +103,44 @@ class Wiring(NamedTuple):
     num_units: int
 
 
+class Scaling(NamedTuple):
+    """How pixels become inputs: x = scale · pixel + offset; 1 / std and -mean / std."""
+
+    scale: Floats
+    """per part"""
+    offset: Floats
+    rim_scale: Floats
+    """per row of the rim"""
+    rim_offset: Floats
+
+
 class Net(NamedTuple):
     """A network in training."""
 
     wiring: Wiring
+    scaling: Scaling
     weights: Tensor
     biases: Tensor
 
 
 class Tiles(NamedTuple):
-    """A split in the form in which the first layer reads it, made once per engine.
-
-    Examples are grouped by the pixels at which they are 0. Each group has a wiring of its
-    own, without weights on pixels that are 0 in all of its examples, and without offsets,
-    which are in the biases.
-    """
+    """A split in the form in which the first layer reads it, made once per engine."""
 
     pixels: Words
-    """the pixel matrices of one tile after the other, packed as in a workspace; the
-    last one is filled up with 0"""
+    """the pixel matrices of one tile after the other, packed as in a workspace, without
+    the rows of the rim that are blank"""
+    first_words: Integers
+    """where each of them begins; and the end"""
+    lit: Integers
+    """the rows of the rim that are not blank, tile by tile"""
+    first_lit: Integers
+    """where those of each tile begin; and the end"""
+    rows: Integers
+    """where in a tile's matrix its first, second ... row of the rim is"""
     labels: Integers
     """(N,), in the order of the tiles"""
-    num_tiles: Integers
-    """per group"""
-    num_rows: Integers
-    """per group, of its pixel matrices"""
-    first_visits: Integers
-    """where in ``visits`` each group begins; and the end. In ``starts`` each group has
-    one number more"""
-    visits: Words
-    starts: Words
-    """where the weights of a visit begin, counted from the group's first one"""
-    first_weights: Integers
-    """where in ``sources`` and ``weights`` each group begins; and the end"""
-    sources: Words
-    weights: Words
-    """the position of each of these weights among all kept weights"""
-    first_parts: Integers
-    """where in ``rows``, ``scale`` and ``offset`` each group begins; and the end"""
-    rows: Integers
-    scale: Floats
-    offset: Floats
-    """0"""
-    value: Floats
-    """the weights of the group at work"""
-    bias: Floats
-    """with all that offsets add"""
+    scaling: Scaling
+    """without offsets, which are in the biases of an evaluation"""
 
 
 class Workspace(NamedTuple):
@@ -146,16 +150,37 @@ class Workspace(NamedTuple):
     """where in the images each column begins"""
     pixels: Words | Floats
     """of bytes: left half of the columns in the lower 16 bits, right half in the upper"""
+    is_lit: NDArray[np.bool_]
+    """per row of the rim: whether it is not blank"""
+    lit: Integers
+    """the rows of the rim that are not"""
+    rows: Integers
+    """of the matrix, where these are"""
     block: Floats
     """unpacked and normalized rows of one part"""
+    biases: Floats
+    """with what blank rows add"""
     outputs: Floats
     gradients: Floats
+    totals_of_units: Floats
+    """gradients, summed over the examples"""
     shares: Floats
     """weight of each column in the mean loss; padding has 0"""
     peaks: Floats
     """largest logit of each column"""
     totals: Floats
     """sum of exp(logit - peak) of each column"""
+
+
+class _Images(NamedTuple):
+    """What the first layer reads."""
+
+    pixels: Words | Floats
+    lit: Integers
+    """rows of the rim"""
+    rows: Integers
+    """of the matrix, where these are"""
+    scaling: Scaling
 
 
 class _Source(NamedTuple):
@@ -186,13 +211,15 @@ def train(
     for step in range(num_steps):
         for first in range(0, batch_size, width):
             block = order[step, first : first + width]
-            _gather(net.wiring, examples, block, work, shape)
+            gather(net.wiring, examples, block, work, shape)
             if step + 1 < num_steps:
                 announce(examples, order[step + 1, first : first + width])
-            _forward(net, work.pixels, work.pixels[:0], work, shape)
+            images = gathered(net, work, shape)
+            take_biases(net, work)
+            forward(net, images, work.pixels[:0], work, shape)
             ends = _logits(net.wiring, work)
             loss_gradient(ends, examples.labels, block, batch_size, shape)
-            _backward(net, work, shape)
+            backward(net, images, work, shape)
         for tensor in (net.weights, net.biases):
             move_all(tensor, rule, step)
     restore_mode(mode)
@@ -202,72 +229,112 @@ def train(
 def evaluate(net: Net, tiles: Tiles, work: Workspace, shape: Shape) -> tuple[float, int]:
     """Sum of the cross-entropies of examples, and how many of them are right.
 
-    Tiles are 16 · len(shape) columns wide; weights and biases are written into them.
+    Tiles are 16 · len(shape) columns wide.
     """
     width = LANES * len(shape)
-    loss, correct, first_word, first_label = 0.0, 0, 0, 0
-    _take_biases(net, tiles)
-    for group in range(len(tiles.num_tiles)):
-        seen = _group(net, tiles, group)
-        size = seen.wiring.num_rows * width // 2
-        for _ in range(tiles.num_tiles[group]):
-            end = first_word + size
-            ahead = tiles.pixels[end : end + size]
-            _forward(seen, tiles.pixels[first_word:end], ahead, work, shape)
-            ends = _logits(seen.wiring, work)
-            labels = tiles.labels[first_label : first_label + width]
-            tile_loss, tile_correct = loss_of(ends, labels, shape)
-            loss += tile_loss
-            correct += tile_correct
-            first_word, first_label = end, first_label + width
+    loss, correct = 0.0, 0
+    _take_all_offsets(net, work)
+    last = len(tiles.first_words) - 2
+    for tile in range(last + 1):
+        first, end = tiles.first_words[tile], tiles.first_words[tile + 1]
+        after = tiles.first_words[min(tile + 2, last + 1)]
+        lit = tiles.lit[tiles.first_lit[tile] : tiles.first_lit[tile + 1]]
+        images = _Images(tiles.pixels[first:end], lit, tiles.rows, tiles.scaling)
+        forward(net, images, tiles.pixels[end:after], work, shape)
+        ends = _logits(net.wiring, work)
+        labels = tiles.labels[tile * width : (tile + 1) * width]
+        tile_loss, tile_correct = loss_of(ends, labels, shape)
+        loss += tile_loss
+        correct += tile_correct
     return loss, correct
 
 
 @kernel
-def _take_biases(net: Net, tiles: Tiles) -> None:
-    """Biases that hold what all offsets add.
-
-    A weight that diverges shows there even where all pixels are 0: 0 · NaN is NaN.
-    """
-    wiring, value = net.wiring, net.weights.value
-    for unit in range(wiring.num_units):
-        tiles.bias[unit] = net.biases.value[unit]
-    for part in range(len(wiring.rows)):
-        for visit in _visits(wiring, part):
-            first, end = _range(wiring, visit)
-            total = _weights_total(value, first, end) * wiring.offset[part]
-            tiles.bias[wiring.visits[visit]] += total
+def find_filled(rows: Bytes, filled: Bytes) -> None:
+    """Make ``filled`` (N, W) other than 0 where a column of images (N, H, W) is."""
+    num_examples, num_rows, num_columns = rows.shape
+    for example in range(num_examples):
+        for row in range(num_rows):
+            for column in range(num_columns):
+                at = (uint(example), uint(column))
+                filled[at] |= rows[uint(example), uint(row), uint(column)]
 
 
 @kernel
-def _group(net: Net, tiles: Tiles, group: int) -> Net:
-    """The network as a group's examples see it. Only its forward pass has a meaning."""
-    full = net.wiring
-    visit, last_visit = tiles.first_visits[group], tiles.first_visits[group + 1]
-    first, end = tiles.first_weights[group], tiles.first_weights[group + 1]
-    part, last_part = tiles.first_parts[group], tiles.first_parts[group + 1]
-    for number in range(end - first):
-        k = tiles.weights[uint(first + number)]
-        tiles.value[uint(number)] = net.weights.value[uint(k)]
-    wiring = Wiring(
-        tiles.visits[visit:last_visit],
-        tiles.starts[visit + group : last_visit + group + 1],
-        tiles.sources[first:end],
-        full.first_units,
-        full.reader_starts,
-        full.readers,
-        full.reader_weights,
-        full.chunks,
-        tiles.rows[part:last_part],
-        tiles.scale[part:last_part],
-        tiles.offset[part:last_part],
-        tiles.num_rows[group],
-        full.block_rows,
-        full.num_hidden,
-        full.num_units,
-    )
-    value, bias = tiles.value, tiles.bias
-    return Net(wiring, Tensor(value, value, value, value), Tensor(bias, bias, bias, bias))
+def pack(
+    net: Net,
+    examples: Examples,
+    order: Integers,
+    tiles: Tiles,
+    work: Workspace,
+    shape: Shape,
+) -> None:
+    """Write the examples, in that order, into tiles with room for all rows."""
+    width = LANES * len(shape)
+    row_words = width // 2
+    num_words, num_lit = 0, 0
+    for tile in range(len(tiles.first_words) - 1):
+        block = order[tile * width : (tile + 1) * width]
+        gather(net.wiring, examples, block, work, shape)
+        images = gathered(net, work, shape)
+        for row in range(net.wiring.num_core):
+            _copy_row(work.pixels, row, tiles.pixels, num_words, shape)
+            num_words += row_words
+        for number in range(len(images.lit)):
+            _copy_row(work.pixels, images.rows[number], tiles.pixels, num_words, shape)
+            num_words += row_words
+            tiles.lit[num_lit] = images.lit[number]
+            num_lit += 1
+        tiles.first_words[tile + 1] = num_words
+        tiles.first_lit[tile + 1] = num_lit
+
+
+@kernel
+def _copy_row(matrix: Words, row: int, target: Words, at: int, shape: Shape) -> None:
+    size = 8 * len(shape)
+    for word in range(size):
+        target[uint(at + word)] = matrix[uint(row * size + word)]
+
+
+@kernel
+def take_biases(net: Net, work: Workspace) -> None:
+    """Biases, of the first layer with what it reads from blank rows of the rim.
+
+    A weight that diverges shows there, too: 0 · NaN is NaN.
+    """
+    wiring, value = net.wiring, net.weights.value
+    for unit in range(wiring.num_units):
+        work.biases[unit] = net.biases.value[unit]
+    row = 0
+    while row < len(wiring.rim_ends):
+        end = _end_of_run(wiring, work, row)
+        if not work.is_lit[row]:
+            offset = net.scaling.rim_offset[row]
+            for k in range(uint(wiring.rim_starts[row]), uint(wiring.rim_starts[end])):
+                work.biases[uint(wiring.sources[k])] += offset * value[k]
+        row = end
+
+
+@kernel
+def _end_of_run(wiring: Wiring, work: Workspace, row: int) -> int:
+    """The end of neighbors in the rim that are all lit or all blank, of one channel."""
+    end = row + 1
+    while end < wiring.rim_ends[row] and work.is_lit[end] == work.is_lit[row]:
+        end += 1
+    return end
+
+
+@kernel
+def _take_all_offsets(net: Net, work: Workspace) -> None:
+    """Biases with what the whole input adds where all pixels are 0."""
+    wiring = net.wiring
+    work.is_lit[:] = False
+    take_biases(net, work)
+    for part in range(len(wiring.rows)):
+        for visit in _visits(wiring, part):
+            first, end = _range(wiring, visit)
+            total = _weights_total(net.weights.value, first, end)
+            work.biases[wiring.visits[visit]] += total * net.scaling.offset[part]
 
 
 @kernel
@@ -284,7 +351,7 @@ def _logits(wiring: Wiring, work: Workspace) -> Logits:
 
 
 @kernel
-def _gather(
+def gather(
     wiring: Wiring, examples: Examples, block: Integers, work: Workspace, shape: Shape
 ) -> None:
     """Fill the pixel matrix; padding repeats the last example."""
@@ -300,25 +367,65 @@ def _gather(
                 work.begins,
                 (left, half),
                 work.pixels,
-                chunk * CHUNK,
+                (wiring.places, chunk * CHUNK),
             )
 
 
 @kernel
-def _forward(
-    net: Net, pixels: Words | Floats, ahead: Words | Floats, work: Workspace, shape: Shape
+def gathered(net: Net, work: Workspace, shape: Shape) -> _Images:
+    """The pixel matrix, and which of its rows in the rim are not blank."""
+    num_core, num_lit = net.wiring.num_core, 0
+    for row in range(len(net.wiring.rim_ends)):
+        at = uint(num_core + row) * uint(LANES * len(shape))
+        is_lit = not is_blank(work.pixels, at, shape)
+        work.is_lit[row] = is_lit
+        work.lit[num_lit] = row
+        work.rows[num_lit] = num_core + row
+        num_lit += is_lit
+    return _Images(work.pixels, work.lit[:num_lit], work.rows, net.scaling)
+
+
+@kernel
+def forward(
+    net: Net, images: _Images, ahead: Words | Floats, work: Workspace, shape: Shape
 ) -> None:
     """Outputs of all live units; meanwhile fetches what is read next into the cache."""
-    wiring = net.wiring
+    wiring, scaling = net.wiring, images.scaling
     num_parts = len(wiring.rows)
+    _add_rim(net, images, work, shape)
     for part in range(num_parts):
         if wiring.block_rows:
-            source = _unpacked(wiring, part, pixels, work, shape)
+            source = _unpacked(wiring, part, images, work, shape)
             _outputs(net, part, source, ahead, work, shape)
         else:
-            source = _Source(pixels, wiring.scale[part], wiring.offset[part])
+            source = _Source(images.pixels, scaling.scale[part], scaling.offset[part])
             _outputs(net, part, source, ahead, work, shape)
     _outputs(net, num_parts, _units(work), ahead, work, shape)
+
+
+@kernel
+def _add_rim(net: Net, images: _Images, work: Workspace, shape: Shape) -> None:
+    """Sums of the first layer's units: biases, and what they read from the rim."""
+    width = uint(LANES * len(shape))
+    wiring, value = net.wiring, net.weights.value
+    for unit in wiring.first_units:
+        store(work.outputs, uint(unit) * width, splat(work.biases[uint(unit)], shape))
+    for number in range(len(images.lit)):
+        row, x = _rim_row(images, number, shape)
+        for k in range(uint(wiring.rim_starts[row]), uint(wiring.rim_starts[row + 1])):
+            at = uint(wiring.sources[k]) * width
+            a = load(work.outputs, at, shape)
+            store(work.outputs, at, fma(splat(value[k], shape), x, a))
+
+
+@kernel
+def _rim_row(images: _Images, number: int, shape: Shape) -> tuple[int, Vectors]:
+    """One of the rows of the rim that are not blank: which, and what it holds."""
+    row = images.lit[number]
+    at = uint(images.rows[number]) * uint(LANES * len(shape))
+    scale = splat(images.scaling.rim_scale[row], shape)
+    offset = splat(images.scaling.rim_offset[row], shape)
+    return row, fma(scale, load(images.pixels, at, shape), offset)
 
 
 @kernel
@@ -336,7 +443,6 @@ def _outputs(
     """
     wiring = net.wiring
     num_parts = len(wiring.rows)
-    is_first, is_last = part in (0, num_parts), part >= num_parts - 1
     # A few lines per visit: all at once would have to wait.
     share = uint(WORDS * (1 + len(ahead) // WORDS // len(wiring.visits)))
     for visit in _visits(wiring, part):
@@ -347,28 +453,28 @@ def _outputs(
             at += uint(WORDS)
         unit = uint(wiring.visits[visit])
         row = unit * uint(LANES * len(shape))
-        if is_first:
-            a = splat(net.biases.value[unit], shape)
-        else:
+        if part < num_parts:
             a = load(work.outputs, row, shape)
+        else:
+            a = splat(work.biases[unit], shape)
         first, end = _range(wiring, visit)
         a = _weighted_sum(net, first, end, source, a, shape)
-        if is_last and unit < uint(wiring.num_hidden):
+        if part >= num_parts - 1 and unit < uint(wiring.num_hidden):
             a = larger(splat(np.float32(0), shape), a)
         store(work.outputs, row, a)
 
 
 @kernel
 def _unpacked(
-    wiring: Wiring, part: int, pixels: Words | Floats, work: Workspace, shape: Shape
+    wiring: Wiring, part: int, images: _Images, work: Workspace, shape: Shape
 ) -> _Source:
     """The rows of a part, in ``block``."""
     width = uint(LANES * len(shape))
-    scale = splat(wiring.scale[part], shape)
-    offset = splat(wiring.offset[part], shape)
+    scale = splat(images.scaling.scale[part], shape)
+    offset = splat(images.scaling.offset[part], shape)
     first = wiring.rows[part]
-    for row in range(min(wiring.block_rows, wiring.num_rows - first)):
-        a = load(pixels, uint(first + row) * width, shape)
+    for row in range(min(wiring.block_rows, wiring.num_core - first)):
+        a = load(images.pixels, uint(first + row) * width, shape)
         store(work.block, uint(row) * width, fma(scale, a, offset))
     return _Source(work.block, np.float32(1), np.float32(0))
 
@@ -429,9 +535,9 @@ def _weights_total(value: Floats, first: np.uint64, end: np.uint64) -> np.float3
 
 
 @kernel
-def _backward(net: Net, work: Workspace, shape: Shape) -> None:
+def backward(net: Net, images: _Images, work: Workspace, shape: Shape) -> None:
     """Add the gradients of all kept weights and live biases, last unit first."""
-    wiring = net.wiring
+    wiring, scaling = net.wiring, images.scaling
     num_parts = len(wiring.rows)
     others = _visits(wiring, num_parts)
     for back in range(len(others)):
@@ -443,11 +549,31 @@ def _backward(net: Net, work: Workspace, shape: Shape) -> None:
         _unit_gradient(net, uint(unit), work, shape)
     for part in range(num_parts):
         if wiring.block_rows:
-            source = _unpacked(wiring, part, work.pixels, work, shape)
+            source = _unpacked(wiring, part, images, work, shape)
             _part_gradients(net, part, source, work, shape)
         else:
-            source = _Source(work.pixels, wiring.scale[part], wiring.offset[part])
+            source = _Source(images.pixels, scaling.scale[part], scaling.offset[part])
             _part_gradients(net, part, source, work, shape)
+    _rim_gradients(net, images, work, shape)
+
+
+@kernel
+def _rim_gradients(net: Net, images: _Images, work: Workspace, shape: Shape) -> None:
+    """Add the gradients of weights on the rim, of blank rows all from their units' sums."""
+    wiring, gradient = net.wiring, net.weights.gradient
+    source = _Source(work.gradients, np.float32(1), np.float32(0))
+    for number in range(len(images.lit)):
+        row, x = _rim_row(images, number, shape)
+        first, end = uint(wiring.rim_starts[row]), uint(wiring.rim_starts[row + 1])
+        _weight_gradients(net, first, end, source, x, shape)
+    row = 0
+    while row < len(wiring.rim_ends):
+        after = _end_of_run(wiring, work, row)
+        if not work.is_lit[row]:
+            offset = images.scaling.rim_offset[row]
+            for k in range(uint(wiring.rim_starts[row]), uint(wiring.rim_starts[after])):
+                gradient[k] += offset * work.totals_of_units[uint(wiring.sources[k])]
+        row = after
 
 
 @kernel
@@ -473,7 +599,9 @@ def _unit_gradient(net: Net, unit: np.uint64, work: Workspace, shape: Shape) -> 
         store(work.gradients, row, g)
     else:
         g = load(work.gradients, row, shape)
-    net.biases.gradient[unit] += lane_sum(g)
+    total = lane_sum(g)
+    work.totals_of_units[unit] = total
+    net.biases.gradient[unit] += total
     return g
 
 

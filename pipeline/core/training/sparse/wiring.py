@@ -2,140 +2,108 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.arrays import Floats, Integers
+from pipeline.core.arrays import Integers
 from pipeline.core.batches import Dataset
-from pipeline.core.training.sparse.kernels import Wiring
+from pipeline.core.training.sparse.kernels import Scaling, Wiring
 from pipeline.core.training.vectors import CHUNK
 
 Bools = NDArray[np.bool_]
 
 BLOCK_ROWS = 128
 """so many rows of 64 columns take 32 KB, and leave room in a first-level cache of 48"""
+OFTEN = 0.65
+"""share of batches that must light up a pixel for it not to be on the rim, where a weight
+costs half as much again if its pixel is lit, and a quarter otherwise"""
+SAMPLE = 2048
+"""images, to count how often each pixel is lit"""
 WEIGHTS_PER_VISIT = 10
 """of a unit in a block, on average, from which blocks pay"""
 
 
-def wire(masks: Sequence[Bools], data: Dataset) -> tuple[Wiring, Integers]:
+def wire(
+    masks: Sequence[Bools], data: Dataset, num_columns: int
+) -> tuple[Wiring, Scaling, Integers]:
     """The kept weights of a fully connected network as lists of who reads whom.
 
     Args:
         masks: per layer, (outputs, inputs), True = kept; any of them may keep nothing.
-        data: shape and normalization of its images are read.
+        data: shape, normalization, and a sample of its training images are read.
+        num_columns: examples that are computed together.
 
     Returns:
-        The wiring, whose weights stand in the order in which they are computed, those of
-        units that reach no logit last; and for each of them its number in the order of
-        the masks, layer by layer, in each as True entries are in C order.
+        The wiring, whose weights stand in the order in which they are computed, then those
+        on the rim, then those of units that reach no logit; how it scales pixels; and for
+        each weight its number in the order of the masks, layer by layer, in each as True
+        entries are in C order.
     """
     num_units = np.cumsum([0, *(len(kept) for kept in masks)])
     live = _live(masks)
-    chunks, row_of_pixel = _chunks(_used(masks[0], live[0]))
-    num_rows = len(chunks) * CHUNK
-    block_rows = _block_rows(masks[0][live[0]], num_rows)
-    channels, rows, part_of_pixel = _parts(
-        row_of_pixel, _channels(data), block_rows or num_rows
-    )
-    visits, visit_of_weight = _visits(masks, live, part_of_pixel)
-    order = _by_visit(visit_of_weight, len(visits))
-    counts = np.bincount(visit_of_weight, minlength=len(visits) + 1)
-    sources = [(row_of_pixel - rows[part_of_pixel])[np.nonzero(masks[0])[1]]]
+    used = _used(masks[0], live[0])
+    in_core = used & _often_lit(data, num_columns)
+    on_rim = used & ~in_core
+    core_row = np.maximum(np.cumsum(in_core) - 1, 0)
+    num_core, rim = int(np.count_nonzero(in_core)), np.flatnonzero(on_rim)
+    chunks, places = _chunks(in_core, on_rim)
+    block_rows = _block_rows(masks[0][live[0]] & in_core, num_core)
+    channels = _channels(data)
+    part_channels, rows, part_of_pixel = _parts(core_row, channels, block_rows or num_core)
+    visits, visit_of_weight = _visits(masks, live, part_of_pixel, on_rim)
+    order = _in_order(visit_of_weight, len(visits) + len(rim) + 1)
+    counts = np.bincount(visit_of_weight, minlength=len(visits) + len(rim) + 1)
+    starts = _starts(counts)
+    reader, pixel = np.nonzero(masks[0])
+    place = (core_row - rows[part_of_pixel])[pixel]
+    sources = [np.where(on_rim[pixel], reader, place)]
     for kept, first_input in zip(masks[1:], num_units, strict=False):
         sources.append(first_input + np.nonzero(kept)[1])
     reader_starts, readers, reader_weights = _readers(masks, live, num_units)
     outgoing = masks[1].sum(axis=0) if masks[1:] else np.zeros(len(masks[0]), np.int64)
-    std = np.array(data.std, np.float64)
     wiring = Wiring(
         visits=visits.astype(np.uint32),
-        starts=_starts(counts[:-1]),
+        starts=starts[: len(visits) + 1],
         sources=np.concatenate(sources)[order].astype(np.uint32),
         first_units=_from_few(live[0], outgoing).astype(np.uint32),
         reader_starts=reader_starts,
         readers=readers,
-        reader_weights=np.argsort(order)[reader_weights].astype(np.uint32),
+        reader_weights=_inverse(order)[reader_weights].astype(np.uint32),
         chunks=chunks,
+        places=places,
         rows=rows,
-        scale=_scale(data)[channels],
-        offset=(-np.array(data.mean) / std).astype(np.float32)[channels],
-        num_rows=num_rows,
+        rim_starts=starts[len(visits) : -1],
+        rim_ends=np.searchsorted(channels[rim], channels[rim], side="right"),
+        num_core=num_core,
         block_rows=block_rows,
         num_hidden=int(num_units[-2]),
         num_units=int(num_units[-1]),
     )
-    return wiring, order
+    return wiring, _scaling(data, part_channels, channels[rim]), order
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Rewired:
-    """What changes in a wiring where some pixels are always 0."""
-
-    visits: NDArray[np.uint32]
-    starts: NDArray[np.uint32]
-    sources: NDArray[np.uint32]
-    rows: Integers
-    scale: Floats
-    pixels: Integers
-    """in each row of the matrix that is read; at least one"""
-    weights: NDArray[np.uint32]
-    """the numbers of the weights that are left"""
+def _often_lit(data: Dataset, num_columns: int) -> Bools:
+    """Per pixel, whether so many examples at once rarely leave it 0."""
+    images = data.train.images
+    sample = images[:: -(-len(images) // SAMPLE) or 1].reshape(-1, *images[0].ravel().shape)
+    share = (sample > 0).mean(axis=0)
+    often: Bools = 1 - (1 - share) ** num_columns >= OFTEN
+    return often
 
 
-def rewire(wiring: Wiring, shown: Bools, data: Dataset) -> Rewired:
-    """The same network for images most of whose pixels may be 0, for forward passes.
-
-    Args:
-        wiring: as ``wire`` made it.
-        shown: per pixel, whether it is other than 0 in any image.
-        data: as ``wire`` got it.
-    """
-    units = np.sort(wiring.first_units).astype(np.int64)
-    num_visits = len(wiring.rows) * len(units)
-    first, end = wiring.starts[num_visits], wiring.starts[-1]
-    visit = np.repeat(np.arange(num_visits), np.diff(wiring.starts[: num_visits + 1]))
-    row = wiring.sources[:first] + wiring.rows[visit // max(len(units), 1)]
-    pixel = np.add.outer(wiring.chunks, np.arange(CHUNK)).ravel()[row]
-    kept = np.flatnonzero(shown[pixel])
-    unit, pixel = wiring.visits[visit[kept]].astype(np.int64), pixel[kept]
-    used = np.zeros(len(shown), np.bool_)
-    used[pixel] = True
-    pixels = np.flatnonzero(used) if len(pixel) else np.zeros(1, np.int64)
-    row_of_pixel = np.maximum(np.cumsum(used) - 1, 0)
-    channels, rows, part_of_pixel = _parts(
-        row_of_pixel, _channels(data), wiring.block_rows or len(pixels)
-    )
-    part = part_of_pixel[pixel]
-    visits, new_visit = _visits_of_parts(units, unit, part, len(rows))
-    order = _by_visit(new_visit, len(visits))
-    counts = np.bincount(new_visit, minlength=len(visits))
-    return Rewired(
-        visits=np.concatenate([visits.astype(np.uint32), wiring.visits[num_visits:]]),
-        starts=_starts(np.concatenate([counts, np.diff(wiring.starts[num_visits:])])),
-        sources=np.concatenate(
-            [
-                (row_of_pixel[pixel] - rows[part])[order].astype(np.uint32),
-                wiring.sources[first:end],
-            ]
-        ),
-        rows=rows,
-        scale=_scale(data)[channels],
-        pixels=pixels,
-        weights=np.concatenate([kept[order], np.arange(first, end)]).astype(np.uint32),
-    )
+def _scaling(data: Dataset, of_parts: Integers, of_rim: Integers) -> Scaling:
+    """From the channels of parts and of rows of the rim."""
+    std = np.array(data.std, np.float64)
+    scale = (1 / std).astype(np.float32)
+    offset = (-np.array(data.mean) / std).astype(np.float32)
+    return Scaling(scale[of_parts], offset[of_parts], scale[of_rim], offset[of_rim])
 
 
 def _channels(data: Dataset) -> Integers:
     """The channel of each pixel."""
     channels, *plane = data.image_shape
     return np.repeat(np.arange(channels), math.prod(plane))
-
-
-def _scale(data: Dataset) -> Floats:
-    """Per channel, 1 / std."""
-    return (1 / np.array(data.std, np.float64)).astype(np.float32)
 
 
 def _live(masks: Sequence[Bools]) -> list[Bools]:
@@ -153,7 +121,10 @@ def _used(kept: Bools, live: Bools) -> Bools:
 
 
 def _visits(
-    masks: Sequence[Bools], live: Sequence[Bools], part_of_pixel: Integers
+    masks: Sequence[Bools],
+    live: Sequence[Bools],
+    part_of_pixel: Integers,
+    on_rim: Bools,
 ) -> tuple[Integers, Integers]:
     """The live units of all layers, those of the first one once per part of the input.
 
@@ -161,11 +132,12 @@ def _visits(
     the processor guesses right when their loops end.
 
     Returns:
-        The units; and of each kept weight the visit in which it is read, or the number of
-        visits if that is in none.
+        The units; and of each kept weight the visit in which it is read. After the visits
+        count the rows of the rim, and then one for all weights that are not read.
     """
     unit, pixel = np.nonzero(masks[0])
-    read = live[0][unit]
+    is_read = live[0][unit]
+    read = is_read & ~on_rim[pixel]
     part = part_of_pixel[pixel]
     first_visits, first_visit = _visits_of_parts(
         np.flatnonzero(live[0]), unit[read], part[read], part_of_pixel[-1] + 1
@@ -181,8 +153,10 @@ def _visits(
         num_visits, first_unit = num_visits + len(units), first_unit + len(used)
     of_first = np.full(len(unit), -1)
     of_first[read] = first_visit
+    seen = is_read & on_rim[pixel]
+    of_first[seen] = num_visits + (np.cumsum(on_rim) - 1)[pixel[seen]]
     visit_of_weight = np.concatenate([of_first, *visit_of_unit])
-    visit_of_weight[visit_of_weight < 0] = num_visits
+    visit_of_weight[visit_of_weight < 0] = num_visits + np.count_nonzero(on_rim)
     return np.concatenate(visits), visit_of_weight
 
 
@@ -210,11 +184,18 @@ def _visits_of_parts(
     return units[from_few].ravel(), visit[place]
 
 
-def _by_visit(visit: Integers, num_visits: int) -> Integers:
-    """The order of weights by visit: numpy sorts numbers of 16 bits by counting."""
+def _in_order(visit: Integers, num_visits: int) -> Integers:
+    """The weights by visit: numpy sorts numbers of 16 bits by counting."""
     small = visit.astype(np.min_scalar_type(num_visits))
     order: Integers = np.argsort(small, kind="stable")
     return order
+
+
+def _inverse(order: Integers) -> Integers:
+    """Where in an order each number stands."""
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    return place
 
 
 def _from_few(live: Bools, counts: Integers) -> Integers:
@@ -223,29 +204,31 @@ def _from_few(live: Bools, counts: Integers) -> Integers:
     return units[np.argsort(counts[units], kind="stable")]
 
 
-def _chunks(needed: Bools) -> tuple[Integers, Integers]:
-    """The fewest runs of CHUNK neighbors that hold all needed pixels.
+def _chunks(in_core: Bools, on_rim: Bools) -> tuple[Integers, Integers]:
+    """The fewest runs of CHUNK neighbors that hold all pixels of core and rim.
 
     Returns:
-        Where each begins, within the image; and for each needed pixel its row in the
-        matrix that has the chunks one below the other (for the others: that of the
-        last needed one before, or 0).
+        Where each begins, within the image; and the row of the matrix for each pixel in
+        it: those of the core first, then the rim, then one for all others.
     """
-    last = max(len(needed) - CHUNK, 0)
+    num_core, num_rim = np.count_nonzero(in_core), np.count_nonzero(on_rim)
+    row = np.full(max(len(in_core), CHUNK), num_core + num_rim)
+    row[: len(in_core)][in_core] = np.arange(num_core)
+    row[: len(in_core)][on_rim] = num_core + np.arange(num_rim)
+    last = max(len(in_core) - CHUNK, 0)
     chunks: list[int] = []
-    rows = np.zeros(len(needed), np.int64)
-    for pixel in np.flatnonzero(needed):
+    for pixel in np.flatnonzero(in_core | on_rim):
         if not chunks or pixel >= chunks[-1] + CHUNK:
             chunks.append(min(int(pixel), last))
-        rows[pixel] = (len(chunks) - 1) * CHUNK + pixel - chunks[-1]
-    return np.array(chunks, np.int64), np.maximum.accumulate(rows)
+    begins = np.array(chunks, np.int64)
+    return begins, row[np.add.outer(begins, np.arange(CHUNK))].ravel()
 
 
 def _block_rows(kept: Bools, num_rows: int) -> int:
-    """BLOCK_ROWS, or 0 if live units have too few weights per block for that to pay."""
-    num_visits = len(kept) * -(-num_rows // BLOCK_ROWS)
-    pays = np.count_nonzero(kept) >= WEIGHTS_PER_VISIT * num_visits
-    return BLOCK_ROWS if pays and num_visits else 0
+    """Rows of equal blocks, or 0 if units have too few weights in each for that to pay."""
+    num_blocks = max(-(-num_rows // BLOCK_ROWS), 1)
+    pays = np.count_nonzero(kept) >= WEIGHTS_PER_VISIT * len(kept) * num_blocks
+    return -(-num_rows // num_blocks) if pays else 0
 
 
 def _parts(
