@@ -256,6 +256,23 @@ def exp(_: object, a: _Vector) -> Typed:
 
 
 @intrinsic_of
+def product(_: object, a: _Vector, b: _Vector) -> Typed:
+    """A · b in 16 lanes: every 16th lane summed up, from the first to the last."""
+
+    def emit(b: ir.IRBuilder, args: Values) -> ir.Value:
+        parts = [
+            [_part(b, x, range(first, first + LANES)) for x in args]
+            for first in range(0, a.lanes, LANES)
+        ]
+        total = b.fmul(*parts[0])
+        for part in parts[1:]:
+            total = _call(b, "fma", total.type, [*part, total])
+        return total
+
+    return emitted(_Vector(LANES)(a, b), emit)
+
+
+@intrinsic_of
 def lane_sum(_: object, a: _Vector) -> Typed:
     """Sum over the lanes, in a fixed order."""
 
@@ -287,14 +304,14 @@ def range_sum(_: object, array: Type, first: Type, count: Type) -> Typed:
 
 @intrinsic_of
 def add_lane_sums(_: object, array: Type, at: Type, a: Type, by: Type) -> Typed:
-    """array[at : at + n] += scale · (sums over the lanes of n vectors) + shift.
+    """array[at : at + n] += scale · (sums over the lanes of n vectors of 16) + shift.
 
     4 or 8 at once: a sum of its own takes 4 shuffles and 4 additions per vector.
     """
     count = len(a)
 
     def emit(b: ir.IRBuilder, args: Values) -> None:
-        vectors = [_sixteen(b, v) for v in args[2]]
+        vectors = args[2]
         scale, shift = (everywhere(b, x, count) for x in args[3])
         distance = LANES // 2
         while len(vectors) > 1:
@@ -311,17 +328,6 @@ def add_lane_sums(_: object, array: Type, at: Type, a: Type, by: Type) -> Typed:
         write(b, args[0], args[1], _call(b, "fma", sums.type, [scale, sums, known]))
 
     return emitted(types.void(array, at, a, by), emit)
-
-
-def _sixteen(b: ir.IRBuilder, a: ir.Value) -> ir.Value:
-    """The sum of the 16-lane parts of a vector."""
-    parts = [
-        _part(b, a, range(first, first + LANES)) for first in range(0, a.type.count, LANES)
-    ]
-    total = parts[0]
-    for part in parts[1:]:
-        total = b.fadd(total, part)
-    return total
 
 
 def _folded(b: ir.IRBuilder, x: ir.Value, y: ir.Value, distance: int) -> ir.Value:

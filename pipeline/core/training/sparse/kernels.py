@@ -50,8 +50,8 @@ from pipeline.core.training.vectors import (
     lane_sum,
     larger,
     load,
-    mul,
     prefetch,
+    product,
     range_sum,
     restore_mode,
     splat,
@@ -663,6 +663,6 @@ def _four_products(
 
 @kernel
 def _product(net: Net, k: np.uint64, source: _Source, g: Vectors, shape: Shape) -> Vectors:
-    """What weight k reads, times the gradient of its unit, column by column."""
+    """What weight k reads, times the gradient of its unit, in 16 lanes."""
     row = uint(net.wiring.sources[k])
-    return mul(g, load(source.matrix, row * uint(LANES * len(shape)), shape))
+    return product(g, load(source.matrix, row * uint(LANES * len(shape)), shape))
