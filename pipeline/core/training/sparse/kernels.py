@@ -68,15 +68,23 @@ class Wiring(NamedTuple):
     """Which unit reads what: fixed while a network trains."""
 
     visits: Words
-    """units in the order of computation; the first layer's once per part of its input.
-    A unit that reaches no logit is not among them"""
+    """units in the order of computation, once per part of what they read. A unit that
+    reaches no logit is not among them"""
     starts: Words
     """where the kept weights of each visit begin; and the end"""
     sources: Words
     """row of the part (first layer) or unit that a kept weight reads; of weights on the
     rim: the unit that reads"""
-    first_units: Words
-    """the visited units of the first layer, from few to many outgoing weights"""
+    units: Words
+    """the visited ones, layer by layer, in each from few to many outgoing weights"""
+    first_units: Integers
+    """where in ``units`` each layer begins; and the end"""
+    first_parts: Integers
+    """the first part of the inputs of each layer; and the end"""
+    ends_layer: NDArray[np.bool_]
+    """per part: whether it is the last of its layer"""
+    first_visits: Integers
+    """per part; and the end"""
     reader_starts: Words
     """where in ``readers`` the kept outgoing weights of a hidden unit begin; and the end"""
     readers: Words
@@ -89,7 +97,7 @@ class Wiring(NamedTuple):
     """row of the pixel matrix for each of these pixels: core, then rim, then one for
     pixels that no weight reads"""
     rows: Integers
-    """per part: its first row in the pixel matrix"""
+    """per part of the first layer: its first row in the pixel matrix"""
     rim_starts: Words
     """where the weights on each row of the rim begin; and the end"""
     rim_ends: Integers
@@ -107,7 +115,7 @@ class Scaling(NamedTuple):
     """How pixels become inputs: x = scale · pixel + offset; 1 / std and -mean / std."""
 
     scale: Floats
-    """per part"""
+    """per part of the first layer"""
     offset: Floats
     rim_scale: Floats
     """per row of the rim"""
@@ -172,7 +180,7 @@ class Workspace(NamedTuple):
     """sum of exp(logit - peak) of each column"""
 
 
-class _Images(NamedTuple):
+class Images(NamedTuple):
     """What the first layer reads."""
 
     pixels: Words | Floats
@@ -180,6 +188,8 @@ class _Images(NamedTuple):
     """rows of the rim"""
     rows: Integers
     """of the matrix, where these are"""
+    ahead: Words | Floats
+    """what is read next, to be fetched into the cache meanwhile"""
     scaling: Scaling
 
 
@@ -216,7 +226,7 @@ def train(
                 announce(examples, order[step + 1, first : first + width])
             images = gathered(net, work, shape)
             take_biases(net, work)
-            forward(net, images, work.pixels[:0], work, shape)
+            forward(net, images, work, shape)
             ends = _logits(net.wiring, work)
             loss_gradient(ends, examples.labels, block, batch_size, shape)
             backward(net, images, work, shape)
@@ -239,8 +249,9 @@ def evaluate(net: Net, tiles: Tiles, work: Workspace, shape: Shape) -> tuple[flo
         first, end = tiles.first_words[tile], tiles.first_words[tile + 1]
         after = tiles.first_words[min(tile + 2, last + 1)]
         lit = tiles.lit[tiles.first_lit[tile] : tiles.first_lit[tile + 1]]
-        images = _Images(tiles.pixels[first:end], lit, tiles.rows, tiles.scaling)
-        forward(net, images, tiles.pixels[end:after], work, shape)
+        pixels, ahead = tiles.pixels[first:end], tiles.pixels[end:after]
+        images = Images(pixels, lit, tiles.rows, ahead, tiles.scaling)
+        forward(net, images, work, shape)
         ends = _logits(net.wiring, work)
         labels = tiles.labels[tile * width : (tile + 1) * width]
         tile_loss, tile_correct = loss_of(ends, labels, shape)
@@ -331,7 +342,7 @@ def _take_all_offsets(net: Net, work: Workspace) -> None:
     work.is_lit[:] = False
     take_biases(net, work)
     for part in range(len(wiring.rows)):
-        for visit in _visits(wiring, part):
+        for visit in _numbers(wiring.first_visits, part):
             first, end = _range(wiring, visit)
             total = _weights_total(net.weights.value, first, end)
             work.biases[wiring.visits[visit]] += total * net.scaling.offset[part]
@@ -372,7 +383,7 @@ def gather(
 
 
 @kernel
-def gathered(net: Net, work: Workspace, shape: Shape) -> _Images:
+def gathered(net: Net, work: Workspace, shape: Shape) -> Images:
     """The pixel matrix, and which of its rows in the rim are not blank."""
     num_core, num_lit = net.wiring.num_core, 0
     for row in range(len(net.wiring.rim_ends)):
@@ -382,34 +393,49 @@ def gathered(net: Net, work: Workspace, shape: Shape) -> _Images:
         work.lit[num_lit] = row
         work.rows[num_lit] = num_core + row
         num_lit += is_lit
-    return _Images(work.pixels, work.lit[:num_lit], work.rows, net.scaling)
+    lit = work.lit[:num_lit]
+    return Images(work.pixels, lit, work.rows, work.pixels[:0], net.scaling)
 
 
 @kernel
-def forward(
-    net: Net, images: _Images, ahead: Words | Floats, work: Workspace, shape: Shape
-) -> None:
-    """Outputs of all live units; meanwhile fetches what is read next into the cache."""
-    wiring, scaling = net.wiring, images.scaling
-    num_parts = len(wiring.rows)
+def forward(net: Net, images: Images, work: Workspace, shape: Shape) -> None:
+    """Outputs of all live units."""
+    wiring, scaling, ahead = net.wiring, images.scaling, images.ahead
+    _start_layer(net, 0, work, shape)
     _add_rim(net, images, work, shape)
-    for part in range(num_parts):
+    for part in range(wiring.first_parts[1]):
         if wiring.block_rows:
             source = _unpacked(wiring, part, images, work, shape)
-            _outputs(net, part, source, ahead, work, shape)
+            _add_part(net, part, source, ahead, work, shape)
         else:
             source = _Source(images.pixels, scaling.scale[part], scaling.offset[part])
-            _outputs(net, part, source, ahead, work, shape)
-    _outputs(net, num_parts, _units(work), ahead, work, shape)
+            _add_part(net, part, source, ahead, work, shape)
+    for layer in range(1, len(wiring.first_parts) - 1):
+        _start_layer(net, layer, work, shape)
+        for part in _numbers(wiring.first_parts, layer):
+            _add_part(net, part, _units(work), ahead, work, shape)
 
 
 @kernel
-def _add_rim(net: Net, images: _Images, work: Workspace, shape: Shape) -> None:
-    """Sums of the first layer's units: biases, and what they read from the rim."""
+def _start_layer(net: Net, layer: int, work: Workspace, shape: Shape) -> None:
+    """Biases as the sums of a layer's units."""
+    for number in _numbers(net.wiring.first_units, layer):
+        unit = uint(net.wiring.units[number])
+        row = unit * uint(LANES * len(shape))
+        store(work.outputs, row, splat(work.biases[unit], shape))
+
+
+@kernel
+def _numbers(firsts: Integers, group: int) -> range:
+    """The units of a layer, its parts, or the visits of a part."""
+    return range(uint(firsts[group]), uint(firsts[group + 1]))
+
+
+@kernel
+def _add_rim(net: Net, images: Images, work: Workspace, shape: Shape) -> None:
+    """Add what the first layer reads from rows of the rim that are not blank."""
     width = uint(LANES * len(shape))
     wiring, value = net.wiring, net.weights.value
-    for unit in wiring.first_units:
-        store(work.outputs, uint(unit) * width, splat(work.biases[uint(unit)], shape))
     for number in range(len(images.lit)):
         row, x = _rim_row(images, number, shape)
         for k in range(uint(wiring.rim_starts[row]), uint(wiring.rim_starts[row + 1])):
@@ -419,7 +445,7 @@ def _add_rim(net: Net, images: _Images, work: Workspace, shape: Shape) -> None:
 
 
 @kernel
-def _rim_row(images: _Images, number: int, shape: Shape) -> tuple[int, Vectors]:
+def _rim_row(images: Images, number: int, shape: Shape) -> tuple[int, Vectors]:
     """One of the rows of the rim that are not blank: which, and what it holds."""
     row = images.lit[number]
     at = uint(images.rows[number]) * uint(LANES * len(shape))
@@ -429,7 +455,7 @@ def _rim_row(images: _Images, number: int, shape: Shape) -> tuple[int, Vectors]:
 
 
 @kernel
-def _outputs(
+def _add_part(
     net: Net,
     part: int,
     source: _Source,
@@ -437,15 +463,14 @@ def _outputs(
     work: Workspace,
     shape: Shape,
 ) -> None:
-    """Outputs of the units that read a part; until the last part, sums of what they read.
+    """Add what units read from a part; after a layer's last one follows its ReLU.
 
     Prefetches each visit's share of ``ahead``.
     """
     wiring = net.wiring
-    num_parts = len(wiring.rows)
     # A few lines per visit: all at once would have to wait.
     share = uint(WORDS * (1 + len(ahead) // WORDS // len(wiring.visits)))
-    for visit in _visits(wiring, part):
+    for visit in _numbers(wiring.first_visits, part):
         at = uint(visit) * share
         stop = min(at + share, uint(len(ahead)))
         while at < stop:
@@ -453,20 +478,17 @@ def _outputs(
             at += uint(WORDS)
         unit = uint(wiring.visits[visit])
         row = unit * uint(LANES * len(shape))
-        if part < num_parts:
-            a = load(work.outputs, row, shape)
-        else:
-            a = splat(work.biases[unit], shape)
         first, end = _range(wiring, visit)
+        a = load(work.outputs, row, shape)
         a = _weighted_sum(net, first, end, source, a, shape)
-        if part >= num_parts - 1 and unit < uint(wiring.num_hidden):
+        if wiring.ends_layer[part] and unit < uint(wiring.num_hidden):
             a = larger(splat(np.float32(0), shape), a)
         store(work.outputs, row, a)
 
 
 @kernel
 def _unpacked(
-    wiring: Wiring, part: int, images: _Images, work: Workspace, shape: Shape
+    wiring: Wiring, part: int, images: Images, work: Workspace, shape: Shape
 ) -> _Source:
     """The rows of a part, in ``block``."""
     width = uint(LANES * len(shape))
@@ -483,16 +505,6 @@ def _unpacked(
 def _units(work: Workspace) -> _Source:
     """What all layers but the first read."""
     return _Source(work.outputs, np.float32(1), np.float32(0))
-
-
-@kernel
-def _visits(wiring: Wiring, part: int) -> range:
-    """The visits for a part of the input; after the last part: of the other layers."""
-    size = len(wiring.first_units)
-    is_part = part < len(wiring.rows)
-    return range(
-        uint(part * size), uint((part + 1) * size if is_part else len(wiring.visits))
-    )
 
 
 @kernel
@@ -535,19 +547,18 @@ def _weights_total(value: Floats, first: np.uint64, end: np.uint64) -> np.float3
 
 
 @kernel
-def backward(net: Net, images: _Images, work: Workspace, shape: Shape) -> None:
-    """Add the gradients of all kept weights and live biases, last unit first."""
+def backward(net: Net, images: Images, work: Workspace, shape: Shape) -> None:
+    """Add the gradients of all kept weights and live biases, last layer first."""
     wiring, scaling = net.wiring, images.scaling
-    num_parts = len(wiring.rows)
-    others = _visits(wiring, num_parts)
-    for back in range(len(others)):
-        visit = uint(len(wiring.visits) - 1 - back)
-        g = _unit_gradient(net, uint(wiring.visits[visit]), work, shape)
-        first, end = _range(wiring, visit)
-        _weight_gradients(net, first, end, _units(work), g, shape)
-    for unit in wiring.first_units:
-        _unit_gradient(net, uint(unit), work, shape)
-    for part in range(num_parts):
+    num_layers = len(wiring.first_parts) - 1
+    for back in range(1, num_layers + 1):
+        layer = num_layers - back
+        for number in _numbers(wiring.first_units, layer):
+            _unit_gradient(net, uint(wiring.units[number]), work, shape)
+        if layer > 0:
+            for part in _numbers(wiring.first_parts, layer):
+                _part_gradients(net, part, _units(work), work, shape)
+    for part in range(wiring.first_parts[1]):
         if wiring.block_rows:
             source = _unpacked(wiring, part, images, work, shape)
             _part_gradients(net, part, source, work, shape)
@@ -558,7 +569,7 @@ def backward(net: Net, images: _Images, work: Workspace, shape: Shape) -> None:
 
 
 @kernel
-def _rim_gradients(net: Net, images: _Images, work: Workspace, shape: Shape) -> None:
+def _rim_gradients(net: Net, images: Images, work: Workspace, shape: Shape) -> None:
     """Add the gradients of weights on the rim, of blank rows all from their units' sums."""
     wiring, gradient = net.wiring, net.weights.gradient
     source = _Source(work.gradients, np.float32(1), np.float32(0))
@@ -580,9 +591,9 @@ def _rim_gradients(net: Net, images: _Images, work: Workspace, shape: Shape) -> 
 def _part_gradients(
     net: Net, part: int, source: _Source, work: Workspace, shape: Shape
 ) -> None:
-    """Add the gradients of the first layer's weights on one part of the input."""
+    """Add the gradients of weights on a part of what their layer reads."""
     wiring = net.wiring
-    for visit in _visits(wiring, part):
+    for visit in _numbers(wiring.first_visits, part):
         row = uint(wiring.visits[visit]) * uint(LANES * len(shape))
         first, end = _range(wiring, visit)
         g = load(work.gradients, row, shape)
@@ -590,7 +601,7 @@ def _part_gradients(
 
 
 @kernel
-def _unit_gradient(net: Net, unit: np.uint64, work: Workspace, shape: Shape) -> Vectors:
+def _unit_gradient(net: Net, unit: np.uint64, work: Workspace, shape: Shape) -> None:
     """Gradient of a unit's sum, kept in ``gradients`` and added to that of its bias."""
     row = unit * uint(LANES * len(shape))
     if unit < uint(net.wiring.num_hidden):
@@ -602,7 +613,6 @@ def _unit_gradient(net: Net, unit: np.uint64, work: Workspace, shape: Shape) -> 
     total = lane_sum(g)
     work.totals_of_units[unit] = total
     net.biases.gradient[unit] += total
-    return g
 
 
 @kernel

@@ -1,7 +1,7 @@
 """Who reads whom in a pruned network, as the lists that the sparse kernels follow."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +12,12 @@ from pipeline.core.training.sparse.kernels import Scaling, Wiring
 from pipeline.core.training.vectors import CHUNK
 
 Bools = NDArray[np.bool_]
+Pairs = tuple[Integers, ...]
+"""two: of each kept weight of a layer, the unit that reads, and what it reads"""
 
 BLOCK_ROWS = 128
-"""so many rows of 64 columns take 32 KB, and leave room in a first-level cache of 48"""
+"""of the pixel matrix, or units; so many rows of 64 columns take 32 KB, and leave room in a
+first-level cache of 48"""
 OFTEN = 0.65
 """share of batches that must light up a pixel for it not to be on the rim, where a weight
 costs half as much again if its pixel is lit, and a quarter otherwise"""
@@ -42,6 +45,7 @@ def wire(
     """
     num_units = np.cumsum([0, *(len(kept) for kept in masks)])
     live = _live(masks)
+    weights = [np.nonzero(kept) for kept in masks]
     used = _used(masks[0], live[0])
     in_core = used & _often_lit(data, num_columns)
     on_rim = used & ~in_core
@@ -51,29 +55,40 @@ def wire(
     block_rows = _block_rows(masks[0][live[0]] & in_core, num_core)
     channels = _channels(data)
     part_channels, rows, part_of_pixel = _parts(core_row, channels, block_rows or num_core)
-    visits, visit_of_weight = _visits(masks, live, part_of_pixel, on_rim)
-    order = _in_order(visit_of_weight, len(visits) + len(rim) + 1)
-    counts = np.bincount(visit_of_weight, minlength=len(visits) + len(rim) + 1)
-    starts = _starts(counts)
-    reader, pixel = np.nonzero(masks[0])
-    place = (core_row - rows[part_of_pixel])[pixel]
-    sources = [np.where(on_rim[pixel], reader, place)]
-    for kept, first_input in zip(masks[1:], num_units, strict=False):
-        sources.append(first_input + np.nonzero(kept)[1])
-    reader_starts, readers, reader_weights = _readers(masks, live, num_units)
-    outgoing = masks[1].sum(axis=0) if masks[1:] else np.zeros(len(masks[0]), np.int64)
+    part_of_input = [part_of_pixel]
+    for kept, alive in zip(masks[1:], live[1:], strict=True):
+        units = np.arange(kept.shape[1])
+        part_of_input.append(units // (_block_rows(kept[alive], len(units)) or len(units)))
+    visits, visit_of_weight = _visits(weights, live, part_of_input, on_rim)
+    num_visits = sum(map(len, visits))
+    order = _in_order(visit_of_weight, num_visits + len(rim) + 1)
+    starts = _starts(np.bincount(visit_of_weight, minlength=num_visits + len(rim) + 1))
+    reader, pixel = weights[0]
+    row = (core_row - rows[part_of_pixel])[pixel]
+    sources = [np.where(on_rim[pixel], reader, row)]
+    sources += [
+        first_input + source
+        for (_, source), first_input in zip(weights[1:], num_units, strict=False)
+    ]
+    live_units = _units_from_few(masks, live)
+    reader_starts, readers, reader_weights = _readers(weights, live, num_units)
+    num_parts = np.array([part[-1] + 1 for part in part_of_input])
     wiring = Wiring(
-        visits=visits.astype(np.uint32),
-        starts=starts[: len(visits) + 1],
+        visits=np.concatenate(visits).astype(np.uint32),
+        starts=starts[: num_visits + 1],
         sources=np.concatenate(sources)[order].astype(np.uint32),
-        first_units=_from_few(live[0], outgoing).astype(np.uint32),
+        units=np.concatenate(live_units).astype(np.uint32),
+        first_units=_firsts(map(len, live_units)),
+        first_parts=_firsts(num_parts),
+        ends_layer=np.isin(np.arange(num_parts.sum()), np.cumsum(num_parts) - 1),
+        first_visits=_firsts(map(len, visits)),
         reader_starts=reader_starts,
         readers=readers,
         reader_weights=_inverse(order)[reader_weights].astype(np.uint32),
         chunks=chunks,
         places=places,
         rows=rows,
-        rim_starts=starts[len(visits) : -1],
+        rim_starts=starts[num_visits:-1],
         rim_ends=np.searchsorted(channels[rim], channels[rim], side="right"),
         num_core=num_core,
         block_rows=block_rows,
@@ -121,58 +136,60 @@ def _used(kept: Bools, live: Bools) -> Bools:
 
 
 def _visits(
-    masks: Sequence[Bools],
+    weights: Sequence[Pairs],
     live: Sequence[Bools],
-    part_of_pixel: Integers,
+    part_of_input: Sequence[Integers],
     on_rim: Bools,
-) -> tuple[Integers, Integers]:
-    """The live units of all layers, those of the first one once per part of the input.
+) -> tuple[list[Integers], Integers]:
+    """The live units of each layer, once per part of its inputs.
 
-    In each part or layer from few to many incoming weights: neighbors are alike, so that
-    the processor guesses right when their loops end.
+    In each part from few to many incoming weights: neighbors are alike, so that the
+    processor guesses right when their loops end.
 
     Returns:
-        The units; and of each kept weight the visit in which it is read. After the visits
-        count the rows of the rim, and then one for all weights that are not read.
+        Per part, the units; and of each kept weight the visit in which it is read. After
+        the visits count the rows of the rim, and then one for all weights that are not
+        read.
     """
-    unit, pixel = np.nonzero(masks[0])
-    is_read = live[0][unit]
-    read = is_read & ~on_rim[pixel]
-    part = part_of_pixel[pixel]
-    first_visits, first_visit = _visits_of_parts(
-        np.flatnonzero(live[0]), unit[read], part[read], part_of_pixel[-1] + 1
-    )
-    visits, visit_of_unit = [first_visits], []
-    num_visits, first_unit = len(first_visits), len(masks[0])
-    for kept, used in zip(masks[1:], live[1:], strict=True):
-        units = _from_few(used, kept.sum(axis=1))
-        visits.append(first_unit + units)
-        place = np.full(len(used), -1)
-        place[units] = num_visits + np.arange(len(units))
-        visit_of_unit.append(place[np.nonzero(kept)[0]])
-        num_visits, first_unit = num_visits + len(units), first_unit + len(used)
-    of_first = np.full(len(unit), -1)
-    of_first[read] = first_visit
-    seen = is_read & on_rim[pixel]
-    of_first[seen] = num_visits + (np.cumsum(on_rim) - 1)[pixel[seen]]
-    visit_of_weight = np.concatenate([of_first, *visit_of_unit])
-    visit_of_weight[visit_of_weight < 0] = num_visits + np.count_nonzero(on_rim)
-    return np.concatenate(visits), visit_of_weight
+    rim_rank = np.cumsum(on_rim) - 1
+    visits: list[Integers] = []
+    visit_of_weight, in_rim = [], []
+    num_visits, first_unit = 0, 0
+    for layer, (reader, source) in enumerate(weights):
+        units = np.flatnonzero(live[layer])
+        part = part_of_input[layer]
+        is_read = live[layer][reader]
+        is_seen = is_read & on_rim[source] if layer == 0 else np.zeros_like(is_read)
+        found = np.flatnonzero(is_read & ~is_seen)
+        of_parts, visit = _visits_of_parts(
+            units, reader[found], part[source[found]], part[-1] + 1
+        )
+        visits += list(first_unit + of_parts)
+        place = np.full(len(reader), -1)
+        place[found] = num_visits + visit
+        num_visits, first_unit = num_visits + of_parts.size, first_unit + len(live[layer])
+        visit_of_weight.append(place)
+        in_rim.append(is_seen)
+    everywhere = np.concatenate(visit_of_weight)
+    everywhere[everywhere < 0] = num_visits + np.count_nonzero(on_rim)
+    seen = np.flatnonzero(np.concatenate(in_rim))
+    everywhere[seen] = num_visits + rim_rank[weights[0][1][seen]]
+    return visits, everywhere
 
 
 def _visits_of_parts(
     units: Integers, unit: Integers, part: Integers, num_parts: int
 ) -> tuple[Integers, Integers]:
-    """The visits of the first layer, part by part, in each from few to many weights.
+    """The visits of a layer.
 
     Args:
         units: the live ones, ascending.
         unit: of each weight of a live unit.
-        part: of the pixel that this weight reads.
+        part: of what this weight reads.
         num_parts: how many there are.
 
     Returns:
-        The unit of each visit; and the visit of each weight.
+        The unit of each visit, (parts, units); and the visit of each weight.
     """
     index = np.zeros(units.max(initial=0) + 1, np.int64)
     index[units] = np.arange(len(units))
@@ -181,7 +198,7 @@ def _visits_of_parts(
     from_few = np.argsort(counts.reshape(num_parts, -1), axis=1, kind="stable")
     first_visit = np.arange(num_parts)[:, np.newaxis] * len(units)
     visit = (first_visit + np.argsort(from_few, axis=1)).ravel()
-    return units[from_few].ravel(), visit[place]
+    return units[from_few], visit[place]
 
 
 def _in_order(visit: Integers, num_visits: int) -> Integers:
@@ -198,10 +215,15 @@ def _inverse(order: Integers) -> Integers:
     return place
 
 
-def _from_few(live: Bools, counts: Integers) -> Integers:
-    """The live units of a layer from few to many."""
-    units = np.flatnonzero(live)
-    return units[np.argsort(counts[units], kind="stable")]
+def _units_from_few(masks: Sequence[Bools], live: Sequence[Bools]) -> list[Integers]:
+    """The live units of each layer from few to many outgoing weights."""
+    found, first_unit = [], 0
+    outgoing = [*(kept.sum(axis=0) for kept in masks[1:]), np.zeros(len(masks[-1]))]
+    for alive, counts in zip(live, outgoing, strict=True):
+        units = np.flatnonzero(alive)
+        found.append(first_unit + units[np.argsort(counts[units], kind="stable")])
+        first_unit += len(alive)
+    return found
 
 
 def _chunks(in_core: Bools, on_rim: Bools) -> tuple[Integers, Integers]:
@@ -245,22 +267,20 @@ def _parts(
 
 
 def _readers(
-    masks: Sequence[Bools], live: Sequence[Bools], num_units: Integers
+    weights: Sequence[Pairs], live: Sequence[Bools], num_units: Integers
 ) -> tuple[NDArray[np.uint32], NDArray[np.uint32], Integers]:
     """Outgoing weights of hidden units to live units, by the unit they leave."""
     counts = np.zeros(int(num_units[-2]), np.int64)
     readers, positions = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-    first_weight = np.count_nonzero(masks[0])
-    for number, kept in enumerate(masks[1:], start=1):
-        row, column = np.nonzero(kept)
-        used = np.flatnonzero(live[number][row])
-        used = used[np.argsort(column[used], kind="stable")]
-        readers.append(num_units[number] + row[used])
+    first_weight = len(weights[0][0])
+    for layer, (reader, source) in enumerate(weights[1:], start=1):
+        used = np.flatnonzero(live[layer][reader])
+        used = used[np.argsort(source[used], kind="stable")]
+        readers.append(num_units[layer] + reader[used])
         positions.append(first_weight + used)
-        counts[num_units[number - 1] : num_units[number]] = np.bincount(
-            column[used], minlength=kept.shape[1]
-        )
-        first_weight += len(row)
+        first, end = num_units[layer - 1], num_units[layer]
+        counts[first:end] = np.bincount(source[used], minlength=end - first)
+        first_weight += len(reader)
     return (
         _starts(counts),
         np.concatenate(readers).astype(np.uint32),
@@ -270,3 +290,8 @@ def _readers(
 
 def _starts(counts: Integers) -> NDArray[np.uint32]:
     return np.concatenate([[0], np.cumsum(counts)]).astype(np.uint32)
+
+
+def _firsts(counts: Iterable[int]) -> Integers:
+    """Where each of some parts begins when they stand one after the other; and the end."""
+    return np.cumsum([0, *counts])
