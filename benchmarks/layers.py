@@ -192,11 +192,12 @@ def our_linear(shape: Shape, weight: Array) -> Work:
         len(work.gradients), dtype=np.float32
     )
 
-    nothing = work.pixels[:0]  # comes next, and would be fetched meanwhile
+    blank, nothing = np.empty(0, np.int64), work.pixels[:0]
+    images = linear_kernels.Images(work.pixels, blank, blank, nothing, net.scaling)
 
     def both() -> None:
-        linear_kernels._forward(net, work.pixels, nothing, work, lanes)
-        linear_kernels._backward(net, work, lanes)
+        linear_kernels.forward(net, images, work, lanes)
+        linear_kernels.backward(net, images, work, lanes)
 
     return both
 

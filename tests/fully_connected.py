@@ -135,3 +135,19 @@ def blank_pixels(job, first):
     images[:, first:] = 0
     blank = replace(split, images=images.reshape(split.images.shape))
     return replace(job, data=replace(job.data, validation=blank))
+
+
+def mostly_blank(job):
+    """The same job; most pixels are lit in few training images, the last ones in none.
+
+    In the validation images all are lit.
+    """
+    rng = seeding.generator(2, "score_batch")
+    split = job.data.train
+    images = split.images.reshape(len(split), -1).copy()
+    num_pixels = images.shape[1]
+    share = np.where(np.arange(num_pixels) % 3 == 0, 0.9, 0.01)
+    share[num_pixels - num_pixels // 8 :] = 0
+    images *= rng.random(images.shape) < share
+    blank = replace(split, images=images.reshape(split.images.shape))
+    return replace(job, data=replace(job.data, train=blank))

@@ -12,6 +12,7 @@ from fully_connected import (
     blank_pixels,
     logits_and_activations,
     make_job,
+    mostly_blank,
     narrow_and_wide,
     one_sgd_step,
     only,
@@ -62,6 +63,45 @@ def test_50_steps_agree_with_the_reference(engine_name, shape, density):
     for engine in (ours, reference):
         engine.advance(50)
     assert_equal_in_norm(ours, reference)
+
+
+@pytest.mark.parametrize("shape", ["odd", "three channels", "several blocks"])
+@pytest.mark.parametrize("batch_size", [5, 64, 100])
+@pytest.mark.parametrize("density", [1.0, 0.3, 0.05])
+def test_one_step_on_mostly_blank_images_is_that_of_numpy(
+    engine_name, shape, batch_size, density
+):
+    job = mostly_blank(make_job(shape, density, batch_size=batch_size))
+    engine = make_engine(engine_name, [job])
+    engine.advance(1)
+    (weights,) = engine.weights()
+    for name, expected in one_sgd_step(job).items():
+        np.testing.assert_allclose(weights[name], expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"optimizer": "adam", "lr": 1e-3},
+        {"optimizer": "adamw", "lr": 1e-3, "weight_decay": 0.1},
+        {"optimizer": "sgd", "lr": 0.01, "momentum": 0.9, "weight_decay": 1e-3},
+        {"optimizer": "sgd", "lr": 0.01, "augment": "flip-crop"},
+    ],
+)
+@pytest.mark.parametrize("density", [1.0, 0.1])
+@pytest.mark.parametrize("batch_size", [40, 100])
+def test_50_steps_on_mostly_blank_images_agree_with_the_reference(
+    engine_name, settings, density, batch_size
+):
+    job = mostly_blank(make_job("three channels", density, **settings))
+    job = replace(job, settings=replace(job.settings, batch_size=batch_size))
+    ours, reference = (make_engine(name, [job]) for name in (engine_name, "reference"))
+    for engine in (ours, reference):
+        engine.advance(50)
+    assert_equal_in_norm(ours, reference)
+    for split in ("train", "validation"):
+        (found,), (expected,) = (x.evaluate(split) for x in (ours, reference))
+        assert found.loss == pytest.approx(expected.loss, rel=1e-4)
 
 
 @pytest.mark.parametrize("density", [0.4, 0.02])

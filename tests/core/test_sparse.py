@@ -4,27 +4,39 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from fully_connected import SETTINGS, dataset, make_job, narrow_and_wide
+from fully_connected import (
+    SETTINGS,
+    dataset,
+    make_job,
+    mostly_blank,
+    narrow_and_wide,
+)
 
 from pipeline.core.models.layers import Conv, ReLU
 from pipeline.core.training.sparse import engine as sparse
-from pipeline.core.training.sparse.tiles import make_tiles
 from pipeline.core.training.sparse.wiring import wire
 
 
-def test_examples_that_leave_the_same_pixels_0_share_a_group():
-    job = narrow_and_wide(make_job("several blocks"), 1500)
-    wiring, _ = wire([job.mask["fc1.weight"], job.mask["fc2.weight"]], job.data)
-    tiles = make_tiles(job.data.validation, job.data, wiring, (0,) * 4)
-    assert tiles.num_tiles.tolist() == [3] * 8
-    assert tiles.num_rows[0] < 200 < tiles.num_rows[-1]
-    blank = replace(job.data.validation, images=0 * job.data.validation.images)
-    tiles = make_tiles(blank, job.data, wiring, (0,) * 4)
-    assert set(tiles.num_rows) == {1}
-    photographs = make_job("several blocks").data.train
-    tiles = make_tiles(photographs, job.data, wiring, (0,) * 4)
-    assert tiles.num_tiles.tolist() == [3]
-    assert np.array_equal(tiles.labels, photographs.labels)
+def test_a_tile_has_only_the_rows_of_the_rim_that_it_shows():
+    job = mostly_blank(make_job("several blocks", density=1.0))
+    job = narrow_and_wide(job, 1500)
+    engine = sparse.make([job])
+    wiring, width = engine._net.wiring, 64
+    engine.evaluate("validation")
+    tiles = engine._tiles["validation"]
+    num_lit = np.diff(tiles.first_lit)
+    num_rows = np.diff(tiles.first_words) / (width // 2)
+    assert (num_rows == wiring.num_core + num_lit).all()
+    assert len(num_lit) == 24
+    assert num_lit[0] < 100 < 150 < num_lit[-1] <= len(wiring.rim_ends)
+    assert sorted(tiles.labels) == sorted(job.data.validation.labels)
+
+
+def test_images_without_a_rim_stay_in_their_order():
+    job = make_job("several blocks")
+    engine = sparse.make([job])
+    engine.evaluate("validation")
+    assert np.array_equal(engine._tiles["validation"].labels, job.data.validation.labels)
 
 
 def test_only_what_reaches_a_logit_is_computed():
@@ -33,9 +45,12 @@ def test_only_what_reaches_a_logit_is_computed():
         np.array([[1, 0, 0, 1], [0, 1, 0, 0]], dtype=bool),
         np.array([[1, 0], [0, 0]], dtype=bool),
     ]
-    wiring, _ = wire(masks, dataset((1, 1, 3), 2))
+    wiring, _, _ = wire(masks, dataset((1, 1, 3), 2), 16)
     # Unit 5 reaches no logit, nor do units 1 and 2; 3 is a constant, and stays.
     assert wiring.visits.tolist() == [3, 0, 4, 7, 6]
+    assert wiring.first_visits.tolist() == [0, 2, 3, 5]
+    assert wiring.units.tolist() == [0, 3, 4, 6, 7]
+    assert wiring.first_units.tolist() == [0, 2, 3, 5]
     assert wiring.readers[wiring.reader_starts[0] : wiring.reader_starts[1]] == [4]
     assert wiring.reader_starts[1] == wiring.reader_starts[3]
 
@@ -44,27 +59,55 @@ def test_pixels_that_nobody_reads_are_left_out():
     mask = np.zeros((2, 100), dtype=bool)
     mask[0, [20, 35, 36]] = True
     mask[1, 98] = True
-    wiring, order = wire([mask], dataset((1, 10, 10), 2))
+    wiring, _, order = wire([mask], dataset((1, 10, 10), 2), 16)
     assert wiring.chunks.tolist() == [20, 36, 84]
-    assert wiring.sources[np.argsort(order)].tolist() == [0, 15, 16, 46]
+    assert wiring.sources[np.argsort(order)].tolist() == [0, 1, 2, 3]
+    places = {20: 0, 35: 1, 36: 2, 98: 3}
+    pixels = np.add.outer(wiring.chunks, np.arange(16)).ravel()
+    assert wiring.places.tolist() == [places.get(pixel, 4) for pixel in pixels]
+
+
+def test_weights_on_the_rim_stand_row_by_row_before_those_of_no_use():
+    mask = np.ones((3, 9), dtype=bool)
+    out = np.array([[1, 0, 1], [1, 0, 0]], dtype=bool)
+    job = make_job()
+    images = np.zeros((130, 3, 1, 3), np.uint8)
+    images[:, 0], images[::40, 1] = 7, 7
+    data = dataset((3, 1, 3), 2)
+    data = replace(data, train=replace(job.data.train, images=images))
+    wiring, scaling, order = wire([mask, out], data, 16)
+    assert wiring.num_core == 3
+    assert wiring.rim_ends.tolist() == [3, 3, 3, 6, 6, 6]
+    assert scaling.rim_scale == pytest.approx(3 * [1 / 50] + 3 * [1 / 90])
+    first, end = wiring.rim_starts[0], wiring.rim_starts[-1]
+    assert wiring.sources[first:end].tolist() == 6 * [0, 2]
+    assert (order[first:end] % 9).tolist() == [p for p in range(3, 9) for _ in "ab"]
+    assert order[end:].tolist() == list(range(9, 18))
 
 
 def test_blocks_of_rows_keep_their_channels_apart():
-    wiring, order = wire([np.ones((2, 297), dtype=bool)], dataset((3, 9, 11), 2))
-    assert wiring.rows.tolist() == [0, 0, 128, 128, 256]
-    assert np.diff(wiring.starts).tolist() == [
-        n for n in (99, 29, 70, 58, 41) for _ in "ab"
-    ]
-    assert wiring.sources.max() < wiring.block_rows == 128
-    assert sorted(order) == list(range(2 * 297))
+    mask = np.ones((2, 330), dtype=bool)
+    wiring, _, order = wire([mask], dataset((2, 15, 11), 2), 16)
+    assert wiring.rows.tolist() == [0, 110, 110, 220]
+    assert np.diff(wiring.starts).tolist() == [n for n in (110, 55, 55, 110) for _ in "ab"]
+    assert wiring.sources.max() < wiring.block_rows == 110
+    assert sorted(order) == list(range(2 * 330))
 
 
 def test_few_weights_are_read_by_channel():
     mask = np.zeros((2, 297), dtype=bool)
-    mask[:, ::20] = True
-    wiring, _ = wire([mask], dataset((3, 9, 11), 2))
+    mask[0, ::40], mask[1, 20::40] = True, True
+    wiring, _, _ = wire([mask], dataset((3, 9, 11), 2), 16)
     assert wiring.block_rows == 0
     assert len(wiring.rows) == 3
+
+
+def test_hidden_units_are_read_in_parts_if_they_are_many():
+    masks = [np.ones((300, 4), dtype=bool), np.ones((2, 300), dtype=bool)]
+    wiring, _, _ = wire(masks, dataset((1, 2, 2), 2), 16)
+    assert np.diff(wiring.first_parts).tolist() == [1, 3]
+    assert wiring.ends_layer.tolist() == [True, False, False, True]
+    assert np.diff(wiring.first_visits).tolist() == [300, 2, 2, 2]
 
 
 @pytest.mark.parametrize("density", [1.0, 0.02])

@@ -262,10 +262,13 @@ def evaluate(net: Net, tiles: Tiles, work: Workspace, shape: Shape) -> tuple[flo
 
 @kernel
 def find_filled(rows: Bytes, filled: Bytes) -> None:
-    """Make ``filled`` (N, W) other than 0 where a column of images (N, H, W) is."""
+    """Make ``filled`` (N, W) other than 0 where a column of images (N, H, W) is.
+
+    Strokes are two pixels wide: every other row is looked at.
+    """
     num_examples, num_rows, num_columns = rows.shape
     for example in range(num_examples):
-        for row in range(num_rows):
+        for row in range(0, num_rows, 2):
             for column in range(num_columns):
                 at = (uint(example), uint(column))
                 filled[at] |= rows[uint(example), uint(row), uint(column)]
