@@ -25,6 +25,18 @@ def _only(source, bits, target, shape):
     vectors.store(target, first, chosen)
 
 
+@kernel
+def _is_blank(matrix, at, shape):
+    return vectors.is_blank(matrix, np.uint64(at), shape)
+
+
+@kernel
+def _product(a, b, target, shape):
+    first = np.uint64(0)
+    rows = vectors.load(a, first, shape), vectors.load(b, first, shape)
+    vectors.store(target, first, vectors.product(*rows))
+
+
 def test_rows_become_columns():
     matrix = np.arange(48 * 48, dtype=np.float32)
     target = np.empty_like(matrix)
@@ -43,6 +55,28 @@ def test_one_bit_per_weight_says_what_counts(vectors_of_16):
     bits = np.packbits(kept, bitorder="little").view(np.uint16)
     _only(source, bits, target, (0,) * vectors_of_16)
     assert np.array_equal(target, np.where(kept, source, 0))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.uint32])
+@pytest.mark.parametrize("vectors_of_16", [2, 4, 8])
+def test_a_row_is_blank_if_all_columns_are_0(vectors_of_16, dtype):
+    size = 16 * vectors_of_16
+    shape = (0,) * vectors_of_16
+    columns = size if dtype == np.float32 else size // 2
+    for place in range(columns):
+        matrix = np.zeros(3 * columns, dtype)
+        matrix[columns + place] = 1
+        found = [_is_blank(matrix, row * size, shape) for row in range(3)]
+        assert found == [True, False, True]
+
+
+@pytest.mark.parametrize("vectors_of_16", [2, 4])
+def test_products_are_summed_up_over_every_16th_lane(vectors_of_16):
+    size = 16 * vectors_of_16
+    a, b = seeding.generator(0, "init").random((2, size), dtype=np.float32)
+    target = np.zeros(16, np.float32)
+    _product(a, b, target, (0,) * vectors_of_16)
+    np.testing.assert_allclose(target, (a * b).reshape(-1, 16).sum(axis=0), rtol=1e-6)
 
 
 def test_the_exponential_is_exact_to_2_in_10_million():

@@ -290,6 +290,7 @@ def pack(
     for tile in range(len(tiles.first_words) - 1):
         block = order[tile * width : (tile + 1) * width]
         gather(net.wiring, examples, block, work, shape)
+        announce(examples, order[(tile + 1) * width : (tile + 2) * width])
         images = gathered(net, work, shape)
         for row in range(net.wiring.num_core):
             _copy_row(work.pixels, row, tiles.pixels, num_words, shape)
