@@ -3,10 +3,9 @@
 Brings network, mask and data into the form of ``kernels.py``, where all the work
 is done. No pruned weight exists there, nor any optimizer state of one.
 
-LeNet-300-100, batch 60, Adam, against only the matrix products of a dense step (1,500/s):
-1.8, 4.6, 8.6, 17 times as fast at density .5, .2, .1, .036. AMD EPYC (Zen 5), one thread,
-torch 2.13, best of 9, 2026-11-21; ``python benchmarks/engines.py`` for yours. Intel Xeon
-with AVX-512 (products 2,170/s), CPU time, the same day: .94, 2.2, 3.9, 8.7 times.
+LeNet-300-100, batch 60, Adam, against only the matrix products of a dense step (1,940/s):
+1.1, 2.6, 4.5, 10, 21 times as fast at density .5, .2, .1, .036, .01. Intel Xeon (AVX-512),
+one thread, torch 2.13, median of 7, 2026-11-21; ``python benchmarks/engines.py`` for yours.
 """
 
 from collections.abc import Iterator, Sequence
