@@ -196,6 +196,7 @@ def our_linear(shape: Shape, weight: Array) -> Work:
     images = linear_kernels.Images(work.pixels, blank, blank, nothing, net.scaling)
 
     def both() -> None:
+        linear_kernels.take_biases(net, work)
         linear_kernels.forward(net, images, work, lanes)
         linear_kernels.backward(net, images, work, lanes)
 

@@ -17,6 +17,7 @@ SHAPES = {  # of images and layers
     "tiny": ((1, 1, 2), (1, 2)),
     "one layer": ((2, 3, 3), (5,)),
     "several blocks": ((3, 9, 11), (12, 3)),
+    "wide": ((1, 2, 3), (260, 13, 3)),
 }
 
 

@@ -65,7 +65,7 @@ def test_50_steps_agree_with_the_reference(engine_name, shape, density):
     assert_equal_in_norm(ours, reference)
 
 
-@pytest.mark.parametrize("shape", ["odd", "three channels", "several blocks"])
+@pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("batch_size", [5, 64, 100])
 @pytest.mark.parametrize("density", [1.0, 0.3, 0.05])
 def test_one_step_on_mostly_blank_images_is_that_of_numpy(
@@ -89,12 +89,12 @@ def test_one_step_on_mostly_blank_images_is_that_of_numpy(
     ],
 )
 @pytest.mark.parametrize("density", [1.0, 0.1])
-@pytest.mark.parametrize("batch_size", [40, 100])
+@pytest.mark.parametrize("batch_size", [1, 40, 100])
 def test_50_steps_on_mostly_blank_images_agree_with_the_reference(
     engine_name, settings, density, batch_size
 ):
-    job = mostly_blank(make_job("three channels", density, **settings))
-    job = replace(job, settings=replace(job.settings, batch_size=batch_size))
+    job = make_job("three channels", density, batch_size=batch_size, **settings)
+    job = mostly_blank(job)
     ours, reference = (make_engine(name, [job]) for name in (engine_name, "reference"))
     for engine in (ours, reference):
         engine.advance(50)
@@ -157,6 +157,38 @@ def test_a_bad_weight_on_a_pixel_that_is_always_0_shows_in_the_loss(engine_name,
     data = replace(job.data, mean=(mean,))
     job = replace(job, data=data, start=job.start | {"fc1.weight": broken})
     assert np.isnan(make_engine(engine_name, [job]).evaluate("validation")[0].loss)
+
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+@pytest.mark.parametrize("mean", [0.0, 100.0])
+def test_a_bad_weight_on_a_pixel_that_training_never_lights_up_shows(
+    engine_name, mean, split
+):
+    job = mostly_blank(make_job("odd", density=1.0))
+    broken = job.start["fc1.weight"].copy()
+    broken[0, -1] = np.nan
+    start = job.start | {"fc1.weight": broken}
+    job = replace(job, data=replace(job.data, mean=(mean,)), start=start)
+    engine = make_engine(engine_name, [job])
+    assert np.isnan(engine.evaluate(split)[0].loss)
+    engine.advance(1)
+    assert np.isnan(engine.weights()[0]["fc3.bias"]).all()
+
+
+@pytest.mark.parametrize("shape", ["odd", "three channels", "one layer", "tiny"])
+@pytest.mark.parametrize("batch_size", [1, 40, 100])
+def test_training_images_may_be_0_everywhere(engine_name, shape, batch_size):
+    job = make_job(shape, density=1.0, batch_size=batch_size)
+    blank = replace(job.data.train, images=0 * job.data.train.images)
+    job = replace(job, data=replace(job.data, train=blank))
+    ours, reference = (make_engine(name, [job]) for name in (engine_name, "reference"))
+    for engine in (ours, reference):
+        engine.advance(3)
+    for name, weight in reference.weights()[0].items():
+        np.testing.assert_allclose(ours.weights()[0][name], weight, rtol=1e-4, atol=1e-5)
+    for split in ("train", "validation"):
+        (found,), (expected,) = (x.evaluate(split) for x in (ours, reference))
+        assert found.loss == pytest.approx(expected.loss, rel=1e-4)
 
 
 def test_of_equal_logits_the_first_is_the_answer(engine_name):

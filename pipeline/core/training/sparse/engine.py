@@ -164,8 +164,8 @@ def _workspace(wiring: Wiring, shape: Shape) -> Workspace:
         begins=np.empty(width, np.int64),
         pixels=aligned((wiring.num_core + num_rim + 1) * width // 2, np.uint32),
         is_lit=np.zeros(num_rim, np.bool_),
-        lit=np.empty(num_rim + 1, np.int64),
-        rows=np.empty(num_rim + 1, np.int64),
+        lit=np.empty(num_rim, np.int64),
+        rows=np.empty(num_rim, np.int64),
         block=aligned(wiring.block_rows * width, np.float32),
         biases=np.empty(wiring.num_units, np.float32),
         outputs=aligned(wiring.num_units * width, np.float32),
@@ -179,9 +179,11 @@ def _workspace(wiring: Wiring, shape: Shape) -> Workspace:
 
 def _for_floats(net: Net, work: Workspace) -> tuple[Net, Workspace]:
     """The same for images that are normalized already: two words per pixel pair."""
-    ones, zeros = (
-        Scaling(*(np.full_like(part, number) for part in net.scaling)) for number in (1, 0)
+    scaling = Scaling(
+        scale=np.ones_like(net.scaling.scale),
+        offset=np.zeros_like(net.scaling.offset),
+        rim_scale=np.ones_like(net.scaling.rim_scale),
+        rim_offset=np.zeros_like(net.scaling.rim_offset),
     )
-    scaling = Scaling(ones.scale, zeros.offset, ones.rim_scale, zeros.rim_offset)
     pixels = aligned(2 * len(work.pixels), np.float32)
     return net._replace(scaling=scaling), work._replace(pixels=pixels)

@@ -11,11 +11,12 @@ in parts. With many kept weights a part is a block of rows, unpacked and normali
 for all units that read it, in the first-level cache. With few it is a channel, read as
 it is; x = scale · pixel + offset is applied to the sums instead.
 
-Pixels that are 0 in most batches, as those around a digit, are the rim of the input, and
-stand below all others, the core. Rim weights are kept row by row, not unit by unit as all
-others: a row that is 0 in a whole block is left out with all its weights. What they read
-is the same number for all examples, so all that a unit reads from such rows is one constant
-and their gradients are that number times the gradient of the unit's sum.
+Pixels that are 0 in many batches (``OFTEN`` in ``wiring.py``), as those around a digit, are
+the rim of the input, and stand below all others, the core. Rim weights are kept row by row,
+not unit by unit as all others: a row that is 0 in a whole block is left out with all its
+weights. What they read is the same number for all examples, so all that a unit reads from
+such rows is one constant, and their gradients are that number times the gradient of the
+unit's sum.
 """
 
 from typing import NamedTuple
@@ -95,7 +96,7 @@ class Wiring(NamedTuple):
     """the pixel at which each run of 16 that is read begins"""
     places: Integers
     """row of the pixel matrix for each of these pixels: core, then rim, then one for
-    pixels that no weight reads"""
+    all other pixels"""
     rows: Integers
     """per part of the first layer: its first row in the pixel matrix"""
     rim_starts: Words
@@ -161,7 +162,7 @@ class Workspace(NamedTuple):
     is_lit: NDArray[np.bool_]
     """per row of the rim: whether it is not blank"""
     lit: Integers
-    """the rows of the rim that are not"""
+    """the rows of the rim that are not blank, in as many places as there are"""
     rows: Integers
     """of the matrix, where these are"""
     block: Floats
@@ -224,7 +225,7 @@ def train(
             gather(net.wiring, examples, block, work, shape)
             if step + 1 < num_steps:
                 announce(examples, order[step + 1, first : first + width])
-            images = gathered(net, work, shape)
+            images = find_lit(net, work, shape)
             take_biases(net, work)
             forward(net, images, work, shape)
             ends = _logits(net.wiring, work)
@@ -262,7 +263,7 @@ def evaluate(net: Net, tiles: Tiles, work: Workspace, shape: Shape) -> tuple[flo
 
 @kernel
 def find_filled(rows: Bytes, filled: Bytes) -> None:
-    """Make ``filled`` (N, W) other than 0 where a column of images (N, H, W) is.
+    """Make ``filled`` (N, W) other than 0 where a column of images (N, C · H, W) is.
 
     Strokes are two pixels wide: every other row is looked at.
     """
@@ -291,7 +292,7 @@ def pack(
         block = order[tile * width : (tile + 1) * width]
         gather(net.wiring, examples, block, work, shape)
         announce(examples, order[(tile + 1) * width : (tile + 2) * width])
-        images = gathered(net, work, shape)
+        images = find_lit(net, work, shape)
         for row in range(net.wiring.num_core):
             _copy_row(work.pixels, row, tiles.pixels, num_words, shape)
             num_words += row_words
@@ -341,7 +342,7 @@ def _end_of_run(wiring: Wiring, work: Workspace, row: int) -> int:
 
 @kernel
 def _take_all_offsets(net: Net, work: Workspace) -> None:
-    """Biases with what the whole input adds where all pixels are 0."""
+    """Biases with what the whole input adds where all pixels are 0: all rows are blank."""
     wiring = net.wiring
     work.is_lit[:] = False
     take_biases(net, work)
@@ -387,8 +388,8 @@ def gather(
 
 
 @kernel
-def gathered(net: Net, work: Workspace, shape: Shape) -> Images:
-    """The pixel matrix, and which of its rows in the rim are not blank."""
+def find_lit(net: Net, work: Workspace, shape: Shape) -> Images:
+    """Find which rows of the rim are not blank; the pixel matrix with them."""
     num_core, num_lit = net.wiring.num_core, 0
     for row in range(len(net.wiring.rim_ends)):
         at = uint(num_core + row) * uint(LANES * len(shape))
@@ -403,7 +404,7 @@ def gathered(net: Net, work: Workspace, shape: Shape) -> Images:
 
 @kernel
 def forward(net: Net, images: Images, work: Workspace, shape: Shape) -> None:
-    """Outputs of all live units."""
+    """Outputs of all live units; their sums begin with ``work.biases``."""
     wiring, scaling, ahead = net.wiring, images.scaling, images.ahead
     _start_layer(net, 0, work, shape)
     _add_rim(net, images, work, shape)
@@ -606,7 +607,7 @@ def _part_gradients(
 
 @kernel
 def _unit_gradient(net: Net, unit: np.uint64, work: Workspace, shape: Shape) -> None:
-    """Gradient of a unit's sum, kept in ``gradients`` and added to that of its bias."""
+    """Gradient of a unit's sum; its total, for the rim, also added to that of its bias."""
     row = unit * uint(LANES * len(shape))
     if unit < uint(net.wiring.num_hidden):
         g = _output_gradient(net, unit, work, shape)
@@ -645,7 +646,10 @@ def _output_gradient(net: Net, unit: np.uint64, work: Workspace, shape: Shape) -
 def _weight_gradients(
     net: Net, k: np.uint64, end: np.uint64, source: _Source, g: Vectors, shape: Shape
 ) -> None:
-    """Add the gradients of a range of a unit's weights."""
+    """Add the gradients of a range of weights.
+
+    They are a unit's, and g its gradient; or those on a row of the rim, and g its pixels.
+    """
     gradient, four, eight = net.weights.gradient, uint(4), uint(8)
     shift = source.offset * lane_sum(g) if source.offset != 0 else np.float32(0)
     by = (source.scale, shift)
@@ -677,6 +681,6 @@ def _four_products(
 
 @kernel
 def _product(net: Net, k: np.uint64, source: _Source, g: Vectors, shape: Shape) -> Vectors:
-    """What weight k reads, times the gradient of its unit, in 16 lanes."""
+    """The row of the source that belongs to weight k, times g, in 16 lanes."""
     row = uint(net.wiring.sources[k])
     return product(g, load(source.matrix, row * uint(LANES * len(shape)), shape))

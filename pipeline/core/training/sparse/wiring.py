@@ -99,10 +99,10 @@ def wire(
 
 
 def _often_lit(data: Dataset, num_columns: int) -> Bools:
-    """Per pixel, whether so many examples at once rarely leave it 0."""
+    """Per pixel, whether enough batches of so many examples light it up."""
     images = data.train.images
-    sample = images[:: -(-len(images) // SAMPLE) or 1].reshape(-1, *images[0].ravel().shape)
-    share = (sample > 0).mean(axis=0)
+    sample = images[:: -(-len(images) // SAMPLE)]
+    share = (sample.reshape(len(sample), -1) > 0).mean(axis=0)
     often: Bools = 1 - (1 - share) ** num_columns >= OFTEN
     return often
 
