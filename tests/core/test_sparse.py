@@ -106,7 +106,8 @@ def test_hidden_units_are_read_in_parts_if_they_are_many():
     masks = [np.ones((300, 4), dtype=bool), np.ones((2, 300), dtype=bool)]
     wiring, _, _ = wire(masks, dataset((1, 2, 2), 2), 16)
     assert np.diff(wiring.first_parts).tolist() == [1, 3]
-    assert wiring.ends_layer.tolist() == [True, False, False, True]
+    assert wiring.begins_sums.tolist() == [False, True, False, False]
+    assert wiring.ends_sums.tolist() == [True, False, False, True]
     assert np.diff(wiring.first_visits).tolist() == [300, 2, 2, 2]
 
 

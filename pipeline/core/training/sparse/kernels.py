@@ -82,7 +82,9 @@ class Wiring(NamedTuple):
     """where in ``units`` each layer begins; and the end"""
     first_parts: Integers
     """the first part of the inputs of each layer; and the end"""
-    ends_layer: NDArray[np.bool_]
+    begins_sums: NDArray[np.bool_]
+    """per part: whether sums begin there; those of the first layer do with the rim"""
+    ends_sums: NDArray[np.bool_]
     """per part: whether it is the last of its layer"""
     first_visits: Integers
     """per part; and the end"""
@@ -406,7 +408,6 @@ def find_lit(net: Net, work: Workspace, shape: Shape) -> Images:
 def forward(net: Net, images: Images, work: Workspace, shape: Shape) -> None:
     """Outputs of all live units; their sums begin with ``work.biases``."""
     wiring, scaling, ahead = net.wiring, images.scaling, images.ahead
-    _start_layer(net, 0, work, shape)
     _add_rim(net, images, work, shape)
     for part in range(wiring.first_parts[1]):
         if wiring.block_rows:
@@ -415,19 +416,8 @@ def forward(net: Net, images: Images, work: Workspace, shape: Shape) -> None:
         else:
             source = _Source(images.pixels, scaling.scale[part], scaling.offset[part])
             _add_part(net, part, source, ahead, work, shape)
-    for layer in range(1, len(wiring.first_parts) - 1):
-        _start_layer(net, layer, work, shape)
-        for part in _numbers(wiring.first_parts, layer):
-            _add_part(net, part, _units(work), ahead, work, shape)
-
-
-@kernel
-def _start_layer(net: Net, layer: int, work: Workspace, shape: Shape) -> None:
-    """Biases as the sums of a layer's units."""
-    for number in _numbers(net.wiring.first_units, layer):
-        unit = uint(net.wiring.units[number])
-        row = unit * uint(LANES * len(shape))
-        store(work.outputs, row, splat(work.biases[unit], shape))
+    for part in range(wiring.first_parts[1], len(wiring.ends_sums)):
+        _add_part(net, part, _units(work), ahead, work, shape)
 
 
 @kernel
@@ -438,9 +428,12 @@ def _numbers(firsts: Integers, group: int) -> range:
 
 @kernel
 def _add_rim(net: Net, images: Images, work: Workspace, shape: Shape) -> None:
-    """Add what the first layer reads from rows of the rim that are not blank."""
+    """Sums of the first layer: biases, and what it reads from rows that are not blank."""
     width = uint(LANES * len(shape))
     wiring, value = net.wiring, net.weights.value
+    for place in _numbers(wiring.first_units, 0):
+        unit = uint(wiring.units[place])
+        store(work.outputs, unit * width, splat(work.biases[unit], shape))
     for number in range(len(images.lit)):
         row, x = _rim_row(images, number, shape)
         for k in range(uint(wiring.rim_starts[row]), uint(wiring.rim_starts[row + 1])):
@@ -484,9 +477,12 @@ def _add_part(
         unit = uint(wiring.visits[visit])
         row = unit * uint(LANES * len(shape))
         first, end = _range(wiring, visit)
-        a = load(work.outputs, row, shape)
+        if wiring.begins_sums[part]:
+            a = splat(work.biases[unit], shape)
+        else:
+            a = load(work.outputs, row, shape)
         a = _weighted_sum(net, first, end, source, a, shape)
-        if wiring.ends_layer[part] and unit < uint(wiring.num_hidden):
+        if wiring.ends_sums[part] and unit < uint(wiring.num_hidden):
             a = larger(splat(np.float32(0), shape), a)
         store(work.outputs, row, a)
 
