@@ -224,10 +224,9 @@ def train(
     for step in range(num_steps):
         for first in range(0, batch_size, width):
             block = order[step, first : first + width]
-            gather(net.wiring, examples, block, work, shape)
+            images = _gather(net, examples, block, work, shape)
             if step + 1 < num_steps:
                 announce(examples, order[step + 1, first : first + width])
-            images = find_lit(net, work, shape)
             take_biases(net, work)
             forward(net, images, work, shape)
             ends = _logits(net.wiring, work)
@@ -292,9 +291,8 @@ def pack(
     num_words, num_lit = 0, 0
     for tile in range(len(tiles.first_words) - 1):
         block = order[tile * width : (tile + 1) * width]
-        gather(net.wiring, examples, block, work, shape)
+        images = _gather(net, examples, block, work, shape)
         announce(examples, order[(tile + 1) * width : (tile + 2) * width])
-        images = find_lit(net, work, shape)
         for row in range(net.wiring.num_core):
             _copy_row(work.pixels, row, tiles.pixels, num_words, shape)
             num_words += row_words
@@ -323,23 +321,24 @@ def take_biases(net: Net, work: Workspace) -> None:
     wiring, value = net.wiring, net.weights.value
     for unit in range(wiring.num_units):
         work.biases[unit] = net.biases.value[unit]
-    row = 0
-    while row < len(wiring.rim_ends):
-        end = _end_of_run(wiring, work, row)
-        if not work.is_lit[row]:
-            offset = net.scaling.rim_offset[row]
-            for k in range(uint(wiring.rim_starts[row]), uint(wiring.rim_starts[end])):
-                work.biases[uint(wiring.sources[k])] += offset * value[k]
-        row = end
+    row, end = _blank_rows(wiring, work, 0)
+    while row < end:
+        offset = net.scaling.rim_offset[row]
+        for k in range(uint(wiring.rim_starts[row]), uint(wiring.rim_starts[end])):
+            work.biases[uint(wiring.sources[k])] += offset * value[k]
+        row, end = _blank_rows(wiring, work, end)
 
 
 @kernel
-def _end_of_run(wiring: Wiring, work: Workspace, row: int) -> int:
-    """The end of neighbors in the rim that are all lit or all blank, of one channel."""
-    end = row + 1
-    while end < wiring.rim_ends[row] and work.is_lit[end] == work.is_lit[row]:
+def _blank_rows(wiring: Wiring, work: Workspace, first: int) -> tuple[int, int]:
+    """The next neighbors in the rim that are blank, of one channel; maybe none."""
+    num_rows = len(wiring.rim_ends)
+    while first < num_rows and work.is_lit[first]:
+        first += 1
+    end = first
+    while end < num_rows and end < wiring.rim_ends[first] and not work.is_lit[end]:
         end += 1
-    return end
+    return first, end
 
 
 @kernel
@@ -349,8 +348,8 @@ def _take_all_offsets(net: Net, work: Workspace) -> None:
     work.is_lit[:] = False
     take_biases(net, work)
     for part in range(len(wiring.rows)):
-        for visit in _numbers(wiring.first_visits, part):
-            first, end = _range(wiring, visit)
+        for visit in _numbers(wiring.first_visits, uint(part)):
+            first, end = _ends(wiring.starts, visit)
             total = _weights_total(net.weights.value, first, end)
             work.biases[wiring.visits[visit]] += total * net.scaling.offset[part]
 
@@ -369,11 +368,11 @@ def _logits(wiring: Wiring, work: Workspace) -> Logits:
 
 
 @kernel
-def gather(
-    wiring: Wiring, examples: Examples, block: Integers, work: Workspace, shape: Shape
-) -> None:
+def _gather(
+    net: Net, examples: Examples, block: Integers, work: Workspace, shape: Shape
+) -> Images:
     """Fill the pixel matrix; padding repeats the last example."""
-    half = 8 * len(shape)
+    wiring, half = net.wiring, 8 * len(shape)
     for column in range(2 * half):
         example = block[min(column, len(block) - 1)]
         work.begins[column] = example * examples.num_pixels
@@ -387,21 +386,23 @@ def gather(
                 work.pixels,
                 (wiring.places, chunk * CHUNK),
             )
+    num_lit = _find_lit(wiring, work, shape)
+    lit = work.lit[:num_lit]
+    return Images(work.pixels, lit, work.rows, work.pixels[:0], net.scaling)
 
 
 @kernel
-def find_lit(net: Net, work: Workspace, shape: Shape) -> Images:
-    """Find which rows of the rim are not blank; the pixel matrix with them."""
-    num_core, num_lit = net.wiring.num_core, 0
-    for row in range(len(net.wiring.rim_ends)):
+def _find_lit(wiring: Wiring, work: Workspace, shape: Shape) -> int:
+    """Note which rows of the rim are not blank; returns how many."""
+    num_core, num_lit = wiring.num_core, 0
+    for row in range(len(wiring.rim_ends)):
         at = uint(num_core + row) * uint(LANES * len(shape))
         is_lit = not is_blank(work.pixels, at, shape)
         work.is_lit[row] = is_lit
         work.lit[num_lit] = row
         work.rows[num_lit] = num_core + row
         num_lit += is_lit
-    lit = work.lit[:num_lit]
-    return Images(work.pixels, lit, work.rows, work.pixels[:0], net.scaling)
+    return num_lit
 
 
 @kernel
@@ -421,9 +422,15 @@ def forward(net: Net, images: Images, work: Workspace, shape: Shape) -> None:
 
 
 @kernel
-def _numbers(firsts: Integers, group: int) -> range:
-    """The units of a layer, its parts, or the visits of a part."""
-    return range(uint(firsts[group]), uint(firsts[group + 1]))
+def _ends(firsts: Words | Integers, number: np.uint64) -> tuple[np.uint64, np.uint64]:
+    """Where one of many begins and ends that stand one after the other."""
+    return uint(firsts[number]), uint(firsts[number + uint(1)])
+
+
+@kernel
+def _numbers(firsts: Words | Integers, number: np.uint64) -> range:
+    """The numbers from where it begins to where it ends."""
+    return range(*_ends(firsts, number))
 
 
 @kernel
@@ -431,12 +438,12 @@ def _add_rim(net: Net, images: Images, work: Workspace, shape: Shape) -> None:
     """Sums of the first layer: biases, and what it reads from rows that are not blank."""
     width = uint(LANES * len(shape))
     wiring, value = net.wiring, net.weights.value
-    for place in _numbers(wiring.first_units, 0):
+    for place in _numbers(wiring.first_units, uint(0)):
         unit = uint(wiring.units[place])
         store(work.outputs, unit * width, splat(work.biases[unit], shape))
     for number in range(len(images.lit)):
         row, x = _rim_row(images, number, shape)
-        for k in range(uint(wiring.rim_starts[row]), uint(wiring.rim_starts[row + 1])):
+        for k in _numbers(wiring.rim_starts, uint(row)):
             at = uint(wiring.sources[k]) * width
             a = load(work.outputs, at, shape)
             store(work.outputs, at, fma(splat(value[k], shape), x, a))
@@ -468,7 +475,7 @@ def _add_part(
     wiring = net.wiring
     # A few lines per visit: all at once would have to wait.
     share = uint(WORDS * (1 + len(ahead) // WORDS // len(wiring.visits)))
-    for visit in _numbers(wiring.first_visits, part):
+    for visit in _numbers(wiring.first_visits, uint(part)):
         at = uint(visit) * share
         stop = min(at + share, uint(len(ahead)))
         while at < stop:
@@ -476,7 +483,7 @@ def _add_part(
             at += uint(WORDS)
         unit = uint(wiring.visits[visit])
         row = unit * uint(LANES * len(shape))
-        first, end = _range(wiring, visit)
+        first, end = _ends(wiring.starts, visit)
         if wiring.begins_sums[part]:
             a = splat(work.biases[unit], shape)
         else:
@@ -506,12 +513,6 @@ def _unpacked(
 def _units(work: Workspace) -> _Source:
     """What all layers but the first read."""
     return _Source(work.outputs, np.float32(1), np.float32(0))
-
-
-@kernel
-def _range(wiring: Wiring, visit: np.uint64) -> tuple[np.uint64, np.uint64]:
-    """The kept weights of a visit."""
-    return uint(wiring.starts[visit]), uint(wiring.starts[visit + uint(1)])
 
 
 @kernel
@@ -554,10 +555,10 @@ def backward(net: Net, images: Images, work: Workspace, shape: Shape) -> None:
     num_layers = len(wiring.first_parts) - 1
     for back in range(1, num_layers + 1):
         layer = num_layers - back
-        for number in _numbers(wiring.first_units, layer):
+        for number in _numbers(wiring.first_units, uint(layer)):
             _unit_gradient(net, uint(wiring.units[number]), work, shape)
         if layer > 0:
-            for part in _numbers(wiring.first_parts, layer):
+            for part in _numbers(wiring.first_parts, uint(layer)):
                 _part_gradients(net, part, _units(work), work, shape)
     for part in range(wiring.first_parts[1]):
         if wiring.block_rows:
@@ -576,16 +577,14 @@ def _rim_gradients(net: Net, images: Images, work: Workspace, shape: Shape) -> N
     source = _Source(work.gradients, np.float32(1), np.float32(0))
     for number in range(len(images.lit)):
         row, x = _rim_row(images, number, shape)
-        first, end = uint(wiring.rim_starts[row]), uint(wiring.rim_starts[row + 1])
+        first, end = _ends(wiring.rim_starts, uint(row))
         _weight_gradients(net, first, end, source, x, shape)
-    row = 0
-    while row < len(wiring.rim_ends):
-        after = _end_of_run(wiring, work, row)
-        if not work.is_lit[row]:
-            offset = images.scaling.rim_offset[row]
-            for k in range(uint(wiring.rim_starts[row]), uint(wiring.rim_starts[after])):
-                gradient[k] += offset * work.totals_of_units[uint(wiring.sources[k])]
-        row = after
+    row, end_row = _blank_rows(wiring, work, 0)
+    while row < end_row:
+        offset = images.scaling.rim_offset[row]
+        for k in range(uint(wiring.rim_starts[row]), uint(wiring.rim_starts[end_row])):
+            gradient[k] += offset * work.totals_of_units[uint(wiring.sources[k])]
+        row, end_row = _blank_rows(wiring, work, end_row)
 
 
 @kernel
@@ -594,9 +593,9 @@ def _part_gradients(
 ) -> None:
     """Add the gradients of weights on a part of what their layer reads."""
     wiring = net.wiring
-    for visit in _numbers(wiring.first_visits, part):
+    for visit in _numbers(wiring.first_visits, uint(part)):
         row = uint(wiring.visits[visit]) * uint(LANES * len(shape))
-        first, end = _range(wiring, visit)
+        first, end = _ends(wiring.starts, visit)
         g = load(work.gradients, row, shape)
         _weight_gradients(net, first, end, source, g, shape)
 
@@ -623,7 +622,7 @@ def _output_gradient(net: Net, unit: np.uint64, work: Workspace, shape: Shape) -
     wiring, value = net.wiring, net.weights.value
     even = splat(np.float32(0), shape)
     odd = even
-    k, end = uint(wiring.reader_starts[unit]), uint(wiring.reader_starts[unit + uint(1)])
+    k, end = _ends(wiring.reader_starts, unit)
     while k + uint(1) < end:
         w = splat(value[wiring.reader_weights[k]], shape)
         v = splat(value[wiring.reader_weights[k + uint(1)]], shape)

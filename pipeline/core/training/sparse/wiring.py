@@ -1,7 +1,7 @@
 """Who reads whom in a pruned network, as the lists that the sparse kernels follow."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +43,7 @@ def wire(
         each weight its number in the order of the masks, layer by layer, in each as True
         entries are in C order.
     """
-    num_units = np.cumsum([0, *(len(kept) for kept in masks)])
+    num_units = _firsts([len(kept) for kept in masks])
     live = _live(masks)
     weights = [np.nonzero(kept) for kept in masks]
     used = _used(masks[0], live[0])
@@ -78,11 +78,11 @@ def wire(
         starts=starts[: num_visits + 1],
         sources=np.concatenate(sources)[order].astype(np.uint32),
         units=np.concatenate(live_units).astype(np.uint32),
-        first_units=_firsts(map(len, live_units)),
+        first_units=_firsts([len(units) for units in live_units]),
         first_parts=_firsts(num_parts),
         begins_sums=np.isin(np.arange(num_parts.sum()), np.cumsum(num_parts)[:-1]),
         ends_sums=np.isin(np.arange(num_parts.sum()), np.cumsum(num_parts) - 1),
-        first_visits=_firsts(map(len, visits)),
+        first_visits=_firsts([len(units) for units in visits]),
         reader_starts=reader_starts,
         readers=readers,
         reader_weights=_inverse(order)[reader_weights].astype(np.uint32),
@@ -152,16 +152,17 @@ def _visits(
         the visits count the rows of the rim, and then one for all weights that are not
         read.
     """
-    rim_rank = np.cumsum(on_rim) - 1
+    pixel = weights[0][1]
+    is_read = [alive[reader] for alive, (reader, _) in zip(live, weights, strict=True)]
+    seen = np.flatnonzero(is_read[0] & on_rim[pixel])
+    is_read[0][seen] = False
     visits: list[Integers] = []
-    visit_of_weight, in_rim = [], []
+    visit_of_weight = []
     num_visits, first_unit = 0, 0
     for layer, (reader, source) in enumerate(weights):
         units = np.flatnonzero(live[layer])
         part = part_of_input[layer]
-        is_read = live[layer][reader]
-        is_seen = is_read & on_rim[source] if layer == 0 else np.zeros_like(is_read)
-        found = np.flatnonzero(is_read & ~is_seen)
+        found = np.flatnonzero(is_read[layer])
         of_parts, visit = _visits_of_parts(
             units, reader[found], part[source[found]], part[-1] + 1
         )
@@ -170,11 +171,9 @@ def _visits(
         place[found] = num_visits + visit
         num_visits, first_unit = num_visits + of_parts.size, first_unit + len(live[layer])
         visit_of_weight.append(place)
-        in_rim.append(is_seen)
     everywhere = np.concatenate(visit_of_weight)
     everywhere[everywhere < 0] = num_visits + np.count_nonzero(on_rim)
-    seen = np.flatnonzero(np.concatenate(in_rim))
-    everywhere[seen] = num_visits + rim_rank[weights[0][1][seen]]
+    everywhere[seen] = num_visits + (np.cumsum(on_rim) - 1)[pixel[seen]]
     return visits, everywhere
 
 
@@ -290,9 +289,9 @@ def _readers(
 
 
 def _starts(counts: Integers) -> NDArray[np.uint32]:
-    return np.concatenate([[0], np.cumsum(counts)]).astype(np.uint32)
+    return _firsts(counts).astype(np.uint32)
 
 
-def _firsts(counts: Iterable[int]) -> Integers:
+def _firsts(counts: Sequence[int] | Integers) -> Integers:
     """Where each of some parts begins when they stand one after the other; and the end."""
-    return np.cumsum([0, *counts])
+    return np.concatenate([[0], np.cumsum(counts)])
