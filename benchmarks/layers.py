@@ -192,8 +192,7 @@ def our_linear(shape: Shape, weight: Array) -> Work:
         len(work.gradients), dtype=np.float32
     )
 
-    blank, nothing = np.empty(0, np.int64), work.pixels[:0]
-    images = linear_kernels.Images(work.pixels, blank, blank, nothing, net.scaling)
+    images = linear_kernels.Images(work.pixels, work.lit[:0])
 
     def both() -> None:
         linear_kernels.take_biases(net, work)

@@ -14,29 +14,88 @@ from fully_connected import (
 
 from pipeline.core.models.layers import Conv, ReLU
 from pipeline.core.training.sparse import engine as sparse
+from pipeline.core.training.sparse.tiles import MAX_READS, TILE, are_few, arranged
 from pipeline.core.training.sparse.wiring import wire
 
 
-def test_a_tile_has_only_the_rows_of_the_rim_that_it_shows():
-    job = mostly_blank(make_job("several blocks", density=1.0))
-    job = narrow_and_wide(job, 1500)
+def test_a_tile_lists_what_is_read_of_its_rows_that_are_not_blank():
+    job = mostly_blank(make_job("several blocks", density=0.5))
+    job = narrow_and_wide(job, 300)
     engine = sparse.make([job])
-    wiring, width = engine._net.wiring, 16 * len(engine._tile_shape)
     engine.evaluate("validation")
-    tiles = engine._tiles["validation"]
-    num_lit = np.diff(tiles.first_lit)
-    num_rows = np.diff(tiles.first_words) / (width // 2)
-    assert (num_rows == wiring.num_core + num_lit).all()
-    assert len(num_lit) == -(-1500 // width)
-    assert num_lit[0] < 100 < 150 < num_lit[-1] <= len(wiring.rim_ends)
-    assert sorted(tiles.labels) == sorted(job.data.validation.labels)
+    split, tiles, reads = (
+        engine._splits["validation"],
+        engine._tiles["validation"],
+        engine._reads,
+    )
+    width, kept = 16 * len(TILE), job.mask["fc1.weight"]
+    images = job.data.validation.images.reshape(300, -1)[split.order]
+    num_tiles, num_units = tiles.units.shape
+    assert num_tiles == -(-300 // width)
+    first_row = np.repeat(tiles.first_words[:num_tiles] * 2 // width, num_units)
+    packed = tiles.pixels.reshape(-1, width // 2)
+    for visit, number in enumerate(tiles.units.ravel()):
+        first = visit // num_units * width
+        shown = images[first : first + width].astype(np.float32)
+        shown = np.pad(shown, ((0, width - len(shown)), (0, 0)), mode="edge")
+        pixels = np.flatnonzero(kept[reads.units[number]])
+        lit = np.flatnonzero(shown[:, pixels].any(axis=0))
+        listed = slice(tiles.starts[visit], tiles.starts[visit + 1])
+        assert tiles.numbers[listed].tolist() == lit.tolist()
+        bits = shown[:, pixels[lit]].T.copy().view(np.uint32)
+        left, right = bits[:, : width // 2] >> 16, bits[:, width // 2 :]
+        rows = first_row[visit] + tiles.rows[listed]
+        assert np.array_equal(packed[rows], left | right)
+    assert (np.diff(np.diff(tiles.starts).reshape(num_tiles, -1)) >= 0).all()
+    assert (np.sort(tiles.units) == np.arange(num_units)).all()
 
 
-def test_images_without_a_rim_stay_in_their_order():
+def test_reads_name_the_weights_of_live_units():
+    job = mostly_blank(make_job("three channels", density=0.5))
+    engine = sparse.make([job])
+    reads, kept = engine._reads, job.mask["fc1.weight"]
+    unit = np.repeat(reads.units, np.diff(reads.starts))
+    live = np.isin(np.nonzero(kept)[0], reads.units)
+    assert np.array_equal(unit, np.nonzero(kept)[0][live])
+    values = engine._net.weights.value[reads.weights]
+    assert np.array_equal(values, job.start["fc1.weight"][kept][live])
+    channel = np.nonzero(kept)[1][live] // np.prod(job.data.image_shape[1:])
+    assert reads.scales == pytest.approx(1 / np.array(job.data.std)[channel])
+
+
+def test_examples_alike_stand_side_by_side():
+    split = narrow_and_wide(make_job("several blocks"), 300).data.validation
+    found = arranged(split)
+    assert sorted(found.order) == list(range(300))
+    assert np.array_equal(found.labels, split.labels[found.order])
+    columns = split.images[found.order].any(axis=(1, 2))
+    right = columns.shape[1] - columns[:, ::-1].argmax(axis=1)
+    assert (np.diff(right - columns.argmax(axis=1)) >= 0).all()
+
+
+def test_reads_are_listed_if_they_are_few_and_their_rows_have_short_numbers():
     job = make_job("several blocks")
+    reads, split = sparse.make([job])._reads, arranged(job.data.validation)
+    assert are_few(reads, split)
+    many = -(-MAX_READS * 16 * len(TILE) // len(split.order)) + 1
+    assert not are_few(reads._replace(rows=np.empty(many, np.uint32)), split)
+    wide = split.examples._replace(num_pixels=2**16 + 1)
+    assert not are_few(reads, split._replace(examples=wide))
+
+
+@pytest.mark.parametrize("density", [1.0, 0.1])
+@pytest.mark.parametrize("model", ["three channels", "several blocks"])
+def test_both_ways_to_evaluate_agree(model, density, monkeypatch):
+    job = narrow_and_wide(mostly_blank(make_job(model, density)), 300)
     engine = sparse.make([job])
-    engine.evaluate("validation")
-    assert np.array_equal(engine._tiles["validation"].labels, job.data.validation.labels)
+    engine.advance(20)
+    [tiled] = engine.evaluate("validation")
+    assert engine._tiles.pop("validation")
+    monkeypatch.setattr(sparse, "are_few", lambda *_: False)
+    [whole] = engine.evaluate("validation")
+    assert not engine._tiles
+    assert tiled.accuracy == whole.accuracy
+    assert tiled.loss == pytest.approx(whole.loss, rel=1e-5)
 
 
 def test_only_what_reaches_a_logit_is_computed():
@@ -45,7 +104,7 @@ def test_only_what_reaches_a_logit_is_computed():
         np.array([[1, 0, 0, 1], [0, 1, 0, 0]], dtype=bool),
         np.array([[1, 0], [0, 0]], dtype=bool),
     ]
-    wiring, _, _ = wire(masks, dataset((1, 1, 3), 2), 16)
+    wiring, _, _, _ = wire(masks, dataset((1, 1, 3), 2), 16)
     # Unit 5 reaches no logit, nor do units 1 and 2; 3 is a constant, and stays.
     assert wiring.visits.tolist() == [3, 0, 4, 7, 6]
     assert wiring.first_visits.tolist() == [0, 2, 3, 5]
@@ -59,12 +118,12 @@ def test_pixels_that_nobody_reads_are_left_out():
     mask = np.zeros((2, 100), dtype=bool)
     mask[0, [20, 35, 36]] = True
     mask[1, 98] = True
-    wiring, _, order = wire([mask], dataset((1, 10, 10), 2), 16)
+    wiring, _, _, place = wire([mask], dataset((1, 10, 10), 2), 16)
     assert wiring.chunks.tolist() == [20, 36, 84]
-    assert wiring.sources[np.argsort(order)].tolist() == [0, 1, 2, 3]
-    places = {20: 0, 35: 1, 36: 2, 98: 3}
+    assert wiring.sources[place].tolist() == [0, 1, 2, 3]
+    rows = {20: 0, 35: 1, 36: 2, 98: 3}
     pixels = np.add.outer(wiring.chunks, np.arange(16)).ravel()
-    assert wiring.places.tolist() == [places.get(pixel, 4) for pixel in pixels]
+    assert wiring.places.tolist() == [rows.get(pixel, 4) for pixel in pixels]
 
 
 def test_weights_on_the_rim_stand_row_by_row_before_those_of_no_use():
@@ -75,36 +134,37 @@ def test_weights_on_the_rim_stand_row_by_row_before_those_of_no_use():
     images[:, 0], images[::40, 1] = 7, 7
     data = dataset((3, 1, 3), 2)
     data = replace(data, train=replace(job.data.train, images=images))
-    wiring, scaling, order = wire([mask, out], data, 16)
+    wiring, scaling, _, place = wire([mask, out], data, 16)
     assert wiring.num_core == 3
     assert wiring.rim_ends.tolist() == [3, 3, 3, 6, 6, 6]
     assert scaling.rim_scale == pytest.approx(3 * [1 / 50] + 3 * [1 / 90])
     first, end = wiring.rim_starts[0], wiring.rim_starts[-1]
     assert wiring.sources[first:end].tolist() == 6 * [0, 2]
+    order = np.argsort(place)
     assert (order[first:end] % 9).tolist() == [p for p in range(3, 9) for _ in "ab"]
     assert order[end:].tolist() == list(range(9, 18))
 
 
 def test_blocks_of_rows_keep_their_channels_apart():
     mask = np.ones((2, 330), dtype=bool)
-    wiring, _, order = wire([mask], dataset((2, 15, 11), 2), 16)
+    wiring, _, _, place = wire([mask], dataset((2, 15, 11), 2), 16)
     assert wiring.rows.tolist() == [0, 110, 110, 220]
     assert np.diff(wiring.starts).tolist() == [n for n in (110, 55, 55, 110) for _ in "ab"]
     assert wiring.sources.max() < wiring.block_rows == 110
-    assert sorted(order) == list(range(2 * 330))
+    assert sorted(place) == list(range(2 * 330))
 
 
 def test_few_weights_are_read_by_channel():
     mask = np.zeros((2, 297), dtype=bool)
     mask[0, ::40], mask[1, 20::40] = True, True
-    wiring, _, _ = wire([mask], dataset((3, 9, 11), 2), 16)
+    wiring, _, _, _ = wire([mask], dataset((3, 9, 11), 2), 16)
     assert wiring.block_rows == 0
     assert len(wiring.rows) == 3
 
 
 def test_hidden_units_are_read_in_parts_if_they_are_many():
     masks = [np.ones((300, 4), dtype=bool), np.ones((2, 300), dtype=bool)]
-    wiring, _, _ = wire(masks, dataset((1, 2, 2), 2), 16)
+    wiring, _, _, _ = wire(masks, dataset((1, 2, 2), 2), 16)
     assert np.diff(wiring.first_parts).tolist() == [1, 3]
     assert wiring.begins_sums.tolist() == [False, True, False, False]
     assert wiring.ends_sums.tolist() == [True, False, False, True]

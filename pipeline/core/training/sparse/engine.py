@@ -13,7 +13,6 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from pipeline.core.arrays import Floats, Integers, Weights
-from pipeline.core.batches import Split
 from pipeline.core.models.layers import Linear
 from pipeline.core.training.compiled import (
     aligned,
@@ -25,11 +24,24 @@ from pipeline.core.training.compiled import (
 from pipeline.core.training.engine import Evaluation, Job, State, only_job
 from pipeline.core.training.kernels import Rule
 from pipeline.core.training.sparse import kernels
-from pipeline.core.training.sparse.kernels import Net, Scaling, Tiles, Wiring, Workspace
-from pipeline.core.training.sparse.tiles import flat, make_tiles
+from pipeline.core.training.sparse.kernels import (
+    Arranged,
+    Net,
+    Scaling,
+    Tiles,
+    Wiring,
+    Workspace,
+)
+from pipeline.core.training.sparse.tiles import (
+    TILE,
+    are_few,
+    arranged,
+    flat,
+    make_tiles,
+)
 from pipeline.core.training.sparse.wiring import Bools, wire
 from pipeline.core.training.suitability import fully_connected
-from pipeline.core.training.vectors import LANES, MAX_VECTORS, Shape, block_shape
+from pipeline.core.training.vectors import LANES, Shape, block_shape
 
 supports = fully_connected
 """The networks that this engine trains."""
@@ -62,16 +74,14 @@ class Sparse:
         biases = [job.start[f"{layer.name}.bias"] for layer in self._layers]
         self._shape = block_shape(job.settings.batch_size)
         num_columns = min(job.settings.batch_size, LANES * len(self._shape))
-        wiring, scaling, order = wire(self._masks, job.data, num_columns)
-        values = tensor(np.concatenate(weights)[order])
-        self._net = Net(wiring, scaling, values, tensor(np.concatenate(biases)))
-        self._place = np.arange(len(values.value))
-        """of each weight in the kernels' order, by its number in the masks' order"""
-        self._place[order] = np.arange(len(order))
+        wiring, scaling, self._reads, self._place = wire(self._masks, job.data, num_columns)
+        values = np.empty(len(self._place), np.float32)
+        values[self._place] = np.concatenate(weights)
+        self._net = Net(wiring, scaling, tensor(values), tensor(np.concatenate(biases)))
         self._order = job.batch_order()
         self._work = _workspace(wiring, self._shape)
-        self._tile_shape = _tile_shape(wiring)
-        self._tile_work = _workspace(wiring, self._tile_shape)
+        self._tile_work = _workspace(wiring, TILE)
+        self._splits: dict[str, Arranged] = {}
         self._tiles: dict[str, Tiles] = {}
         self._train = flat(job.data.train.images, job.data.train.labels)
 
@@ -87,17 +97,28 @@ class Sparse:
 
     def evaluate(self, split: str) -> list[Evaluation]:
         """Loss and accuracy on ``train``, ``validation`` or ``test``."""
-        if split not in self._tiles:
-            found: Split = getattr(self._job.data, split)
-            self._tiles[split] = make_tiles(
-                found, self._net, self._tile_work, self._tile_shape
+        if split not in self._splits:
+            self._splits[split] = arranged(getattr(self._job.data, split))
+        found = self._splits[split]
+        if are_few(self._reads, found):
+            loss, correct = self._evaluate_tiles(split)
+        else:
+            plain = self._net._replace(scaling=_without_offsets(self._net.scaling))
+            loss, correct = kernels.evaluate(
+                self._net, plain, found, self._work, self._shape
             )
-        tiles = self._tiles[split]
-        num_examples = len(tiles.labels)
-        loss, correct = kernels.evaluate(
-            self._net, tiles, self._tile_work, self._tile_shape
+        size = len(found.labels)
+        return [Evaluation(loss=loss / size, accuracy=correct / size)]
+
+    def _evaluate_tiles(self, split: str) -> tuple[float, int]:
+        if split not in self._tiles:
+            self._tiles[split] = make_tiles(
+                self._splits[split], self._net, self._reads, self._tile_work
+            )
+        found: tuple[float, int] = kernels.evaluate_tiles(
+            self._net, self._reads, self._tiles[split], self._tile_work, TILE
         )
-        return [Evaluation(loss=loss / num_examples, accuracy=correct / num_examples)]
+        return found
 
     def weights(self) -> list[Weights]:
         """Copies of the current weights, pruned ones as 0."""
@@ -152,11 +173,6 @@ def _kept(job: Job, layer: Linear) -> Bools:
     return job.mask.get(f"{layer.name}.weight", everything)
 
 
-def _tile_shape(wiring: Wiring) -> Shape:
-    """Wider than in training, as no batch sets the width, unless blocks must stay small."""
-    return (0,) * (MAX_VECTORS if wiring.block_rows else 2 * MAX_VECTORS)
-
-
 def _workspace(wiring: Wiring, shape: Shape) -> Workspace:
     width = LANES * len(shape)
     num_rim = len(wiring.rim_ends)
@@ -165,7 +181,6 @@ def _workspace(wiring: Wiring, shape: Shape) -> Workspace:
         pixels=aligned((wiring.num_core + num_rim + 1) * width // 2, np.uint32),
         is_lit=np.zeros(num_rim, np.bool_),
         lit=np.empty(num_rim, np.int64),
-        rows=np.empty(num_rim, np.int64),
         block=aligned(wiring.block_rows * width, np.float32),
         biases=np.empty(wiring.num_units, np.float32),
         outputs=aligned(wiring.num_units * width, np.float32),
@@ -175,6 +190,10 @@ def _workspace(wiring: Wiring, shape: Shape) -> Workspace:
         peaks=aligned(width, np.float32),
         totals=aligned(width, np.float32),
     )
+
+
+def _without_offsets(scaling: Scaling) -> Scaling:
+    return scaling._replace(offset=0 * scaling.offset, rim_offset=0 * scaling.rim_offset)
 
 
 def _for_floats(net: Net, work: Workspace) -> tuple[Net, Workspace]:

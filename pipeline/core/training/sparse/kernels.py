@@ -17,6 +17,10 @@ not unit by unit as all others: a row that is 0 in a whole block is left out wit
 weights. What they read is the same number for all examples, so all that a unit reads from
 such rows is one constant, and their gradients are that number times the gradient of the
 unit's sum.
+
+A split that is evaluated is always the same, and its examples may stand in any order. Those
+alike make a tile, of whose rows half are blank; for each tile the weights on other rows
+are listed, if there are few enough (``tiles.py``).
 """
 
 from typing import NamedTuple
@@ -60,6 +64,9 @@ from pipeline.core.training.vectors import (
     transpose,
     uint,
 )
+
+Places = NDArray[np.uint16]
+"""short numbers: lists are read from memory"""
 
 WORDS = 16
 """of 4 bytes in a cache line"""
@@ -134,24 +141,50 @@ class Net(NamedTuple):
     biases: Tensor
 
 
+class Arranged(NamedTuple):
+    """A split, and an order for its examples: those alike side by side."""
+
+    examples: Examples
+    order: Integers
+    labels: Integers
+    """in that order"""
+
+
+class Reads(NamedTuple):
+    """Which rows of the pixel matrix the first layer reads."""
+
+    units: Words
+    """live ones"""
+    starts: Words
+    """where the reads of each begin; and the end"""
+    rows: Words
+    weights: Words
+    """the position of each read's weight among all kept weights"""
+    scales: Floats
+    """of what is read"""
+
+
 class Tiles(NamedTuple):
-    """A split in the form in which the first layer reads it, made once per engine."""
+    """A split in the form in which it is evaluated, made once per engine."""
 
     pixels: Words
     """the pixel matrices of one tile after the other, packed as in a workspace, without
-    the rows of the rim that are blank"""
+    blank rows"""
     first_words: Integers
-    """where each of them begins; and the end"""
-    lit: Integers
-    """the rows of the rim that are not blank, tile by tile"""
-    first_lit: Integers
-    """where those of each tile begin; and the end"""
-    rows: Integers
-    """where in a tile's matrix its first, second ... row of the rim is"""
+    """where each of them begins; and the end, twice"""
+    units: Words
+    """(tiles, live units of the first layer): their numbers in ``Reads``, in each tile
+    from few to many reads"""
+    starts: Words
+    """where the reads of each begin; and the end"""
+    rows: Places
+    """of the tile: what is read, and not blank"""
+    numbers: Places
+    """which of all that the unit reads this is"""
     labels: Integers
     """(N,), in the order of the tiles"""
-    scaling: Scaling
-    """without offsets, which are in the biases of an evaluation"""
+    scaled: Floats
+    """room for the weights of all reads, times their scales"""
 
 
 class Workspace(NamedTuple):
@@ -165,8 +198,6 @@ class Workspace(NamedTuple):
     """per row of the rim: whether it is not blank"""
     lit: Integers
     """the rows of the rim that are not blank, in as many places as there are"""
-    rows: Integers
-    """of the matrix, where these are"""
     block: Floats
     """unpacked and normalized rows of one part"""
     biases: Floats
@@ -187,13 +218,9 @@ class Images(NamedTuple):
     """What the first layer reads."""
 
     pixels: Words | Floats
+    """the matrix: core, then rim"""
     lit: Integers
-    """rows of the rim"""
-    rows: Integers
-    """of the matrix, where these are"""
-    ahead: Words | Floats
-    """what is read next, to be fetched into the cache meanwhile"""
-    scaling: Scaling
+    """rows of the rim that are not blank"""
 
 
 class _Source(NamedTuple):
@@ -238,28 +265,84 @@ def train(
 
 
 @kernel
-def evaluate(net: Net, tiles: Tiles, work: Workspace, shape: Shape) -> tuple[float, int]:
-    """Sum of the cross-entropies of examples, and how many of them are right.
+def evaluate(
+    net: Net, plain: Net, split: Arranged, work: Workspace, shape: Shape
+) -> tuple[float, int]:
+    """Sum of the cross-entropies of a split, and how many examples are right.
 
-    Tiles are 16 · len(shape) columns wide.
+    ``plain`` is the same network without offsets: those of ``net`` are added up once for
+    all examples.
     """
     width = LANES * len(shape)
     loss, correct = 0.0, 0
     _take_all_offsets(net, work)
-    last = len(tiles.first_words) - 2
-    for tile in range(last + 1):
-        first, end = tiles.first_words[tile], tiles.first_words[tile + 1]
-        after = tiles.first_words[min(tile + 2, last + 1)]
-        lit = tiles.lit[tiles.first_lit[tile] : tiles.first_lit[tile + 1]]
-        pixels, ahead = tiles.pixels[first:end], tiles.pixels[end:after]
-        images = Images(pixels, lit, tiles.rows, ahead, tiles.scaling)
-        forward(net, images, work, shape)
-        ends = _logits(net.wiring, work)
+    for first in range(0, len(split.order), width):
+        images = _gather_arranged(plain, split, first, work, shape)
+        forward(plain, images, work, shape)
+        labels = split.labels[first : first + width]
+        block_loss, block_correct = loss_of(_logits(net.wiring, work), labels, shape)
+        loss += block_loss
+        correct += block_correct
+    return loss, correct
+
+
+@kernel
+def _gather_arranged(
+    net: Net, split: Arranged, first: int, work: Workspace, shape: Shape
+) -> Images:
+    """Fill the pixel matrix with the block that begins there; announce the next one."""
+    end = first + LANES * len(shape)
+    announce(split.examples, split.order[end : 2 * end - first])
+    images: Images = _gather(net, split.examples, split.order[first:end], work, shape)
+    return images
+
+
+@kernel
+def evaluate_tiles(
+    net: Net, reads: Reads, tiles: Tiles, work: Workspace, shape: Shape
+) -> tuple[float, int]:
+    """The same of a split in tiles, which are 16 · len(shape) columns wide."""
+    width = LANES * len(shape)
+    loss, correct = 0.0, 0
+    _take_all_offsets(net, work)
+    for k in range(len(reads.weights)):
+        weight = net.weights.value[uint(reads.weights[k])]
+        tiles.scaled[k] = reads.scales[k] * weight
+    for tile in range(len(tiles.units)):
+        _read_tile(net, reads, tiles, tile, work, shape)
+        _add_later_layers(net, work, shape)
         labels = tiles.labels[tile * width : (tile + 1) * width]
-        tile_loss, tile_correct = loss_of(ends, labels, shape)
+        tile_loss, tile_correct = loss_of(_logits(net.wiring, work), labels, shape)
         loss += tile_loss
         correct += tile_correct
     return loss, correct
+
+
+@kernel
+def _read_tile(
+    net: Net, reads: Reads, tiles: Tiles, tile: int, work: Workspace, shape: Shape
+) -> None:
+    """Outputs of the first layer; meanwhile the next tile's pixels come from memory."""
+    width, num_units = uint(LANES * len(shape)), tiles.units.shape[1]
+    at, end = _ends(tiles.first_words, uint(tile))
+    pixels, last = tiles.pixels[at:end], uint(tiles.first_words[tile + 2])
+    # A few lines per unit: all at once would have to wait.
+    share = uint(WORDS) * (uint(1) + (last - end) // uint(WORDS * max(num_units, 1)))
+    zero = splat(np.float32(0), shape)
+    for visit in range(num_units):
+        stop = min(end + share, last)
+        while end < stop:
+            prefetch(tiles.pixels, end)
+            end += uint(WORDS)
+        number = uint(tiles.units[uint(tile), uint(visit)])
+        unit, first = uint(reads.units[number]), uint(reads.starts[number])
+        a = splat(work.biases[unit], shape)
+        for k in _numbers(tiles.starts, uint(tile * num_units + visit)):
+            x = load(pixels, uint(tiles.rows[k]) * width, shape)
+            a = fma(splat(tiles.scaled[first + uint(tiles.numbers[k])], shape), x, a)
+        if unit < uint(net.wiring.num_hidden):
+            a = larger(zero, a)
+        store(work.outputs, unit * width, a)
 
 
 @kernel
@@ -279,37 +362,54 @@ def find_filled(rows: Bytes, filled: Bytes) -> None:
 @kernel
 def pack(
     net: Net,
-    examples: Examples,
-    order: Integers,
-    tiles: Tiles,
+    split: Arranged,
+    pixels: Words,
+    places: Integers,
     work: Workspace,
     shape: Shape,
 ) -> None:
-    """Write the examples, in that order, into tiles with room for all rows."""
+    """Write a split into tiles with room for all rows.
+
+    Also writes ``places`` (tiles, rows): which row of its tile each one is, -1 if blank.
+    """
     width = LANES * len(shape)
-    row_words = width // 2
-    num_words, num_lit = 0, 0
-    for tile in range(len(tiles.first_words) - 1):
-        block = order[tile * width : (tile + 1) * width]
-        images = _gather(net, examples, block, work, shape)
-        announce(examples, order[(tile + 1) * width : (tile + 2) * width])
-        for row in range(net.wiring.num_core):
-            _copy_row(work.pixels, row, tiles.pixels, num_words, shape)
-            num_words += row_words
-        for number in range(len(images.lit)):
-            _copy_row(work.pixels, images.rows[number], tiles.pixels, num_words, shape)
-            num_words += row_words
-            tiles.lit[num_lit] = images.lit[number]
-            num_lit += 1
-        tiles.first_words[tile + 1] = num_words
-        tiles.first_lit[tile + 1] = num_lit
+    size = width // 2
+    num_tiles, num_rows = places.shape
+    count = 0
+    for tile in range(num_tiles):
+        _gather_arranged(net, split, tile * width, work, shape)
+        first = count
+        for row in range(num_rows):
+            if is_blank(work.pixels, uint(row * width), shape):
+                places[tile, row] = -1
+                continue
+            places[tile, row] = count - first
+            for word in range(size):
+                pixels[uint(count * size + word)] = work.pixels[uint(row * size + word)]
+            count += 1
 
 
 @kernel
-def _copy_row(matrix: Words, row: int, target: Words, at: int, shape: Shape) -> None:
-    size = 8 * len(shape)
-    for word in range(size):
-        target[uint(at + word)] = matrix[uint(row * size + word)]
+def list_reads(
+    reads: Reads, places: Integers, order: Integers, rows: Places, numbers: Places
+) -> None:
+    """Write the reads of rows that are not blank, tile by tile.
+
+    Args:
+        reads: of the first layer.
+        places: (tiles, rows), from ``pack``.
+        order: (tiles, units): in which they follow each other, by their numbers in reads.
+        rows: of tiles, with room for all of them and one more.
+        numbers: likewise.
+    """
+    count = 0
+    for tile in range(len(order)):
+        for unit in order[tile]:
+            first, end = _ends(reads.starts, uint(unit))
+            for k in range(first, end):
+                place = places[uint(tile), uint(reads.rows[k])]
+                rows[uint(count)], numbers[uint(count)] = place, k - first
+                count += place >= 0
 
 
 @kernel
@@ -387,8 +487,7 @@ def _gather(
                 (wiring.places, chunk * CHUNK),
             )
     num_lit = _find_lit(wiring, work, shape)
-    lit = work.lit[:num_lit]
-    return Images(work.pixels, lit, work.rows, work.pixels[:0], net.scaling)
+    return Images(work.pixels, work.lit[:num_lit])
 
 
 @kernel
@@ -400,7 +499,6 @@ def _find_lit(wiring: Wiring, work: Workspace, shape: Shape) -> int:
         is_lit = not is_blank(work.pixels, at, shape)
         work.is_lit[row] = is_lit
         work.lit[num_lit] = row
-        work.rows[num_lit] = num_core + row
         num_lit += is_lit
     return num_lit
 
@@ -408,17 +506,23 @@ def _find_lit(wiring: Wiring, work: Workspace, shape: Shape) -> int:
 @kernel
 def forward(net: Net, images: Images, work: Workspace, shape: Shape) -> None:
     """Outputs of all live units; their sums begin with ``work.biases``."""
-    wiring, scaling, ahead = net.wiring, images.scaling, images.ahead
+    wiring, scaling = net.wiring, net.scaling
     _add_rim(net, images, work, shape)
     for part in range(wiring.first_parts[1]):
         if wiring.block_rows:
-            source = _unpacked(wiring, part, images, work, shape)
-            _add_part(net, part, source, ahead, work, shape)
+            source = _unpacked(net, part, images, work, shape)
+            _add_part(net, part, source, work, shape)
         else:
             source = _Source(images.pixels, scaling.scale[part], scaling.offset[part])
-            _add_part(net, part, source, ahead, work, shape)
-    for part in range(wiring.first_parts[1], len(wiring.ends_sums)):
-        _add_part(net, part, _units(work), ahead, work, shape)
+            _add_part(net, part, source, work, shape)
+    _add_later_layers(net, work, shape)
+
+
+@kernel
+def _add_later_layers(net: Net, work: Workspace, shape: Shape) -> None:
+    """Outputs of the live units of all layers but the first."""
+    for part in range(net.wiring.first_parts[1], len(net.wiring.ends_sums)):
+        _add_part(net, part, _units(work), work, shape)
 
 
 @kernel
@@ -442,7 +546,7 @@ def _add_rim(net: Net, images: Images, work: Workspace, shape: Shape) -> None:
         unit = uint(wiring.units[place])
         store(work.outputs, unit * width, splat(work.biases[unit], shape))
     for number in range(len(images.lit)):
-        row, x = _rim_row(images, number, shape)
+        row, x = _rim_row(net, images, number, shape)
         for k in _numbers(wiring.rim_starts, uint(row)):
             at = uint(wiring.sources[k]) * width
             a = load(work.outputs, at, shape)
@@ -450,37 +554,20 @@ def _add_rim(net: Net, images: Images, work: Workspace, shape: Shape) -> None:
 
 
 @kernel
-def _rim_row(images: Images, number: int, shape: Shape) -> tuple[int, Vectors]:
+def _rim_row(net: Net, images: Images, number: int, shape: Shape) -> tuple[int, Vectors]:
     """One of the rows of the rim that are not blank: which, and what it holds."""
     row = images.lit[number]
-    at = uint(images.rows[number]) * uint(LANES * len(shape))
-    scale = splat(images.scaling.rim_scale[row], shape)
-    offset = splat(images.scaling.rim_offset[row], shape)
+    at = uint(net.wiring.num_core + row) * uint(LANES * len(shape))
+    scale = splat(net.scaling.rim_scale[row], shape)
+    offset = splat(net.scaling.rim_offset[row], shape)
     return row, fma(scale, load(images.pixels, at, shape), offset)
 
 
 @kernel
-def _add_part(
-    net: Net,
-    part: int,
-    source: _Source,
-    ahead: Words | Floats,
-    work: Workspace,
-    shape: Shape,
-) -> None:
-    """Add what units read from a part; after a layer's last one follows its ReLU.
-
-    Prefetches each visit's share of ``ahead``.
-    """
+def _add_part(net: Net, part: int, source: _Source, work: Workspace, shape: Shape) -> None:
+    """Add what units read from a part; after a layer's last one follows its ReLU."""
     wiring = net.wiring
-    # A few lines per visit: all at once would have to wait.
-    share = uint(WORDS * (1 + len(ahead) // WORDS // len(wiring.visits)))
     for visit in _numbers(wiring.first_visits, uint(part)):
-        at = uint(visit) * share
-        stop = min(at + share, uint(len(ahead)))
-        while at < stop:
-            prefetch(ahead, at)
-            at += uint(WORDS)
         unit = uint(wiring.visits[visit])
         row = unit * uint(LANES * len(shape))
         first, end = _ends(wiring.starts, visit)
@@ -496,12 +583,12 @@ def _add_part(
 
 @kernel
 def _unpacked(
-    wiring: Wiring, part: int, images: Images, work: Workspace, shape: Shape
+    net: Net, part: int, images: Images, work: Workspace, shape: Shape
 ) -> _Source:
     """The rows of a part, in ``block``."""
-    width = uint(LANES * len(shape))
-    scale = splat(images.scaling.scale[part], shape)
-    offset = splat(images.scaling.offset[part], shape)
+    width, wiring = uint(LANES * len(shape)), net.wiring
+    scale = splat(net.scaling.scale[part], shape)
+    offset = splat(net.scaling.offset[part], shape)
     first = wiring.rows[part]
     for row in range(min(wiring.block_rows, wiring.num_core - first)):
         a = load(images.pixels, uint(first + row) * width, shape)
@@ -551,7 +638,7 @@ def _weights_total(value: Floats, first: np.uint64, end: np.uint64) -> np.float3
 @kernel
 def backward(net: Net, images: Images, work: Workspace, shape: Shape) -> None:
     """Add the gradients of all kept weights and live biases, last layer first."""
-    wiring, scaling = net.wiring, images.scaling
+    wiring, scaling = net.wiring, net.scaling
     num_layers = len(wiring.first_parts) - 1
     for back in range(1, num_layers + 1):
         layer = num_layers - back
@@ -562,7 +649,7 @@ def backward(net: Net, images: Images, work: Workspace, shape: Shape) -> None:
                 _part_gradients(net, part, _units(work), work, shape)
     for part in range(wiring.first_parts[1]):
         if wiring.block_rows:
-            source = _unpacked(wiring, part, images, work, shape)
+            source = _unpacked(net, part, images, work, shape)
             _part_gradients(net, part, source, work, shape)
         else:
             source = _Source(images.pixels, scaling.scale[part], scaling.offset[part])
@@ -576,12 +663,12 @@ def _rim_gradients(net: Net, images: Images, work: Workspace, shape: Shape) -> N
     wiring, gradient = net.wiring, net.weights.gradient
     source = _Source(work.gradients, np.float32(1), np.float32(0))
     for number in range(len(images.lit)):
-        row, x = _rim_row(images, number, shape)
+        row, x = _rim_row(net, images, number, shape)
         first, end = _ends(wiring.rim_starts, uint(row))
         _weight_gradients(net, first, end, source, x, shape)
     row, end_row = _blank_rows(wiring, work, 0)
     while row < end_row:
-        offset = images.scaling.rim_offset[row]
+        offset = net.scaling.rim_offset[row]
         for k in range(uint(wiring.rim_starts[row]), uint(wiring.rim_starts[end_row])):
             gradient[k] += offset * work.totals_of_units[uint(wiring.sources[k])]
         row, end_row = _blank_rows(wiring, work, end_row)

@@ -1,7 +1,7 @@
 """A split in tiles: the form in which the sparse kernels evaluate it.
 
-Digits are narrow and wide. Those alike leave the same pixels 0, and what is 0 in a whole
-tile costs nothing.
+Digits are narrow and wide. Those alike leave the same pixels 0, and what reads a pixel that
+is 0 in a whole tile is left out.
 """
 
 from typing import TypeVar
@@ -9,44 +9,79 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.arrays import Bytes, Integers
+from pipeline.core.arrays import Integers
 from pipeline.core.batches import Split
 from pipeline.core.training.compiled import aligned
 from pipeline.core.training.kernels import Examples
-from pipeline.core.training.sparse.kernels import Net, Tiles, Workspace, find_filled, pack
-from pipeline.core.training.vectors import CHUNK, LANES, Shape
+from pipeline.core.training.sparse.kernels import (
+    Arranged,
+    Net,
+    Reads,
+    Tiles,
+    Workspace,
+    find_filled,
+    list_reads,
+    pack,
+)
+from pipeline.core.training.vectors import CHUNK, LANES, MAX_VECTORS, Shape
 
+TILE: Shape = (0,) * (2 * MAX_VECTORS)
+"""the shape of a tile, as wide as registers allow: 16 · len(TILE) columns"""
+MAX_READS = 2**22
+"""of a split, to be listed tile by tile: 16 MB, or half of it where half is 0"""
+MAX_ROWS = 2**16
+"""of a tile: so many are told apart in a list"""
+
+Bools = NDArray[np.bool_]
 Pixel = TypeVar("Pixel", np.float32, np.uint8)
 
 
-def make_tiles(split: Split, net: Net, work: Workspace, shape: Shape) -> Tiles:
-    """The examples of a split, those alike side by side.
+def are_few(reads: Reads, split: Arranged) -> bool:
+    """Whether what is read of a split may be listed, tile by tile."""
+    num_reads = len(reads.rows) * len(split.order) / (LANES * len(TILE))
+    return num_reads <= MAX_READS and split.examples.num_pixels <= MAX_ROWS
+
+
+def make_tiles(split: Arranged, net: Net, reads: Reads, work: Workspace) -> Tiles:
+    """A split in tiles.
 
     Args:
         split: its images are bytes.
         net: that evaluations are of.
+        reads: of its first layer.
         work: of blocks as wide as a tile.
-        shape: of a tile; it is 16 · len(shape) columns wide.
     """
-    width = LANES * len(shape)
-    num_tiles = -(-len(split) // width)
-    num_core, num_rim = net.wiring.num_core, len(net.wiring.rim_ends)
-    order = _by_extent(split.images) if num_rim else np.arange(len(split))
-    size = num_tiles * (num_core + num_rim) * width // 2
-    scaling = net.scaling
-    tiles = Tiles(
-        pixels=aligned(size, np.uint32),
-        first_words=np.zeros(num_tiles + 1, np.int64),
-        lit=np.empty(num_tiles * num_rim, np.int64),
-        first_lit=np.zeros(num_tiles + 1, np.int64),
-        rows=num_core + np.arange(num_rim),
-        labels=split.labels[order],
-        scaling=scaling._replace(
-            offset=0 * scaling.offset, rim_offset=0 * scaling.rim_offset
-        ),
+    width, wiring = LANES * len(TILE), net.wiring
+    num_tiles = -(-len(split.order) // width)
+    num_rows = wiring.num_core + len(wiring.rim_ends)
+    pixels = aligned(num_tiles * num_rows * width // 2, np.uint32)
+    places = np.empty((num_tiles, num_rows), np.int64)
+    pack(net, split, pixels, places, work, TILE)
+    last_words = np.cumsum(np.count_nonzero(places >= 0, axis=1)) * width // 2
+    counts = _numbers_of_reads(reads, places >= 0)
+    from_few = np.argsort(counts, axis=1, kind="stable")
+    ends = np.cumsum(np.take_along_axis(counts, from_few, axis=1))
+    rows, numbers = np.empty((2, np.max(ends, initial=0) + 1), np.uint16)
+    list_reads(reads, places, from_few, rows, numbers)
+    return Tiles(
+        pixels=pixels,
+        first_words=np.concatenate([[0], last_words, last_words[-1:]]),
+        units=from_few.astype(np.uint32),
+        starts=np.concatenate([[0], ends]).astype(np.uint32),
+        rows=rows,
+        numbers=numbers,
+        labels=split.labels,
+        scaled=np.empty(len(reads.weights), np.float32),
     )
-    pack(net, flat(split.images, split.labels), order, tiles, work, shape)
-    return tiles
+
+
+def _numbers_of_reads(reads: Reads, is_lit: Bools) -> Integers:
+    """(tiles, units): how many rows that are lit, (tiles, rows), each unit reads."""
+    reads_row = np.zeros((len(reads.units), is_lit.shape[1]), np.float32)
+    unit = np.repeat(np.arange(len(reads.units)), np.diff(reads.starts))
+    reads_row[unit, reads.rows] = 1
+    counts: Integers = (is_lit.astype(np.float32) @ reads_row.T).astype(np.int64)
+    return counts
 
 
 def flat(images: NDArray[Pixel], labels: Integers) -> Examples:
@@ -62,13 +97,13 @@ def flat(images: NDArray[Pixel], labels: Integers) -> Examples:
     )
 
 
-def _by_extent(images: Bytes) -> Integers:
-    """From narrow to wide, equally wide ones from left to right."""
-    num_columns = images.shape[-1]
-    found = np.zeros((len(images), num_columns), np.uint8)
-    find_filled(images.reshape(len(images), -1, num_columns), found)
+def arranged(split: Split) -> Arranged:
+    """A split from narrow to wide images, equally wide ones from left to right."""
+    num_columns = split.images.shape[-1]
+    found = np.zeros((len(split), num_columns), np.uint8)
+    find_filled(split.images.reshape(len(split), -1, num_columns), found)
     filled = found > 0
     left, right = filled.argmax(axis=1), filled[:, ::-1].argmax(axis=1)
     width = np.where(filled.any(axis=1), num_columns - left - right, 0)
-    order: Integers = np.lexsort((left, width))
-    return order
+    order = np.lexsort((left, width))
+    return Arranged(flat(split.images, split.labels), order, split.labels[order])

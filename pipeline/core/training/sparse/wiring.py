@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.arrays import Integers
+from pipeline.core.arrays import Floats, Integers
 from pipeline.core.batches import Dataset
-from pipeline.core.training.sparse.kernels import Scaling, Wiring
+from pipeline.core.training.sparse.kernels import Reads, Scaling, Wiring
 from pipeline.core.training.vectors import CHUNK
 
 Bools = NDArray[np.bool_]
@@ -29,7 +29,7 @@ WEIGHTS_PER_VISIT = 10
 
 def wire(
     masks: Sequence[Bools], data: Dataset, num_columns: int
-) -> tuple[Wiring, Scaling, Integers]:
+) -> tuple[Wiring, Scaling, Reads, Integers]:
     """The kept weights of a fully connected network as lists of who reads whom.
 
     Args:
@@ -39,9 +39,9 @@ def wire(
 
     Returns:
         The wiring, whose weights stand in the order in which they are computed, then those
-        on the rim, then those of units that reach no logit; how it scales pixels; and for
-        each weight its number in the order of the masks, layer by layer, in each as True
-        entries are in C order.
+        on the rim, then those of units that reach no logit; how it scales pixels; what its
+        first layer reads, unit by unit; and where each weight stands. Weights are counted
+        as in the masks, layer by layer, in each as True entries are in C order.
     """
     num_units = _firsts([len(kept) for kept in masks])
     live = _live(masks)
@@ -51,17 +51,16 @@ def wire(
     on_rim = used & ~in_core
     core_row = np.maximum(np.cumsum(in_core) - 1, 0)
     num_core, rim = int(np.count_nonzero(in_core)), np.flatnonzero(on_rim)
-    chunks, places = _chunks(in_core, on_rim)
+    row_of_pixel = _rows(in_core, on_rim)
+    chunks, places = _chunks(row_of_pixel, num_core + len(rim))
     block_rows = _block_rows(masks[0][live[0]] & in_core, num_core)
     channels = _channels(data)
     part_channels, rows, part_of_pixel = _parts(core_row, channels, block_rows or num_core)
-    part_of_input = [part_of_pixel]
-    for kept, alive in zip(masks[1:], live[1:], strict=True):
-        units = np.arange(kept.shape[1])
-        part_of_input.append(units // (_block_rows(kept[alive], len(units)) or len(units)))
+    part_of_input = [part_of_pixel, *_parts_of_units(masks, live)]
     visits, visit_of_weight = _visits(weights, live, part_of_input, on_rim)
     num_visits = sum(map(len, visits))
     order = _in_order(visit_of_weight, num_visits + len(rim) + 1)
+    place = _inverse(order)
     starts = _starts(np.bincount(visit_of_weight, minlength=num_visits + len(rim) + 1))
     reader, pixel = weights[0]
     row = (core_row - rows[part_of_pixel])[pixel]
@@ -85,7 +84,7 @@ def wire(
         first_visits=_firsts([len(units) for units in visits]),
         reader_starts=reader_starts,
         readers=readers,
-        reader_weights=_inverse(order)[reader_weights].astype(np.uint32),
+        reader_weights=place[reader_weights].astype(np.uint32),
         chunks=chunks,
         places=places,
         rows=rows,
@@ -96,7 +95,33 @@ def wire(
         num_hidden=int(num_units[-2]),
         num_units=int(num_units[-1]),
     )
-    return wiring, _scaling(data, part_channels, channels[rim]), order
+    scaling = _scaling(data, part_channels, channels[rim])
+    pixels = (row_of_pixel, scaling.scale[part_of_pixel])
+    return wiring, scaling, _reads(weights[0], live[0], pixels, place), place
+
+
+def _reads(
+    weights: Pairs, live: Bools, pixels: tuple[Integers, Floats], place: Integers
+) -> Reads:
+    """What live units of the first layer read.
+
+    Args:
+        weights: of that layer.
+        live: its units.
+        pixels: the row and the scale of each.
+        place: of each kept weight.
+    """
+    row_of_pixel, scale_of_pixel = pixels
+    is_read = live[weights[0]]
+    reader, pixel = weights[0][is_read], weights[1][is_read]
+    units = np.flatnonzero(live)
+    return Reads(
+        units=units.astype(np.uint32),
+        starts=_starts(np.bincount(reader, minlength=len(live))[units]),
+        rows=row_of_pixel[pixel].astype(np.uint32),
+        weights=place[: len(is_read)][is_read].astype(np.uint32),
+        scales=scale_of_pixel[pixel],
+    )
 
 
 def _often_lit(data: Dataset, num_columns: int) -> Bools:
@@ -226,24 +251,33 @@ def _units_from_few(masks: Sequence[Bools], live: Sequence[Bools]) -> list[Integ
     return found
 
 
-def _chunks(in_core: Bools, on_rim: Bools) -> tuple[Integers, Integers]:
-    """The fewest runs of CHUNK neighbors that hold all pixels of core and rim.
+def _chunks(row_of_pixel: Integers, num_rows: int) -> tuple[Integers, Integers]:
+    """The fewest runs of CHUNK neighbors that hold all pixels that have a row.
+
+    Args:
+        row_of_pixel: of the pixel matrix.
+        num_rows: of core and rim.
 
     Returns:
-        Where each begins, within the image; and the row of the matrix for each pixel in
-        it: those of the core first, then the rim, then one for all others.
+        Where each begins, within the image; and the row for each pixel in it.
     """
-    num_core, num_rim = np.count_nonzero(in_core), np.count_nonzero(on_rim)
-    row = np.full(max(len(in_core), CHUNK), num_core + num_rim)
-    row[: len(in_core)][in_core] = np.arange(num_core)
-    row[: len(in_core)][on_rim] = num_core + np.arange(num_rim)
-    last = max(len(in_core) - CHUNK, 0)
+    missing = max(CHUNK - len(row_of_pixel), 0)
+    row = np.pad(row_of_pixel, (0, missing), constant_values=num_rows)
+    last = max(len(row_of_pixel) - CHUNK, 0)
     chunks: list[int] = []
-    for pixel in np.flatnonzero(in_core | on_rim):
+    for pixel in np.flatnonzero(row_of_pixel < num_rows):
         if not chunks or pixel >= chunks[-1] + CHUNK:
             chunks.append(min(int(pixel), last))
     begins = np.array(chunks, np.int64)
     return begins, row[np.add.outer(begins, np.arange(CHUNK))].ravel()
+
+
+def _rows(in_core: Bools, on_rim: Bools) -> Integers:
+    """The row of the pixel matrix for each pixel: core, rim, one for all others."""
+    used = np.concatenate([np.flatnonzero(in_core), np.flatnonzero(on_rim)])
+    row = np.full(len(in_core), len(used))
+    row[used] = np.arange(len(used))
+    return row
 
 
 def _block_rows(kept: Bools, num_rows: int) -> int:
@@ -264,6 +298,15 @@ def _parts(
     block = row_of_pixel // max(block_rows, 1)
     begins = (np.diff(channel, prepend=-1) != 0) | (np.diff(block, prepend=-1) != 0)
     return channel[begins], block[begins] * block_rows, np.cumsum(begins) - 1
+
+
+def _parts_of_units(masks: Sequence[Bools], live: Sequence[Bools]) -> list[Integers]:
+    """Per layer but the first, the part of its inputs to which each belongs."""
+    found = []
+    for kept, alive in zip(masks[1:], live[1:], strict=True):
+        units = np.arange(kept.shape[1])
+        found.append(units // (_block_rows(kept[alive], len(units)) or len(units)))
+    return found
 
 
 def _readers(
