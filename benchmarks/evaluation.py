@@ -2,13 +2,14 @@
 
     python benchmarks/evaluation.py --out evaluation.json
 
-LeNet-300-100 on MNIST as in the paper, 50,000 steps, trained by the real loop with the
-validation set (5,000 images) every 100 steps and the test set (10,000) when the validation
-loss has improved. The engine is wrapped in one that times its calls. Steps and evaluations
-take turns within a training, so that each training is its own comparison. In the first
-1,000 steps nearly every evaluation improves; the more steps, the nearer the share comes to
-that of the validation set alone, which is reported beside it: ``--steps 15000`` for our
-preset. About 7 minutes; ``--engines reference batched`` for the slow ones.
+LeNet-300-100 on MNIST, trained by the real loop: 50,000 steps and the validation set
+(5,000 images) every 100, as in the paper; the test set (10,000) not as often, but when the
+validation loss has improved, as in our presets. The engine is wrapped in one that times
+its calls. Steps and evaluations take turns within a training, so that each training is its
+own comparison. In the first 1,000 steps nearly every evaluation improves; the more steps,
+the nearer the share comes to that of the validation set alone, which is reported beside
+it: ``--steps 15000`` for our preset. About 7 minutes; ``--engines reference batched`` for
+the slow ones.
 """
 
 import time

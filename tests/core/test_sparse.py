@@ -30,36 +30,43 @@ def test_a_tile_lists_what_is_read_of_its_rows_that_are_not_blank():
     )
     width, kept = 16 * len(TILE), job.mask["fc1.weight"]
     images = job.data.validation.images.reshape(300, -1)[split.order]
-    num_tiles, num_units = tiles.units.shape
+    num_tiles, num_units = tiles.order.shape
     assert num_tiles == -(-300 // width)
+    assert 0 < tiles.starts[-1] < num_tiles * len(reads.rows)
     first_row = np.repeat(tiles.first_words[:num_tiles] * 2 // width, num_units)
     packed = tiles.pixels.reshape(-1, width // 2)
-    for visit, number in enumerate(tiles.units.ravel()):
+    for visit, number in enumerate(tiles.order.ravel()):
         first = visit // num_units * width
         shown = images[first : first + width].astype(np.float32)
         shown = np.pad(shown, ((0, width - len(shown)), (0, 0)), mode="edge")
         pixels = np.flatnonzero(kept[reads.units[number]])
         lit = np.flatnonzero(shown[:, pixels].any(axis=0))
         listed = slice(tiles.starts[visit], tiles.starts[visit + 1])
-        assert tiles.numbers[listed].tolist() == lit.tolist()
+        assert tiles.reads[listed].tolist() == lit.tolist()
         bits = shown[:, pixels[lit]].T.copy().view(np.uint32)
         left, right = bits[:, : width // 2] >> 16, bits[:, width // 2 :]
         rows = first_row[visit] + tiles.rows[listed]
         assert np.array_equal(packed[rows], left | right)
     assert (np.diff(np.diff(tiles.starts).reshape(num_tiles, -1)) >= 0).all()
-    assert (np.sort(tiles.units) == np.arange(num_units)).all()
+    assert (np.sort(tiles.order) == np.arange(num_units)).all()
 
 
 def test_reads_name_the_weights_of_live_units():
     job = mostly_blank(make_job("three channels", density=0.5))
+    closed = job.mask["fc2.weight"].copy()
+    closed[:, 1::2] = False
+    start = {"fc2.weight": job.start["fc2.weight"] * closed}
+    job = replace(job, mask=job.mask | {"fc2.weight": closed}, start=job.start | start)
     engine = sparse.make([job])
     reads, kept = engine._reads, job.mask["fc1.weight"]
-    unit = np.repeat(reads.units, np.diff(reads.starts))
-    live = np.isin(np.nonzero(kept)[0], reads.units)
-    assert np.array_equal(unit, np.nonzero(kept)[0][live])
+    reaches = job.mask["fc4.weight"].any(axis=0) @ job.mask["fc3.weight"] @ closed
+    assert 0 < np.count_nonzero(reaches) < len(reaches)
+    assert reads.units.tolist() == np.flatnonzero(reaches).tolist()
+    reader, pixel = (of[reaches[np.nonzero(kept)[0]]] for of in np.nonzero(kept))
+    assert np.repeat(reads.units, np.diff(reads.starts)).tolist() == reader.tolist()
     values = engine._net.weights.value[reads.weights]
-    assert np.array_equal(values, job.start["fc1.weight"][kept][live])
-    channel = np.nonzero(kept)[1][live] // np.prod(job.data.image_shape[1:])
+    assert np.array_equal(values, job.start["fc1.weight"][reader, pixel])
+    channel = pixel // np.prod(job.data.image_shape[1:])
     assert reads.scales == pytest.approx(1 / np.array(job.data.std)[channel])
 
 
@@ -81,21 +88,6 @@ def test_reads_are_listed_if_they_are_few_and_their_rows_have_short_numbers():
     assert not are_few(reads._replace(rows=np.empty(many, np.uint32)), split)
     wide = split.examples._replace(num_pixels=2**16 + 1)
     assert not are_few(reads, split._replace(examples=wide))
-
-
-@pytest.mark.parametrize("density", [1.0, 0.1])
-@pytest.mark.parametrize("model", ["three channels", "several blocks"])
-def test_both_ways_to_evaluate_agree(model, density, monkeypatch):
-    job = narrow_and_wide(mostly_blank(make_job(model, density)), 300)
-    engine = sparse.make([job])
-    engine.advance(20)
-    [tiled] = engine.evaluate("validation")
-    assert engine._tiles.pop("validation")
-    monkeypatch.setattr(sparse, "are_few", lambda *_: False)
-    [whole] = engine.evaluate("validation")
-    assert not engine._tiles
-    assert tiled.accuracy == whole.accuracy
-    assert tiled.loss == pytest.approx(whole.loss, rel=1e-5)
 
 
 def test_only_what_reaches_a_logit_is_computed():

@@ -398,8 +398,8 @@ def _packed(b: ir.IRBuilder, left: ir.Value, right: ir.Value) -> ir.Value:
 
 
 @intrinsic_of
-def prefetch(_: object, examples: Type, at: Type) -> Typed:
-    """Fetch the cache line around a pixel; never waits, never fails."""
+def prefetch(_: object, array: Type, at: Type) -> Typed:
+    """Fetch the cache line around an element; never waits, never fails."""
 
     def emit(b: ir.IRBuilder, args: Values) -> None:
         pointer = b.gep(args[0], [args[1]])
@@ -408,7 +408,7 @@ def prefetch(_: object, examples: Type, at: Type) -> Typed:
         function = cgutils.get_or_insert_function(b.module, kind, "llvm.prefetch.p0")
         b.call(function, [pointer, *hints])
 
-    return emitted(types.void(examples, at), emit)
+    return emitted(types.void(array, at), emit)
 
 
 @intrinsic_of

@@ -41,7 +41,10 @@ from pipeline.core.training.sparse.tiles import (
 )
 from pipeline.core.training.sparse.wiring import Bools, wire
 from pipeline.core.training.suitability import fully_connected
-from pipeline.core.training.vectors import LANES, Shape, block_shape
+from pipeline.core.training.vectors import LANES, MAX_VECTORS, Shape, block_shape
+
+BLOCK: Shape = (0,) * MAX_VECTORS
+"""in which splits are evaluated of which too much is read for tiles"""
 
 supports = fully_connected
 """The networks that this engine trains."""
@@ -74,13 +77,16 @@ class Sparse:
         biases = [job.start[f"{layer.name}.bias"] for layer in self._layers]
         self._shape = block_shape(job.settings.batch_size)
         num_columns = min(job.settings.batch_size, LANES * len(self._shape))
-        wiring, scaling, self._reads, self._place = wire(self._masks, job.data, num_columns)
-        values = np.empty(len(self._place), np.float32)
-        values[self._place] = np.concatenate(weights)
+        wiring, scaling, self._reads, place = wire(self._masks, job.data, num_columns)
+        self._place = place
+        """of each weight in the kernels' order, by its number in the masks' order"""
+        values = np.empty(len(place), np.float32)
+        values[place] = np.concatenate(weights)
         self._net = Net(wiring, scaling, tensor(values), tensor(np.concatenate(biases)))
         self._order = job.batch_order()
         self._work = _workspace(wiring, self._shape)
         self._tile_work = _workspace(wiring, TILE)
+        self._block_work = _workspace(wiring, BLOCK)
         self._splits: dict[str, Arranged] = {}
         self._tiles: dict[str, Tiles] = {}
         self._train = flat(job.data.train.images, job.data.train.labels)
@@ -101,22 +107,28 @@ class Sparse:
             self._splits[split] = arranged(getattr(self._job.data, split))
         found = self._splits[split]
         if are_few(self._reads, found):
-            loss, correct = self._evaluate_tiles(split)
+            loss, correct = self._evaluate_tiles(split, found)
         else:
-            plain = self._net._replace(scaling=_without_offsets(self._net.scaling))
-            loss, correct = kernels.evaluate(
-                self._net, plain, found, self._work, self._shape
-            )
+            loss, correct = self._evaluate_blocks(found)
         size = len(found.labels)
         return [Evaluation(loss=loss / size, accuracy=correct / size)]
 
-    def _evaluate_tiles(self, split: str) -> tuple[float, int]:
-        if split not in self._tiles:
-            self._tiles[split] = make_tiles(
-                self._splits[split], self._net, self._reads, self._tile_work
-            )
+    def _evaluate_tiles(self, name: str, split: Arranged) -> tuple[float, int]:
+        net, work = self._net, self._tile_work
+        if name not in self._tiles:
+            self._tiles[name] = make_tiles(split, net, self._reads, work)
         found: tuple[float, int] = kernels.evaluate_tiles(
-            self._net, self._reads, self._tiles[split], self._tile_work, TILE
+            net, self._reads, self._tiles[name], split.labels, work, TILE
+        )
+        return found
+
+    def _evaluate_blocks(self, split: Arranged) -> tuple[float, int]:
+        net, scaling = self._net, self._net.scaling
+        none = scaling._replace(
+            offset=0 * scaling.offset, rim_offset=0 * scaling.rim_offset
+        )
+        found: tuple[float, int] = kernels.evaluate(
+            net, net._replace(scaling=none), split, self._block_work, BLOCK
         )
         return found
 
@@ -190,10 +202,6 @@ def _workspace(wiring: Wiring, shape: Shape) -> Workspace:
         peaks=aligned(width, np.float32),
         totals=aligned(width, np.float32),
     )
-
-
-def _without_offsets(scaling: Scaling) -> Scaling:
-    return scaling._replace(offset=0 * scaling.offset, rim_offset=0 * scaling.rim_offset)
 
 
 def _for_floats(net: Net, work: Workspace) -> tuple[Net, Workspace]:

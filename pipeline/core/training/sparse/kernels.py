@@ -18,9 +18,9 @@ weights. What they read is the same number for all examples, so all that a unit 
 such rows is one constant, and their gradients are that number times the gradient of the
 unit's sum.
 
-A split that is evaluated is always the same, and its examples may stand in any order. Those
-alike make a tile, of whose rows half are blank; for each tile the weights on other rows
-are listed, if there are few enough (``tiles.py``).
+A split that is evaluated is always the same, and its examples may stand in any order.
+Where few weights are kept, those alike make a tile (half of the rows of MNIST's are blank),
+and for each tile the weights on other rows are listed (``tiles.py``).
 """
 
 from typing import NamedTuple
@@ -65,8 +65,8 @@ from pipeline.core.training.vectors import (
     uint,
 )
 
-Places = NDArray[np.uint16]
-"""short numbers: lists are read from memory"""
+Shorts = NDArray[np.uint16]
+"""for lists, which come from memory"""
 
 WORDS = 16
 """of 4 bytes in a cache line"""
@@ -162,29 +162,27 @@ class Reads(NamedTuple):
     """the position of each read's weight among all kept weights"""
     scales: Floats
     """of what is read"""
+    scaled: Floats
+    """room for the weights of all reads, times their scales"""
 
 
 class Tiles(NamedTuple):
-    """A split in the form in which it is evaluated, made once per engine."""
+    """A split in the form in which few weights read it, made once per engine."""
 
     pixels: Words
     """the pixel matrices of one tile after the other, packed as in a workspace, without
     blank rows"""
     first_words: Integers
     """where each of them begins; and the end, twice"""
-    units: Words
+    order: Words
     """(tiles, live units of the first layer): their numbers in ``Reads``, in each tile
     from few to many reads"""
     starts: Words
     """where the reads of each begin; and the end"""
-    rows: Places
+    rows: Shorts
     """of the tile: what is read, and not blank"""
-    numbers: Places
+    reads: Shorts
     """which of all that the unit reads this is"""
-    labels: Integers
-    """(N,), in the order of the tiles"""
-    scaled: Floats
-    """room for the weights of all reads, times their scales"""
 
 
 class Workspace(NamedTuple):
@@ -212,15 +210,6 @@ class Workspace(NamedTuple):
     """largest logit of each column"""
     totals: Floats
     """sum of exp(logit - peak) of each column"""
-
-
-class Images(NamedTuple):
-    """What the first layer reads."""
-
-    pixels: Words | Floats
-    """the matrix: core, then rim"""
-    lit: Integers
-    """rows of the rim that are not blank"""
 
 
 class _Source(NamedTuple):
@@ -251,14 +240,14 @@ def train(
     for step in range(num_steps):
         for first in range(0, batch_size, width):
             block = order[step, first : first + width]
-            images = _gather(net, examples, block, work, shape)
+            num_lit = _gather(net, examples, block, work, shape)
             if step + 1 < num_steps:
                 announce(examples, order[step + 1, first : first + width])
             take_biases(net, work)
-            forward(net, images, work, shape)
+            forward(net, num_lit, work, shape)
             ends = _logits(net.wiring, work)
             loss_gradient(ends, examples.labels, block, batch_size, shape)
-            backward(net, images, work, shape)
+            backward(net, num_lit, work, shape)
         for tensor in (net.weights, net.biases):
             move_all(tensor, rule, step)
     restore_mode(mode)
@@ -277,8 +266,8 @@ def evaluate(
     loss, correct = 0.0, 0
     _take_all_offsets(net, work)
     for first in range(0, len(split.order), width):
-        images = _gather_arranged(plain, split, first, work, shape)
-        forward(plain, images, work, shape)
+        num_lit = _gather_arranged(plain, split, first, work, shape)
+        forward(plain, num_lit, work, shape)
         labels = split.labels[first : first + width]
         block_loss, block_correct = loss_of(_logits(net.wiring, work), labels, shape)
         loss += block_loss
@@ -289,17 +278,17 @@ def evaluate(
 @kernel
 def _gather_arranged(
     net: Net, split: Arranged, first: int, work: Workspace, shape: Shape
-) -> Images:
-    """Fill the pixel matrix with the block that begins there; announce the next one."""
+) -> int:
+    """``_gather`` the block that begins there, and announce the next one."""
     end = first + LANES * len(shape)
     announce(split.examples, split.order[end : 2 * end - first])
-    images: Images = _gather(net, split.examples, split.order[first:end], work, shape)
-    return images
+    num_lit: int = _gather(net, split.examples, split.order[first:end], work, shape)
+    return num_lit
 
 
 @kernel
 def evaluate_tiles(
-    net: Net, reads: Reads, tiles: Tiles, work: Workspace, shape: Shape
+    net: Net, reads: Reads, tiles: Tiles, labels: Integers, work: Workspace, shape: Shape
 ) -> tuple[float, int]:
     """The same of a split in tiles, which are 16 · len(shape) columns wide."""
     width = LANES * len(shape)
@@ -307,12 +296,12 @@ def evaluate_tiles(
     _take_all_offsets(net, work)
     for k in range(len(reads.weights)):
         weight = net.weights.value[uint(reads.weights[k])]
-        tiles.scaled[k] = reads.scales[k] * weight
-    for tile in range(len(tiles.units)):
+        reads.scaled[k] = reads.scales[k] * weight
+    for tile in range(len(tiles.order)):
         _read_tile(net, reads, tiles, tile, work, shape)
         _add_later_layers(net, work, shape)
-        labels = tiles.labels[tile * width : (tile + 1) * width]
-        tile_loss, tile_correct = loss_of(_logits(net.wiring, work), labels, shape)
+        shown = labels[tile * width : (tile + 1) * width]
+        tile_loss, tile_correct = loss_of(_logits(net.wiring, work), shown, shape)
         loss += tile_loss
         correct += tile_correct
     return loss, correct
@@ -323,7 +312,7 @@ def _read_tile(
     net: Net, reads: Reads, tiles: Tiles, tile: int, work: Workspace, shape: Shape
 ) -> None:
     """Outputs of the first layer; meanwhile the next tile's pixels come from memory."""
-    width, num_units = uint(LANES * len(shape)), tiles.units.shape[1]
+    width, num_units = uint(LANES * len(shape)), tiles.order.shape[1]
     at, end = _ends(tiles.first_words, uint(tile))
     pixels, last = tiles.pixels[at:end], uint(tiles.first_words[tile + 2])
     # A few lines per unit: all at once would have to wait.
@@ -334,12 +323,12 @@ def _read_tile(
         while end < stop:
             prefetch(tiles.pixels, end)
             end += uint(WORDS)
-        number = uint(tiles.units[uint(tile), uint(visit)])
+        number = uint(tiles.order[uint(tile), uint(visit)])
         unit, first = uint(reads.units[number]), uint(reads.starts[number])
         a = splat(work.biases[unit], shape)
         for k in _numbers(tiles.starts, uint(tile * num_units + visit)):
             x = load(pixels, uint(tiles.rows[k]) * width, shape)
-            a = fma(splat(tiles.scaled[first + uint(tiles.numbers[k])], shape), x, a)
+            a = fma(splat(reads.scaled[first + uint(tiles.reads[k])], shape), x, a)
         if unit < uint(net.wiring.num_hidden):
             a = larger(zero, a)
         store(work.outputs, unit * width, a)
@@ -391,24 +380,24 @@ def pack(
 
 @kernel
 def list_reads(
-    reads: Reads, places: Integers, order: Integers, rows: Places, numbers: Places
+    reads: Reads, places: Integers, order: Integers, rows: Shorts, listed: Shorts
 ) -> None:
     """Write the reads of rows that are not blank, tile by tile.
 
     Args:
         reads: of the first layer.
         places: (tiles, rows), from ``pack``.
-        order: (tiles, units): in which they follow each other, by their numbers in reads.
-        rows: of tiles, with room for all of them and one more.
-        numbers: likewise.
+        order: of the tiles.
+        rows: of the tiles, with room for all and one more.
+        listed: the tiles' ``reads``, likewise.
     """
     count = 0
     for tile in range(len(order)):
-        for unit in order[tile]:
-            first, end = _ends(reads.starts, uint(unit))
+        for number in order[tile]:
+            first, end = _ends(reads.starts, uint(number))
             for k in range(first, end):
                 place = places[uint(tile), uint(reads.rows[k])]
-                rows[uint(count)], numbers[uint(count)] = place, k - first
+                rows[uint(count)], listed[uint(count)] = place, k - first
                 count += place >= 0
 
 
@@ -470,8 +459,12 @@ def _logits(wiring: Wiring, work: Workspace) -> Logits:
 @kernel
 def _gather(
     net: Net, examples: Examples, block: Integers, work: Workspace, shape: Shape
-) -> Images:
-    """Fill the pixel matrix; padding repeats the last example."""
+) -> int:
+    """Fill the pixel matrix; padding repeats the last example.
+
+    Returns:
+        How many rows of the rim are not blank; ``work.lit`` has them.
+    """
     wiring, half = net.wiring, 8 * len(shape)
     for column in range(2 * half):
         example = block[min(column, len(block) - 1)]
@@ -486,8 +479,8 @@ def _gather(
                 work.pixels,
                 (wiring.places, chunk * CHUNK),
             )
-    num_lit = _find_lit(wiring, work, shape)
-    return Images(work.pixels, work.lit[:num_lit])
+    num_lit: int = _find_lit(wiring, work, shape)
+    return num_lit
 
 
 @kernel
@@ -504,16 +497,19 @@ def _find_lit(wiring: Wiring, work: Workspace, shape: Shape) -> int:
 
 
 @kernel
-def forward(net: Net, images: Images, work: Workspace, shape: Shape) -> None:
-    """Outputs of all live units; their sums begin with ``work.biases``."""
+def forward(net: Net, num_lit: int, work: Workspace, shape: Shape) -> None:
+    """Outputs of all live units; their sums begin with ``work.biases``.
+
+    ``num_lit`` rows of the rim are not blank: the first ones of ``work.lit``.
+    """
     wiring, scaling = net.wiring, net.scaling
-    _add_rim(net, images, work, shape)
+    _add_rim(net, num_lit, work, shape)
     for part in range(wiring.first_parts[1]):
         if wiring.block_rows:
-            source = _unpacked(net, part, images, work, shape)
+            source = _unpacked(net, part, work, shape)
             _add_part(net, part, source, work, shape)
         else:
-            source = _Source(images.pixels, scaling.scale[part], scaling.offset[part])
+            source = _Source(work.pixels, scaling.scale[part], scaling.offset[part])
             _add_part(net, part, source, work, shape)
     _add_later_layers(net, work, shape)
 
@@ -538,15 +534,15 @@ def _numbers(firsts: Words | Integers, number: np.uint64) -> range:
 
 
 @kernel
-def _add_rim(net: Net, images: Images, work: Workspace, shape: Shape) -> None:
-    """Sums of the first layer: biases, and what it reads from rows that are not blank."""
+def _add_rim(net: Net, num_lit: int, work: Workspace, shape: Shape) -> None:
+    """Sums of the first layer: biases, and what it reads from lit rows of the rim."""
     width = uint(LANES * len(shape))
     wiring, value = net.wiring, net.weights.value
     for place in _numbers(wiring.first_units, uint(0)):
         unit = uint(wiring.units[place])
         store(work.outputs, unit * width, splat(work.biases[unit], shape))
-    for number in range(len(images.lit)):
-        row, x = _rim_row(net, images, number, shape)
+    for row in work.lit[:num_lit]:
+        x = _rim_row(net, row, work, shape)
         for k in _numbers(wiring.rim_starts, uint(row)):
             at = uint(wiring.sources[k]) * width
             a = load(work.outputs, at, shape)
@@ -554,13 +550,12 @@ def _add_rim(net: Net, images: Images, work: Workspace, shape: Shape) -> None:
 
 
 @kernel
-def _rim_row(net: Net, images: Images, number: int, shape: Shape) -> tuple[int, Vectors]:
-    """One of the rows of the rim that are not blank: which, and what it holds."""
-    row = images.lit[number]
+def _rim_row(net: Net, row: int, work: Workspace, shape: Shape) -> Vectors:
+    """What a row of the rim holds."""
     at = uint(net.wiring.num_core + row) * uint(LANES * len(shape))
     scale = splat(net.scaling.rim_scale[row], shape)
     offset = splat(net.scaling.rim_offset[row], shape)
-    return row, fma(scale, load(images.pixels, at, shape), offset)
+    return fma(scale, load(work.pixels, at, shape), offset)
 
 
 @kernel
@@ -582,16 +577,14 @@ def _add_part(net: Net, part: int, source: _Source, work: Workspace, shape: Shap
 
 
 @kernel
-def _unpacked(
-    net: Net, part: int, images: Images, work: Workspace, shape: Shape
-) -> _Source:
+def _unpacked(net: Net, part: int, work: Workspace, shape: Shape) -> _Source:
     """The rows of a part, in ``block``."""
     width, wiring = uint(LANES * len(shape)), net.wiring
     scale = splat(net.scaling.scale[part], shape)
     offset = splat(net.scaling.offset[part], shape)
     first = wiring.rows[part]
     for row in range(min(wiring.block_rows, wiring.num_core - first)):
-        a = load(images.pixels, uint(first + row) * width, shape)
+        a = load(work.pixels, uint(first + row) * width, shape)
         store(work.block, uint(row) * width, fma(scale, a, offset))
     return _Source(work.block, np.float32(1), np.float32(0))
 
@@ -636,7 +629,7 @@ def _weights_total(value: Floats, first: np.uint64, end: np.uint64) -> np.float3
 
 
 @kernel
-def backward(net: Net, images: Images, work: Workspace, shape: Shape) -> None:
+def backward(net: Net, num_lit: int, work: Workspace, shape: Shape) -> None:
     """Add the gradients of all kept weights and live biases, last layer first."""
     wiring, scaling = net.wiring, net.scaling
     num_layers = len(wiring.first_parts) - 1
@@ -649,21 +642,21 @@ def backward(net: Net, images: Images, work: Workspace, shape: Shape) -> None:
                 _part_gradients(net, part, _units(work), work, shape)
     for part in range(wiring.first_parts[1]):
         if wiring.block_rows:
-            source = _unpacked(net, part, images, work, shape)
+            source = _unpacked(net, part, work, shape)
             _part_gradients(net, part, source, work, shape)
         else:
-            source = _Source(images.pixels, scaling.scale[part], scaling.offset[part])
+            source = _Source(work.pixels, scaling.scale[part], scaling.offset[part])
             _part_gradients(net, part, source, work, shape)
-    _rim_gradients(net, images, work, shape)
+    _rim_gradients(net, num_lit, work, shape)
 
 
 @kernel
-def _rim_gradients(net: Net, images: Images, work: Workspace, shape: Shape) -> None:
+def _rim_gradients(net: Net, num_lit: int, work: Workspace, shape: Shape) -> None:
     """Add the gradients of weights on the rim, of blank rows all from their units' sums."""
     wiring, gradient = net.wiring, net.weights.gradient
     source = _Source(work.gradients, np.float32(1), np.float32(0))
-    for number in range(len(images.lit)):
-        row, x = _rim_row(net, images, number, shape)
+    for row in work.lit[:num_lit]:
+        x = _rim_row(net, row, work, shape)
         first, end = _ends(wiring.rim_starts, uint(row))
         _weight_gradients(net, first, end, source, x, shape)
     row, end_row = _blank_rows(wiring, work, 0)

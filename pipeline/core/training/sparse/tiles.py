@@ -1,4 +1,4 @@
-"""A split in tiles: the form in which the sparse kernels evaluate it.
+"""The forms in which the sparse kernels read examples: flat, arranged, and in tiles.
 
 Digits are narrow and wide. Those alike leave the same pixels 0, and what reads a pixel that
 is 0 in a whole tile is left out.
@@ -23,6 +23,7 @@ from pipeline.core.training.sparse.kernels import (
     list_reads,
     pack,
 )
+from pipeline.core.training.sparse.wiring import Bools
 from pipeline.core.training.vectors import CHUNK, LANES, MAX_VECTORS, Shape
 
 TILE: Shape = (0,) * (2 * MAX_VECTORS)
@@ -32,14 +33,17 @@ MAX_READS = 2**22
 MAX_ROWS = 2**16
 """of a tile: so many are told apart in a list"""
 
-Bools = NDArray[np.bool_]
 Pixel = TypeVar("Pixel", np.float32, np.uint8)
 
 
 def are_few(reads: Reads, split: Arranged) -> bool:
     """Whether what is read of a split may be listed, tile by tile."""
-    num_reads = len(reads.rows) * len(split.order) / (LANES * len(TILE))
+    num_reads = len(reads.rows) * _num_tiles(split)
     return num_reads <= MAX_READS and split.examples.num_pixels <= MAX_ROWS
+
+
+def _num_tiles(split: Arranged) -> int:
+    return -(-len(split.order) // (LANES * len(TILE)))
 
 
 def make_tiles(split: Arranged, net: Net, reads: Reads, work: Workspace) -> Tiles:
@@ -52,8 +56,8 @@ def make_tiles(split: Arranged, net: Net, reads: Reads, work: Workspace) -> Tile
         work: of blocks as wide as a tile.
     """
     width, wiring = LANES * len(TILE), net.wiring
-    num_tiles = -(-len(split.order) // width)
     num_rows = wiring.num_core + len(wiring.rim_ends)
+    num_tiles = _num_tiles(split)
     pixels = aligned(num_tiles * num_rows * width // 2, np.uint32)
     places = np.empty((num_tiles, num_rows), np.int64)
     pack(net, split, pixels, places, work, TILE)
@@ -61,17 +65,15 @@ def make_tiles(split: Arranged, net: Net, reads: Reads, work: Workspace) -> Tile
     counts = _numbers_of_reads(reads, places >= 0)
     from_few = np.argsort(counts, axis=1, kind="stable")
     ends = np.cumsum(np.take_along_axis(counts, from_few, axis=1))
-    rows, numbers = np.empty((2, np.max(ends, initial=0) + 1), np.uint16)
-    list_reads(reads, places, from_few, rows, numbers)
+    rows, listed = np.empty((2, np.max(ends, initial=0) + 1), np.uint16)
+    list_reads(reads, places, from_few, rows, listed)
     return Tiles(
         pixels=pixels,
         first_words=np.concatenate([[0], last_words, last_words[-1:]]),
-        units=from_few.astype(np.uint32),
+        order=from_few.astype(np.uint32),
         starts=np.concatenate([[0], ends]).astype(np.uint32),
         rows=rows,
-        numbers=numbers,
-        labels=split.labels,
-        scaled=np.empty(len(reads.weights), np.float32),
+        reads=listed,
     )
 
 

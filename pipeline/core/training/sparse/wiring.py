@@ -121,6 +121,7 @@ def _reads(
         rows=row_of_pixel[pixel].astype(np.uint32),
         weights=place[: len(is_read)][is_read].astype(np.uint32),
         scales=scale_of_pixel[pixel],
+        scaled=np.empty(len(pixel), np.float32),
     )
 
 
