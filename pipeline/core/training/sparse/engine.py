@@ -3,9 +3,9 @@
 Brings network, mask and data into the form of ``kernels.py``, where all the work
 is done. No pruned weight exists there, nor any optimizer state of one.
 
-LeNet-300-100, batch 60, Adam, against only the matrix products of a dense step (1,940/s):
-1.1, 2.6, 4.5, 10, 21 times as fast at density .5, .2, .1, .036, .01. Intel Xeon (AVX-512),
-one thread, torch 2.13, median of 7, 2026-11-21; ``python benchmarks/engines.py`` for yours.
+LeNet-300-100, batch 60, Adam, against only the matrix products of a dense step (1,650/s):
+1.2, 2.9, 5.3, 11, 23 times as fast at density .5, .2, .1, .036, .01. Intel Xeon (AVX-512),
+one thread, torch 2.13, median of 7, 2026-11-22; ``python benchmarks/engines.py`` for yours.
 """
 
 from collections.abc import Iterator, Sequence
