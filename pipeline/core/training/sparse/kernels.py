@@ -268,11 +268,20 @@ def evaluate(
     for first in range(0, len(split.order), width):
         num_lit = _gather_arranged(plain, split, first, work, shape)
         forward(plain, num_lit, work, shape)
-        labels = split.labels[first : first + width]
-        block_loss, block_correct = loss_of(_logits(net.wiring, work), labels, shape)
+        block_loss, block_correct = _loss_of(net, split.labels, first, work, shape)
         loss += block_loss
         correct += block_correct
     return loss, correct
+
+
+@kernel
+def _loss_of(
+    net: Net, labels: Integers, first: int, work: Workspace, shape: Shape
+) -> tuple[float, int]:
+    """``loss_of`` the block whose labels begin there."""
+    block = labels[first : first + LANES * len(shape)]
+    found: tuple[float, int] = loss_of(_logits(net.wiring, work), block, shape)
+    return found
 
 
 @kernel
@@ -300,8 +309,7 @@ def evaluate_tiles(
     for tile in range(len(tiles.order)):
         _read_tile(net, reads, tiles, tile, work, shape)
         _add_later_layers(net, work, shape)
-        shown = labels[tile * width : (tile + 1) * width]
-        tile_loss, tile_correct = loss_of(_logits(net.wiring, work), shown, shape)
+        tile_loss, tile_correct = _loss_of(net, labels, tile * width, work, shape)
         loss += tile_loss
         correct += tile_correct
     return loss, correct

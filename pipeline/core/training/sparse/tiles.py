@@ -23,7 +23,7 @@ from pipeline.core.training.sparse.kernels import (
     list_reads,
     pack,
 )
-from pipeline.core.training.sparse.wiring import Bools
+from pipeline.core.training.sparse.wiring import Bools, firsts, starts_of
 from pipeline.core.training.vectors import CHUNK, LANES, MAX_VECTORS, Shape
 
 TILE: Shape = (0,) * (2 * MAX_VECTORS)
@@ -61,17 +61,18 @@ def make_tiles(split: Arranged, net: Net, reads: Reads, work: Workspace) -> Tile
     pixels = aligned(num_tiles * num_rows * width // 2, np.uint32)
     places = np.empty((num_tiles, num_rows), np.int64)
     pack(net, split, pixels, places, work, TILE)
-    last_words = np.cumsum(np.count_nonzero(places >= 0, axis=1)) * width // 2
-    counts = _numbers_of_reads(reads, places >= 0)
+    is_lit = places >= 0
+    counts = _numbers_of_reads(reads, is_lit)
     from_few = np.argsort(counts, axis=1, kind="stable")
-    ends = np.cumsum(np.take_along_axis(counts, from_few, axis=1))
-    rows, listed = np.empty((2, np.max(ends, initial=0) + 1), np.uint16)
+    starts = starts_of(np.take_along_axis(counts, from_few, axis=1).ravel())
+    rows, listed = np.empty((2, int(starts[-1]) + 1), np.uint16)
     list_reads(reads, places, from_few, rows, listed)
+    first_rows = firsts(np.count_nonzero(is_lit, axis=1))
     return Tiles(
         pixels=pixels,
-        first_words=np.concatenate([[0], last_words, last_words[-1:]]),
+        first_words=np.append(first_rows, first_rows[-1]) * width // 2,
         order=from_few.astype(np.uint32),
-        starts=np.concatenate([[0], ends]).astype(np.uint32),
+        starts=starts,
         rows=rows,
         reads=listed,
     )

@@ -43,7 +43,7 @@ def wire(
         first layer reads, unit by unit; and where each weight stands. Weights are counted
         as in the masks, layer by layer, in each as True entries are in C order.
     """
-    num_units = _firsts([len(kept) for kept in masks])
+    num_units = firsts([len(kept) for kept in masks])
     live = _live(masks)
     weights = [np.nonzero(kept) for kept in masks]
     used = _used(masks[0], live[0])
@@ -61,7 +61,7 @@ def wire(
     num_visits = sum(map(len, visits))
     order = _in_order(visit_of_weight, num_visits + len(rim) + 1)
     place = _inverse(order)
-    starts = _starts(np.bincount(visit_of_weight, minlength=num_visits + len(rim) + 1))
+    starts = starts_of(np.bincount(visit_of_weight, minlength=num_visits + len(rim) + 1))
     reader, pixel = weights[0]
     row = (core_row - rows[part_of_pixel])[pixel]
     sources = [np.where(on_rim[pixel], reader, row)]
@@ -77,11 +77,11 @@ def wire(
         starts=starts[: num_visits + 1],
         sources=np.concatenate(sources)[order].astype(np.uint32),
         units=np.concatenate(live_units).astype(np.uint32),
-        first_units=_firsts([len(units) for units in live_units]),
-        first_parts=_firsts(num_parts),
+        first_units=firsts([len(units) for units in live_units]),
+        first_parts=firsts(num_parts),
         begins_sums=np.isin(np.arange(num_parts.sum()), np.cumsum(num_parts)[:-1]),
         ends_sums=np.isin(np.arange(num_parts.sum()), np.cumsum(num_parts) - 1),
-        first_visits=_firsts([len(units) for units in visits]),
+        first_visits=firsts([len(units) for units in visits]),
         reader_starts=reader_starts,
         readers=readers,
         reader_weights=place[reader_weights].astype(np.uint32),
@@ -117,7 +117,7 @@ def _reads(
     units = np.flatnonzero(live)
     return Reads(
         units=units.astype(np.uint32),
-        starts=_starts(np.bincount(reader, minlength=len(live))[units]),
+        starts=starts_of(np.bincount(reader, minlength=len(live))[units]),
         rows=row_of_pixel[pixel].astype(np.uint32),
         weights=place[: len(is_read)][is_read].astype(np.uint32),
         scales=scale_of_pixel[pixel],
@@ -326,16 +326,17 @@ def _readers(
         counts[first:end] = np.bincount(source[used], minlength=end - first)
         first_weight += len(reader)
     return (
-        _starts(counts),
+        starts_of(counts),
         np.concatenate(readers).astype(np.uint32),
         np.concatenate(positions),
     )
 
 
-def _starts(counts: Integers) -> NDArray[np.uint32]:
-    return _firsts(counts).astype(np.uint32)
+def starts_of(counts: Integers) -> NDArray[np.uint32]:
+    """``firsts``, as the kernels' lists have them."""
+    return firsts(counts).astype(np.uint32)
 
 
-def _firsts(counts: Sequence[int] | Integers) -> Integers:
+def firsts(counts: Sequence[int] | Integers) -> Integers:
     """Where each of some parts begins when they stand one after the other; and the end."""
     return np.concatenate([[0], np.cumsum(counts)])
