@@ -34,10 +34,10 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
+from pipeline.border.errors import UserError
 from pipeline.core.arrays import Mask, Weights
 from pipeline.core.batches import Dataset, Split
 from pipeline.core.digests import digest
-from pipeline.errors import UserError
 
 FOLDER = Path("artifacts")
 DENSE = "dense"

@@ -213,9 +213,9 @@ def compare(
 @contextmanager
 def _at_root() -> Iterator[Path]:
     """Run in the experiment's root, with errors as one line."""
-    from pipeline import border, root
+    from pipeline.border import exits, root
 
-    with border.one_line_errors():
+    with exits.one_line_errors():
         found = root.find()
         os.chdir(found)
         sys.path.insert(0, str(found))

@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import artifacts
+from pipeline.border.errors import UserError
 from pipeline.core import criteria, models, starts, training, transforms
-from pipeline.errors import UserError
 
 FOLDER = artifacts.FOLDER / "inputs"
 CORE = Path("pipeline/core")

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.border.errors import UserError
 from pipeline.core import seeding
 from pipeline.core.batches import Dataset, Split, split_positions
 from pipeline.dataset_facts import FACTS, DatasetFacts
-from pipeline.errors import UserError
 from pipeline.torchvision_import import datasets as torchvision_datasets
 
 __all__ = ["FACTS", "DataError", "DatasetFacts", "read", "read_as"]

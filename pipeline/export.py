@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from pipeline import artifacts
 from pipeline.artifacts import ArtifactError
+from pipeline.border.errors import UserError
 from pipeline.chains import Chain, chains
 from pipeline.core import masks
 from pipeline.core.digests import digest
-from pipeline.errors import UserError
 from pipeline.settings import Settings
 
 

@@ -17,12 +17,12 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from pipeline import analyses, compat, rewinds
 from pipeline.analyses import Analysis, Known
+from pipeline.border.errors import UserError
 from pipeline.core import models, training, transforms
 from pipeline.core.criteria import CRITERIA
 from pipeline.core.models.init import INITS
 from pipeline.core.models.layers import Kind, Network, parameters
 from pipeline.dataset_facts import FACTS
-from pipeline.errors import UserError
 from pipeline.rewinds import Masks, Retraining
 from pipeline.settings import (
     OWN,

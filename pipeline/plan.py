@@ -16,9 +16,9 @@ from pathlib import Path
 
 from pipeline import artifacts, closures, expected
 from pipeline.artifacts import DENSE, Instance
+from pipeline.border.errors import UserError
 from pipeline.chains import Chain, chains, early_steps, makes_mask
 from pipeline.core import training
-from pipeline.errors import UserError
 from pipeline.settings import Settings, Task, build_network
 from pipeline.spots import Spot, ends_of, mask_of, spots, start_of
 

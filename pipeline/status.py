@@ -9,8 +9,8 @@ from typing import Any
 
 from pipeline import artifacts
 from pipeline.artifacts import Instance
+from pipeline.border.errors import UserError
 from pipeline.chains import instances
-from pipeline.errors import UserError
 from pipeline.plan import Plan, groups_in, upstream
 from pipeline.settings import Settings
 from pipeline.spots import spots

@@ -18,8 +18,8 @@ from multiprocessing.context import ForkServerContext, ForkServerProcess
 from typing import Protocol
 
 from pipeline import lifeline
+from pipeline.border.errors import UserError
 from pipeline.checkpoints import InterruptedTraining
-from pipeline.errors import UserError
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 

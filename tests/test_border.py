@@ -2,12 +2,12 @@
 
 import pytest
 
-from pipeline import border
-from pipeline.errors import UserError
+from pipeline.border import exits
+from pipeline.border.errors import UserError
 
 
 def ended(error: BaseException) -> object:
-    with pytest.raises(SystemExit) as caught, border.one_line_errors():
+    with pytest.raises(SystemExit) as caught, exits.one_line_errors():
         raise error
     return caught.value.code
 
@@ -28,5 +28,5 @@ def test_ctrl_c_is_one_line_and_exit_code_130(capsys: pytest.CaptureFixture[str]
 
 
 def test_a_mistake_of_ours_is_not_hidden() -> None:
-    with pytest.raises(ZeroDivisionError), border.one_line_errors():
+    with pytest.raises(ZeroDivisionError), exits.one_line_errors():
         raise ZeroDivisionError

@@ -12,7 +12,7 @@ import pydantic
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from pipeline.errors import UserError
+from pipeline.border.errors import UserError
 
 FILE = "claims.yaml"
 DENSE = "dense"

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from pipeline.artifacts import atomic
-from pipeline.errors import UserError
+from pipeline.border.errors import UserError
 from pipeline.plots import (
     barriers,
     comparisons,

@@ -5,7 +5,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from pipeline import artifacts, params, plan
-from pipeline.errors import UserError
+from pipeline.border.errors import UserError
 
 
 class PresetError(UserError):

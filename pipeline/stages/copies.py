@@ -9,8 +9,9 @@ start, mask, schedule and optimizer in common; data order and augmentation diffe
 import sys
 from datetime import UTC, datetime
 
-from pipeline import artifacts, border, lifeline, params, spots, trainings
+from pipeline import artifacts, lifeline, params, spots, trainings
 from pipeline.artifacts import DENSE
+from pipeline.border import exits
 from pipeline.spots import Spot
 
 
@@ -59,7 +60,7 @@ def run(place: tuple[str, str, int, int], seeds: tuple[int, ...], engine: str) -
 
 if __name__ == "__main__":
     lifeline.end_with_dvc()
-    with border.one_line_errors():
+    with exits.one_line_errors():
         run(
             (sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])),
             artifacts.parse_seeds(sys.argv[5]),

@@ -7,8 +7,9 @@ import os
 import sys
 from pathlib import Path
 
-from pipeline import artifacts, border, datasets, params
-from pipeline import root as repository
+from pipeline import artifacts, datasets, params
+from pipeline.border import exits
+from pipeline.border import root as repository
 
 
 def run(name: str) -> None:
@@ -22,5 +23,5 @@ def run(name: str) -> None:
 
 
 if __name__ == "__main__":
-    with border.one_line_errors():
+    with exits.one_line_errors():
         run(sys.argv[1])

@@ -9,7 +9,8 @@ engine, hence the same bits. So another step never trains the dense network agai
 import sys
 from datetime import UTC, datetime
 
-from pipeline import artifacts, border, lifeline, params, trainings
+from pipeline import artifacts, lifeline, params, trainings
+from pipeline.border import exits
 from pipeline.core.digests import digest
 
 
@@ -49,5 +50,5 @@ def run(task_name: str, step: int, seeds: tuple[int, ...], engine: str) -> None:
 
 if __name__ == "__main__":
     lifeline.end_with_dvc()
-    with border.one_line_errors():
+    with exits.one_line_errors():
         run(sys.argv[1], int(sys.argv[2]), artifacts.parse_seeds(sys.argv[3]), sys.argv[4])

@@ -5,7 +5,8 @@ python -m pipeline.stages.init main 0,1,2,3
 
 import sys
 
-from pipeline import artifacts, border, params
+from pipeline import artifacts, params
+from pipeline.border import exits
 from pipeline.core import seeding
 from pipeline.core.digests import digest
 from pipeline.core.models.init import initial_weights
@@ -25,5 +26,5 @@ def run(task_name: str, seeds: tuple[int, ...]) -> None:
 
 
 if __name__ == "__main__":
-    with border.one_line_errors():
+    with exits.one_line_errors():
         run(sys.argv[1], artifacts.parse_seeds(sys.argv[2]))

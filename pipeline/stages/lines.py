@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pipeline import artifacts, border, lifeline, lines, params, spots
+from pipeline import artifacts, lifeline, lines, params, spots
 from pipeline.analyses import PRUNED
+from pipeline.border import exits
 from pipeline.lines import Ends
 from pipeline.settings import Settings
 from pipeline.spots import Spot
@@ -106,7 +107,7 @@ def _trained(settings: Settings, spot: Spot) -> list[Ends]:
 
 if __name__ == "__main__":
     lifeline.end_with_dvc()
-    with border.one_line_errors():
+    with exits.one_line_errors():
         run(
             (sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])),
             artifacts.parse_seeds(sys.argv[5]),

@@ -10,7 +10,8 @@ instance, so that a current plan invalidates nothing.
 
 import sys
 
-from pipeline import border, closures, forecast, params, plan, stale
+from pipeline import closures, forecast, params, plan, stale
+from pipeline.border import exits
 
 
 def run() -> None:
@@ -23,5 +24,5 @@ def run() -> None:
 
 
 if __name__ == "__main__":
-    with border.one_line_errors():
+    with exits.one_line_errors():
         run()

@@ -5,7 +5,8 @@ python -m pipeline.stages.prune main ticket 3 0,1,2,3
 
 import sys
 
-from pipeline import artifacts, border, params
+from pipeline import artifacts, params
+from pipeline.border import exits
 from pipeline.chains import Chain, find_chain
 from pipeline.core import criteria, masks, pruning, seeding, southampton, transforms
 from pipeline.core.arrays import Mask
@@ -71,5 +72,5 @@ def _transformed(chain: Chain, prune: Prune, *, round: int, seed: int) -> Mask:
 
 
 if __name__ == "__main__":
-    with border.one_line_errors():
+    with exits.one_line_errors():
         run(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4])

@@ -5,7 +5,8 @@ python -m pipeline.stages.results
 
 from pathlib import Path
 
-from pipeline import artifacts, border, params, plan, tables
+from pipeline import artifacts, params, plan, tables
+from pipeline.border import exits
 
 FOLDER = Path("results")
 
@@ -21,5 +22,5 @@ def run() -> None:
 
 
 if __name__ == "__main__":
-    with border.one_line_errors():
+    with exits.one_line_errors():
         run()

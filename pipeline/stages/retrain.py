@@ -5,7 +5,8 @@ python -m pipeline.stages.retrain main ticket 3 0,1,2,3 reference
 
 import sys
 
-from pipeline import artifacts, border, expected, lifeline, params, rounds, trainings
+from pipeline import artifacts, expected, lifeline, params, rounds, trainings
+from pipeline.border import exits
 from pipeline.chains import find_chain
 
 
@@ -38,5 +39,5 @@ def run(task_name: str, variant: str, round: int, seeds: str, engine: str) -> No
 
 if __name__ == "__main__":
     lifeline.end_with_dvc()
-    with border.one_line_errors():
+    with exits.one_line_errors():
         run(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4], sys.argv[5])

@@ -8,8 +8,9 @@ python -m pipeline.stages.rewind main ticket 3 0,1,2,3
 import sys
 from pathlib import Path
 
-from pipeline import artifacts, border, params
+from pipeline import artifacts, params
 from pipeline.artifacts import ArtifactError
+from pipeline.border import exits
 from pipeline.chains import find_chain
 from pipeline.core.arrays import Weights
 from pipeline.core.digests import digest
@@ -49,5 +50,5 @@ def _checked_theta0(folder: Path, seed: int) -> Weights:
 
 
 if __name__ == "__main__":
-    with border.one_line_errors():
+    with exits.one_line_errors():
         run(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4])

@@ -11,7 +11,8 @@ import hashlib
 import sys
 from pathlib import Path
 
-from pipeline import artifacts, border, compare, params, plan, plots, spots, tracking
+from pipeline import artifacts, compare, params, plan, plots, spots, tracking
+from pipeline.border import exits
 
 OUT = artifacts.FOLDER / "tracked.txt"
 FIGURES = Path("figures")
@@ -48,5 +49,5 @@ def run() -> None:
 
 
 if __name__ == "__main__":
-    with border.one_line_errors():
+    with exits.one_line_errors():
         run()

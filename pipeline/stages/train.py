@@ -5,8 +5,9 @@ python -m pipeline.stages.train main 0,1,2,3 --engine reference
 
 import sys
 
-from pipeline import artifacts, border, lifeline, params, rounds, trainings
+from pipeline import artifacts, lifeline, params, rounds, trainings
 from pipeline.artifacts import DENSE, Instance
+from pipeline.border import exits
 
 
 def run(task_name: str, seeds: tuple[int, ...], engine: str) -> None:
@@ -30,5 +31,5 @@ def run(task_name: str, seeds: tuple[int, ...], engine: str) -> None:
 
 if __name__ == "__main__":
     lifeline.end_with_dvc()
-    with border.one_line_errors():
+    with exits.one_line_errors():
         run(sys.argv[1], artifacts.parse_seeds(sys.argv[2]), sys.argv[3])

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from pipeline.errors import UserError
-from pipeline.root import enclosing
+from pipeline.border.errors import UserError
+from pipeline.border.root import enclosing
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -6,7 +6,7 @@ import pytest
 from experiment import write
 
 from pipeline import artifacts, datasets
-from pipeline.errors import UserError
+from pipeline.border.errors import UserError
 from pipeline.stages import data
 
 

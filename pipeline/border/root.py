@@ -6,7 +6,7 @@ called from.
 
 from pathlib import Path
 
-from pipeline.errors import UserError
+from pipeline.border.errors import UserError
 
 
 class RootError(UserError):

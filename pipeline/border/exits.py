@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pipeline.errors import UserError
+from pipeline.border.errors import UserError
 
 WRONG_INPUT = 2
 INTERRUPTED = 130
