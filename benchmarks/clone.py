@@ -15,7 +15,8 @@ from typing import Any
 from measuring import ROOT
 from ruamel.yaml import YAML
 
-from pipeline import artifacts, params
+from pipeline import params
+from pipeline.artifacts import files, paths
 from pipeline.core.batches import Dataset
 
 BIN = Path(sys.executable).parent
@@ -46,7 +47,7 @@ def make(root: Path, settings: Params, data: Dataset | None = None) -> None:
     write_params(root, settings)
     if data is not None:
         name = settings["tasks"]["main"]["data"]
-        artifacts.save_dataset(root / artifacts.data_file(name), data)
+        files.save_dataset(root / paths.data_file(name), data)
 
 
 def write_params(root: Path, settings: Params) -> None:

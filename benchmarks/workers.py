@@ -23,8 +23,9 @@ import measuring
 import torch
 from measuring import Goal, Report
 
-from pipeline import artifacts, params, preloads, trainings, workers
-from pipeline.artifacts import DENSE, Instance
+from pipeline import params, preloads, trainings, workers
+from pipeline.artifacts import files, paths
+from pipeline.artifacts.paths import DENSE, Instance
 
 SEEDS = (0, 1)
 ALLOWED = 0.56
@@ -139,7 +140,7 @@ def train(root: Path, settings: clone.Params) -> Report:
     engine = settings["tasks"]["main"]["train"]["engine"]
     command = clone.python("pipeline.stages.train", "main", "0,1", engine)
     wall_s = measuring.wall(lambda: clone.run(root, command))
-    timing = artifacts.load_json(root / artifacts.timing_file(_instance(SEEDS)))
+    timing = files.load_json(root / paths.timing_file(_instance(SEEDS)))
     return {
         "workers": settings["workers"],
         "wall_s": wall_s,
@@ -162,7 +163,7 @@ def probe(root: Path, engine: str, seeds: tuple[int, ...]) -> list[Report]:
             seeds=seeds,
             task=settings.tasks["main"],
             engine=engine,
-            starts=artifacts.theta0_folder("main", seeds),
+            starts=paths.theta0_folder("main", seeds),
             masks=None,
             round=0,
         )
@@ -177,7 +178,7 @@ def probe(root: Path, engine: str, seeds: tuple[int, ...]) -> list[Report]:
         workers.run_all(probes, at_once=2, preload=preload, watch=lambda _: None)
     finally:
         os.chdir(before)
-    return [artifacts.load_json(one.out) for one in probes]
+    return [files.load_json(one.out) for one in probes]
 
 
 def summary(rows: list[Report]) -> dict[str, float]:

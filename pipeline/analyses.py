@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pipeline.artifacts import DENSE
+from pipeline.artifacts.paths import DENSE
 from pipeline.yaml_shape import choose
 
 PREVIOUS = "previous"

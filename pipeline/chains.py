@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import artifacts
-from pipeline.artifacts import DENSE, Instance
+from pipeline.artifacts import paths
+from pipeline.artifacts.paths import DENSE, Instance
 from pipeline.core.starts import STARTS
 from pipeline.settings import Settings, Variant
 
@@ -34,7 +34,7 @@ class Chain:
     def mask_at(self, round: int) -> Path:
         """The folder that has the mask which a round ends with."""
         if makes_mask(self.variant):
-            return artifacts.masks_folder(self.at(round))
+            return paths.masks_folder(self.at(round))
         return self._found_at(round)
 
     def mask_before(self, round: int) -> Path:
@@ -43,7 +43,7 @@ class Chain:
         A gradual round begins with a mask that keeps everything, as θ₀ does.
         """
         if self.variant.prune.gradual:
-            return artifacts.theta0_folder(self.task, self.seeds)
+            return paths.theta0_folder(self.task, self.seeds)
         return self.mask_at(round)
 
     def mask_source_at(self, round: int) -> Path:
@@ -61,7 +61,7 @@ class Chain:
         """
         source = self.owner.prune.source_round(round)
         name = self.mask_owner if source else DENSE
-        return artifacts.trained_folder(
+        return paths.trained_folder(
             Instance(task=self.task, variant=name, round=source, seeds=self.seeds)
         )
 
@@ -74,15 +74,15 @@ class Chain:
             task=self.task, variant=self.mask_owner, round=round, seeds=self.seeds
         )
         if self.owner.prune.gradual:
-            return artifacts.trained_folder(found)
-        return artifacts.masks_folder(found)
+            return paths.trained_folder(found)
+        return paths.masks_folder(found)
 
     def initial_at(self, round: int) -> Path:
         """Where the training began whose weights a round's own mask is cut from."""
         previous = self.variant.prune.source_round(round)
         if previous == 0:
-            return artifacts.theta0_folder(self.task, self.seeds)
-        return artifacts.starts_folder(self.at(previous))
+            return paths.theta0_folder(self.task, self.seeds)
+        return paths.starts_folder(self.at(previous))
 
     def weights_behind(self, round: int) -> Path:
         """The weights beside θ₀ that a round's start may look at.
@@ -96,20 +96,20 @@ class Chain:
         start = STARTS[self.variant.rewind.to]
         if start.step == "needed":
             step = self.variant.rewind.first_step
-            return artifacts.early_folder(self.task, step, self.seeds)
+            return paths.early_folder(self.task, step, self.seeds)
         if self.variant.prune.gradual:
-            return artifacts.theta0_folder(self.task, self.seeds)
+            return paths.theta0_folder(self.task, self.seeds)
         if self.owner.prune.gradual and start.needs_trained != "chain":
             return self._found_at(round)
         if start.needs_trained == "chain":
             previous = self.owner.prune.source_round(round)
-            return artifacts.trained_folder(self.at(previous))
+            return paths.trained_folder(self.at(previous))
         return self.cut_from(round)
 
 
 def find_chain(settings: Settings, task: str, name: str, seeds: str) -> Chain:
     """The chain that a stage's command line names."""
-    return chain_of(settings, task, name, artifacts.parse_seeds(seeds))
+    return chain_of(settings, task, name, paths.parse_seeds(seeds))
 
 
 def chain_of(settings: Settings, task: str, name: str, seeds: tuple[int, ...]) -> Chain:

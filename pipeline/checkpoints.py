@@ -17,7 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pipeline import artifacts
+from pipeline.artifacts import files
 from pipeline.core.digests import digest
 from pipeline.core.training.engine import Job
 from pipeline.core.training.results import Snapshot, pack, unpack
@@ -106,7 +106,7 @@ def opened(key: str, unit: str, name: str, stop: Callable[[], bool]) -> Iterator
 
 def save(folder: Path, snapshot: Snapshot, *, seconds: float) -> None:
     """Keep a snapshot, and how long the training has taken up to it."""
-    artifacts.save_arrays(folder / "snapshot.safetensors", pack(snapshot), seconds=seconds)
+    files.save_arrays(folder / "snapshot.safetensors", pack(snapshot), seconds=seconds)
 
 
 def load(folder: Path) -> tuple[Snapshot | None, float]:
@@ -114,19 +114,19 @@ def load(folder: Path) -> tuple[Snapshot | None, float]:
     path = folder / "snapshot.safetensors"
     if not path.exists():
         return None, 0.0
-    snapshot = unpack(artifacts.load_arrays(path))
-    return snapshot, float(artifacts.load_facts(path)["seconds"])
+    snapshot = unpack(files.load_arrays(path))
+    return snapshot, float(files.load_facts(path)["seconds"])
 
 
 def finish(folder: Path, seed: int, facts: dict[str, Any]) -> None:
     """Mark a seed as finished; its arrays were written before."""
-    artifacts.save_json(folder / f"s{seed}.json", facts)
+    files.save_json(folder / f"s{seed}.json", facts)
 
 
 def finished(folder: Path, seed: int) -> dict[str, Any] | None:
     """The facts of a finished seed, or None."""
     path = folder / f"s{seed}.json"
-    return artifacts.load_json(path) if path.exists() else None
+    return files.load_json(path) if path.exists() else None
 
 
 def remove(key: str) -> None:

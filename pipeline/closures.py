@@ -21,11 +21,11 @@ from functools import cache, reduce
 from pathlib import Path
 from typing import Any
 
-from pipeline import artifacts
+from pipeline.artifacts import files, paths
 from pipeline.border.errors import UserError
 from pipeline.core import criteria, models, starts, training, transforms
 
-FOLDER = artifacts.FOLDER / "inputs"
+FOLDER = paths.FOLDER / "inputs"
 CORE = Path("pipeline/core")
 STAGES = Path("pipeline/stages")
 ENTRIES: dict[str, Callable[[str], str]] = {
@@ -172,7 +172,7 @@ def write(
     kinds: Mapping[Path, Iterable[str]], settings: Mapping[str, Any], root: Path = Path()
 ) -> None:
     """Write the files of these kinds of instances, and nothing else, into FOLDER."""
-    with artifacts.atomic_folder(root / FOLDER) as folder:
+    with files.atomic_folder(root / FOLDER) as folder:
         for inputs, keys in kinds.items():
             path = folder / inputs.relative_to(FOLDER)
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ from functools import cache
 from math import prod
 from typing import Any
 
-from pipeline.artifacts import DENSE
+from pipeline.artifacts.paths import DENSE
 from pipeline.core import models
 from pipeline.core.models import counts
 from pipeline.core.models.layers import Network, kernels

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline import artifacts
-from pipeline.artifacts import ArtifactError
+from pipeline.artifacts import files, paths
+from pipeline.artifacts.files import ArtifactError
 from pipeline.border.errors import UserError
 from pipeline.chains import Chain, chains
 from pipeline.core import masks
@@ -68,10 +68,10 @@ def export(
         raise ExportError(
             f"{out} cannot be written; name a file in a folder that exists as --out"
         )
-    folder = artifacts.starts_folder(chain.at(ticket.round))
-    start = artifacts.load_weights(folder, ticket.seed)
-    mask = artifacts.load_mask(chain.mask_at(ticket.round), ticket.seed)
-    facts = artifacts.load_facts(artifacts.seed_file(folder, ticket.seed))
+    folder = paths.starts_folder(chain.at(ticket.round))
+    start = files.load_weights(folder, ticket.seed)
+    mask = files.load_mask(chain.mask_at(ticket.round), ticket.seed)
+    facts = files.load_facts(paths.seed_file(folder, ticket.seed))
     revived = not chain.variant.rewind.freezes and masks.revived(start, mask)
     if facts["mask"] != digest(mask) or revived:
         raise ArtifactError(f"{folder} does not fit its mask; run `lt-pipeline verify`")
@@ -90,7 +90,7 @@ def export(
     }
     arrays: dict[str, NDArray[Any]] = dict(start)
     arrays |= {f"mask.{tensor}": kept for tensor, kept in mask.items()}
-    artifacts.save_arrays(out, arrays, **provenance)
+    files.save_arrays(out, arrays, **provenance)
     return provenance
 
 

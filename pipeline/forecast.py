@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from functools import cache
 from statistics import median
 
-from pipeline import artifacts, plan, workers
+from pipeline import plan, workers
+from pipeline.artifacts import files, paths
 from pipeline.chains import instances
 from pipeline.core.models.counts import multiply_adds
 from pipeline.core.models.layers import parameters
@@ -110,7 +111,7 @@ def _loads(settings: Settings, current: plan.Plan) -> Iterator[Load]:
 
     @cache
     def densities(task: str, variant: str) -> list[float]:
-        if variant == artifacts.DENSE:
+        if variant == paths.DENSE:
             return [1.0]
         return plan.expected_densities(settings, task, variant)
 
@@ -125,11 +126,11 @@ def _loads(settings: Settings, current: plan.Plan) -> Iterator[Load]:
             density=densities(instance.task, instance.variant)[instance.round],
             share=1 - first / total,
             bytes_per_weight=BYTES_PER_WEIGHT,
-            done=artifacts.results_folder(instance).exists(),
+            done=paths.results_folder(instance).exists(),
         )
     for item in current["early"].values():
         task, step = str(item["task"]), int(item["step"])
-        seeds = artifacts.parse_seeds(str(item["seeds"]))
+        seeds = paths.parse_seeds(str(item["seeds"]))
         yield Load(
             task=task,
             num=len(seeds),
@@ -137,7 +138,7 @@ def _loads(settings: Settings, current: plan.Plan) -> Iterator[Load]:
             density=1.0,
             share=step / total_steps(settings.tasks[task]),
             bytes_per_weight=BYTES_PER_EARLY_WEIGHT,
-            done=artifacts.early_folder(task, step, seeds).exists(),
+            done=paths.early_folder(task, step, seeds).exists(),
         )
     for spot in spots(settings, plan.groups_in(current)):
         total = total_steps(settings.tasks[spot.task])
@@ -178,12 +179,12 @@ def _seconds(settings: Settings, load: Load) -> float:
 
 def _measured(task: str) -> list[float]:
     """Steps per second of the trainings of a task that were done here."""
-    base = artifacts.FOLDER / "timing" / task
-    files = sorted(base.glob("*/*/*.json")) if base.exists() else []
+    base = paths.FOLDER / "timing" / task
+    timings = sorted(base.glob("*/*/*.json")) if base.exists() else []
     return [
         one["steps_per_s"]
-        for path in files
-        for one in artifacts.load_json(path)["seeds"].values()
+        for path in timings
+        for one in files.load_json(path)["seeds"].values()
     ]
 
 

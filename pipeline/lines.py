@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline import artifacts, preloads, workers
+from pipeline import preloads, workers
 from pipeline.analyses import PRUNED, Analysis
+from pipeline.artifacts import files, paths
 from pipeline.checkpoints import InterruptedTraining
 from pipeline.core import masks
 from pipeline.core.arrays import Mask, Weights
@@ -78,15 +79,15 @@ class PairWork:
         from pipeline.core.analysis.interpolation import along_line
 
         torch.set_num_threads(1)
-        path = artifacts.data_file(self.task.data)
-        data = artifacts.load_dataset(path)
-        network = network_for(self.task, artifacts.load_facts(path))
+        path = paths.data_file(self.task.data)
+        data = files.load_dataset(path)
+        network = network_for(self.task, files.load_facts(path))
         ends = self.ends
-        a, b = (artifacts.load_arrays(file) for file in ends.weights)
-        mask_a, mask_b = (artifacts.load_arrays(file) for file in ends.masks)
+        a, b = (files.load_arrays(file) for file in ends.weights)
+        mask_a, mask_b = (files.load_arrays(file) for file in ends.masks)
         if self.analysis.to == PRUNED:
             b = masks.apply(b, mask_b)
-        start = artifacts.load_arrays(ends.start) if ends.start else None
+        start = files.load_arrays(ends.start) if ends.start else None
         rows, barriers = [], {}
         for statistics, evaluate in self._ways(network, data).items():
 
@@ -100,7 +101,7 @@ class PairWork:
             rows += self._rows(statistics, line)
         facts = {"statistics": barriers} | _geometry(a, b, mask_a, mask_b, start)
         facts |= _dead(network, masks.connected(a, mask_a), masks.connected(b, mask_b))
-        artifacts.save_json(_file(self.folder, ends), {"rows": rows, "facts": facts})
+        files.save_json(_file(self.folder, ends), {"rows": rows, "facts": facts})
 
     def _ways(self, network: Network, data: Dataset) -> dict[str, Way]:
         """By the statistics of norms: interpolated as all weights are, or made anew."""
@@ -158,7 +159,7 @@ def run(
             preload=preloads.FORWARD,
             watch=lambda _: None,
         )
-        left = [artifacts.load_json(_file(folder, one)) for one in ends]
+        left = [files.load_json(_file(folder, one)) for one in ends]
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return [Seen(ends=one, **found) for one, found in zip(ends, left, strict=True)]

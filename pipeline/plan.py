@@ -14,8 +14,9 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pipeline import artifacts, closures, expected
-from pipeline.artifacts import DENSE, Instance
+from pipeline import closures, expected
+from pipeline.artifacts import files, paths
+from pipeline.artifacts.paths import DENSE, Instance
 from pipeline.border.errors import UserError
 from pipeline.chains import Chain, chains, early_steps, makes_mask
 from pipeline.core import training
@@ -56,25 +57,25 @@ def compile_plan(settings: Settings, groups: list[tuple[int, ...]]) -> Plan:
     """The stage instances of an experiment, by stage and key."""
     plan: Plan = {stage: {} for stage in STAGES}
     for name, task in settings.tasks.items():
-        data = str(artifacts.data_file(task.data))
+        data = str(paths.data_file(task.data))
         inputs = str(closures.inputs_file("data"))
         plan["data"][task.data] = {"out": data, "inputs": inputs}
         for seeds in groups:
             dense = Instance(task=name, variant=DENSE, round=0, seeds=seeds)
             common: Item = {"task": name, "seeds": _listed(seeds), "data": data}
-            common["theta0"] = str(artifacts.theta0_folder(name, seeds))
-            key = f"{name}-{artifacts.group_name(seeds)}"
+            common["theta0"] = str(paths.theta0_folder(name, seeds))
+            key = f"{name}-{paths.group_name(seeds)}"
             plan["init"][key] = common | {"inputs": _inputs("init", task, (name,))}
             train = _training("train", settings, (name,), density=1.0)
             plan["train"][key] = common | train | {"path": dense.path}
             for step in early_steps(settings, name):
-                path = artifacts.early_path(name, step, seeds)
+                path = paths.early_path(name, step, seeds)
                 plan["early"][path.replace("/", "-")] = {
                     **common,
                     **_training("early", settings, (name,), density=1.0),
                     "step": step,
                     "path": path,
-                    "timing": artifacts.early_timing_path(name, step, seeds),
+                    "timing": paths.early_timing_path(name, step, seeds),
                 }
     for chain in chains(settings, groups):
         for stage, instance, item in _rounds(settings, chain):
@@ -95,7 +96,7 @@ def _spot_item(settings: Settings, spot: Spot) -> Item:
         "step": spot.step,
         "seeds": _listed(spot.seeds),
         "path": spot.path,
-        "data": str(artifacts.data_file(task.data)),
+        "data": str(paths.data_file(task.data)),
     }
 
 
@@ -137,8 +138,8 @@ def _rounds(settings: Settings, chain: Chain) -> Iterator[tuple[str, Instance, I
             "round": round,
             "seeds": _listed(chain.seeds),
             "path": instance.path,
-            "data": str(artifacts.data_file(task.data)),
-            "theta0": str(artifacts.theta0_folder(chain.task, chain.seeds)),
+            "data": str(paths.data_file(task.data)),
+            "theta0": str(paths.theta0_folder(chain.task, chain.seeds)),
         }
         if makes_mask(chain.variant):
             how = chain.variant.prune
@@ -159,7 +160,7 @@ def _rounds(settings: Settings, chain: Chain) -> Iterator[tuple[str, Instance, I
         trained: Item = common | {
             "mask": mask,
             "mask_owner": chain.mask_owner,
-            "start": str(artifacts.starts_folder(instance)),
+            "start": str(paths.starts_folder(instance)),
         }
         engine = _training(
             "retrain",
@@ -246,7 +247,7 @@ def read(root: Path = Path()) -> Plan | None:
 def groups_in(plan: Plan | None) -> list[tuple[int, ...]]:
     """The groups of seeds of a plan, in its order."""
     items = (plan or {}).get("train", {}).values()
-    return list(dict.fromkeys(artifacts.parse_seeds(str(item["seeds"])) for item in items))
+    return list(dict.fromkeys(paths.parse_seeds(str(item["seeds"])) for item in items))
 
 
 def write(settings: Settings, root: Path = Path(), *, fresh: bool = False) -> Plan:
@@ -259,8 +260,8 @@ def write(settings: Settings, root: Path = Path(), *, fresh: bool = False) -> Pl
     """
     begun = [] if fresh else _begun(groups_in(read(root)), root)
     plan = compile_plan(settings, regroup(settings.seeds, begun))
-    lines = artifacts.FOLDER / "lines" if plan["lines"] else SUMMARY
-    artifacts.save_json(root / FILE, {"plan": plan, "tracked_lines": str(lines)})
+    lines = paths.FOLDER / "lines" if plan["lines"] else SUMMARY
+    files.save_json(root / FILE, {"plan": plan, "tracked_lines": str(lines)})
     return plan
 
 
@@ -268,7 +269,7 @@ def _begun(groups: list[tuple[int, ...]], root: Path) -> list[tuple[int, ...]]:
     """The groups that DVC has a stage of; the others can be formed anew."""
     lock = root / "dvc.lock"
     known = lock.read_text(encoding="utf-8") if lock.exists() else ""
-    return [g for g in groups if f"{artifacts.group_name(g)}:\n" in known]
+    return [g for g in groups if f"{paths.group_name(g)}:\n" in known]
 
 
 def check(settings: Settings, root: Path = Path()) -> Plan:
@@ -327,7 +328,7 @@ def _output(stage: str, item: Item) -> str:
     if stage in ("data", "init"):
         return str(item["out" if stage == "data" else "theta0"])
     kinds = {"prune": "masks", "rewind": "starts", "train": "trained", "retrain": "trained"}
-    return str(artifacts.FOLDER / kinds.get(stage, stage) / str(item["path"]))
+    return str(paths.FOLDER / kinds.get(stage, stage) / str(item["path"]))
 
 
 def _difference(plan: Plan, expected: Plan) -> str:

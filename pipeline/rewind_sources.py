@@ -1,6 +1,6 @@
 """Where a round begins: what ``rewind.to`` names, under its mask, as ``pruned`` says."""
 
-from pipeline import artifacts
+from pipeline.artifacts import files, paths
 from pipeline.chains import Chain
 from pipeline.core import masks, rewinding, seeding, southampton, starts
 from pipeline.core.arrays import Mask, Weights
@@ -16,8 +16,8 @@ def start_mask(chain: Chain, task: Task, *, round: int, seed: int) -> Mask:
         ArtifactError: if the round's mask is missing.
     """
     if not chain.variant.prune.gradual:
-        return artifacts.load_mask(chain.mask_at(round), seed)
-    facts = artifacts.load_facts(artifacts.data_file(task.data))
+        return files.load_mask(chain.mask_at(round), seed)
+    facts = files.load_facts(paths.data_file(task.data))
     tensors = kernels(network_for(task, facts))
     return masks.dense(tensors, tensors)
 
@@ -40,13 +40,13 @@ def start_weights(
     action = chain.variant.rewind.pruned
     trained: Weights = {}
     if action in rewinding.LOOK_AT_TRAINED:
-        trained = artifacts.load_weights(chain.weights_behind(round), seed)
-    theta0 = artifacts.theta0_folder(chain.task, chain.seeds)
+        trained = files.load_weights(chain.weights_behind(round), seed)
+    theta0 = paths.theta0_folder(chain.task, chain.seeds)
     return rewinding.frozen_start(
         action,
         source,
         mask,
-        theta0=artifacts.load_weights(theta0, seed),
+        theta0=files.load_weights(theta0, seed),
         trained=trained,
     )
 
@@ -70,15 +70,13 @@ def source_weights(
     start = starts.STARTS[rewind.to]
     trained: Weights = {}
     if start.needs_trained:
-        trained = artifacts.load_weights(chain.weights_behind(round), seed)
+        trained = files.load_weights(chain.weights_behind(round), seed)
     early: Weights = {}
     if start.step == "needed":
-        early = artifacts.load_weights(chain.weights_behind(round), seed)
-    facts = artifacts.load_facts(artifacts.data_file(task.data))
+        early = files.load_weights(chain.weights_behind(round), seed)
+    facts = files.load_facts(paths.data_file(task.data))
     given = Given(
-        theta0=artifacts.load_weights(
-            artifacts.theta0_folder(chain.task, chain.seeds), seed
-        ),
+        theta0=files.load_weights(paths.theta0_folder(chain.task, chain.seeds), seed),
         trained=trained,
         early=early,
         mask=mask,
@@ -88,6 +86,6 @@ def source_weights(
     )
     source = starts.start_source(rewind.to, given)
     if task.compat and rewind.to == "theta0" and round > 1:
-        before = artifacts.load_weights(chain.weights_behind(round), seed)
+        before = files.load_weights(chain.weights_behind(round), seed)
         return southampton.with_trained_biases(source, before)
     return source

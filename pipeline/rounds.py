@@ -4,8 +4,9 @@ import math
 from datetime import UTC, datetime
 from typing import Any
 
-from pipeline import artifacts, trainings
-from pipeline.artifacts import Instance
+from pipeline import trainings
+from pipeline.artifacts import files, paths
+from pipeline.artifacts.paths import Instance
 from pipeline.core.models.layers import parameters
 from pipeline.trainings import Finished, Source
 
@@ -25,7 +26,7 @@ def run(
     done = trainings.run(source, at_once=at_once)
     _write(instance, done, _result(instance, source, settings, done))
     seconds = {one.seed: one.timing for one in done}
-    artifacts.save_json(artifacts.timing_file(instance), trainings.timing(seconds, started))
+    files.save_json(paths.timing_file(instance), trainings.timing(seconds, started))
     trainings.forget(source)
 
 
@@ -51,20 +52,18 @@ def _result(
 
 def _write(instance: Instance, done: list[Finished], result: dict[str, Any]) -> None:
     """Collect the finished seeds into the artifacts of the instance."""
-    with artifacts.atomic_folder(artifacts.trained_folder(instance)) as folder:
+    with files.atomic_folder(paths.trained_folder(instance)) as folder:
         for one in done:
             for part in ("weights", "mask"):
-                name = artifacts.seed_file(one.folder, one.seed, part)
-                artifacts.copy(name, folder / name.name)
-    with artifacts.atomic_folder(artifacts.results_folder(instance)) as folder:
-        artifacts.save_json(folder / "result.json", result)
-        curves = [
-            artifacts.load_curves(one.folder / f"s{one.seed}.parquet") for one in done
-        ]
-        artifacts.save_curve_table(folder / "curves.parquet", curves)
+                name = paths.seed_file(one.folder, one.seed, part)
+                files.copy(name, folder / name.name)
+    with files.atomic_folder(paths.results_folder(instance)) as folder:
+        files.save_json(folder / "result.json", result)
+        curves = [files.load_curves(one.folder / f"s{one.seed}.parquet") for one in done]
+        files.save_curve_table(folder / "curves.parquet", curves)
 
 
 def _theta0(source: Source, one: Finished) -> str:
     """The hash of θ₀ behind a start, as the start's file says."""
-    facts = artifacts.load_facts(artifacts.seed_file(source.starts, one.seed))
+    facts = files.load_facts(paths.seed_file(source.starts, one.seed))
     return str(facts["theta0"])

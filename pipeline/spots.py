@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import artifacts
 from pipeline.analyses import OTHER_SEED, PREVIOUS, PRUNED, Analysis
-from pipeline.artifacts import DENSE, Instance
+from pipeline.artifacts import paths
+from pipeline.artifacts.paths import DENSE, Instance
 from pipeline.chains import chain_of
 from pipeline.settings import Settings
 
@@ -27,7 +27,7 @@ class Spot:
     def path(self) -> str:
         """Where its files lie below copies and lines."""
         place = f"r{self.round:02d}" + (f"-k{self.step:06d}" if self.trains else "")
-        return f"{self.task}/{self.analysis}/{place}/{artifacts.group_name(self.seeds)}"
+        return f"{self.task}/{self.analysis}/{place}/{paths.group_name(self.seeds)}"
 
     @property
     def key(self) -> str:
@@ -37,16 +37,16 @@ class Spot:
     @property
     def copies(self) -> Path:
         """Folder of the trained copies."""
-        return artifacts.FOLDER / "copies" / self.path
+        return paths.FOLDER / "copies" / self.path
 
     def copy_file(self, seed: int, copy: int | str, part: str, folder: Path) -> Path:
         """The weights or the mask of one copy: ``s0.instability-0-a.weights``."""
-        return artifacts.seed_file(folder, seed, f"{str(copy).replace('/', '-')}.{part}")
+        return paths.seed_file(folder, seed, f"{str(copy).replace('/', '-')}.{part}")
 
     @property
     def lines(self) -> Path:
         """Folder of what was seen between the ends."""
-        return artifacts.FOLDER / "lines" / self.path
+        return paths.FOLDER / "lines" / self.path
 
 
 def spots(settings: Settings, groups: list[tuple[int, ...]]) -> Iterator[Spot]:
@@ -78,12 +78,12 @@ def start_of(settings: Settings, spot: Spot) -> Path:
     """The folder of the weights that the copies of an analysis begin with."""
     of = settings.analyses[spot.analysis].of
     if of != DENSE:
-        return artifacts.starts_folder(
+        return paths.starts_folder(
             chain_of(settings, spot.task, of, spot.seeds).at(spot.round)
         )
     if spot.step == 0:
-        return artifacts.theta0_folder(spot.task, spot.seeds)
-    return artifacts.early_folder(spot.task, spot.step, spot.seeds)
+        return paths.theta0_folder(spot.task, spot.seeds)
+    return paths.early_folder(spot.task, spot.step, spot.seeds)
 
 
 def mask_of(settings: Settings, spot: Spot) -> Path:
@@ -98,7 +98,7 @@ def mask_of(settings: Settings, spot: Spot) -> Path:
 
 
 def _dense(spot: Spot) -> Path:
-    return artifacts.trained_folder(
+    return paths.trained_folder(
         Instance(task=spot.task, variant=DENSE, round=0, seeds=spot.seeds)
     )
 
@@ -112,15 +112,15 @@ def ends_of(settings: Settings, spot: Spot) -> tuple[Path, Path]:
     if analysis.of == DENSE:
         return _dense(spot), _dense(spot)
     own = chain_of(settings, spot.task, analysis.of, spot.seeds)
-    here = artifacts.trained_folder(own.at(spot.round))
+    here = paths.trained_folder(own.at(spot.round))
     assert analysis.to is not None
     if analysis.to == OTHER_SEED:
         return here, here
     if analysis.to == PREVIOUS:
-        return here, artifacts.trained_folder(own.at(spot.round - 1))
+        return here, paths.trained_folder(own.at(spot.round - 1))
     if analysis.to == PRUNED:
         return here, own.cut_from(spot.round)
     if analysis.to == DENSE:
         return here, _dense(spot)
     other = chain_of(settings, spot.task, analysis.to, spot.seeds)
-    return here, artifacts.trained_folder(other.at(spot.round))
+    return here, paths.trained_folder(other.at(spot.round))

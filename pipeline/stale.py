@@ -3,7 +3,8 @@
 import shutil
 from pathlib import Path
 
-from pipeline import artifacts, checkpoints
+from pipeline import checkpoints
+from pipeline.artifacts import paths
 from pipeline.plan import Plan
 
 _ROUND = "*/*/*/*"
@@ -27,8 +28,8 @@ def folders(plan: Plan, root: Path = Path()) -> list[Path]:
     found = [
         path
         for tree, known in held.items()
-        for path in sorted((root / artifacts.FOLDER / tree).glob(TREES[tree]))
-        if str(path.relative_to(root / artifacts.FOLDER / tree)).removesuffix(".json")
+        for path in sorted((root / paths.FOLDER / tree).glob(TREES[tree]))
+        if str(path.relative_to(root / paths.FOLDER / tree)).removesuffix(".json")
         not in known
     ]
     prefixes = {"results": "", "early": "early-", "copies": "copies-", "lines": "lines-"}
@@ -45,7 +46,7 @@ def _held(plan: Plan) -> dict[str, set[str]]:
     """Tree of artifacts -> the paths below it that the plan has."""
     rounds = _paths(plan, "train") | _paths(plan, "retrain")
     timed = {str(item["timing"]) for item in plan["early"].values()}
-    theta0 = artifacts.FOLDER / "theta0"
+    theta0 = paths.FOLDER / "theta0"
     return {
         "masks": rounds,
         "starts": rounds,

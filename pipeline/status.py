@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline import artifacts
-from pipeline.artifacts import Instance
+from pipeline.artifacts import files, paths
+from pipeline.artifacts.paths import Instance
 from pipeline.border.errors import UserError
 from pipeline.chains import instances
 from pipeline.plan import Plan, groups_in, upstream
@@ -45,8 +45,8 @@ def cells(settings: Settings, plan: Plan, root: Path, stale: set[str]) -> list[C
     behind = upstream(plan)
     found = []
     for instance in instances(settings, groups_in(plan)):
-        result = _result(root / artifacts.results_folder(instance))
-        own = artifacts.trained_folder(instance)
+        result = _result(root / paths.results_folder(instance))
+        own = paths.trained_folder(instance)
         for seed in instance.seeds:
             if seed not in settings.seeds:
                 continue
@@ -129,5 +129,5 @@ def _shown(cell: Cell | None) -> str:
 
 def _result(folder: Path) -> dict[str, Any]:
     path = folder / "result.json"
-    value: dict[str, Any] = artifacts.load_json(path) if path.exists() else {}
+    value: dict[str, Any] = files.load_json(path) if path.exists() else {}
     return value

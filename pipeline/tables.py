@@ -12,8 +12,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline import artifacts, costs
-from pipeline.artifacts import DENSE, ArtifactError
+from pipeline import costs
+from pipeline.artifacts import files
+from pipeline.artifacts.files import ArtifactError
+from pipeline.artifacts.paths import DENSE
 
 Active = Mapping[str, Mapping[str, tuple[Collection[int], Collection[int]]]]
 """task -> variant -> (rounds, seeds): what the plan holds now"""
@@ -82,7 +84,7 @@ def records(root: Path, active: Active) -> list[Record]:
         ArtifactError: a result is unreadable, or two folders hold the same training.
     """
     found: dict[_Key, tuple[Path, dict[str, Any]]] = {}
-    for folder, result in artifacts.results(root):
+    for folder, result in files.results(root):
         for seed in result["seeds"]:
             key = (result["task"], result["variant"], result["round"], int(seed))
             if key in found and _is_active(key, active):

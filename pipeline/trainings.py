@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import artifacts, checkpoints, preloads, workers
+from pipeline import checkpoints, preloads, workers
+from pipeline.artifacts import files, paths
 from pipeline.core import masks, southampton, training
 from pipeline.core.batches import Dataset
 from pipeline.core.digests import digest
@@ -65,11 +66,11 @@ class Source:
     @property
     def data(self) -> Path:
         """The prepared data set."""
-        return artifacts.data_file(self.task.data)
+        return paths.data_file(self.task.data)
 
     def network(self) -> Network:
         """The task's network, for the images of the prepared data."""
-        return network_for(self.task, artifacts.load_facts(self.data))
+        return network_for(self.task, files.load_facts(self.data))
 
     def label(self, copy: int | str) -> str:
         """What tells a copy apart from the others, where there are others."""
@@ -99,16 +100,16 @@ class SeedsWork:
     def run(self, report: Callable[[Report], None], stop: Callable[[], bool]) -> None:
         """Train from the last checkpoint on and leave finished seeds beside it."""
         source = self.source
-        data = artifacts.load_dataset(source.data)
+        data = files.load_dataset(source.data)
         network = source.network()
         jobs = [self._job(network, data, seed) for seed in self.seeds]
         name = checkpoints.unit_digest(
             jobs,
             engine=source.engine,
-            data=artifacts.load_facts(source.data)["digest"],
+            data=files.load_facts(source.data)["digest"],
             host=_host(source.task.train.device),
         )
-        unit = _prefix(source, self.copy) + artifacts.group_name(self.seeds)
+        unit = _prefix(source, self.copy) + paths.group_name(self.seeds)
         with checkpoints.opened(source.key, unit, name, stop) as folder:
             if any(checkpoints.finished(folder, seed) is None for seed in self.seeds):
                 self._train(jobs, folder, report, stop)
@@ -120,10 +121,10 @@ class SeedsWork:
             counted = source.gradual.counted if source.gradual else tensors
             mask = masks.dense(tensors, counted)
         else:
-            mask = artifacts.load_mask(source.masks, seed)
+            mask = files.load_mask(source.masks, seed)
         return Job(
             network=network,
-            start=artifacts.load_weights(source.starts, seed),
+            start=files.load_weights(source.starts, seed),
             mask=mask,
             data=data,
             settings=source.task.train,
@@ -271,16 +272,16 @@ def _leave(
 ) -> None:
     """Write one finished seed into the checkpoint folder, its facts last."""
     seed = job.seed
-    arrays = artifacts.seed_file
+    arrays = paths.seed_file
     mask_digest = digest(trained.mask)
-    artifacts.save_arrays(arrays(folder, seed, "weights"), trained.weights)
-    artifacts.save_arrays(
+    files.save_arrays(arrays(folder, seed, "weights"), trained.weights)
+    files.save_arrays(
         arrays(folder, seed, "mask"),
         trained.mask,
         density=masks.density(trained.mask),
     )
     rows = _curve_rows(seed, trained)
-    artifacts.save_curves(folder / f"s{seed}.parquet", rows)
+    files.save_curves(folder / f"s{seed}.parquet", rows)
     facts = {
         "density": masks.density(trained.mask),
         "kept": masks.kept(trained.mask),

@@ -7,7 +7,8 @@ for granted.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from pipeline import artifacts, expected
+from pipeline import expected
+from pipeline.artifacts import files, paths
 from pipeline.chains import Chain, chains
 from pipeline.core import masks, southampton
 from pipeline.core.arrays import Mask
@@ -85,7 +86,7 @@ def _about_counts(settings: Settings, chain: Chain) -> dict[str, Check]:
 
 
 def _mask(chain: Chain, round: int, seed: int) -> Mask:
-    return artifacts.load_mask(chain.mask_at(round), seed)
+    return files.load_mask(chain.mask_at(round), seed)
 
 
 def _counts_are_exact(settings: Settings, chain: Chain, round: int, seed: int) -> str:
@@ -105,8 +106,8 @@ def _masks_are_cut_at_the_percentile(
 ) -> str:
     fractions = expected.fractions(settings.tasks[chain.task], chain.variant.prune)
     source = chain.mask_source_at(round)
-    before = artifacts.load_mask(source, seed)
-    trained = artifacts.load_weights(source, seed)
+    before = files.load_mask(source, seed)
+    trained = files.load_weights(source, seed)
     cut = southampton.prune(trained, {name: before[name] for name in fractions}, fractions)
     if digest(cut) == digest(_mask(chain, round, seed)):
         return ""
@@ -115,7 +116,7 @@ def _masks_are_cut_at_the_percentile(
 
 def _layers_are_as_in_the_source(_: Settings, chain: Chain, round: int, seed: int) -> str:
     found = masks.kept(_mask(chain, round, seed))
-    source = masks.kept(artifacts.load_mask(chain.mask_source_at(round), seed))
+    source = masks.kept(files.load_mask(chain.mask_source_at(round), seed))
     for name, count in source.items():
         if found.get(name) != count:
             return f"{name} keeps {found.get(name)}, its source {count}"
@@ -134,21 +135,21 @@ def _masks_are_nested(_: Settings, chain: Chain, round: int, seed: int) -> str:
 
 
 def _pruned_are_zero(_: Settings, chain: Chain, round: int, seed: int) -> str:
-    folder = artifacts.trained_folder(chain.at(round))
-    mask = artifacts.load_mask(folder, seed)
+    folder = paths.trained_folder(chain.at(round))
+    mask = files.load_mask(folder, seed)
     if digest(mask) != digest(_mask(chain, round, seed)):
         return ANOTHER_MASK
-    names = masks.revived(artifacts.load_weights(folder, seed), mask)
+    names = masks.revived(files.load_weights(folder, seed), mask)
     return f"{names[0]} has a pruned weight that is not 0" if names else ""
 
 
 def _pruned_are_frozen(_: Settings, chain: Chain, round: int, seed: int) -> str:
-    folder = artifacts.trained_folder(chain.at(round))
-    mask = artifacts.load_mask(folder, seed)
+    folder = paths.trained_folder(chain.at(round))
+    mask = files.load_mask(folder, seed)
     if digest(mask) != digest(_mask(chain, round, seed)):
         return ANOTHER_MASK
-    trained = artifacts.load_weights(folder, seed)
-    start = artifacts.load_weights(artifacts.starts_folder(chain.at(round)), seed)
+    trained = files.load_weights(folder, seed)
+    start = files.load_weights(paths.starts_folder(chain.at(round)), seed)
     for name, kept in mask.items():
         if trained[name][~kept].tobytes() != start[name][~kept].tobytes():
             return f"{name} has a pruned weight that is not as in its start"
@@ -159,7 +160,7 @@ def _starts_are_rewound(settings: Settings, chain: Chain, round: int, seed: int)
     task = settings.tasks[chain.task]
     mask = start_mask(chain, task, round=round, seed=seed)
     source = source_weights(chain, task, mask, round=round, seed=seed)
-    start = artifacts.load_weights(artifacts.starts_folder(chain.at(round)), seed)
+    start = files.load_weights(paths.starts_folder(chain.at(round)), seed)
     expected = start_weights(chain, mask, source, round=round, seed=seed)
     if digest(start) == digest(expected):
         return ""
@@ -167,13 +168,13 @@ def _starts_are_rewound(settings: Settings, chain: Chain, round: int, seed: int)
 
 
 def _one_theta0(_: Settings, chain: Chain, round: int, seed: int) -> str:
-    folder = artifacts.theta0_folder(chain.task, chain.seeds)
-    theta0 = digest(artifacts.load_weights(folder, seed))
-    folders = [artifacts.starts_folder(chain.at(round))]
+    folder = paths.theta0_folder(chain.task, chain.seeds)
+    theta0 = digest(files.load_weights(folder, seed))
+    folders = [paths.starts_folder(chain.at(round))]
     if STARTS[chain.variant.rewind.to].step == "needed":
         folders.append(chain.weights_behind(round))
     for folder in folders:
-        facts = artifacts.load_facts(artifacts.seed_file(folder, seed))
+        facts = files.load_facts(paths.seed_file(folder, seed))
         if facts["theta0"] != theta0:
             return "its start came from another θ₀"
     return ""

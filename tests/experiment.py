@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import params, plan
-from pipeline.artifacts import parse_seeds
+from pipeline.artifacts.paths import parse_seeds
 from pipeline.settings import Settings
 from pipeline.stages import copies, data, early, init, lines, prune, retrain, rewind, train
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import artifacts
-from pipeline.artifacts import DENSE, Instance
+from pipeline.artifacts import files, paths
+from pipeline.artifacts.paths import DENSE, Instance
 from pipeline.spots import Spot
 
 SIZES = {"fc1.weight": 235200, "fc2.weight": 30000, "fc3.weight": 1000}
@@ -170,10 +170,10 @@ def fabricate_lines(
                     "statistics": {name: found for name, (_, found) in lines.items()}
                 }
         folder = root / spot.lines
-        artifacts.save_lines(folder / "lines.parquet", rows)
+        files.save_lines(folder / "lines.parquet", rows)
         head = {"task": spot.task, "analysis": spot.analysis}
         head |= {"round": spot.round, "step": spot.step, "settings": asked}
-        artifacts.save_json(folder / "lines.json", head | {"seeds": facts})
+        files.save_json(folder / "lines.json", head | {"seeds": facts})
 
 
 def _plateau(
@@ -227,7 +227,7 @@ def round_half_even(value: float) -> int:
 def _write(
     root: Path, instance: Instance, *, lr: float, salt: str, failed: Collection[int]
 ) -> None:
-    curves: dict[str, list[Any]] = {n: [] for n in artifacts.CURVE_SCHEMA.names}
+    curves: dict[str, list[Any]] = {n: [] for n in files.CURVE_SCHEMA.names}
     facts = {}
     for seed in instance.seeds:
         points = _curve(instance, seed, salt, failed=seed in failed)
@@ -237,8 +237,8 @@ def _write(
     recipe: Mapping[str, Any] = dict.fromkeys(RECIPES["ticket"])
     if instance.variant != DENSE:
         recipe = RECIPES.get(instance.variant, RECIPES["ticket"])
-    folder = root / artifacts.results_folder(instance)
-    artifacts.save_curves(folder / "curves.parquet", curves)
+    folder = root / paths.results_folder(instance)
+    files.save_curves(folder / "curves.parquet", curves)
     result = {
         "task": instance.task,
         "variant": instance.variant,
@@ -255,7 +255,7 @@ def _write(
         "sizes": SIZES,
         "seeds": facts,
     }
-    artifacts.save_json(folder / "result.json", result)
+    files.save_json(folder / "result.json", result)
     minute = 2 * instance.round
     timing = {
         "seeds": {str(s): {"seconds": 12.5, "steps_per_s": 160.0} for s in facts},
@@ -265,7 +265,7 @@ def _write(
         "started": f"2026-01-02T03:{minute:02d}:00+00:00",
         "ended": f"2026-01-02T03:{minute + 1:02d}:00+00:00",
     }
-    artifacts.save_json(root / artifacts.timing_file(instance), timing)
+    files.save_json(root / paths.timing_file(instance), timing)
 
 
 def _curve(

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from experiment import CONNECTION, INSTABILITY, raw, settings
 
-from pipeline import artifacts, checkpoints, forecast, plan, stale, status
+from pipeline import checkpoints, forecast, plan, stale, status
+from pipeline.artifacts import files, paths
 from pipeline.params import ParamsError
 
 GROUP = [(0, 1)]
@@ -285,7 +286,7 @@ def test_a_task_that_only_an_analysis_needs_is_trained() -> None:
 
 
 def test_analyses_that_left_the_plan_are_removed(tmp_path: Path) -> None:
-    base = tmp_path / artifacts.FOLDER
+    base = tmp_path / paths.FOLDER
     place = "main/stable/r00-k000000/s0-1"
     kept = [base / kind / place / "file" for kind in ("copies", "lines")]
     kept += [base / "timing" / f"{place}.json"]
@@ -316,7 +317,7 @@ def test_status_says_how_many_places_are_done_and_stale(tmp_path: Path) -> None:
     current = plan.compile_plan(asked, GROUP)
     for step, expected in ((0, "1 of 2 places done"), (1, "2 of 2 places done")):
         folder = tmp_path / f"artifacts/lines/main/stable/r00-k00000{step}/s0-1"
-        artifacts.save_json(folder / "lines.json", {})
+        files.save_json(folder / "lines.json", {})
         assert status.analyses(asked, current, tmp_path, set()) == [
             f"main/stable: {expected}"
         ]

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import artifacts
-from pipeline.artifacts import ArtifactError, Instance
+from pipeline.artifacts import files, paths
+from pipeline.artifacts.files import ArtifactError
+from pipeline.artifacts.paths import Instance
 from pipeline.core.batches import Dataset, Split
 
 WEIGHTS = {
@@ -27,18 +28,18 @@ class BrokenError(Exception):
     """Ends a block in the middle."""
 
 
-def files(folder: Path) -> set[str]:
+def listed(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*")}
 
 
 def half_a_file(path: Path) -> None:
-    with artifacts.atomic(path) as temporary:
+    with files.atomic(path) as temporary:
         temporary.write_text("half")
         raise BrokenError
 
 
 def half_a_folder(path: Path) -> None:
-    with artifacts.atomic_folder(path) as temporary:
+    with files.atomic_folder(path) as temporary:
         (temporary / "new").touch()
         raise BrokenError
 
@@ -50,9 +51,9 @@ def test_an_instance_names_its_folder_and_its_stage() -> None:
     instance = Instance(task="main", variant="one-shot", round=3, seeds=(0, 1, 2, 7))
     assert instance.path == "main/one-shot/r03/s0-2_7"
     assert instance.key == "main-one-shot-r03-s0-2_7"
-    results = artifacts.results_folder(instance)
+    results = paths.results_folder(instance)
     assert results == Path("artifacts/results/main/one-shot/r03/s0-2_7")
-    timing = artifacts.timing_file(instance)
+    timing = paths.timing_file(instance)
     assert timing == Path("artifacts/timing/main/one-shot/r03/s0-2_7.json")
 
 
@@ -67,13 +68,13 @@ def test_an_instance_names_its_folder_and_its_stage() -> None:
     ],
 )
 def test_a_group_is_named_by_its_runs_of_seeds(seeds: tuple[int, ...], name: str) -> None:
-    assert artifacts.group_name(seeds) == name
+    assert paths.group_name(seeds) == name
 
 
 @pytest.mark.parametrize("text", ["", "0,", "a", "0 1", "-1", "0,,1", "1.5"])
 def test_seeds_that_are_no_list_of_numbers_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"seeds are numbers with commas between them"):
-        artifacts.parse_seeds(text)
+        paths.parse_seeds(text)
 
 
 # Whole or not at all
@@ -81,12 +82,12 @@ def test_seeds_that_are_no_list_of_numbers_are_refused(text: str) -> None:
 
 def test_a_file_is_there_only_when_its_block_succeeded(tmp_path: Path) -> None:
     path = tmp_path / "new" / "file"
-    with artifacts.atomic(path) as temporary:
+    with files.atomic(path) as temporary:
         temporary.write_text("half")
         assert not path.exists()
         temporary.write_text("whole")
     assert path.read_text() == "whole"
-    assert files(tmp_path) == {"new", "new/file"}
+    assert listed(tmp_path) == {"new", "new/file"}
 
 
 def test_a_failed_block_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
@@ -95,17 +96,17 @@ def test_a_failed_block_leaves_the_old_file_and_no_other(tmp_path: Path) -> None
     with pytest.raises(BrokenError):
         half_a_file(path)
     assert path.read_text() == "old"
-    assert files(tmp_path) == {"file"}
+    assert listed(tmp_path) == {"file"}
 
 
 def test_a_folder_replaces_the_old_one_as_a_whole(tmp_path: Path) -> None:
     path = tmp_path / "s0-1"
     path.mkdir()
     (path / "old").touch()
-    with artifacts.atomic_folder(path) as temporary:
+    with files.atomic_folder(path) as temporary:
         (temporary / "new").touch()
-        assert files(path) == {"old"}
-    assert files(tmp_path) == {"s0-1", "s0-1/new"}
+        assert listed(path) == {"old"}
+    assert listed(tmp_path) == {"s0-1", "s0-1/new"}
 
 
 def test_a_failed_block_leaves_the_old_folder_and_no_other(tmp_path: Path) -> None:
@@ -114,7 +115,7 @@ def test_a_failed_block_leaves_the_old_folder_and_no_other(tmp_path: Path) -> No
     (path / "old").touch()
     with pytest.raises(BrokenError):
         half_a_folder(path)
-    assert files(tmp_path) == {"s0-1", "s0-1/old"}
+    assert listed(tmp_path) == {"s0-1", "s0-1/old"}
 
 
 def test_what_a_killed_process_left_is_cleared_away(tmp_path: Path) -> None:
@@ -123,16 +124,16 @@ def test_what_a_killed_process_left_is_cleared_away(tmp_path: Path) -> None:
     (killed / "half").touch()
     other = tmp_path / ".s2.1.tmp"
     other.mkdir()
-    with artifacts.atomic_folder(tmp_path / "s0-1") as temporary:
+    with files.atomic_folder(tmp_path / "s0-1") as temporary:
         (temporary / "new").touch()
-    assert files(tmp_path) == {"s0-1", "s0-1/new", ".s2.1.tmp"}
+    assert listed(tmp_path) == {"s0-1", "s0-1/new", ".s2.1.tmp"}
 
 
 def test_results_do_not_see_what_a_killed_process_left(tmp_path: Path) -> None:
     base = tmp_path / "artifacts/results/main/ticket/r01"
-    artifacts.save_json(base / "s0-1/result.json", {"whole": True})
-    artifacts.save_json(base / ".s0-1.77.tmp/result.json", {"whole": False})
-    assert list(artifacts.results(tmp_path)) == [(base / "s0-1", {"whole": True})]
+    files.save_json(base / "s0-1/result.json", {"whole": True})
+    files.save_json(base / ".s0-1.77.tmp/result.json", {"whole": False})
+    assert list(files.results(tmp_path)) == [(base / "s0-1", {"whole": True})]
 
 
 # JSON
@@ -147,8 +148,8 @@ def test_numbers_that_are_none_become_null(tmp_path: Path) -> None:
         "flag": np.bool_(True),
         0: (1, None),
     }
-    artifacts.save_json(path, value)
-    assert artifacts.load_json(path) == {
+    files.save_json(path, value)
+    assert files.load_json(path) == {
         "nan": None,
         "list": [None, None, 0.5],
         "count": 3,
@@ -158,8 +159,8 @@ def test_numbers_that_are_none_become_null(tmp_path: Path) -> None:
 
 
 def test_json_is_sorted_so_that_equal_values_are_equal_bytes(tmp_path: Path) -> None:
-    artifacts.save_json(tmp_path / "1.json", {"b": 1, "a": {"d": 2, "c": 3}})
-    artifacts.save_json(tmp_path / "2.json", {"a": {"c": 3, "d": 2}, "b": 1})
+    files.save_json(tmp_path / "1.json", {"b": 1, "a": {"d": 2, "c": 3}})
+    files.save_json(tmp_path / "2.json", {"a": {"c": 3, "d": 2}, "b": 1})
     assert (tmp_path / "1.json").read_bytes() == (tmp_path / "2.json").read_bytes()
 
 
@@ -168,20 +169,20 @@ def test_json_is_sorted_so_that_equal_values_are_equal_bytes(tmp_path: Path) -> 
 
 def test_arrays_come_back_bit_for_bit(tmp_path: Path) -> None:
     path = tmp_path / "file.safetensors"
-    artifacts.save_arrays(path, WEIGHTS, density=0.5)
-    found = artifacts.load_arrays(path)
+    files.save_arrays(path, WEIGHTS, density=0.5)
+    found = files.load_arrays(path)
     assert set(found) == set(WEIGHTS)
     for name, expected in WEIGHTS.items():
         assert found[name].dtype == expected.dtype
         assert found[name].shape == expected.shape
         assert found[name].tobytes() == expected.tobytes()
-    assert artifacts.load_facts(path) == {"density": 0.5}
+    assert files.load_facts(path) == {"density": 0.5}
 
 
 def test_a_transposed_array_is_written_as_it_reads(tmp_path: Path) -> None:
     array = np.arange(6, dtype=np.float32).reshape(2, 3).T
-    artifacts.save_arrays(tmp_path / "file", {"a": array})
-    np.testing.assert_array_equal(artifacts.load_arrays(tmp_path / "file")["a"], array)
+    files.save_arrays(tmp_path / "file", {"a": array})
+    np.testing.assert_array_equal(files.load_arrays(tmp_path / "file")["a"], array)
 
 
 def test_equal_arrays_and_facts_are_equal_bytes_with_one_metadata_key(
@@ -192,7 +193,7 @@ def test_equal_arrays_and_facts_are_equal_bytes_with_one_metadata_key(
     for number in range(6):
         path = tmp_path / f"{number}.safetensors"
         order = sorted(WEIGHTS, reverse=number % 2 == 0)
-        artifacts.save_arrays(path, {name: WEIGHTS[name] for name in order}, **facts)
+        files.save_arrays(path, {name: WEIGHTS[name] for name in order}, **facts)
         hashes.add(hashlib.sha256(path.read_bytes()).hexdigest())
     assert len(hashes) == 1
     content = path.read_bytes()
@@ -211,24 +212,24 @@ def test_a_data_set_comes_back_with_its_split(tmp_path: Path) -> None:
     }
     data = Dataset(**splits, mean=(1.5,), std=(2.0,), num_classes=10)
     path = tmp_path / "data.safetensors"
-    artifacts.save_dataset(path, data)
-    found = artifacts.load_dataset(path)
+    files.save_dataset(path, data)
+    found = files.load_dataset(path)
     for name, split in splits.items():
         loaded = getattr(found, name)
         np.testing.assert_array_equal(loaded.images, split.images)
         np.testing.assert_array_equal(loaded.labels, split.labels)
         assert loaded.images.dtype == np.uint8
     assert (found.mean, found.std, found.num_classes) == ((1.5,), (2.0,), 10)
-    assert artifacts.load_facts(path)["image_shape"] == [1, 2, 2]
+    assert files.load_facts(path)["image_shape"] == [1, 2, 2]
 
 
 def test_a_trained_folder_holds_weights_and_mask_of_a_seed(tmp_path: Path) -> None:
     folder = tmp_path / "trained/main/ticket/r01/s3"
     weights, mask = {"w": np.ones(2, np.float32)}, {"w": np.array([True, False])}
-    artifacts.save_arrays(folder / "s3.weights.safetensors", weights)
-    artifacts.save_arrays(folder / "s3.mask.safetensors", mask)
-    assert artifacts.load_weights(folder, 3)["w"].tolist() == [1, 1]
-    assert artifacts.load_mask(folder, 3)["w"].tolist() == [True, False]
+    files.save_arrays(folder / "s3.weights.safetensors", weights)
+    files.save_arrays(folder / "s3.mask.safetensors", mask)
+    assert files.load_weights(folder, 3)["w"].tolist() == [1, 1]
+    assert files.load_mask(folder, 3)["w"].tolist() == [True, False]
 
 
 # Curves
@@ -242,8 +243,8 @@ def test_curves_have_five_typed_columns(tmp_path: Path) -> None:
         "loss": [0.5, math.nan],
         "accuracy": [0.25, 0.5],
     }
-    artifacts.save_curves(tmp_path / "one", columns)
-    one = artifacts.load_curves(tmp_path / "one")
+    files.save_curves(tmp_path / "one", columns)
+    one = files.load_curves(tmp_path / "one")
     assert [(field.name, str(field.type)) for field in one.schema] == [
         ("seed", "int64"),
         ("step", "int64"),
@@ -251,8 +252,8 @@ def test_curves_have_five_typed_columns(tmp_path: Path) -> None:
         ("loss", "double"),
         ("accuracy", "double"),
     ]
-    artifacts.save_curve_table(tmp_path / "two", [one, one])
-    two = artifacts.load_curves(tmp_path / "two")
+    files.save_curve_table(tmp_path / "two", [one, one])
+    two = files.load_curves(tmp_path / "two")
     assert two.num_rows == 4
     assert two.column("split").to_pylist() == ["validation", "test"] * 2
     assert math.isnan(two.column("loss").to_pylist()[3])
@@ -261,29 +262,29 @@ def test_curves_have_five_typed_columns(tmp_path: Path) -> None:
 def test_curves_of_other_types_are_refused(tmp_path: Path) -> None:
     columns = {name: [["a"]] for name in ("seed", "step", "split", "loss", "accuracy")}
     with pytest.raises(TypeError, match="Cannot cast"):
-        artifacts.save_curves(tmp_path / "file", columns)
-    assert files(tmp_path) == set()
+        files.save_curves(tmp_path / "file", columns)
+    assert listed(tmp_path) == set()
 
 
 # Missing and damaged files
 
 READERS = {
-    "json": artifacts.load_json,
-    "arrays": artifacts.load_arrays,
-    "facts": artifacts.load_facts,
-    "curves": artifacts.load_curves,
+    "json": files.load_json,
+    "arrays": files.load_arrays,
+    "facts": files.load_facts,
+    "curves": files.load_curves,
 }
 
 
 def saved(kind: str, path: Path) -> None:
     if kind == "json":
-        artifacts.save_json(path, {"a": list(range(100))})
+        files.save_json(path, {"a": list(range(100))})
     elif kind == "curves":
         numbers = list(range(500))
         columns = dict.fromkeys(("seed", "step", "loss", "accuracy"), numbers)
-        artifacts.save_curves(path, columns | {"split": ["test"] * 500})
+        files.save_curves(path, columns | {"split": ["test"] * 500})
     else:
-        artifacts.save_arrays(path, WEIGHTS, density=0.5)
+        files.save_arrays(path, WEIGHTS, density=0.5)
 
 
 @pytest.mark.parametrize("kind", READERS)

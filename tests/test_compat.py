@@ -10,8 +10,9 @@ import pytest
 from command import run
 from experiment import INSTABILITY, SEEDS, raw, settings
 
-from pipeline import artifacts, params, plan
-from pipeline.artifacts import DENSE, Instance
+from pipeline import params, plan
+from pipeline.artifacts import files, paths
+from pipeline.artifacts.paths import DENSE, Instance
 from pipeline.core import southampton
 from pipeline.params import ParamsError
 
@@ -163,14 +164,14 @@ def at(variant: str, round: int) -> Instance:
 
 def weights(kind: str, variant: str, round: int) -> dict[str, np.ndarray]:
     folder = {
-        "starts": artifacts.starts_folder,
-        "trained": artifacts.trained_folder,
+        "starts": paths.starts_folder,
+        "trained": paths.trained_folder,
     }[kind](at(variant, round))
-    return artifacts.load_weights(folder, 1)
+    return files.load_weights(folder, 1)
 
 
 def theta0() -> dict[str, np.ndarray]:
-    return artifacts.load_weights(artifacts.theta0_folder("main", SEEDS), 1)
+    return files.load_weights(paths.theta0_folder("main", SEEDS), 1)
 
 
 def assert_same(
@@ -199,11 +200,11 @@ def test_a_mask_cut_elsewhere_is_found(
 
     root = copytree(script_root, tmp_path / "root")
     monkeypatch.chdir(root)
-    path = artifacts.seed_file(artifacts.masks_folder(at("ticket", 1)), 1)
-    mask, facts = artifacts.load_arrays(path), artifacts.load_facts(path)
+    path = paths.seed_file(paths.masks_folder(at("ticket", 1)), 1)
+    mask, facts = files.load_arrays(path), files.load_facts(path)
     kept = np.flatnonzero(mask["fc1.weight"])
     mask["fc1.weight"].flat[kept[0]] = False
-    artifacts.save_arrays(path, mask, **facts)
+    files.save_arrays(path, mask, **facts)
     ended = run(root, "verify")
     assert ended.code == 1
     assert (
@@ -223,7 +224,7 @@ def test_each_mask_is_what_the_scripts_own_lines_give(script: Path, variant: str
             fraction = 0.15 if name == "fc2.weight" else 0.3
             percentile_value = np.percentile(abs(alive), 100 * fraction)
             mask[name] = np.where(abs(tensor) < percentile_value, 0, mask[name])
-        found = artifacts.load_mask(artifacts.masks_folder(at(variant, round)), 1)
+        found = files.load_mask(paths.masks_folder(at(variant, round)), 1)
         assert {n: m.tolist() for n, m in found.items()} == {
             n: (m != 0).tolist() for n, m in mask.items()
         }
@@ -236,7 +237,7 @@ def test_a_tickets_biases_are_reset_once_and_then_never_again(script: Path) -> N
     assert_same(first, theta0(), "bias")
     assert_same(second, trained, "bias")
     assert (trained["fc1.bias"] != theta0()["fc1.bias"]).all()
-    mask = artifacts.load_mask(artifacts.masks_folder(at("ticket", 2)), 1)
+    mask = files.load_mask(paths.masks_folder(at("ticket", 2)), 1)
     assert_same(second, {n: theta0()[n] * kept for n, kept in mask.items()}, "weight")
 
 
@@ -253,9 +254,9 @@ def test_reinit_draws_biases_and_weights_anew_every_round(script: Path) -> None:
 def test_the_test_accuracy_is_the_best_before_the_end(
     script: Path, variant: str, round: int
 ) -> None:
-    folder = artifacts.results_folder(at(variant, round))
-    facts = artifacts.load_json(folder / "result.json")["seeds"]
-    table = artifacts.load_curves(folder / "curves.parquet").to_pylist()
+    folder = paths.results_folder(at(variant, round))
+    facts = files.load_json(folder / "result.json")["seeds"]
+    table = files.load_curves(folder / "curves.parquet").to_pylist()
     for seed in SEEDS:
         tested = {
             row["step"]: row["accuracy"]
@@ -270,8 +271,8 @@ def test_the_test_accuracy_is_the_best_before_the_end(
 
 def test_a_result_says_that_it_is_the_scripts(script: Path) -> None:
     for variant, round in TRAININGS:
-        path = artifacts.results_folder(at(variant, round)) / "result.json"
-        result = artifacts.load_json(path)
+        path = paths.results_folder(at(variant, round)) / "result.json"
+        result = files.load_json(path)
         assert result["settings"]["compat"] == "southampton"
         assert result["settings"]["model"]["init"] == "southampton"
         assert result["engine"] == "southampton"
@@ -287,5 +288,5 @@ def test_round_0_moves_by_adams_default_rate(script: Path) -> None:
 def test_copies_of_a_ticket_are_trained_by_the_scripts_engine_too(script: Path) -> None:
     (item,) = plan.check(params.load())["copies"].values()
     assert item["engine"] == "southampton"
-    folder = artifacts.FOLDER / "copies" / str(item["path"])
+    folder = paths.FOLDER / "copies" / str(item["path"])
     assert list(folder.iterdir())

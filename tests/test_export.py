@@ -7,8 +7,10 @@ import pytest
 from command import refused, run
 from experiment import SEEDS, raw, settings, write
 
-from pipeline import artifacts, export
-from pipeline.artifacts import ArtifactError, Instance
+from pipeline import export
+from pipeline.artifacts import files, paths
+from pipeline.artifacts.files import ArtifactError
+from pipeline.artifacts.paths import Instance
 from pipeline.core.digests import digest
 from pipeline.export import ExportError, Ticket
 
@@ -43,7 +45,7 @@ def test_the_file_loads_in_plain_torch(tmp_path: Path) -> None:
     network.add_module("fc2", nn.Linear(8, 10))
     network.load_state_dict(weights)
 
-    theta0 = artifacts.load_weights(artifacts.theta0_folder("main", SEEDS), 1)
+    theta0 = files.load_weights(paths.theta0_folder("main", SEEDS), 1)
     images = np.linspace(-1, 1, 3 * 64, dtype=np.float32).reshape(3, 1, 8, 8)
     first = theta0["fc1.weight"] * masks["fc1.weight"].numpy()
     second = theta0["fc2.weight"] * masks["fc2.weight"].numpy()
@@ -65,10 +67,10 @@ def test_the_file_loads_in_plain_torch(tmp_path: Path) -> None:
 def test_the_file_says_where_it_comes_from(tmp_path: Path) -> None:
     out = tmp_path / "ticket.safetensors"
     facts = exported(out)
-    assert artifacts.load_facts(out) == facts
-    theta0 = artifacts.load_weights(artifacts.theta0_folder("main", SEEDS), 1)
-    start = artifacts.load_weights(artifacts.starts_folder(TICKET), 1)
-    mask = artifacts.load_mask(artifacts.masks_folder(TICKET), 1)
+    assert files.load_facts(out) == facts
+    theta0 = files.load_weights(paths.theta0_folder("main", SEEDS), 1)
+    start = files.load_weights(paths.starts_folder(TICKET), 1)
+    mask = files.load_mask(paths.masks_folder(TICKET), 1)
     assert facts == {
         "task": "main",
         "variant": "ticket",
@@ -145,11 +147,11 @@ def test_a_place_that_cannot_be_written_is_refused(out: str, tmp_path: Path) -> 
 
 
 def test_a_start_of_another_mask_is_refused(tmp_path: Path) -> None:
-    folder = artifacts.masks_folder(TICKET)
-    path = artifacts.seed_file(folder, 1)
-    mask = artifacts.load_arrays(path)
+    folder = paths.masks_folder(TICKET)
+    path = paths.seed_file(folder, 1)
+    mask = files.load_arrays(path)
     mask["fc1.weight"][...] = True
-    artifacts.save_arrays(path, mask)
+    files.save_arrays(path, mask)
     with pytest.raises(
         ArtifactError, match=r"does not fit its mask; run `lt-pipeline verify`"
     ):
@@ -164,7 +166,7 @@ def test_the_command_writes_the_file_below_the_folder_it_is_called_from(
     folder.mkdir()
     ended = run(folder, "export", "--round", "2", "--seed", "1", "--out", "t.safetensors")
     assert (ended.code, ended.errors) == (0, "")
-    theta0 = artifacts.load_facts(folder / "t.safetensors")["theta0"]
+    theta0 = files.load_facts(folder / "t.safetensors")["theta0"]
     assert ended.output == (
         f"{folder}/t.safetensors: density 0.5220, theta0 {theta0[:12]}\n"
     )

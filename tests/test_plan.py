@@ -8,7 +8,8 @@ from experiment import raw, settings, write
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import artifacts, checkpoints, forecast, plan, stale
+from pipeline import checkpoints, forecast, plan, stale
+from pipeline.artifacts import files, paths
 from pipeline.chains import instances
 from pipeline.plan import PlanError
 from pipeline.settings import Settings
@@ -167,7 +168,7 @@ def test_learning_rate_rewinding_needs_no_early_weights() -> None:
 
 
 def test_first_steps_that_left_the_plan_are_removed(tmp_path: Path) -> None:
-    base = tmp_path / artifacts.FOLDER
+    base = tmp_path / paths.FOLDER
     kept = [
         touch(base / "early/main/k000001/s0-1/s0.safetensors"),
         touch(base / "timing/main/early/k000001/s0-1.json"),
@@ -433,7 +434,7 @@ def touch(path: Path) -> Path:
 
 def test_instances_that_left_the_plan_are_removed_and_nothing_else(tmp_path: Path) -> None:
     kinds = ("masks", "starts", "trained", "results")
-    base = tmp_path / artifacts.FOLDER
+    base = tmp_path / paths.FOLDER
     kept, gone = [], []
     for kind in kinds:
         kept.append(touch(base / kind / "main/ticket/r02/s0-1/file"))
@@ -490,7 +491,7 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 def timed(path: str, steps_per_s: float) -> None:
     """A measured training: 2 seeds at that speed."""
     value = {"seeds": {seed: {"steps_per_s": steps_per_s} for seed in (0, 1)}}
-    artifacts.save_json(Path(f"artifacts/timing/{path}.json"), value)
+    files.save_json(Path(f"artifacts/timing/{path}.json"), value)
 
 
 def test_the_forecast_counts_stages_and_trainings(empty: Settings) -> None:
@@ -525,7 +526,7 @@ def test_first_steps_and_later_starts_are_forecast_by_their_share(
 
 def test_what_has_a_result_is_not_forecast(empty: Settings) -> None:
     for instance in instances(empty, GROUP):
-        touch(artifacts.results_folder(instance) / "result.json")
+        touch(paths.results_folder(instance) / "result.json")
     assert forecast.describe(empty, compiled()) == (
         "plan: 28 stages, 18 trainings; all of them have results"
     )

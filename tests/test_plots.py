@@ -7,7 +7,7 @@ import synthetic
 import tracked_stores
 from tracked_analyses import CONNECTION, INSTABILITY, barriers, lines
 
-from pipeline import artifacts
+from pipeline.artifacts import files
 from pipeline.plots import FIGURES, PlotError, draw
 from pipeline.plots.spread import extent, one_dense, variants_of
 from pipeline.plots.style import looks, ticks
@@ -26,7 +26,7 @@ def stored(root, **what):
         for layer, size in record.sizes.items():
             density = record.facts["kept"][layer] / size
             layers.append(place | {"layer": layer, "density": density})
-        for point in artifacts.load_curves(record.folder / "curves.parquet").to_pylist():
+        for point in files.load_curves(record.folder / "curves.parquet").to_pylist():
             if (point["seed"], point["split"]) == (row["seed"], "validation"):
                 loss = point["loss"] if point["loss"] == point["loss"] else None
                 curves.append(place | point | {"density": row["density"], "loss": loss})

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline import artifacts, forecast, params, plan, preloads, presets
+from pipeline import forecast, params, plan, preloads, presets
 from pipeline.analyses import OTHER_SEED
+from pipeline.artifacts import files, paths
 from pipeline.core.batches import Dataset, Split
 from pipeline.dataset_facts import FACTS
 
@@ -119,11 +120,11 @@ def test_every_preset_runs_to_its_end_with_two_steps(
         YAML(typ="safe", pure=True).dump(cut(RAW[names[0]]), opened)
     current = plan.write(params.load(), tmp_path)
     for data in current["data"]:
-        artifacts.save_dataset(artifacts.data_file(data), noise(data))
+        files.save_dataset(paths.data_file(data), noise(data))
     experiment.run_prepared()
     for stage, folder in (("train", "results"), ("retrain", "results"), ("lines", "lines")):
         for item in current[stage].values():
-            assert list((artifacts.FOLDER / folder / str(item["path"])).glob("*.json"))
+            assert list((paths.FOLDER / folder / str(item["path"])).glob("*.json"))
 
 
 # What the sources fix: methods.md, sections 1.3, 2.2, 2.3, 3, 11 and 15

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from experiment import INSTABILITY
 
-from pipeline import artifacts, export, params, plan, spots
-from pipeline.artifacts import Instance
+from pipeline import export, params, plan, spots
+from pipeline.artifacts import files, paths
+from pipeline.artifacts.paths import Instance
 from pipeline.core import masks
 from pipeline.core.arrays import Mask, Weights
 from pipeline.core.digests import digest
@@ -84,19 +85,19 @@ def at(variant: str, round: int) -> Instance:
 
 
 def trained(variant: str, round: int) -> Weights:
-    return artifacts.load_weights(artifacts.trained_folder(at(variant, round)), 0)
+    return files.load_weights(paths.trained_folder(at(variant, round)), 0)
 
 
 def mask_of(variant: str, round: int) -> Mask:
-    return artifacts.load_mask(artifacts.trained_folder(at(variant, round)), 0)
+    return files.load_mask(paths.trained_folder(at(variant, round)), 0)
 
 
 def start_of(variant: str, round: int) -> Weights:
-    return artifacts.load_weights(artifacts.starts_folder(at(variant, round)), 0)
+    return files.load_weights(paths.starts_folder(at(variant, round)), 0)
 
 
 def theta0() -> Weights:
-    return artifacts.load_weights(artifacts.theta0_folder("main", SEEDS), 0)
+    return files.load_weights(paths.theta0_folder("main", SEEDS), 0)
 
 
 def assert_begins_with(variant: str, round: int, source: Weights) -> None:
@@ -105,8 +106,8 @@ def assert_begins_with(variant: str, round: int, source: Weights) -> None:
 
 
 def first_step(variant: str, round: int) -> int:
-    folder = artifacts.results_folder(at(variant, round))
-    steps = artifacts.load_curves(folder / "curves.parquet")["step"]
+    folder = paths.results_folder(at(variant, round))
+    steps = files.load_curves(folder / "curves.parquet")["step"]
     return int(min(steps.to_pylist()))
 
 
@@ -115,7 +116,7 @@ def by_hand(settings: Settings, begun: Mapping[str, Any], **job: Any) -> Weights
     task = settings.tasks["main"]
     asked = Job(
         network=build_network(task),
-        data=artifacts.load_dataset(artifacts.data_file(task.data)),
+        data=files.load_dataset(paths.data_file(task.data)),
         settings=replace(task.train, **begun),
         seed=0,
         **job,
@@ -134,7 +135,7 @@ def test_every_promise_of_every_recipe_holds(settings: Settings) -> None:
 
 @pytest.mark.parametrize("round", [1, 2])
 def test_weights_are_rewound_to_step_k_and_trained_from_there(round: int) -> None:
-    early = artifacts.load_weights(artifacts.early_folder("main", 1, SEEDS), 0)
+    early = files.load_weights(paths.early_folder("main", 1, SEEDS), 0)
     for variant in ("weight-rewind", "weight-rewind-one-shot"):
         assert_begins_with(variant, round, early)
         assert first_step(variant, round) == 1
@@ -241,7 +242,7 @@ def test_copies_begin_and_train_as_their_round_does(settings: Settings) -> None:
     ):
         spot = next(s for s in spots.spots(settings, [SEEDS]) if s.analysis == analysis)
         copy = settings.analyses[analysis].copies()[0]
-        found = artifacts.load_arrays(spot.copy_file(0, copy, "weights", spot.copies))
+        found = files.load_arrays(spot.copy_file(0, copy, "weights", spot.copies))
         expected = by_hand(
             settings,
             begun,
@@ -256,11 +257,11 @@ def test_copies_begin_and_train_as_their_round_does(settings: Settings) -> None:
 
 def test_a_frozen_weight_that_moved_is_found(settings: Settings, tmp_path: Path) -> None:
     name, mask = "fc1.weight", mask_of("freeze-init", 1)
-    path = artifacts.seed_file(artifacts.trained_folder(at("freeze-init", 1)), 0, "weights")
-    before, weights = path.read_bytes(), artifacts.load_arrays(path)
+    path = paths.seed_file(paths.trained_folder(at("freeze-init", 1)), 0, "weights")
+    before, weights = path.read_bytes(), files.load_arrays(path)
     weights[name].flat[np.flatnonzero(~mask[name])[0]] = 0
     try:
-        artifacts.save_arrays(path, weights)
+        files.save_arrays(path, weights)
         found = {f.promise: f.broken for f in verify(settings, [SEEDS]) if f.broken}
     finally:
         path.write_bytes(before)
@@ -277,7 +278,7 @@ def test_an_exported_start_has_its_frozen_weights(
     facts = export.export(settings, [SEEDS], ticket, out)
     assert facts["pruned"] == "freeze-init"
     assert facts["weights"] == digest(start_of("freeze-init", 2))
-    arrays = artifacts.load_arrays(out)
+    arrays = files.load_arrays(out)
     assert (arrays["fc1.weight"] == theta0()["fc1.weight"]).all()
     assert not arrays["mask.fc1.weight"].all()
 

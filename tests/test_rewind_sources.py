@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from experiment import settings
 
-from pipeline import artifacts
+from pipeline.artifacts import files
 from pipeline.chains import find_chain
 from pipeline.core import masks, seeding
 from pipeline.core.arrays import Weights
@@ -20,12 +20,12 @@ pytestmark = pytest.mark.usefixtures("experiment_root")
 def source(variant: str, round: int = 2, **changes: object) -> Weights:
     edited = settings(**{f"variants__{variant}__{key}": v for key, v in changes.items()})
     chain = find_chain(edited, "main", variant, "0,1")
-    mask = artifacts.load_mask(chain.mask_at(round), 1)
+    mask = files.load_mask(chain.mask_at(round), 1)
     return source_weights(chain, edited.tasks["main"], mask, round=round, seed=1)
 
 
 def theta0() -> Weights:
-    return artifacts.load_weights(Path("artifacts/theta0/main/s0-1"), 1)
+    return files.load_weights(Path("artifacts/theta0/main/s0-1"), 1)
 
 
 def test_theta0_is_what_init_drew() -> None:
@@ -53,8 +53,8 @@ def test_continued_training_starts_from_the_own_previous_round() -> None:
     for variant, behind in (("ticket", "ticket"), ("reinit", "reinit")):
         previous = Path(f"artifacts/trained/main/{behind}/r01/s0-1")
         found = source(variant, rewind=rewind)
-        assert digest(found) == digest(artifacts.load_weights(previous, 1))
-    dense = artifacts.load_weights(Path("artifacts/trained/main/dense/r00/s0-1"), 1)
+        assert digest(found) == digest(files.load_weights(previous, 1))
+    dense = files.load_weights(Path("artifacts/trained/main/dense/r00/s0-1"), 1)
     assert digest(source("ticket", 1, rewind=rewind)) == digest(dense)
 
 
@@ -63,8 +63,8 @@ def test_signs_of_a_taken_mask_are_those_it_was_cut_from() -> None:
         "reinit",
         rewind={"to": "trained-sign-reinit", "step": None, "draw": 0, "pruned": "zero"},
     )
-    ticket = artifacts.load_weights(Path("artifacts/trained/main/ticket/r01/s0-1"), 1)
-    mask = artifacts.load_mask(Path("artifacts/masks/main/ticket/r02/s0-1"), 1)
+    ticket = files.load_weights(Path("artifacts/trained/main/ticket/r01/s0-1"), 1)
+    mask = files.load_mask(Path("artifacts/masks/main/ticket/r02/s0-1"), 1)
     for name, kept in masks.apply(found, mask).items():
         if name in mask:
             same = (kept > 0) == (ticket[name] > 0)
@@ -75,6 +75,6 @@ def test_a_reshuffle_keeps_the_values_under_the_mask() -> None:
     found = source(
         "ticket", rewind={"to": "reshuffle", "step": None, "draw": 0, "pruned": "zero"}
     )
-    mask = artifacts.load_mask(Path("artifacts/masks/main/ticket/r02/s0-1"), 1)
+    mask = files.load_mask(Path("artifacts/masks/main/ticket/r02/s0-1"), 1)
     for name, kept in mask.items():
         assert sorted(found[name][kept]) == sorted(theta0()[name][kept])

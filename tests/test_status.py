@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from experiment import SEEDS, settings
 
-from pipeline import artifacts, plan, status
-from pipeline.artifacts import Instance
+from pipeline import plan, status
+from pipeline.artifacts import files, paths
+from pipeline.artifacts.paths import Instance
 from pipeline.settings import Settings
 from pipeline.status import Cell, StatusError
 
@@ -41,7 +42,7 @@ def test_finished_trainings_are_done_and_show_their_accuracy(experiment_root: Pa
     found = cells(experiment_root)
     assert list(states(found)) == ["done"]
     assert len(found) == 2 * (1 + 4 * 2)
-    result = artifacts.load_json(artifacts.results_folder(DENSE) / "result.json")
+    result = files.load_json(paths.results_folder(DENSE) / "result.json")
     assert found[1].accuracy == result["seeds"]["1"]["test_accuracy"]
 
 
@@ -85,7 +86,7 @@ def test_stages_that_train_nothing_make_nothing_stale(
 def test_the_table_has_a_row_per_chain_and_a_column_per_round(
     experiment_root: Path,
 ) -> None:
-    (artifacts.results_folder(DENSE) / "result.json").unlink()
+    (paths.results_folder(DENSE) / "result.json").unlink()
     lines = status.table(
         cells(experiment_root, "rewind@main-reinit-r02-s0-1"), settings()
     ).splitlines()
@@ -98,7 +99,7 @@ def test_the_table_has_a_row_per_chain_and_a_column_per_round(
     assert lines[1].split() == ["main/dense", "seed", "0", "-"]
     reinit = lines[1 + 2 + 4].split()
     assert reinit[:3] == ["main/reinit", "seed", "0"]
-    result = artifacts.load_json(
+    result = files.load_json(
         experiment_root / "artifacts/results/main/reinit/r01/s0-1/result.json"
     )
     assert reinit[3] == f"{100 * result['seeds']['0']['test_accuracy']:.2f}"

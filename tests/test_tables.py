@@ -3,7 +3,7 @@ import json
 import pytest
 import synthetic
 
-from pipeline import artifacts
+from pipeline.artifacts import files
 from pipeline.tables import COLUMNS, records, rounds_csv, rows, summary
 
 
@@ -62,16 +62,14 @@ def test_missing_results_are_left_out(tmp_path):
 def test_the_same_training_in_two_folders_is_refused(tmp_path):
     synthetic.fabricate(tmp_path, seeds=(0, 1))
     synthetic.fabricate(tmp_path, seeds=(1,))
-    with pytest.raises(artifacts.ArtifactError, match="both hold seed 1; delete"):
+    with pytest.raises(files.ArtifactError, match="both hold seed 1; delete"):
         rows_below(tmp_path)
 
 
 def test_csv_has_full_numbers_nothing_for_unknown_and_plain_truth(tmp_path):
     synthetic.fabricate(tmp_path, seeds=(0,), diverged={("ticket", 1, 0)})
     dense, failed = rounds_csv(rows_below(tmp_path, seeds=(0,))).splitlines()[1:3]
-    result = artifacts.load_json(
-        tmp_path / "artifacts/results/main/dense/r00/s0/result.json"
-    )
+    result = files.load_json(tmp_path / "artifacts/results/main/dense/r00/s0/result.json")
     facts = result["seeds"]["0"]
     assert dense == ",".join(
         [

@@ -14,7 +14,7 @@ import synthetic
 import tracked
 from tracked import history
 
-from pipeline import artifacts
+from pipeline.artifacts import files
 from pipeline.tables import records
 from pipeline.tracking import TrackingError, read, store_uri, track
 from pipeline.tracking.chains import chains_of
@@ -121,7 +121,7 @@ def test_metrics_have_step_round_and_density_and_sparsity_beside_them(root):
 
 def test_child_runs_hold_the_learning_curves(root):
     curve = history(root, only(root, "reinit-s1-r02"), "curve/validation_accuracy")
-    table = artifacts.load_curves(
+    table = files.load_curves(
         root / "artifacts/results/main/reinit/r02/s0-1/curves.parquet"
     ).to_pylist()
     assert curve == {
@@ -186,9 +186,9 @@ def test_other_results_of_the_same_settings_replace_the_run_and_its_children(roo
 
 def test_a_changed_curve_alone_is_another_result(root):
     path = root / "artifacts/results/main/ticket/r02/s0-1/curves.parquet"
-    columns = artifacts.load_curves(path).to_pydict()
+    columns = files.load_curves(path).to_pydict()
     columns["loss"][-1] += 1.0  # the last row is of seed 1
-    artifacts.save_curves(path, columns)
+    files.save_curves(path, columns)
     report = project(root)
     assert report.deleted == report.created == ("ticket-s1",)
 

@@ -7,7 +7,7 @@ import synthetic
 from synthetic import fabricate_lines, spots
 from tracked import history, runs
 
-from pipeline.artifacts import ArtifactError
+from pipeline.artifacts.files import ArtifactError
 from pipeline.compare.protocols import setups
 from pipeline.tracking import read, read_all, track
 from pipeline.tracking.store import opened

@@ -8,8 +8,9 @@ import pytest
 from command import refused, run
 from experiment import SEEDS, VARIANTS, settings
 
-from pipeline import artifacts, plan
-from pipeline.artifacts import Instance
+from pipeline import plan
+from pipeline.artifacts import files, paths
+from pipeline.artifacts.paths import Instance
 from pipeline.core.digests import digest
 from pipeline.settings import Settings
 from pipeline.verify import report, verify
@@ -30,22 +31,22 @@ def at(variant: str, round: int) -> Instance:
 
 
 def mask_file(variant: str, round: int) -> Path:
-    return artifacts.seed_file(artifacts.masks_folder(at(variant, round)), 1)
+    return paths.seed_file(paths.masks_folder(at(variant, round)), 1)
 
 
 def start_file(variant: str, round: int) -> Path:
-    return artifacts.seed_file(artifacts.starts_folder(at(variant, round)), 1)
+    return paths.seed_file(paths.starts_folder(at(variant, round)), 1)
 
 
 def trained_file(variant: str, round: int, part: str) -> Path:
-    return artifacts.seed_file(artifacts.trained_folder(at(variant, round)), 1, part)
+    return paths.seed_file(paths.trained_folder(at(variant, round)), 1, part)
 
 
 def edit(path: Path, change: Callable[[Arrays], None], **facts: object) -> None:
     """Change the arrays of a file of seed 1; its facts stay unless others are given."""
-    arrays = artifacts.load_arrays(path)
+    arrays = files.load_arrays(path)
     change(arrays)
-    artifacts.save_arrays(path, arrays, **(artifacts.load_facts(path) | facts))
+    files.save_arrays(path, arrays, **(files.load_facts(path) | facts))
 
 
 def broken(asked: Settings | None = None) -> dict[tuple[str, str], str]:
@@ -99,7 +100,7 @@ def test_a_weight_too_many_is_found_in_the_chain_and_in_its_controls() -> None:
 
 
 def test_a_moved_mask_is_not_nested_although_its_counts_are_exact() -> None:
-    before = artifacts.load_mask(artifacts.masks_folder(at("one-shot", 1)), 1)
+    before = files.load_mask(paths.masks_folder(at("one-shot", 1)), 1)
 
     def move(mask: Arrays) -> None:
         lost = np.flatnonzero(~before["fc1.weight"])[0]
@@ -114,7 +115,7 @@ def test_a_moved_mask_is_not_nested_although_its_counts_are_exact() -> None:
 
 
 def test_a_pruned_weight_that_is_not_zero_is_found() -> None:
-    mask = artifacts.load_mask(artifacts.masks_folder(at("ticket", 1)), 1)
+    mask = files.load_mask(paths.masks_folder(at("ticket", 1)), 1)
 
     def revive(weights: Arrays) -> None:
         place = np.flatnonzero(~mask["fc1.weight"])[0]
@@ -174,10 +175,10 @@ def test_a_changed_theta0_is_found_in_every_chain() -> None:
     def nudge(weights: Arrays) -> None:
         weights["fc1.weight"][0, 0] += 1
 
-    path = artifacts.seed_file(artifacts.theta0_folder("main", SEEDS), 1)
+    path = paths.seed_file(paths.theta0_folder("main", SEEDS), 1)
     edit(path, nudge)
-    theta0 = digest(artifacts.load_arrays(path))
-    assert theta0 != artifacts.load_facts(path)["theta0"]
+    theta0 = digest(files.load_arrays(path))
+    assert theta0 != files.load_facts(path)["theta0"]
     found = broken()
     for variant in VARIANTS:
         key = f"main/{variant} seed 1", THETA0

@@ -20,7 +20,8 @@ from typing import Any
 import psutil
 from ruamel.yaml import YAML
 
-from pipeline import artifacts, closures
+from pipeline import closures
+from pipeline.artifacts import files, paths
 
 ROOT = Path(__file__).parent.parent
 COPIED = (
@@ -190,7 +191,7 @@ class Workspace:
 
     def hashes(self) -> dict[str, str]:
         """Every artifact that the inputs determine, with the hash of its bytes."""
-        base = self.root / artifacts.FOLDER
+        base = self.root / paths.FOLDER
         left_out = ("timing", closures.FOLDER.name)  # host and seconds; the inputs
         return {
             str(path.relative_to(base)): hashlib.sha256(path.read_bytes()).hexdigest()
@@ -200,7 +201,7 @@ class Workspace:
 
     def trainings(self) -> set[str]:
         """The instances that have results."""
-        base = self.root / artifacts.FOLDER / "results"
+        base = self.root / paths.FOLDER / "results"
         return {_key(f.parent.relative_to(base)) for f in base.rglob("result.json")}
 
     def processes(self) -> list[psutil.Process]:
@@ -212,11 +213,11 @@ class Workspace:
         ]
 
     def _timed_since(self, began: datetime) -> set[str]:
-        base = self.root / artifacts.FOLDER / "timing"
+        base = self.root / paths.FOLDER / "timing"
         return {
             _key(path.relative_to(base).with_suffix(""))
             for path in base.rglob("*.json")
-            if datetime.fromisoformat(artifacts.load_json(path)["started"]) >= began
+            if datetime.fromisoformat(files.load_json(path)["started"]) >= began
         }
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from pipeline.artifacts import atomic
+from pipeline.artifacts.files import atomic
 from pipeline.border.errors import UserError
 from pipeline.plots import (
     barriers,

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.analyses import OTHER_SEED, PREVIOUS, PRUNED
-from pipeline.artifacts import DENSE
+from pipeline.artifacts.paths import DENSE
 from pipeline.plots.style import DENSE_COLOR, percent
 from pipeline.tables import Row
 

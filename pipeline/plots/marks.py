@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
 from pipeline import winning
-from pipeline.artifacts import DENSE
+from pipeline.artifacts.paths import DENSE
 from pipeline.plots.shown import Shown
 from pipeline.plots.spread import Spread
 from pipeline.plots.style import percent

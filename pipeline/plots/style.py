@@ -17,7 +17,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from pipeline.artifacts import atomic
+from pipeline.artifacts.files import atomic
 from pipeline.plots.spread import KNOWN
 from pipeline.tables import Row
 

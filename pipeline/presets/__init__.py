@@ -1,10 +1,11 @@
 """params.yaml files of known experiments; the first line of each says what it is."""
 
 import subprocess
-from importlib.resources import files
+from importlib import resources
 from pathlib import Path
 
-from pipeline import artifacts, params, plan
+from pipeline import params, plan
+from pipeline.artifacts import files
 from pipeline.border.errors import UserError
 
 
@@ -14,7 +15,7 @@ class PresetError(UserError):
 
 def names() -> list[str]:
     """Every preset, sorted."""
-    entries = (entry.name for entry in files(__package__).iterdir())
+    entries = (entry.name for entry in resources.files(__package__).iterdir())
     return sorted(n.removesuffix(".yaml") for n in entries if n.endswith(".yaml"))
 
 
@@ -26,7 +27,7 @@ def text_of(name: str) -> str:
     """
     if name not in names():
         raise PresetError(f"unknown preset {name!r}; the presets are {', '.join(names())}")
-    return (files(__package__) / f"{name}.yaml").read_text(encoding="utf-8")
+    return (resources.files(__package__) / f"{name}.yaml").read_text(encoding="utf-8")
 
 
 def description(name: str) -> str:
@@ -51,7 +52,7 @@ def use(name: str, root: Path, *, force: bool) -> plan.Plan:
         _refuse_uncommitted(root)
     settings = params.parse(params.parse_yaml(text))
     plan.read(root)  # refuses a damaged one before anything is written
-    with artifacts.atomic(path) as temporary:
+    with files.atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return plan.write(settings, root, fresh=True)
 

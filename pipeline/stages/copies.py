@@ -9,8 +9,9 @@ start, mask, schedule and optimizer in common; data order and augmentation diffe
 import sys
 from datetime import UTC, datetime
 
-from pipeline import artifacts, lifeline, params, spots, trainings
-from pipeline.artifacts import DENSE
+from pipeline import lifeline, params, spots, trainings
+from pipeline.artifacts import files, paths
+from pipeline.artifacts.paths import DENSE
 from pipeline.border import exits
 from pipeline.spots import Spot
 
@@ -45,16 +46,14 @@ def run(place: tuple[str, str, int, int], seeds: tuple[int, ...], engine: str) -
         first_step=step,
     )
     done = trainings.run(source, at_once=settings.workers)
-    with artifacts.atomic_folder(spot.copies) as folder:
+    with files.atomic_folder(spot.copies) as folder:
         for one in done:
             for part in ("weights", "mask"):
-                kept = artifacts.load_arrays(
-                    artifacts.seed_file(one.folder, one.seed, part)
-                )
+                kept = files.load_arrays(paths.seed_file(one.folder, one.seed, part))
                 path = spot.copy_file(one.seed, one.copy, part, folder)
-                artifacts.save_arrays(path, kept, **one.facts)
+                files.save_arrays(path, kept, **one.facts)
     seconds = {f"{one.seed} {one.copy}": one.timing for one in done}
-    artifacts.save_json(artifacts.timing_at(spot.path), trainings.timing(seconds, started))
+    files.save_json(paths.timing_at(spot.path), trainings.timing(seconds, started))
     trainings.forget(source)
 
 
@@ -63,6 +62,6 @@ if __name__ == "__main__":
     with exits.one_line_errors():
         run(
             (sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])),
-            artifacts.parse_seeds(sys.argv[5]),
+            paths.parse_seeds(sys.argv[5]),
             sys.argv[6],
         )

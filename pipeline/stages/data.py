@@ -7,7 +7,8 @@ import os
 import sys
 from pathlib import Path
 
-from pipeline import artifacts, datasets, params
+from pipeline import datasets, params
+from pipeline.artifacts import files, paths
 from pipeline.border import exits
 from pipeline.border import root as repository
 
@@ -19,7 +20,7 @@ def run(name: str) -> None:
     if not root.is_absolute():
         root = repository.enclosing(Path.cwd()) / root
     data = datasets.read(name, root=root, download=access.download)
-    artifacts.save_dataset(artifacts.data_file(name), data)
+    files.save_dataset(paths.data_file(name), data)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ engine, hence the same bits. So another step never trains the dense network agai
 import sys
 from datetime import UTC, datetime
 
-from pipeline import artifacts, lifeline, params, trainings
+from pipeline import lifeline, params, trainings
+from pipeline.artifacts import files, paths
 from pipeline.border import exits
 from pipeline.core.digests import digest
 
@@ -18,31 +19,29 @@ def run(task_name: str, step: int, seeds: tuple[int, ...], engine: str) -> None:
     """Save the weights of each seed, with the hash of its θ₀."""
     settings = params.load()
     started = datetime.now(UTC)
-    theta0 = artifacts.theta0_folder(task_name, seeds)
+    theta0 = paths.theta0_folder(task_name, seeds)
     task = settings.tasks[task_name]
     source = trainings.Source(
-        path=f"early/{artifacts.early_path(task_name, step, seeds)}",
+        path=f"early/{paths.early_path(task_name, step, seeds)}",
         seeds=seeds,
         task=task,
         engine=engine,
         starts=theta0,
         masks=None,
         round=0,
-        copies=trainings.data_orders(task, artifacts.DENSE),
+        copies=trainings.data_orders(task, paths.DENSE),
         last_step=step,
     )
     done = trainings.run(source, at_once=settings.workers)
-    with artifacts.atomic_folder(artifacts.early_folder(task_name, step, seeds)) as folder:
+    with files.atomic_folder(paths.early_folder(task_name, step, seeds)) as folder:
         for one in done:
-            kept = artifacts.seed_file(one.folder, one.seed, "weights")
-            weights = artifacts.load_arrays(kept)
-            drawn = artifacts.load_weights(theta0, one.seed)
-            path = artifacts.seed_file(folder, one.seed)
-            artifacts.save_arrays(
-                path, weights, theta0=digest(drawn), weights=digest(weights)
-            )
-    artifacts.save_json(
-        artifacts.timing_at(artifacts.early_timing_path(task_name, step, seeds)),
+            kept = paths.seed_file(one.folder, one.seed, "weights")
+            weights = files.load_arrays(kept)
+            drawn = files.load_weights(theta0, one.seed)
+            path = paths.seed_file(folder, one.seed)
+            files.save_arrays(path, weights, theta0=digest(drawn), weights=digest(weights))
+    files.save_json(
+        paths.timing_at(paths.early_timing_path(task_name, step, seeds)),
         trainings.timing({one.seed: one.timing for one in done}, started),
     )
     trainings.forget(source)
@@ -51,4 +50,4 @@ def run(task_name: str, step: int, seeds: tuple[int, ...], engine: str) -> None:
 if __name__ == "__main__":
     lifeline.end_with_dvc()
     with exits.one_line_errors():
-        run(sys.argv[1], int(sys.argv[2]), artifacts.parse_seeds(sys.argv[3]), sys.argv[4])
+        run(sys.argv[1], int(sys.argv[2]), paths.parse_seeds(sys.argv[3]), sys.argv[4])

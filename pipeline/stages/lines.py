@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pipeline import artifacts, lifeline, lines, params, spots
+from pipeline import lifeline, lines, params, spots
 from pipeline.analyses import PRUNED
+from pipeline.artifacts import files, paths
 from pipeline.border import exits
 from pipeline.lines import Ends
 from pipeline.settings import Settings
@@ -39,14 +40,14 @@ def run(place: tuple[str, str, int, int], seeds: tuple[int, ...]) -> None:
     found = lines.run(
         spot.path, settings.tasks[task], analysis, ends, at_once=settings.workers
     )
-    with artifacts.atomic_folder(spot.lines) as folder:
+    with files.atomic_folder(spot.lines) as folder:
         rows = [row for seen in found for row in seen.rows]
-        artifacts.save_lines(folder / "lines.parquet", rows)
+        files.save_lines(folder / "lines.parquet", rows)
         facts = {
             seed: {s.ends.pair: s.facts for s in found if s.ends.seed == seed}
             for seed, _ in analysis.between(seeds)
         }
-        artifacts.save_json(folder / "lines.json", _head(spot) | {"seeds": facts})
+        files.save_json(folder / "lines.json", _head(spot) | {"seeds": facts})
 
 
 def _head(spot: Spot) -> dict[str, Any]:
@@ -70,7 +71,7 @@ def _copies(settings: Settings, spot: Spot) -> list[Ends]:
             round=spot.round,
             weights=_files(spot, seed, copies[2 * pair : 2 * pair + 2], "weights"),
             masks=_files(spot, seed, copies[2 * pair : 2 * pair + 2], "mask"),
-            start=artifacts.seed_file(start, seed),
+            start=paths.seed_file(start, seed),
         )
         for seed in spot.seeds
         for pair in range(len(copies) // 2)
@@ -92,12 +93,12 @@ def _trained(settings: Settings, spot: Spot) -> list[Ends]:
             pair=0,
             round=spot.round,
             weights=(
-                artifacts.seed_file(a, seed, "weights"),
-                artifacts.seed_file(b, other, "weights"),
+                paths.seed_file(a, seed, "weights"),
+                paths.seed_file(b, other, "weights"),
             ),
             masks=(
-                artifacts.seed_file(a, seed, "mask"),
-                artifacts.seed_file(masks_of_b, other, "mask"),
+                paths.seed_file(a, seed, "mask"),
+                paths.seed_file(masks_of_b, other, "mask"),
             ),
             start=None,
         )
@@ -110,5 +111,5 @@ if __name__ == "__main__":
     with exits.one_line_errors():
         run(
             (sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])),
-            artifacts.parse_seeds(sys.argv[5]),
+            paths.parse_seeds(sys.argv[5]),
         )

@@ -5,7 +5,8 @@ python -m pipeline.stages.prune main ticket 3 0,1,2,3
 
 import sys
 
-from pipeline import artifacts, params
+from pipeline import params
+from pipeline.artifacts import files, paths
 from pipeline.border import exits
 from pipeline.chains import Chain, find_chain
 from pipeline.core import criteria, masks, pruning, seeding, southampton, transforms
@@ -22,16 +23,14 @@ def run(task_name: str, variant: str, round: int, seeds: str) -> None:
     chain = find_chain(settings, task_name, variant, seeds)
     task = settings.tasks[task_name]
     prune = chain.variant.prune
-    with artifacts.atomic_folder(artifacts.masks_folder(chain.at(round))) as folder:
+    with files.atomic_folder(paths.masks_folder(chain.at(round))) as folder:
         for seed in chain.seeds:
             if prune.own:
                 mask = _own(chain, task, prune, round=round, seed=seed)
             else:
                 mask = _transformed(chain, prune, round=round, seed=seed)
-            path = artifacts.seed_file(folder, seed)
-            artifacts.save_arrays(
-                path, mask, mask=digest(mask), density=masks.density(mask)
-            )
+            path = paths.seed_file(folder, seed)
+            files.save_arrays(path, mask, mask=digest(mask), density=masks.density(mask))
 
 
 def _own(chain: Chain, task: Task, prune: Prune, *, round: int, seed: int) -> Mask:
@@ -44,17 +43,17 @@ def _own(chain: Chain, task: Task, prune: Prune, *, round: int, seed: int) -> Ma
     assert prune.scope is not None
     assert prune.criterion is not None
     source = chain.mask_source_at(round)
-    facts = artifacts.load_facts(artifacts.data_file(task.data))
+    facts = files.load_facts(paths.data_file(task.data))
     tensors = parameters(network_for(task, facts))
     fractions = fractions_per_tensor(tensors, prune.fraction)
-    before = artifacts.load_mask(source, seed)
+    before = files.load_mask(source, seed)
     mask = {name: before[name] for name in fractions}
-    trained = artifacts.load_weights(source, seed)
+    trained = files.load_weights(source, seed)
     if task.compat:
         return southampton.prune(trained, mask, fractions)
     scores = criteria.score(
         prune.criterion,
-        theta0=artifacts.load_weights(chain.initial_at(round), seed),
+        theta0=files.load_weights(chain.initial_at(round), seed),
         trained=trained,
         mask=mask,
         rng=seeding.generator(seed, "mask_sample", round=ranking, copy=chain.name),
@@ -66,7 +65,7 @@ def _own(chain: Chain, task: Task, prune: Prune, *, round: int, seed: int) -> Ma
 def _transformed(chain: Chain, prune: Prune, *, round: int, seed: int) -> Mask:
     """Change the mask of the variant that is named."""
     assert prune.transform is not None
-    mask = artifacts.load_mask(chain.mask_source_at(round), seed)
+    mask = files.load_mask(chain.mask_source_at(round), seed)
     rng = seeding.generator(seed, "mask_shuffle", round=round, copy=chain.name)
     return transforms.transform(prune.transform, mask, rng)
 

@@ -5,7 +5,8 @@ python -m pipeline.stages.results
 
 from pathlib import Path
 
-from pipeline import artifacts, params, plan, tables
+from pipeline import params, plan, tables
+from pipeline.artifacts import files
 from pipeline.border import exits
 
 FOLDER = Path("results")
@@ -16,9 +17,9 @@ def run() -> None:
     settings = params.load()
     active = plan.active(settings)
     rows = tables.rows(tables.records(Path(), active))
-    with artifacts.atomic(FOLDER / "rounds.csv") as temporary:
+    with files.atomic(FOLDER / "rounds.csv") as temporary:
         temporary.write_text(tables.rounds_csv(rows), encoding="utf-8")
-    artifacts.save_json(FOLDER / "summary.json", tables.summary(rows))
+    files.save_json(FOLDER / "summary.json", tables.summary(rows))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ python -m pipeline.stages.retrain main ticket 3 0,1,2,3 reference
 
 import sys
 
-from pipeline import artifacts, expected, lifeline, params, rounds, trainings
+from pipeline import expected, lifeline, params, rounds, trainings
+from pipeline.artifacts import paths
 from pipeline.border import exits
 from pipeline.chains import find_chain
 
@@ -26,7 +27,7 @@ def run(task_name: str, variant: str, round: int, seeds: str, engine: str) -> No
         seeds=instance.seeds,
         task=task,
         engine=engine,
-        starts=artifacts.starts_folder(instance),
+        starts=paths.starts_folder(instance),
         masks=None if prune.gradual else chain.mask_at(round),
         round=round,
         copies=trainings.data_orders(task, variant),

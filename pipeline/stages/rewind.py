@@ -8,8 +8,9 @@ python -m pipeline.stages.rewind main ticket 3 0,1,2,3
 import sys
 from pathlib import Path
 
-from pipeline import artifacts, params
-from pipeline.artifacts import ArtifactError
+from pipeline import params
+from pipeline.artifacts import files, paths
+from pipeline.artifacts.files import ArtifactError
 from pipeline.border import exits
 from pipeline.chains import find_chain
 from pipeline.core.arrays import Weights
@@ -22,14 +23,14 @@ def run(task_name: str, variant: str, round: int, seeds: str) -> None:
     settings = params.load()
     chain = find_chain(settings, task_name, variant, seeds)
     task = settings.tasks[task_name]
-    theta0_folder = artifacts.theta0_folder(task_name, chain.seeds)
-    with artifacts.atomic_folder(artifacts.starts_folder(chain.at(round))) as folder:
+    theta0_folder = paths.theta0_folder(task_name, chain.seeds)
+    with files.atomic_folder(paths.starts_folder(chain.at(round))) as folder:
         for seed in chain.seeds:
             theta0 = _checked_theta0(theta0_folder, seed)
             mask = start_mask(chain, task, round=round, seed=seed)
             source = source_weights(chain, task, mask, round=round, seed=seed)
-            artifacts.save_arrays(
-                artifacts.seed_file(folder, seed),
+            files.save_arrays(
+                paths.seed_file(folder, seed),
                 start_weights(chain, mask, source, round=round, seed=seed),
                 theta0=digest(theta0),
                 source=digest(source),
@@ -39,9 +40,9 @@ def run(task_name: str, variant: str, round: int, seeds: str) -> None:
 
 def _checked_theta0(folder: Path, seed: int) -> Weights:
     """θ₀, if it still is what the init stage wrote."""
-    theta0 = artifacts.load_weights(folder, seed)
-    path = artifacts.seed_file(folder, seed)
-    if artifacts.load_facts(path)["theta0"] != digest(theta0):
+    theta0 = files.load_weights(folder, seed)
+    path = paths.seed_file(folder, seed)
+    if files.load_facts(path)["theta0"] != digest(theta0):
         raise ArtifactError(
             f"{path}: the weights are not those that init drew; "
             "delete the folder and run `dvc repro`"

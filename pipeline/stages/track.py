@@ -11,10 +11,11 @@ import hashlib
 import sys
 from pathlib import Path
 
-from pipeline import artifacts, compare, params, plan, plots, spots, tracking
+from pipeline import compare, params, plan, plots, spots, tracking
+from pipeline.artifacts import files, paths
 from pipeline.border import exits
 
-OUT = artifacts.FOLDER / "tracked.txt"
+OUT = paths.FOLDER / "tracked.txt"
 FIGURES = Path("figures")
 
 
@@ -40,11 +41,11 @@ def run() -> None:
     except (tracking.TrackingError, plots.PlotError) as error:
         print(f"warning: {error}", file=sys.stderr)  # noqa: T201
     content = hashlib.sha256(plan.FILE.read_bytes())
-    for folder, _ in artifacts.results():
+    for folder, _ in files.results():
         content.update((folder / "result.json").read_bytes())
-    for file in sorted((artifacts.FOLDER / "lines").glob("*/*/*/s*/lines.*")):
+    for file in sorted((paths.FOLDER / "lines").glob("*/*/*/s*/lines.*")):
         content.update(file.read_bytes())
-    with artifacts.atomic(OUT) as temporary:
+    with files.atomic(OUT) as temporary:
         temporary.write_text(content.hexdigest() + "\n", encoding="utf-8")
 
 

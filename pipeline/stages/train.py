@@ -5,8 +5,9 @@ python -m pipeline.stages.train main 0,1,2,3 --engine reference
 
 import sys
 
-from pipeline import artifacts, lifeline, params, rounds, trainings
-from pipeline.artifacts import DENSE, Instance
+from pipeline import lifeline, params, rounds, trainings
+from pipeline.artifacts import paths
+from pipeline.artifacts.paths import DENSE, Instance
 from pipeline.border import exits
 
 
@@ -20,7 +21,7 @@ def run(task_name: str, seeds: tuple[int, ...], engine: str) -> None:
         seeds=seeds,
         task=task,
         engine=engine,
-        starts=artifacts.theta0_folder(task_name, seeds),
+        starts=paths.theta0_folder(task_name, seeds),
         masks=None,
         round=0,
         copies=trainings.data_orders(task, DENSE),
@@ -32,4 +33,4 @@ def run(task_name: str, seeds: tuple[int, ...], engine: str) -> None:
 if __name__ == "__main__":
     lifeline.end_with_dvc()
     with exits.one_line_errors():
-        run(sys.argv[1], artifacts.parse_seeds(sys.argv[2]), sys.argv[3])
+        run(sys.argv[1], paths.parse_seeds(sys.argv[2]), sys.argv[3])

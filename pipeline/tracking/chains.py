@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from pipeline.artifacts import DENSE, load_curves
+from pipeline.artifacts.files import load_curves
+from pipeline.artifacts.paths import DENSE
 from pipeline.tables import Record, found_with, multiply_adds
 
 

@@ -10,8 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline import artifacts
-from pipeline.artifacts import load_curves
+from pipeline.artifacts import files, paths
+from pipeline.artifacts.files import load_curves
 from pipeline.tables import Record, found_with, rows
 
 FACTS = (
@@ -65,17 +65,17 @@ class Clock:
 
 def clock(root: Path, record: Record) -> Clock:
     """When the record's training ran; one second a round where no timing file is."""
-    place = record.folder.relative_to(root / artifacts.FOLDER / "results")
+    place = record.folder.relative_to(root / paths.FOLDER / "results")
     return clock_at(root, str(place), record.round)
 
 
 def clock_at(root: Path, path: str, position: int) -> Clock:
     """When the trainings of a place ran; a second per position without a timing file."""
-    file = root / artifacts.timing_at(path)
+    file = root / paths.timing_at(path)
     if not file.exists():
         start = WITHOUT_CLOCK + 1000 * position
         return Clock(started=start, ended=start + 1000, timing={})
-    timing = artifacts.load_json(file)
+    timing = files.load_json(file)
     started, ended = (_milliseconds(timing[name]) for name in ("started", "ended"))
     return Clock(started=started, ended=ended, timing=timing)
 

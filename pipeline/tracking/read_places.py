@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.artifacts import DENSE
+from pipeline.artifacts.paths import DENSE
 from pipeline.core.analysis.interpolation import evenly_spaced
 from pipeline.tables import Row
 from pipeline.tracking.labels import labels

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline import artifacts
 from pipeline.analyses import NAMED_ENDS
-from pipeline.artifacts import DENSE, ArtifactError
+from pipeline.artifacts import files
+from pipeline.artifacts.files import ArtifactError
+from pipeline.artifacts.paths import DENSE
 from pipeline.spots import Spot
 from pipeline.tables import Record, Row, records
 from pipeline.tracking.chains import digest_of
@@ -124,8 +125,8 @@ class _Seen:
 def _seen(root: Path, spot: Spot) -> list[_Seen]:
     found: dict[int, _Seen] = {}
     for file in sorted((root / spot.lines).parent.glob("s*/lines.json")):
-        content = artifacts.load_json(file)
-        table = artifacts.load_lines(file.with_name("lines.parquet")).to_pylist()
+        content = files.load_json(file)
+        table = files.load_lines(file.with_name("lines.parquet")).to_pylist()
         for seed in sorted({int(s) for s in content["seeds"]} & set(spot.seeds)):
             if seed in found:
                 raise ArtifactError(

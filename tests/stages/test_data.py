@@ -5,26 +5,27 @@ from pathlib import Path
 import pytest
 from experiment import write
 
-from pipeline import artifacts, datasets
+from pipeline import datasets
+from pipeline.artifacts import files, paths
 from pipeline.border.errors import UserError
 from pipeline.stages import data
 
 
 def test_the_file_holds_what_the_reader_gives(experiment_root: Path) -> None:
     path = experiment_root / "artifacts/data/digits.safetensors"
-    found = artifacts.load_dataset(path)
+    found = files.load_dataset(path)
     expected = datasets.read("digits", root=Path("unused"), download=False)
     for split in ("train", "validation", "test"):
         assert (
             getattr(found, split).images.tobytes()
             == getattr(expected, split).images.tobytes()
         )
-    facts = artifacts.load_facts(path)
+    facts = files.load_facts(path)
     assert (facts["image_shape"], facts["num_classes"]) == ([1, 8, 8], 10)
 
 
 def test_reading_it_again_gives_the_same_bytes(experiment_root: Path) -> None:
-    path = artifacts.data_file("digits")
+    path = paths.data_file("digits")
     before = path.read_bytes()
     path.unlink()
     data.run("digits")

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from experiment import SEEDS, raw, run, settings, write
 
-from pipeline import artifacts, trainings
-from pipeline.artifacts import Instance
+from pipeline import trainings
+from pipeline.artifacts import files, paths
+from pipeline.artifacts.paths import Instance
 from pipeline.core import rewinding
 from pipeline.core.digests import digest
 from pipeline.verify import verify
@@ -71,50 +72,48 @@ def test_the_first_steps_and_the_rest_are_the_dense_training() -> None:
         first_step=2,
     )
     for one in trainings.run(source, at_once=1):
-        dense = artifacts.load_weights(artifacts.trained_folder(DENSE), one.seed)
+        dense = files.load_weights(paths.trained_folder(DENSE), one.seed)
         assert one.facts["trained"] == digest(dense)
-        early = artifacts.load_weights(FOLDER, one.seed)
+        early = files.load_weights(FOLDER, one.seed)
         assert digest(early) != digest(dense)
     trainings.forget(source)
 
 
 def test_early_weights_say_which_theta0_they_come_from() -> None:
     for seed in SEEDS:
-        theta0 = artifacts.load_weights(artifacts.theta0_folder("main", SEEDS), seed)
-        facts = artifacts.load_facts(artifacts.seed_file(FOLDER, seed))
-        weights = digest(artifacts.load_weights(FOLDER, seed))
+        theta0 = files.load_weights(paths.theta0_folder("main", SEEDS), seed)
+        facts = files.load_facts(paths.seed_file(FOLDER, seed))
+        weights = digest(files.load_weights(FOLDER, seed))
         assert facts == {"theta0": digest(theta0), "weights": weights}
 
 
 @pytest.mark.parametrize("variant", ["ticket", "reinit"])
 def test_a_late_rewound_start_is_the_early_weights_under_the_mask(variant: str) -> None:
-    mask = artifacts.load_mask(artifacts.masks_folder(at("ticket", 2)), 1)
-    start = artifacts.load_weights(artifacts.starts_folder(at(variant, 2)), 1)
-    early = artifacts.load_weights(FOLDER, 1)
+    mask = files.load_mask(paths.masks_folder(at("ticket", 2)), 1)
+    start = files.load_weights(paths.starts_folder(at(variant, 2)), 1)
+    early = files.load_weights(FOLDER, 1)
     assert digest(start) == digest(rewinding.start(early, mask))
 
 
 @pytest.mark.parametrize("variant", ["ticket", "one-shot", "reinit"])
 def test_a_rewound_round_trains_from_its_step_to_the_end(variant: str) -> None:
-    curves = artifacts.load_curves(
-        artifacts.results_folder(at(variant, 1)) / "curves.parquet"
-    )
+    curves = files.load_curves(paths.results_folder(at(variant, 1)) / "curves.parquet")
     rows = [r for r in curves.to_pylist() if (r["seed"], r["split"]) == (0, "validation")]
     assert [row["step"] for row in rows] == [2, 3, 4]
-    result = artifacts.load_json(artifacts.results_folder(at(variant, 1)) / "result.json")
+    result = files.load_json(paths.results_folder(at(variant, 1)) / "result.json")
     assert result["seeds"]["0"]["steps"] == 4
     assert result["settings"]["rewind"]["step"] == 2
 
 
 def test_learning_rate_rewinding_keeps_the_trained_weights() -> None:
-    mask = artifacts.load_mask(artifacts.masks_folder(at("one-shot", 2)), 0)
-    previous = artifacts.load_weights(artifacts.trained_folder(at("one-shot", 1)), 0)
-    start = artifacts.load_weights(artifacts.starts_folder(at("one-shot", 2)), 0)
+    mask = files.load_mask(paths.masks_folder(at("one-shot", 2)), 0)
+    previous = files.load_weights(paths.trained_folder(at("one-shot", 1)), 0)
+    start = files.load_weights(paths.starts_folder(at("one-shot", 2)), 0)
     assert digest(start) == digest(rewinding.start(previous, mask))
 
 
 def test_seconds_stand_beside_those_of_the_rounds() -> None:
-    timing = artifacts.load_json(Path("artifacts/timing/main/early/k000002/s0-1.json"))
+    timing = files.load_json(Path("artifacts/timing/main/early/k000002/s0-1.json"))
     assert timing["seeds"]["1"]["seconds"] > 0
 
 
@@ -125,13 +124,13 @@ def test_no_checkpoint_is_left() -> None:
 def test_verify_looks_up_the_early_weights() -> None:
     asked = settings(**CHANGES, variants=variants())
     assert not any(finding.broken for finding in verify(asked, [SEEDS]))
-    path = artifacts.seed_file(FOLDER, 1)
-    before, facts = artifacts.load_arrays(path), artifacts.load_facts(path)
-    artifacts.save_arrays(path, before | {"fc1.bias": before["fc1.bias"] + 1}, **facts)
+    path = paths.seed_file(FOLDER, 1)
+    before, facts = files.load_arrays(path), files.load_facts(path)
+    files.save_arrays(path, before | {"fc1.bias": before["fc1.bias"] + 1}, **facts)
     broken = {f.chain: f.broken for f in verify(asked, [SEEDS]) if f.broken}
-    artifacts.save_arrays(path, before, **(facts | {"theta0": "another"}))
+    files.save_arrays(path, before, **(facts | {"theta0": "another"}))
     other = {f.broken for f in verify(asked, [SEEDS]) if f.broken}
-    artifacts.save_arrays(path, before, **facts)
+    files.save_arrays(path, before, **facts)
     message = "round 1: the start is not early under the mask"
     assert broken == dict.fromkeys(("main/ticket seed 1", "main/reinit seed 1"), message)
     assert other == {"round 1: its start came from another θ₀"}

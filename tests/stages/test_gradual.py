@@ -6,8 +6,9 @@ from typing import Any
 import experiment
 import pytest
 
-from pipeline import artifacts, expected, export, params, plan, verify
-from pipeline.artifacts import Instance
+from pipeline import expected, export, params, plan, verify
+from pipeline.artifacts import files, paths
+from pipeline.artifacts.paths import Instance
 from pipeline.core import masks
 from pipeline.core.digests import digest
 from pipeline.core.training.gradual import pruning_steps
@@ -56,7 +57,7 @@ def at(variant: str, round: int) -> Instance:
 
 
 def trained(variant: str, round: int) -> Path:
-    return artifacts.trained_folder(at(variant, round))
+    return paths.trained_folder(at(variant, round))
 
 
 @pytest.mark.parametrize("round", [1, 2])
@@ -66,18 +67,15 @@ def test_a_round_ends_with_the_counts_of_that_many_iterative_ones(
     found = params.load()
     counts = expected.counts(found.tasks["main"], found.variants["ticket"].prune, 2)
     for seed in (0, 1):
-        mask = artifacts.load_mask(trained("ticket", round), seed)
+        mask = files.load_mask(trained("ticket", round), seed)
         assert masks.kept(mask) == counts[round]
-        assert (
-            masks.revived(artifacts.load_weights(trained("ticket", round), seed), mask)
-            == []
-        )
+        assert masks.revived(files.load_weights(trained("ticket", round), seed), mask) == []
 
 
 @pytest.mark.parametrize("round", [1, 2])
 def test_every_round_begins_with_all_of_theta0(there: Path, round: int) -> None:
-    theta0 = artifacts.load_weights(artifacts.theta0_folder("main", (0, 1)), 1)
-    start = artifacts.load_weights(artifacts.starts_folder(at("ticket", round)), 1)
+    theta0 = files.load_weights(paths.theta0_folder("main", (0, 1)), 1)
+    start = files.load_weights(paths.starts_folder(at("ticket", round)), 1)
     assert digest(start) == digest(theta0)
 
 
@@ -94,15 +92,15 @@ def test_a_control_waits_for_the_training_that_finds_its_mask(there: Path) -> No
 
 
 def test_a_control_takes_the_mask_as_it_was_found(there: Path) -> None:
-    mask = artifacts.load_mask(trained("ticket", 2), 0)
-    assert digest(artifacts.load_mask(trained("reinit", 2), 0)) == digest(mask)
-    shuffled = artifacts.load_mask(trained("random-mask", 2), 0)
+    mask = files.load_mask(trained("ticket", 2), 0)
+    assert digest(files.load_mask(trained("reinit", 2), 0)) == digest(mask)
+    shuffled = files.load_mask(trained("random-mask", 2), 0)
     assert masks.kept(shuffled) == masks.kept(mask)
     assert digest(shuffled) != digest(mask)
 
 
 def test_the_facts_say_what_the_steps_were_trained_with(there: Path) -> None:
-    result = artifacts.load_json(artifacts.results_folder(at("ticket", 2)) / "result.json")
+    result = files.load_json(paths.results_folder(at("ticket", 2)) / "result.json")
     facts = result["seeds"]["0"]
     last = pruning_steps(0, STEPS)[-1]
     assert facts["early_stop_step"] >= last
@@ -111,7 +109,7 @@ def test_the_facts_say_what_the_steps_were_trained_with(there: Path) -> None:
         assert (
             (STEPS - last) * kept + last * kept < facts["kept_steps"][name] < STEPS * size
         )
-    reinit = artifacts.load_json(artifacts.results_folder(at("reinit", 2)) / "result.json")
+    reinit = files.load_json(paths.results_folder(at("reinit", 2)) / "result.json")
     assert "kept_steps" not in reinit["seeds"]["0"]
 
 
@@ -142,5 +140,5 @@ def test_a_gradual_network_is_no_ticket_to_export(there: Path) -> None:
     assert not out.exists()
     control = export.Ticket(name="reinit", round=1, seed=0)
     facts = export.export(params.load(), [(0, 1)], control, out)
-    mask = artifacts.load_mask(trained("ticket", 1), 0)
+    mask = files.load_mask(trained("ticket", 1), 0)
     assert facts["mask"] == digest(mask)

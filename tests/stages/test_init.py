@@ -5,15 +5,15 @@ from pathlib import Path
 import numpy as np
 from experiment import SEEDS
 
-from pipeline import artifacts
+from pipeline.artifacts import files, paths
 from pipeline.core.digests import digest
 from pipeline.stages import init
 
-FOLDER = artifacts.theta0_folder("main", SEEDS)
+FOLDER = paths.theta0_folder("main", SEEDS)
 
 
 def test_every_seed_has_its_own_weights_and_their_hash(experiment_root: Path) -> None:
-    first, second = (artifacts.load_weights(FOLDER, seed) for seed in SEEDS)
+    first, second = (files.load_weights(FOLDER, seed) for seed in SEEDS)
     assert {name: array.shape for name, array in first.items()} == {
         "fc1.weight": (8, 64),
         "fc1.bias": (8,),
@@ -22,12 +22,12 @@ def test_every_seed_has_its_own_weights_and_their_hash(experiment_root: Path) ->
     }
     assert not np.array_equal(first["fc1.weight"], second["fc1.weight"])
     for seed, weights in zip(SEEDS, (first, second), strict=True):
-        facts = artifacts.load_facts(artifacts.seed_file(FOLDER, seed))
+        facts = files.load_facts(paths.seed_file(FOLDER, seed))
         assert facts == {"theta0": digest(weights)}
 
 
 def test_a_seed_is_drawn_alike_in_any_group(experiment_root: Path) -> None:
     init.run("main", (1, 5))
-    other = artifacts.theta0_folder("main", (1, 5))
-    found = artifacts.seed_file(other, 1).read_bytes()
-    assert found == artifacts.seed_file(FOLDER, 1).read_bytes()
+    other = paths.theta0_folder("main", (1, 5))
+    found = paths.seed_file(other, 1).read_bytes()
+    assert found == paths.seed_file(FOLDER, 1).read_bytes()

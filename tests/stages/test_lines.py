@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from experiment import CONNECTION, INSTABILITY, SEEDS, raw, run, settings, write
 
-from pipeline import artifacts, params
+from pipeline import params
+from pipeline.artifacts import files, paths
 from pipeline.core import masks, seeding
 from pipeline.core.analysis.evaluation import evaluator
 from pipeline.core.arrays import Weights
@@ -59,13 +60,13 @@ def copy_of(place: str, seed: int, copy: str, part: str = "weights") -> Path:
 
 
 def facts(place: str, seed: int = 0, pair: int = 0) -> dict[str, Any]:
-    value = artifacts.load_json(LINES / place / "s0-1/lines.json")
+    value = files.load_json(LINES / place / "s0-1/lines.json")
     found: dict[str, Any] = value["seeds"][str(seed)][str(pair)]
     return found
 
 
 def table(place: str) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = artifacts.load_lines(
+    rows: list[dict[str, Any]] = files.load_lines(
         LINES / place / "s0-1/lines.parquet"
     ).to_pylist()
     return rows
@@ -75,7 +76,7 @@ def test_every_seed_and_pair_has_two_copies_with_orders_of_their_own() -> None:
     names = {path.name for path in (COPIES / "dense/r00-k000000/s0-1").iterdir()}
     assert len(names) == 2 * 2 * 2 * 2  # seeds, pairs, sides, weights and mask
     found = {
-        digest(artifacts.load_arrays(copy_of("dense/r00-k000000", 0, copy)))
+        digest(files.load_arrays(copy_of("dense/r00-k000000", 0, copy)))
         for copy in ("0-a", "0-b", "1-a", "1-b")
     }
     assert len(found) == 4
@@ -90,18 +91,18 @@ def test_every_seed_and_pair_has_two_copies_with_orders_of_their_own() -> None:
     ],
 )
 def test_copies_begin_with_the_same_weights(place: str, folder: str) -> None:
-    start = artifacts.load_weights(Path("artifacts") / folder, 1)
+    start = files.load_weights(Path("artifacts") / folder, 1)
     for copy in ("0-a", "0-b"):
-        known = artifacts.load_facts(copy_of(place, 1, copy))
+        known = files.load_facts(copy_of(place, 1, copy))
         assert known["start"] == digest(start)
         assert known["steps"] == 2
 
 
 def test_copies_of_a_ticket_keep_its_mask() -> None:
-    ticket = artifacts.load_mask(Path("artifacts/masks/main/ticket/r02/s0-1"), 0)
+    ticket = files.load_mask(Path("artifacts/masks/main/ticket/r02/s0-1"), 0)
     for copy in ("0-a", "0-b"):
-        mask = artifacts.load_arrays(copy_of("sparse/r02-k000000", 0, copy, "mask"))
-        weights = artifacts.load_arrays(copy_of("sparse/r02-k000000", 0, copy))
+        mask = files.load_arrays(copy_of("sparse/r02-k000000", 0, copy, "mask"))
+        weights = files.load_arrays(copy_of("sparse/r02-k000000", 0, copy))
         assert digest(mask) == digest(ticket)
         assert not any(weights[name][~kept].any() for name, kept in mask.items())
 
@@ -122,7 +123,7 @@ def test_the_ends_of_a_line_are_the_copies() -> None:
         "errors"
     ]
     for copy, error in zip(("1-a", "1-b"), errors, strict=True):
-        known = artifacts.load_facts(copy_of("dense/r00-k000000", 1, copy))
+        known = files.load_facts(copy_of("dense/r00-k000000", 1, copy))
         assert error == pytest.approx(1 - known["test_accuracy"])
 
 
@@ -136,8 +137,8 @@ def test_the_barrier_is_that_of_the_rows() -> None:
 
 def test_distances_are_those_between_the_ends_and_from_their_start() -> None:
     place = "dense/r00-k000001"
-    a, b = (artifacts.load_arrays(copy_of(place, 0, copy)) for copy in ("0-a", "0-b"))
-    start = artifacts.load_weights(Path("artifacts/early/main/k000001/s0-1"), 0)
+    a, b = (files.load_arrays(copy_of(place, 0, copy)) for copy in ("0-a", "0-b"))
+    start = files.load_weights(Path("artifacts/early/main/k000001/s0-1"), 0)
     kernels = ("fc1.weight", "fc2.weight")
 
     def norm(x: dict[str, Any], y: dict[str, Any]) -> float:
@@ -155,7 +156,7 @@ def test_distances_are_those_between_the_ends_and_from_their_start() -> None:
 def test_masks_that_differ_are_compared_with_chance() -> None:
     found = facts("successive/r02")
     found_masks = [
-        artifacts.load_mask(Path(f"artifacts/trained/main/ticket/{r}/s0-1"), 0)
+        files.load_mask(Path(f"artifacts/trained/main/ticket/{r}/s0-1"), 0)
         for r in ("r01", "r02")
     ]
     old, new = (sum(int(m.sum()) for m in mask.values()) for mask in found_masks)
@@ -174,7 +175,7 @@ def test_variants_of_one_mask_are_connected_under_it() -> None:
 def loss_of(weights: Weights) -> float:
     """On the test set."""
     task = params.load().tasks["main"]
-    data = artifacts.load_dataset(artifacts.data_file(task.data))
+    data = files.load_dataset(paths.data_file(task.data))
     return evaluator(build_network(task), data, data.test)(weights).loss
 
 
@@ -182,10 +183,10 @@ def test_the_pruned_network_is_the_one_before_under_the_mask_of_the_round() -> N
     ticket, before = (
         Path(f"artifacts/trained/main/ticket/{r}/s0-1") for r in ("r02", "r01")
     )
-    dense_again = artifacts.load_weights(before, 1)
-    pruned = masks.apply(dense_again, artifacts.load_mask(ticket, 1))
+    dense_again = files.load_weights(before, 1)
+    pruned = masks.apply(dense_again, files.load_mask(ticket, 1))
     losses = [row["loss"] for row in table("relearned/r02") if row["seed"] == 1]
-    assert losses[0] == pytest.approx(loss_of(artifacts.load_weights(ticket, 1)), rel=1e-6)
+    assert losses[0] == pytest.approx(loss_of(files.load_weights(ticket, 1)), rel=1e-6)
     assert losses[-1] == pytest.approx(loss_of(pruned), rel=1e-6)
     assert losses[-1] != pytest.approx(loss_of(dense_again), rel=1e-3)
     assert facts("relearned/r02", seed=1)["mask_overlap"] is None
@@ -199,13 +200,11 @@ def test_two_seeds_have_one_line_between_them(place: str, folder: str) -> None:
     assert len(losses) == 5
     trained = Path("artifacts/trained/main") / folder / "s0-1"
     for loss, seed in ((losses[0], 0), (losses[-1], 1)):
-        assert loss == pytest.approx(
-            loss_of(artifacts.load_weights(trained, seed)), rel=1e-6
-        )
-    value = artifacts.load_json(LINES / place / "s0-1/lines.json")
+        assert loss == pytest.approx(loss_of(files.load_weights(trained, seed)), rel=1e-6)
+    value = files.load_json(LINES / place / "s0-1/lines.json")
     assert list(value["seeds"]) == ["0"]
     overlap = value["seeds"]["0"]["0"]["mask_overlap"]
-    found = [artifacts.load_mask(trained, seed) for seed in SEEDS]
+    found = [files.load_mask(trained, seed) for seed in SEEDS]
     assert overlap == (masks.mask_overlap(*found) if folder != "dense/r00" else None)
 
 
@@ -221,8 +220,8 @@ def test_a_batch_norm_network_is_seen_with_either_statistics(tmp_path: Path) -> 
     for seed in (0, 1):
         rng = seeding.generator(seed, "init")
         network = build_network(asked.tasks["main"])
-        artifacts.save_arrays(paths[seed], initial_weights(network, "kaiming-normal", rng))
-    artifacts.save_arrays(paths[2], mask)
+        files.save_arrays(paths[seed], initial_weights(network, "kaiming-normal", rng))
+    files.save_arrays(paths[2], mask)
     ends = Ends(
         seed=0,
         pair=0,
@@ -262,7 +261,7 @@ def test_again_gives_the_same_bytes_and_leaves_nothing_else() -> None:
 
 
 def test_seconds_stand_in_a_file_of_their_own() -> None:
-    timing = artifacts.load_json(Path("artifacts/timing/main/sparse/r02-k000000/s0-1.json"))
+    timing = files.load_json(Path("artifacts/timing/main/sparse/r02-k000000/s0-1.json"))
     assert set(timing["seeds"]) == {
         f"{seed} instability/0/{side}" for seed in SEEDS for side in "ab"
     }

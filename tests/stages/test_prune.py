@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from experiment import OWN, ROUNDS, SEEDS
 
-from pipeline import artifacts
-from pipeline.artifacts import Instance
+from pipeline.artifacts import files, paths
+from pipeline.artifacts.paths import Instance
 from pipeline.core import masks
 from pipeline.core.arrays import Mask
 from pipeline.core.digests import digest
@@ -24,16 +24,16 @@ pytestmark = pytest.mark.usefixtures("experiment_root")
 
 def folder_of(variant: str, round: int) -> Path:
     instance = Instance(task="main", variant=variant, round=round, seeds=SEEDS)
-    return artifacts.masks_folder(instance)
+    return paths.masks_folder(instance)
 
 
 def mask_of(variant: str, round: int, seed: int = 0) -> Mask:
-    return artifacts.load_mask(folder_of(variant, round), seed)
+    return files.load_mask(folder_of(variant, round), seed)
 
 
 def trained(variant: str, round: int) -> dict[str, np.ndarray]:
     instance = Instance(task="main", variant=variant, round=round, seeds=SEEDS)
-    return artifacts.load_weights(artifacts.trained_folder(instance), 0)
+    return files.load_weights(paths.trained_folder(instance), 0)
 
 
 @pytest.mark.parametrize("variant", ["ticket", "one-shot", "random-mask"])
@@ -79,8 +79,8 @@ def test_random_masks_lie_elsewhere_and_anew_in_every_round() -> None:
 
 
 def test_a_mask_file_says_its_hash_and_its_density() -> None:
-    path = artifacts.seed_file(folder_of("ticket", 1), 0)
-    assert artifacts.load_facts(path) == {
+    path = paths.seed_file(folder_of("ticket", 1), 0)
+    assert files.load_facts(path) == {
         "mask": digest(mask_of("ticket", 1)),
         "density": (358 + 68) / 592,
     }
@@ -88,7 +88,7 @@ def test_a_mask_file_says_its_hash_and_its_density() -> None:
 
 @pytest.mark.parametrize("variant", ["ticket", "one-shot", "random-mask"])
 def test_pruning_again_gives_the_same_bytes(variant: str) -> None:
-    path = artifacts.seed_file(folder_of(variant, 2), 1)
+    path = paths.seed_file(folder_of(variant, 2), 1)
     before = path.read_bytes()
     path.unlink()
     prune.run("main", variant, 2, "0,1")

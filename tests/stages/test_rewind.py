@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from experiment import ROUNDS, SEEDS, edited
 
-from pipeline import artifacts, params
-from pipeline.artifacts import ArtifactError, Instance
+from pipeline import params
+from pipeline.artifacts import files, paths
+from pipeline.artifacts.files import ArtifactError
+from pipeline.artifacts.paths import Instance
 from pipeline.core import seeding
 from pipeline.core.arrays import Mask, Weights
 from pipeline.core.digests import digest
@@ -28,16 +30,16 @@ def at(variant: str, round: int) -> Instance:
 
 
 def start_of(variant: str, round: int, seed: int = 0) -> Weights:
-    return artifacts.load_weights(artifacts.starts_folder(at(variant, round)), seed)
+    return files.load_weights(paths.starts_folder(at(variant, round)), seed)
 
 
 def mask_of(variant: str, round: int, seed: int = 0) -> Mask:
-    folder = artifacts.masks_folder(at(MASK_OWNER[variant], round))
-    return artifacts.load_mask(folder, seed)
+    folder = paths.masks_folder(at(MASK_OWNER[variant], round))
+    return files.load_mask(folder, seed)
 
 
 def theta0_of(seed: int = 0) -> Weights:
-    return artifacts.load_weights(artifacts.theta0_folder("main", SEEDS), seed)
+    return files.load_weights(paths.theta0_folder("main", SEEDS), seed)
 
 
 def fresh(round: int, seed: int = 0) -> Weights:
@@ -77,9 +79,9 @@ def test_a_fresh_draw_shares_no_weight_with_theta0_or_another_round() -> None:
 
 @pytest.mark.parametrize("variant", list(MASK_OWNER))
 def test_a_start_says_which_theta0_source_and_mask_it_came_from(variant: str) -> None:
-    path = artifacts.seed_file(artifacts.starts_folder(at(variant, 1)), 0)
+    path = paths.seed_file(paths.starts_folder(at(variant, 1)), 0)
     source = fresh(1) if variant == "reinit" else theta0_of()
-    assert artifacts.load_facts(path) == {
+    assert files.load_facts(path) == {
         "theta0": digest(theta0_of()),
         "source": digest(source),
         "mask": digest(mask_of(variant, 1)),
@@ -87,11 +89,11 @@ def test_a_start_says_which_theta0_source_and_mask_it_came_from(variant: str) ->
 
 
 def test_a_changed_theta0_is_refused_and_the_old_start_stays() -> None:
-    path = artifacts.seed_file(artifacts.theta0_folder("main", SEEDS), 1)
-    weights, facts = artifacts.load_arrays(path), artifacts.load_facts(path)
+    path = paths.seed_file(paths.theta0_folder("main", SEEDS), 1)
+    weights, facts = files.load_arrays(path), files.load_facts(path)
     weights["fc1.weight"][0, 0] += 1
-    artifacts.save_arrays(path, weights, **facts)
-    start = artifacts.starts_folder(at("ticket", 1))
+    files.save_arrays(path, weights, **facts)
+    start = paths.starts_folder(at("ticket", 1))
     before = {file: file.read_bytes() for file in start.iterdir()}
     with pytest.raises(ArtifactError, match=r"the weights are not those that init drew"):
         rewind.run("main", "ticket", 1, "0,1")
@@ -100,7 +102,7 @@ def test_a_changed_theta0_is_refused_and_the_old_start_stays() -> None:
 
 
 def test_rewinding_again_gives_the_same_bytes() -> None:
-    path = artifacts.seed_file(artifacts.starts_folder(at("reinit", 2)), 1)
+    path = paths.seed_file(paths.starts_folder(at("reinit", 2)), 1)
     before = path.read_bytes()
     path.unlink()
     rewind.run("main", "reinit", 2, "0,1")
@@ -108,7 +110,7 @@ def test_rewinding_again_gives_the_same_bytes() -> None:
 
 
 def test_the_folder_holds_one_file_per_seed() -> None:
-    folder = artifacts.starts_folder(at("ticket", 1))
+    folder = paths.starts_folder(at("ticket", 1))
     assert sorted(path.name for path in folder.iterdir()) == [
         "s0.safetensors",
         "s1.safetensors",

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from experiment import SEEDS, VARIANTS, edited, write
 
-from pipeline import artifacts
-from pipeline.artifacts import Instance
+from pipeline.artifacts import files, paths
+from pipeline.artifacts.paths import Instance
 from pipeline.core import masks
 from pipeline.core.digests import digest
 from pipeline.stages import train
@@ -21,30 +21,30 @@ pytestmark = pytest.mark.usefixtures("experiment_root")
 
 
 def result_of(instance: Instance) -> dict[str, Any]:
-    path = artifacts.results_folder(instance) / "result.json"
-    value: dict[str, Any] = artifacts.load_json(path)
+    path = paths.results_folder(instance) / "result.json"
+    value: dict[str, Any] = files.load_json(path)
     return value
 
 
 def test_the_dense_network_keeps_everything() -> None:
-    mask = artifacts.load_mask(artifacts.trained_folder(DENSE), 0)
+    mask = files.load_mask(paths.trained_folder(DENSE), 0)
     assert masks.kept(mask) == {"fc1.weight": 512, "fc2.weight": 80}
     assert masks.density(mask) == 1
 
 
 @pytest.mark.parametrize("instance", [DENSE, *ROUND_2], ids=lambda i: i.variant)
 def test_training_moves_the_kept_weights_and_no_others(instance: Instance) -> None:
-    folder = artifacts.trained_folder(instance)
+    folder = paths.trained_folder(instance)
     if instance is DENSE:
-        starts = artifacts.theta0_folder("main", SEEDS)
+        starts = paths.theta0_folder("main", SEEDS)
     else:
-        starts = artifacts.starts_folder(instance)
+        starts = paths.starts_folder(instance)
     for seed in SEEDS:
         weights, mask = (
-            artifacts.load_weights(folder, seed),
-            artifacts.load_mask(folder, seed),
+            files.load_weights(folder, seed),
+            files.load_mask(folder, seed),
         )
-        start = artifacts.load_weights(starts, seed)
+        start = files.load_weights(starts, seed)
         for name, kept in mask.items():
             assert not weights[name][~kept].any()
             assert (weights[name] != start[name])[kept].mean() > 0.5
@@ -53,18 +53,18 @@ def test_training_moves_the_kept_weights_and_no_others(instance: Instance) -> No
 @pytest.mark.parametrize("instance", [DENSE, *ROUND_2], ids=lambda i: i.variant)
 def test_a_result_says_what_stands_in_the_files(instance: Instance) -> None:
     result = result_of(instance)
-    folder = artifacts.trained_folder(instance)
+    folder = paths.trained_folder(instance)
     assert (result["num_prunable"], result["num_parameters"]) == (592, 610)
     assert result["sizes"] == {"fc1.weight": 512, "fc2.weight": 80}
     assert list(result["seeds"]) == ["0", "1"]
     for seed in SEEDS:
         facts = result["seeds"][str(seed)]
-        mask = artifacts.load_mask(folder, seed)
+        mask = files.load_mask(folder, seed)
         assert facts["kept"] == masks.kept(mask)
         assert facts["density"] == masks.density(mask)
         assert facts["mask"] == digest(mask)
-        assert facts["trained"] == digest(artifacts.load_weights(folder, seed))
-        theta0 = artifacts.load_weights(artifacts.theta0_folder("main", SEEDS), seed)
+        assert facts["trained"] == digest(files.load_weights(folder, seed))
+        theta0 = files.load_weights(paths.theta0_folder("main", SEEDS), seed)
         assert facts["theta0"] == digest(theta0)
         assert facts["steps"] == 2
         assert 0 <= facts["test_accuracy"] <= 1
@@ -89,7 +89,7 @@ def test_a_result_records_the_settings_behind_it() -> None:
 
 
 def test_curves_have_validation_at_every_evaluation_and_the_test_at_the_end() -> None:
-    curves = artifacts.load_curves(artifacts.results_folder(DENSE) / "curves.parquet")
+    curves = files.load_curves(paths.results_folder(DENSE) / "curves.parquet")
     rows = curves.to_pylist()
     for seed in SEEDS:
         own = [row for row in rows if row["seed"] == seed]
@@ -105,7 +105,7 @@ def test_curves_have_validation_at_every_evaluation_and_the_test_at_the_end() ->
 
 
 def test_timing_stands_in_a_file_of_its_own() -> None:
-    timing = artifacts.load_json(artifacts.timing_file(DENSE))
+    timing = files.load_json(paths.timing_file(DENSE))
     assert set(timing) == {"seeds", "host", "cpu", "versions", "started", "ended"}
     assert timing["seeds"]["0"]["seconds"] > 0
     assert "seconds" not in str(result_of(DENSE))
@@ -116,7 +116,7 @@ def test_no_checkpoint_is_left() -> None:
 
 
 def test_training_again_gives_the_same_bytes() -> None:
-    folders = (artifacts.trained_folder(DENSE), artifacts.results_folder(DENSE))
+    folders = (paths.trained_folder(DENSE), paths.results_folder(DENSE))
     before = {p: p.read_bytes() for folder in folders for p in folder.iterdir()}
     assert len(before) == 6
     train.run("main", SEEDS, "reference")
@@ -131,5 +131,5 @@ def test_a_diverged_training_is_marked_and_handed_on(experiment_root: Path) -> N
     for facts in result_of(DENSE)["seeds"].values():
         assert facts["diverged"]
         assert facts["test_loss"] is None or math.isfinite(facts["test_loss"])
-    mask = artifacts.load_mask(artifacts.trained_folder(DENSE), 0)
+    mask = files.load_mask(paths.trained_folder(DENSE), 0)
     assert np.all(mask["fc1.weight"])

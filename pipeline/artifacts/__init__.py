@@ -1,0 +1,1 @@
+"""Where every artifact lies, and every file format."""
