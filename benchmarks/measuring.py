@@ -29,7 +29,7 @@ from pipeline.core.models.init import initial_weights
 from pipeline.core.models.layers import Network, parameters
 from pipeline.core.training.engine import Job
 from pipeline.core.training.settings import Schedule, TrainSettings
-from pipeline.datasets import DataError, read
+from pipeline.data.raw import DataError, read
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

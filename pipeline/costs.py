@@ -14,7 +14,7 @@ from pipeline.core import models
 from pipeline.core.models import counts
 from pipeline.core.models.layers import Network, kernels
 from pipeline.core.starts import STARTS
-from pipeline.dataset_facts import FACTS
+from pipeline.data.facts import FACTS
 from pipeline.settings import OWN
 
 FORWARD_AND_BACKWARD = 3

@@ -17,7 +17,7 @@ from pipeline.chains import instances
 from pipeline.core.models.counts import multiply_adds
 from pipeline.core.models.layers import parameters
 from pipeline.core.training.suitability import fully_connected, without_norm
-from pipeline.dataset_facts import FACTS
+from pipeline.data.facts import FACTS
 from pipeline.settings import Settings, build_network, total_steps
 from pipeline.spots import spots
 

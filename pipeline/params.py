@@ -22,7 +22,7 @@ from pipeline.core import models, training, transforms
 from pipeline.core.criteria import CRITERIA
 from pipeline.core.models.init import INITS
 from pipeline.core.models.layers import Kind, Network, parameters
-from pipeline.dataset_facts import FACTS
+from pipeline.data.facts import FACTS
 from pipeline.rewinds import Masks, Retraining
 from pipeline.settings import (
     OWN,

@@ -10,7 +10,7 @@ from pipeline.analyses import Analysis
 from pipeline.core import models
 from pipeline.core.models.layers import Kind, Network, parameters
 from pipeline.core.training.settings import TrainSettings
-from pipeline.dataset_facts import FACTS
+from pipeline.data.facts import FACTS
 from pipeline.rewinds import Rewind
 
 OWN = "own"

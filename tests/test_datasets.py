@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.dataset_facts import FACTS
-from pipeline.datasets import DataError, read, read_as
-from pipeline.torchvision_import import datasets as torchvision_datasets
+from pipeline.data.facts import FACTS
+from pipeline.data.raw import DataError, read, read_as
+from pipeline.data.torchvision_import import datasets as torchvision_datasets
 
 REPOSITORY = Path(__file__).parents[1]
 NUM_POOL, NUM_TEST = 8, 3
@@ -237,7 +237,7 @@ def test_a_download_into_a_place_that_cannot_be_written_is_one_line(tmp_path):
 
 def test_the_facts_are_known_without_torch_or_scikit_learn():
     code = (
-        "import sys, pipeline.datasets, pipeline.dataset_facts\n"
+        "import sys, pipeline.data.raw, pipeline.data.facts\n"
         "sys.exit(any(n in sys.modules for n in ('torch', 'sklearn', 'torchvision')))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=False)

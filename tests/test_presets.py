@@ -15,7 +15,7 @@ from pipeline import forecast, params, plan, preloads, presets
 from pipeline.analyses import OTHER_SEED
 from pipeline.artifacts import files, paths
 from pipeline.core.batches import Dataset, Split
-from pipeline.dataset_facts import FACTS
+from pipeline.data.facts import FACTS
 
 RAW = {name: params.parse_yaml(presets.text_of(name)) for name in presets.names()}
 

@@ -40,7 +40,7 @@ def run(code, *, torchvision=None, folder=None):
 
 def test_the_installed_torchvision_can_be_used():
     done = run(
-        "from pipeline.torchvision_import import datasets\n"
+        "from pipeline.data.torchvision_import import datasets\n"
         "print(datasets().MNIST.__module__, datasets().CIFAR10.__module__)"
     )
     assert done.stderr == ""
@@ -52,7 +52,7 @@ def test_the_installed_torchvision_can_be_used():
 
 def test_missing_operators_are_declared_and_the_import_repeated(tmp_path):
     done = run(
-        "import torch, pipeline.torchvision_import as cure\n"
+        "import torch, pipeline.data.torchvision_import as cure\n"
         "print(cure.datasets().MNIST, len(cure._declared))\n"
         "print(torch.ops.torchvision.nms.default._schema)",
         torchvision=BROKEN,
@@ -64,7 +64,7 @@ def test_missing_operators_are_declared_and_the_import_repeated(tmp_path):
 
 def test_where_the_operators_load_nothing_is_touched(tmp_path):
     done = run(
-        "import sys, pipeline.torchvision_import as cure\n"
+        "import sys, pipeline.data.torchvision_import as cure\n"
         "import torchvision\n"
         "print(cure.datasets().MNIST, len(cure._declared))\n"
         "assert sys.modules['torchvision'] is torchvision",
@@ -77,7 +77,7 @@ def test_where_the_operators_load_nothing_is_touched(tmp_path):
 
 def test_any_other_error_is_passed_on(tmp_path):
     done = run(
-        "from pipeline.torchvision_import import datasets; datasets()",
+        "from pipeline.data.torchvision_import import datasets; datasets()",
         torchvision=OTHER_ERROR,
         folder=tmp_path,
     )

@@ -7,10 +7,11 @@ import os
 import sys
 from pathlib import Path
 
-from pipeline import datasets, params
+from pipeline import params
 from pipeline.artifacts import files, paths
 from pipeline.border import exits
 from pipeline.border import root as repository
+from pipeline.data import raw
 
 
 def run(name: str) -> None:
@@ -19,7 +20,7 @@ def run(name: str) -> None:
     root = Path(os.environ.get("LT_DATA_ROOT") or access.root).expanduser()
     if not root.is_absolute():
         root = repository.enclosing(Path.cwd()) / root
-    data = datasets.read(name, root=root, download=access.download)
+    data = raw.read(name, root=root, download=access.download)
     files.save_dataset(paths.data_file(name), data)
 
 

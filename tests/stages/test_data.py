@@ -5,16 +5,16 @@ from pathlib import Path
 import pytest
 from experiment import write
 
-from pipeline import datasets
 from pipeline.artifacts import files, paths
 from pipeline.border.errors import UserError
+from pipeline.data import raw
 from pipeline.stages import data
 
 
 def test_the_file_holds_what_the_reader_gives(experiment_root: Path) -> None:
     path = experiment_root / "artifacts/data/digits.safetensors"
     found = files.load_dataset(path)
-    expected = datasets.read("digits", root=Path("unused"), download=False)
+    expected = raw.read("digits", root=Path("unused"), download=False)
     for split in ("train", "validation", "test"):
         assert (
             getattr(found, split).images.tobytes()

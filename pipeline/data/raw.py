@@ -11,8 +11,8 @@ import numpy as np
 from pipeline.border.errors import UserError
 from pipeline.core import seeding
 from pipeline.core.batches import Dataset, Split, split_positions
-from pipeline.dataset_facts import FACTS, DatasetFacts
-from pipeline.torchvision_import import datasets as torchvision_datasets
+from pipeline.data.facts import FACTS, DatasetFacts
+from pipeline.data.torchvision_import import datasets as torchvision_datasets
 
 __all__ = ["FACTS", "DataError", "DatasetFacts", "read", "read_as"]
 
