@@ -26,8 +26,8 @@ from pipeline.core.arrays import Weights
 from pipeline.core.batches import Dataset
 from pipeline.core.models.init import initial_weights
 from pipeline.core.rewinding import start
-from pipeline.core.training import make_engine
 from pipeline.core.training.engine import Job
+from pipeline.engines import make_engine
 
 CASES = {
     "lenet-300-100": (("dense", "sparse"), 2_000),

@@ -9,7 +9,7 @@ pruning leave them. Everything is measured in turns within one run, and the medi
 reported. Real MNIST where there is some, else random data of the same shape. Conv-2 is
 measured without evaluations, which would take minutes. About 4 minutes.
 
-A new engine joins by its entry in ``pipeline.core.training.ENGINES``, a new model by one
+A new engine joins by its entry in ``pipeline.engines.ENGINES``, a new model by one
 in ``CASES``.
 """
 
@@ -31,8 +31,8 @@ from torch import Tensor
 
 from pipeline.core.batches import Dataset
 from pipeline.core.models.layers import Conv, Linear, MaxPool, Network
-from pipeline.core.training import COMPAT, ENGINES, engine_module
 from pipeline.core.training.engine import Engine
+from pipeline.engines import COMPAT, ENGINES, engine_module
 
 SLICE_S = 0.25
 """seconds of training in one measurement"""

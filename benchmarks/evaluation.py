@@ -24,9 +24,9 @@ from measuring import DENSITIES, PAPER_CADENCE, Goal, Report
 
 from pipeline.core.arrays import Weights
 from pipeline.core.batches import Dataset
-from pipeline.core.training import make_engine, resolve
 from pipeline.core.training.engine import Engine, Evaluation, Job, State
 from pipeline.core.training.loop import train
+from pipeline.engines import make_engine, resolve
 
 ALLOWED = (0.3, 0.2)
 """share of the training time when dense, and below density .2"""

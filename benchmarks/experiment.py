@@ -35,10 +35,10 @@ from pipeline.core.arrays import Mask, Weights
 from pipeline.core.batches import Dataset, Split
 from pipeline.core.models.init import initial_weights
 from pipeline.core.models.layers import Linear, Network, parameters
-from pipeline.core.training import make_engine, resolve
 from pipeline.core.training.engine import Job
 from pipeline.core.training.loop import train
 from pipeline.core.training.settings import TrainSettings
+from pipeline.engines import make_engine, resolve
 
 EPOCH = 916
 """steps: 55,000 images in batches of 60"""

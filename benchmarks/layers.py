@@ -48,10 +48,10 @@ from pipeline.core.models.layers import (
     ReLU,
     parameters,
 )
-from pipeline.core.training import sparse, sparse_conv
 from pipeline.core.training.engine import Job
-from pipeline.core.training.sparse import kernels as linear_kernels
-from pipeline.core.training.sparse_conv import kernels as conv_kernels
+from pipeline.engines import sparse, sparse_conv
+from pipeline.engines.sparse import kernels as linear_kernels
+from pipeline.engines.sparse_conv import kernels as conv_kernels
 
 Work = Callable[[], object]
 Array = NDArray[np.float32]

@@ -21,16 +21,17 @@ from functools import cache, reduce
 from pathlib import Path
 from typing import Any
 
+from pipeline import engines
 from pipeline.artifacts import files, paths
 from pipeline.border.errors import UserError
-from pipeline.core import criteria, models, starts, training, transforms
+from pipeline.core import criteria, models, starts, transforms
 
 FOLDER = paths.FOLDER / "inputs"
 CORE = Path("pipeline/core")
 STAGES = Path("pipeline/stages")
 ENTRIES: dict[str, Callable[[str], str]] = {
     "models": models.file_of,
-    "training": training.file_of,
+    "training": engines.file_of,
     "criteria": criteria.file_of,
     "transforms": transforms.file_of,
     "starts": starts.file_of,

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from operator import attrgetter
 
 from pipeline.core.models.layers import Network
-from pipeline.core.training.suitability import without_norm
+from pipeline.engines.suitability import without_norm
 from pipeline.yaml_shape import shown
 
 Demands = Mapping[str, tuple[str, ...]]

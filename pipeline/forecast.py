@@ -16,8 +16,8 @@ from pipeline.artifacts import files, paths
 from pipeline.chains import instances
 from pipeline.core.models.counts import multiply_adds
 from pipeline.core.models.layers import parameters
-from pipeline.core.training.suitability import fully_connected, without_norm
 from pipeline.data.facts import FACTS
+from pipeline.engines.suitability import fully_connected, without_norm
 from pipeline.settings import Settings, build_network, total_steps
 from pipeline.spots import spots
 

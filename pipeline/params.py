@@ -15,10 +15,10 @@ import pydantic
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from pipeline import analyses, compat, rewinds
+from pipeline import analyses, compat, engines, rewinds
 from pipeline.analyses import Analysis, Known
 from pipeline.border.errors import UserError
-from pipeline.core import models, training, transforms
+from pipeline.core import models, transforms
 from pipeline.core.criteria import CRITERIA
 from pipeline.core.models.init import INITS
 from pipeline.core.models.layers import Kind, Network, parameters
@@ -196,7 +196,7 @@ def _task(where: str, task: Task) -> Iterator[str]:
         yield f"{where}.model: {error}"
         return
     try:
-        training.resolve(task.train.engine, network, 1.0, task.train.device)
+        engines.resolve(task.train.engine, network, 1.0, task.train.device)
     except ValueError as error:
         yield f"{where}.train.engine: {error}"
     yield from _lengths(where, task)
@@ -286,7 +286,7 @@ def _gradual(where: str, variant: Variant, settings: Settings) -> Iterator[str]:
         task = settings.tasks[name]
         try:
             train = task.train
-            training.resolve_pruning(train.engine, build_network(task), train.device)
+            engines.resolve_pruning(train.engine, build_network(task), train.device)
         except ValueError as error:
             yield f"{where}.prune.schedule: task {name}: {error}"
 

@@ -14,12 +14,11 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pipeline import closures, expected
+from pipeline import closures, engines, expected
 from pipeline.artifacts import files, paths
 from pipeline.artifacts.paths import DENSE, Instance
 from pipeline.border.errors import UserError
 from pipeline.chains import Chain, chains, early_steps, makes_mask
-from pipeline.core import training
 from pipeline.settings import Settings, Task, build_network
 from pipeline.spots import Spot, ends_of, mask_of, spots, start_of
 
@@ -191,9 +190,9 @@ def _training(
     setting, network = task.compat or task.train.engine, build_network(task)
     device = task.train.device
     if gradual:
-        engine = training.resolve_pruning(setting, network, device)
+        engine = engines.resolve_pruning(setting, network, device)
     else:
-        engine = training.resolve(setting, network, density, device, frozen=frozen)
+        engine = engines.resolve(setting, network, density, device, frozen=frozen)
     return {"engine": engine, "inputs": _inputs(stage, task, names, training=engine)}
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from pipeline.core import training
+from pipeline import engines
 from pipeline.core.models.layers import Network
 from pipeline.core.rewinding import LOOK_AT_TRAINED
 from pipeline.core.starts import STARTS
@@ -144,6 +144,6 @@ def _frozen(
     for name, task in tasks.items():
         train = task.train
         try:
-            training.resolve(train.engine, task.network, 1.0, train.device, frozen=True)
+            engines.resolve(train.engine, task.network, 1.0, train.device, frozen=True)
         except ValueError as error:
             yield f"{where}: task {name}: {error}"

@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import checkpoints, preloads, workers
+from pipeline import checkpoints, engines, preloads, workers
 from pipeline.artifacts import files, paths
-from pipeline.core import masks, southampton, training
+from pipeline.core import masks, southampton
 from pipeline.core.batches import Dataset
 from pipeline.core.digests import digest
 from pipeline.core.models.layers import Network, kernels
@@ -176,7 +176,7 @@ class SeedsWork:
         if resume is not None:
             known = [float(la.curves["validation"].accuracy[-1]) for la in resume.lanes]
             tell(resume.step, known, resumed=True)
-        engine = training.make_engine(self.source.engine, jobs)
+        engine = engines.make_engine(self.source.engine, jobs)
         trained = train(jobs, engine, resume=resume, watch=watch)
         seconds = seconds_before + time.monotonic() - begin
         for job, result in zip(jobs, trained, strict=True):
@@ -206,7 +206,7 @@ def run(source: Source, *, at_once: int | None) -> list[Finished]:
     Returns:
         One per copy and seed, in this order. Their folders stay until ``forget``.
     """
-    batched = training.is_batched(source.engine)
+    batched = engines.is_batched(source.engine)
     units = [source.seeds] if batched else [(seed,) for seed in source.seeds]
     works = [
         SeedsWork(source=source, copy=copy, seeds=unit)

@@ -20,10 +20,10 @@ from pipeline.core.models.layers import (
     Residual,
     parameters,
 )
-from pipeline.core.training import make_engine
 from pipeline.core.training.engine import Job
 from pipeline.core.training.loop import train
 from pipeline.core.training.settings import Schedule
+from pipeline.engines import make_engine
 
 MLP = (
     Flatten(),

@@ -20,8 +20,8 @@ from ruamel.yaml import YAML
 from typer.testing import CliRunner
 from workspace import ROOT, Workspace
 
-from pipeline import cli, closures, plan
-from pipeline.core import criteria, models, starts, training, transforms
+from pipeline import cli, closures, engines, plan
+from pipeline.core import criteria, models, starts, transforms
 
 DVC: dict[str, Any] = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").read_text())
 STAGES = {name: stage.get("do", stage) for name, stage in DVC["stages"].items()}
@@ -29,7 +29,7 @@ INSTANCES = STAGES.keys() - {"plan", "results", "track"}
 """stages with instances in the plan; the code of the view ``track`` is no dep"""
 NAMES: dict[str, tuple[str, ...]] = {
     "models": tuple(models.MODELS),
-    "training": tuple(training.ENGINES),
+    "training": tuple(engines.ENGINES),
     "criteria": tuple(criteria.CRITERIA),
     "transforms": tuple(transforms.TRANSFORMS),
     "starts": tuple(starts.STARTS),
@@ -105,11 +105,11 @@ def test_an_entry_of_a_registry_is_one_file_or_a_package(registry: str, name: st
         assert not shared(registry, name) & own_files(registry, other), f"imports {other}"
 
 
-@pytest.mark.parametrize("engine", training.ENGINES)
+@pytest.mark.parametrize("engine", engines.ENGINES)
 def test_an_engine_shares_only_what_every_training_uses(engine: str) -> None:
     """Else an edit of one engine's helper would train the others' results again."""
     folder = Path("pipeline/core/training")
-    other = set(training.ENGINES) - {engine}
+    other = set(engines.ENGINES) - {engine}
     for file in shared("training", engine):
         if folder in file.parents:
             users = [name for name in other if file in shared("training", name)]

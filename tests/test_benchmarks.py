@@ -17,8 +17,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from pipeline.core.arrays import Floats
 from pipeline.core.batches import Dataset
-from pipeline.core.training import sparse, sparse_conv
 from pipeline.core.training.engine import Engine, Job
+from pipeline.engines import sparse, sparse_conv
 
 Report = dict[str, Any]
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"

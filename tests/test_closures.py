@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from experiment import INSTABILITY, edited
 
-from pipeline import closures, params, plan
+from pipeline import closures, engines, params, plan
 from pipeline.closures import PLUMBING, REGISTRIES, CodeError, closure, code_behind
-from pipeline.core import criteria, models, starts, training, transforms
+from pipeline.core import criteria, models, starts, transforms
 
 ROOT = Path(__file__).parent.parent
 STAGES = sorted(
@@ -21,7 +21,7 @@ STAGES = sorted(
 )
 NAMES = {
     "models": models.MODELS,
-    "training": training.ENGINES,
+    "training": engines.ENGINES,
     "criteria": criteria.CRITERIA,
     "transforms": transforms.TRANSFORMS,
     "starts": starts.STARTS,
@@ -40,11 +40,11 @@ TREE = {
     "pipeline/core/__init__.py": "",
     "pipeline/core/analysis/__init__.py": "",
     "pipeline/core/analysis/lines.py": "",
-    "pipeline/core/training/__init__.py": "import pipeline.core.training.dense\n",
+    "pipeline/core/training/__init__.py": "import pipeline.engines.dense\n",
     "pipeline/core/training/loop.py": "from pipeline.core.arrays import Weights\n",
-    "pipeline/core/training/dense.py": "",
-    "pipeline/core/training/sparse/__init__.py": "",
-    "pipeline/core/training/sparse/kernels.py": "from pipeline.core import seeding\n",
+    "pipeline/engines/dense.py": "",
+    "pipeline/engines/sparse/__init__.py": "",
+    "pipeline/engines/sparse/kernels.py": "from pipeline.core import seeding\n",
     "pipeline/core/arrays.py": "from pipeline import rounds\n",
     "pipeline/core/seeding.py": "",
 }
@@ -78,15 +78,15 @@ def test_code_is_what_the_imports_name_at_any_depth(root: Path) -> None:
 
 def test_an_entry_of_a_registry_counts_where_it_is_named(root: Path) -> None:
     one = names("train-training.dense.txt", root)
-    assert one == TRAIN | {"pipeline/core/training/dense.py"}
+    assert one == TRAIN | {"pipeline/engines/dense.py"}
 
 
 def test_all_files_of_a_package_count(root: Path) -> None:
     found = names("train-training.sparse.txt", root)
     assert found - TRAIN == {
         "pipeline/core/seeding.py",
-        "pipeline/core/training/sparse/__init__.py",
-        "pipeline/core/training/sparse/kernels.py",
+        "pipeline/engines/sparse/__init__.py",
+        "pipeline/engines/sparse/kernels.py",
     }
 
 

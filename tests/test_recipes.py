@@ -17,10 +17,10 @@ from pipeline.artifacts.paths import Instance
 from pipeline.core import masks
 from pipeline.core.arrays import Mask, Weights
 from pipeline.core.digests import digest
-from pipeline.core.training import make_engine
 from pipeline.core.training.engine import Job
 from pipeline.core.training.loop import train
 from pipeline.core.training.settings import Schedule
+from pipeline.engines import make_engine
 from pipeline.export import Ticket
 from pipeline.settings import Settings, build_network
 from pipeline.verify import verify

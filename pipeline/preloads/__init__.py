@@ -6,7 +6,7 @@ library of types and functions 0.7 s. AMD EPYC (Zen 5), torch 2.13, numba 0.68, 
 """
 
 from pipeline.core.models.layers import Network
-from pipeline.core.training import COMPILES
+from pipeline.engines import COMPILES
 
 FORWARD = "pipeline.preloads.tensors"
 """what forward passes alone need"""

@@ -12,10 +12,10 @@ from pipeline.core.augmentation import flip_crop, flip_crop_draws
 from pipeline.core.batches import Dataset, Split
 from pipeline.core.models.init import initial_weights
 from pipeline.core.models.layers import Flatten, Linear, ReLU
-from pipeline.core.training import make_engine
-from pipeline.core.training.batched.inputs import STRETCH, moved
 from pipeline.core.training.engine import Job
 from pipeline.core.training.settings import Schedule
+from pipeline.engines import make_engine
+from pipeline.engines.batched.inputs import STRETCH, moved
 
 torch.set_num_threads(1)
 

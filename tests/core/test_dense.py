@@ -25,10 +25,10 @@ from pipeline.core.models.layers import (
     ReLU,
     parameters,
 )
-from pipeline.core.training import make_engine
-from pipeline.core.training.dense import layers, supports
-from pipeline.core.training.dense.layers import SMALL_PRODUCT, gradients, logits, product
 from pipeline.core.training.engine import Job
+from pipeline.engines import make_engine
+from pipeline.engines.dense import layers, supports
+from pipeline.engines.dense.layers import SMALL_PRODUCT, gradients, logits, product
 
 torch.set_num_threads(1)
 

@@ -7,9 +7,9 @@ import pytest
 from on_digits import NETWORKS, assert_same_bits, dense_job, trained
 
 from pipeline.core import rewinding
-from pipeline.core.training import ENGINES, engine_module, make_engine
 from pipeline.core.training.loop import train
 from pipeline.core.training.schedules import learning_rate
+from pipeline.engines import ENGINES, engine_module, make_engine
 
 SGD = {"optimizer": "sgd", "lr": 0.05}
 

@@ -27,7 +27,11 @@ from pipeline.core.models.layers import (
     ReLU,
     parameters,
 )
-from pipeline.core.training import (
+from pipeline.core.training.engine import Job
+from pipeline.core.training.loop import train
+from pipeline.core.training.results import pack, unpack
+from pipeline.core.training.settings import Schedule
+from pipeline.engines import (
     BATCHED,
     COMPAT,
     CPU_ONLY,
@@ -40,10 +44,6 @@ from pipeline.core.training import (
     make_engine,
     resolve,
 )
-from pipeline.core.training.engine import Job
-from pipeline.core.training.loop import train
-from pipeline.core.training.results import pack, unpack
-from pipeline.core.training.settings import Schedule
 
 MLP = (
     Flatten(),

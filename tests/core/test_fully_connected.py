@@ -18,8 +18,8 @@ from fully_connected import (
     only,
 )
 
-from pipeline.core.training import make_engine
-from pipeline.core.training.sparse import engine as sparse
+from pipeline.engines import make_engine
+from pipeline.engines.sparse import engine as sparse
 
 
 @pytest.fixture(params=["dense", "sparse"])

@@ -11,7 +11,6 @@ from pipeline.core.batches import Split
 from pipeline.core.counts import kept_counts
 from pipeline.core.models.init import initial_weights
 from pipeline.core.models.layers import Conv, Flatten, Linear, MaxPool, ReLU, parameters
-from pipeline.core.training import PRUNING, engine_module, make_engine, resolve_pruning
 from pipeline.core.training.engine import Job
 from pipeline.core.training.gradual import (
     MOST_PRUNINGS,
@@ -22,6 +21,7 @@ from pipeline.core.training.gradual import (
 )
 from pipeline.core.training.loop import train
 from pipeline.core.training.results import pack, unpack
+from pipeline.engines import PRUNING, engine_module, make_engine, resolve_pruning
 
 CONV = (
     Conv(name="conv1", inputs=1, outputs=3),

@@ -20,7 +20,7 @@ from pipeline.core.analysis.interpolation import (
 from pipeline.core.batches import BatchOrder, normalize
 from pipeline.core.models.layers import BatchNorm
 from pipeline.core.training.engine import Evaluation
-from pipeline.core.training.reference import make
+from pipeline.engines.reference import make
 
 SHORT = {"steps": 200, "evaluate_every": 100}
 

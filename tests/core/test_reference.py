@@ -18,7 +18,7 @@ from pipeline.core.batches import BatchOrder, normalize
 from pipeline.core.models.init import initial_weights
 from pipeline.core.models.layers import Flatten, Linear, ReLU, parameters
 from pipeline.core.training.engine import Job
-from pipeline.core.training.reference import make
+from pipeline.engines.reference import make
 
 TRAJECTORY = Path(__file__).parent.parent / "reference" / "lenet_digits_50_steps.csv"
 LENET = (

@@ -12,10 +12,10 @@ from pipeline.core import masks, seeding, southampton
 from pipeline.core.batches import BatchOrder, normalize
 from pipeline.core.models.init import initial_weights
 from pipeline.core.models.layers import Linear, parameters
-from pipeline.core.training import make_engine
 from pipeline.core.training.engine import Job
 from pipeline.core.training.loop import train
 from pipeline.core.training.settings import Schedule
+from pipeline.engines import make_engine
 
 CONSTANT = Schedule(name="constant", milestones=(), gamma=1.0, warmup_steps=0)
 SCRIPT = {"optimizer": "adam", "lr": 0.01, "weight_decay": 1e-4, "schedule": CONSTANT}

@@ -13,9 +13,9 @@ from fully_connected import (
 )
 
 from pipeline.core.models.layers import Conv, ReLU
-from pipeline.core.training.sparse import engine as sparse
-from pipeline.core.training.sparse.tiles import MAX_READS, TILE, are_few, arranged
-from pipeline.core.training.sparse.wiring import wire
+from pipeline.engines.sparse import engine as sparse
+from pipeline.engines.sparse.tiles import MAX_READS, TILE, are_few, arranged
+from pipeline.engines.sparse.wiring import wire
 
 
 def test_a_tile_lists_what_is_read_of_its_rows_that_are_not_blank():

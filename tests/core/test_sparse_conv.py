@@ -22,10 +22,10 @@ from pipeline.core.models.layers import (
     ReLU,
     parameters,
 )
-from pipeline.core.training import make_engine, sparse_conv
 from pipeline.core.training.engine import Job
-from pipeline.core.training.sparse_conv.kernels import TILES
-from pipeline.core.training.sparse_conv.wiring import cover
+from pipeline.engines import make_engine, sparse_conv
+from pipeline.engines.sparse_conv.kernels import TILES
+from pipeline.engines.sparse_conv.wiring import cover
 
 SETTINGS = replace(PLAIN, batch_size=20, optimizer="sgd", lr=1.0)
 SIZES = [(28, 28, 2), (32, 32, 3), (7, 7, 1), (3, 3, 1), (2, 2, 1), (6, 17, 1), (15, 9, 2)]

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from pipeline.core import seeding
-from pipeline.core.training import vectors
-from pipeline.core.training.caching import kernel
+from pipeline.engines.shared import vectors
+from pipeline.engines.shared.caching import kernel
 
 
 @kernel

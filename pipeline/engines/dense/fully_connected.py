@@ -14,18 +14,18 @@ import numpy as np
 from pipeline.core.arrays import Bytes, Floats, Integers, Mask, Weights
 from pipeline.core.batches import Split
 from pipeline.core.models.layers import Linear, Network
-from pipeline.core.training.compiled import (
+from pipeline.core.training.engine import Evaluation, Job, State
+from pipeline.engines.dense import kernels
+from pipeline.engines.dense.kernels import UNITS, Bits, Layers, Net, Workspace
+from pipeline.engines.shared.compiled import (
     aligned,
     augmented,
     optimizer_numbers,
     refuse_unfit,
     tensor,
 )
-from pipeline.core.training.dense import kernels
-from pipeline.core.training.dense.kernels import UNITS, Bits, Layers, Net, Workspace
-from pipeline.core.training.engine import Evaluation, Job, State
-from pipeline.core.training.kernels import Examples, Rule
-from pipeline.core.training.vectors import LANES, MAX_VECTORS, block_shape
+from pipeline.engines.shared.kernels import Examples, Rule
+from pipeline.engines.shared.vectors import LANES, MAX_VECTORS, block_shape
 
 SEEN = (0,) * MAX_VECTORS
 """examples are evaluated side by side, as many as there can be"""

@@ -14,34 +14,21 @@ import numpy as np
 
 from pipeline.core.arrays import Floats, Integers, Weights
 from pipeline.core.models.layers import Linear
-from pipeline.core.training.compiled import (
+from pipeline.core.training.engine import Evaluation, Job, State, only_job
+from pipeline.engines.shared.compiled import (
     aligned,
     augmented,
     optimizer_numbers,
     refuse_unfit,
     tensor,
 )
-from pipeline.core.training.engine import Evaluation, Job, State, only_job
-from pipeline.core.training.kernels import Rule
-from pipeline.core.training.sparse import kernels
-from pipeline.core.training.sparse.kernels import (
-    Arranged,
-    Net,
-    Scaling,
-    Tiles,
-    Wiring,
-    Workspace,
-)
-from pipeline.core.training.sparse.tiles import (
-    TILE,
-    are_few,
-    arranged,
-    flat,
-    make_tiles,
-)
-from pipeline.core.training.sparse.wiring import Bools, wire
-from pipeline.core.training.suitability import fully_connected
-from pipeline.core.training.vectors import LANES, MAX_VECTORS, Shape, block_shape
+from pipeline.engines.shared.kernels import Rule
+from pipeline.engines.shared.vectors import LANES, MAX_VECTORS, Shape, block_shape
+from pipeline.engines.sparse import kernels
+from pipeline.engines.sparse.kernels import Arranged, Net, Scaling, Tiles, Wiring, Workspace
+from pipeline.engines.sparse.tiles import TILE, are_few, arranged, flat, make_tiles
+from pipeline.engines.sparse.wiring import Bools, wire
+from pipeline.engines.suitability import fully_connected
 
 BLOCK: Shape = (0,) * MAX_VECTORS
 """in which splits are evaluated of which too much is read for tiles"""

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from pipeline.core.arrays import Integers
 from pipeline.core.batches import Split
-from pipeline.core.training.compiled import aligned
-from pipeline.core.training.kernels import Examples
-from pipeline.core.training.sparse.kernels import (
+from pipeline.engines.shared.compiled import aligned
+from pipeline.engines.shared.kernels import Examples
+from pipeline.engines.shared.vectors import CHUNK, LANES, MAX_VECTORS, Shape
+from pipeline.engines.sparse.kernels import (
     Arranged,
     Net,
     Reads,
@@ -23,8 +24,7 @@ from pipeline.core.training.sparse.kernels import (
     list_reads,
     pack,
 )
-from pipeline.core.training.sparse.wiring import Bools, firsts, starts_of
-from pipeline.core.training.vectors import CHUNK, LANES, MAX_VECTORS, Shape
+from pipeline.engines.sparse.wiring import Bools, firsts, starts_of
 
 TILE: Shape = (0,) * (2 * MAX_VECTORS)
 """the shape of a tile, as wide as registers allow: 16 · len(TILE) columns"""

@@ -22,10 +22,10 @@ from pipeline.core.arrays import Weights
 from pipeline.core.batches import Dataset
 from pipeline.core.models.forward import forward
 from pipeline.core.models.layers import parameters
-from pipeline.core.training.batched.inputs import SPLITS, STRETCH, Data, Inputs, moved
 from pipeline.core.training.engine import Evaluation, Job, State, refuse_frozen
-from pipeline.core.training.suitability import any_network
-from pipeline.core.training.updates import Fused
+from pipeline.engines.batched.inputs import SPLITS, STRETCH, Data, Inputs, moved
+from pipeline.engines.shared.updates import Fused
+from pipeline.engines.suitability import any_network
 
 WARM_UP_STEPS = 3
 """before a capture, so that libraries have allocated what they need"""

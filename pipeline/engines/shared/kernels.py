@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline.core.arrays import Bytes, Floats, Integers
-from pipeline.core.training.caching import kernel
-from pipeline.core.training.vectors import (
+from pipeline.engines.shared.caching import kernel
+from pipeline.engines.shared.vectors import (
     CACHE_LINE,
     LANES,
     ONE,

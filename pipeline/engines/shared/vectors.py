@@ -17,7 +17,7 @@ from numba.core import cgutils, types
 from numba.extending import models, register_model
 from numpy.typing import NDArray
 
-from pipeline.core.training.emission import (
+from pipeline.engines.shared.emission import (
     FLOAT,
     INT,
     Type,

@@ -14,10 +14,10 @@ from pipeline.core.augmentation import flip_crop, flip_crop_draws
 from pipeline.core.batches import normalize
 from pipeline.core.models.layers import Linear
 from pipeline.core.training.engine import Job, refuse_frozen
-from pipeline.core.training.kernels import Rule, Tensor
 from pipeline.core.training.schedules import learning_rate
 from pipeline.core.training.settings import ADAM_BETAS
-from pipeline.core.training.vectors import CACHE_LINE, LANES
+from pipeline.engines.shared.kernels import Rule, Tensor
+from pipeline.engines.shared.vectors import CACHE_LINE, LANES
 
 Number = TypeVar("Number", np.float32, np.uint32)
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pipeline.core.arrays import Integers, Mask
 from pipeline.core.batches import Dataset, normalize
 from pipeline.core.models.layers import Conv, Linear, MaxPool, Network
-from pipeline.core.training.sparse_conv.kernels import (
+from pipeline.engines.sparse_conv.kernels import (
     CONV,
     LANES,
     NO_POOL,

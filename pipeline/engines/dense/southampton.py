@@ -15,11 +15,11 @@ from pipeline.core import southampton
 from pipeline.core.arrays import Weights
 from pipeline.core.batches import Split
 from pipeline.core.models.layers import Network
-from pipeline.core.training.dense.engine import refuse_unfit
-from pipeline.core.training.dense.layered import Layered
-from pipeline.core.training.dense.layers import gradients
 from pipeline.core.training.engine import Evaluation, Job, State, only_job, refuse_frozen
-from pipeline.core.training.suitability import without_norm
+from pipeline.engines.dense.engine import refuse_unfit
+from pipeline.engines.dense.layered import Layered
+from pipeline.engines.dense.layers import gradients
+from pipeline.engines.suitability import without_norm
 
 LARGEST_FROZEN = float(np.nextafter(southampton.FROZEN_BELOW, np.float32(0)))
 """torch's kernel takes what is equal as well"""

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.arrays import Floats, Integers
-from pipeline.core.training.caching import kernel
-from pipeline.core.training.kernels import (
+from pipeline.engines.shared.caching import kernel
+from pipeline.engines.shared.kernels import (
     Examples,
     Logits,
     Rule,
@@ -29,7 +29,7 @@ from pipeline.core.training.kernels import (
     move_all,
     moved_value,
 )
-from pipeline.core.training.vectors import (
+from pipeline.engines.shared.vectors import (
     LANES,
     MAX_VECTORS,
     ONE,

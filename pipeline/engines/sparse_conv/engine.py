@@ -19,11 +19,16 @@ from pipeline.core.arrays import Floats, Weights
 from pipeline.core.augmentation import MAX_SHIFT, flip_crop_draws
 from pipeline.core.batches import Split
 from pipeline.core.models.layers import Conv, Linear
-from pipeline.core.training.compiled import aligned, optimizer_numbers, refuse_unfit, tensor
 from pipeline.core.training.engine import Evaluation, Job, State, only_job
-from pipeline.core.training.kernels import Rule
-from pipeline.core.training.sparse_conv import kernels
-from pipeline.core.training.sparse_conv.kernels import (
+from pipeline.engines.shared.compiled import (
+    aligned,
+    optimizer_numbers,
+    refuse_unfit,
+    tensor,
+)
+from pipeline.engines.shared.kernels import Rule
+from pipeline.engines.sparse_conv import kernels
+from pipeline.engines.sparse_conv.kernels import (
     LANES,
     NUM_BLOCKS,
     WIDTH,
@@ -32,8 +37,8 @@ from pipeline.core.training.sparse_conv.kernels import (
     Order,
     Workspace,
 )
-from pipeline.core.training.sparse_conv.wiring import Layout, kept, wire
-from pipeline.core.training.suitability import plain_convolutional
+from pipeline.engines.sparse_conv.wiring import Layout, kept, wire
+from pipeline.engines.suitability import plain_convolutional
 
 Number = TypeVar("Number", np.float32, np.bool_)
 

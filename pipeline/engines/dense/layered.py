@@ -17,11 +17,11 @@ from torch import Tensor
 from pipeline.core.arrays import Mask, Weights
 from pipeline.core.batches import Dataset
 from pipeline.core.models.layers import Flatten, Network, parameters
-from pipeline.core.training.compiled import moved
-from pipeline.core.training.dense.layers import Gradients, gradients, logits
 from pipeline.core.training.engine import Evaluation, Job, State
 from pipeline.core.training.schedules import learning_rate
-from pipeline.core.training.updates import Fused
+from pipeline.engines.dense.layers import Gradients, gradients, logits
+from pipeline.engines.shared.compiled import moved
+from pipeline.engines.shared.updates import Fused
 
 SPLITS = ("train", "validation", "test")
 KEPT_NORMALIZED_BYTES = 32 * 2**20

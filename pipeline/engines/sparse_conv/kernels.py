@@ -29,8 +29,8 @@ from numba.extending import models, register_model
 from numpy.typing import NDArray
 
 from pipeline.core.arrays import Bytes, Floats, Integers
-from pipeline.core.training.caching import kernel
-from pipeline.core.training.emission import (
+from pipeline.engines.shared.caching import kernel
+from pipeline.engines.shared.emission import (
     FLOAT,
     INT,
     Type,
@@ -43,7 +43,7 @@ from pipeline.core.training.emission import (
     read,
     write,
 )
-from pipeline.core.training.kernels import Rule, Tensor, move_all
+from pipeline.engines.shared.kernels import Rule, Tensor, move_all
 
 LANES = 16
 """examples in a block, the last axis of a plane"""

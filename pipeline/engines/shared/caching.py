@@ -2,18 +2,11 @@
 
 import hashlib
 from collections.abc import Callable
-from importlib.abc import InspectLoader
-from importlib.util import find_spec
-from typing import Any, cast
+from pathlib import Path
+from typing import Any
 
 import numba
 from numba.core import caching
-
-SHARED = tuple(
-    f"pipeline.core.training.{name}"
-    for name in ("caching", "emission", "vectors", "kernels")
-)
-"""modules whose functions kernels elsewhere call"""
 
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -38,13 +31,15 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     return compiled
 
 
-def _source(module: str) -> bytes:
-    spec = find_spec(module)
-    assert spec is not None, f"{module} is gone"
-    return str(cast(InspectLoader, spec.loader).get_source(module)).encode()
+def _digest_of_folder() -> bytes:
+    """A digest of every file in this folder: kernels elsewhere may call any of it."""
+    content = hashlib.sha256()
+    for file in sorted(Path(__file__).parent.glob("*.py")):
+        content.update(f"{file.name}\0".encode() + file.read_bytes())
+    return content.digest()
 
 
-_SHARED = hashlib.sha256(b"".join(map(_source, SHARED))).digest()
+_SHARED = _digest_of_folder()
 
 
 class _Stamped:

@@ -29,8 +29,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.arrays import Bytes, Floats, Integers
-from pipeline.core.training.caching import kernel
-from pipeline.core.training.kernels import (
+from pipeline.engines.shared.caching import kernel
+from pipeline.engines.shared.kernels import (
     Examples,
     Logits,
     Rule,
@@ -40,7 +40,7 @@ from pipeline.core.training.kernels import (
     loss_of,
     move_all,
 )
-from pipeline.core.training.vectors import (
+from pipeline.engines.shared.vectors import (
     CHUNK,
     LANES,
     Shape,

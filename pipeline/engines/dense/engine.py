@@ -8,7 +8,7 @@ pruned weights are frozen at other values than 0.
 from collections.abc import Sequence
 
 from pipeline.core.training.engine import Job, PruningEngine, only_job
-from pipeline.core.training.suitability import fully_connected, without_norm
+from pipeline.engines.suitability import fully_connected, without_norm
 
 supports = without_norm
 """The networks that this engine trains."""
@@ -26,12 +26,10 @@ def make(jobs: Sequence[Job]) -> PruningEngine:
     refuse_unfit(job)
     # Torch takes 0.8 s to import, Numba as long; nobody waits for what is not needed.
     if fully_connected(job.network) and not job.frozen:
-        from pipeline.core.training.dense.fully_connected import (
-            FullyConnected,
-        )
+        from pipeline.engines.dense.fully_connected import FullyConnected
 
         return FullyConnected(job)
-    from pipeline.core.training.dense.layered import Layered
+    from pipeline.engines.dense.layered import Layered
 
     return Layered(job)
 

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from pipeline.core.arrays import Floats, Integers
 from pipeline.core.batches import Dataset
-from pipeline.core.training.sparse.kernels import Reads, Scaling, Wiring
-from pipeline.core.training.vectors import CHUNK
+from pipeline.engines.shared.vectors import CHUNK
+from pipeline.engines.sparse.kernels import Reads, Scaling, Wiring
 
 Bools = NDArray[np.bool_]
 Pairs = tuple[Integers, ...]

@@ -1,0 +1,1 @@
+"""What engines share: compiled kernels, vectors, caches and optimizer updates."""
