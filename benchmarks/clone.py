@@ -15,8 +15,8 @@ from typing import Any
 from measuring import ROOT
 from ruamel.yaml import YAML
 
-from pipeline import params
 from pipeline.artifacts import files, paths
+from pipeline.config import params
 from pipeline.core.batches import Dataset
 
 BIN = Path(sys.executable).parent

@@ -32,7 +32,8 @@ import torch
 import workers
 from measuring import Goal, Report
 
-from pipeline import closures, params, plan
+from pipeline import closures, plan
+from pipeline.config import params
 from pipeline.core.batches import Dataset
 
 ENGINES = ("dense", "sparse")

@@ -23,9 +23,10 @@ import measuring
 import torch
 from measuring import Goal, Report
 
-from pipeline import params, preloads, trainings, workers
+from pipeline import preloads, trainings, workers
 from pipeline.artifacts import files, paths
 from pipeline.artifacts.paths import DENSE, Instance
+from pipeline.config import params
 
 SEEDS = (0, 1)
 ALLOWED = 0.56

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pipeline.artifacts import paths
 from pipeline.artifacts.paths import DENSE, Instance
+from pipeline.config.settings import Settings, Variant
 from pipeline.core.starts import STARTS
-from pipeline.settings import Settings, Variant
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -53,8 +53,9 @@ def use(
 ) -> None:
     """Write params.yaml and the plan of a preset."""
     with _at_root() as root:
-        from pipeline import forecast, params
+        from pipeline import forecast
         from pipeline import presets as known
+        from pipeline.config import params
 
         plan = known.use(preset, root, force=force)
         print(forecast.describe(params.load(), plan))
@@ -68,8 +69,9 @@ def plan(
 ) -> None:
     """Compile params.yaml into pipeline/plan.json and say what is to come."""
     with _at_root():
-        from pipeline import forecast, params
+        from pipeline import forecast
         from pipeline import plan as planning
+        from pipeline.config import params
 
         settings = params.load()
         current = planning.check(settings) if check else planning.write(settings)
@@ -80,8 +82,9 @@ def plan(
 def status() -> None:
     """Show which rounds are done, stale or missing, with their accuracy."""
     with _at_root() as root:
-        from pipeline import params, plan
+        from pipeline import plan
         from pipeline import status as states
+        from pipeline.config import params
 
         settings = params.load()
         current = plan.check(settings)
@@ -95,8 +98,9 @@ def status() -> None:
 def verify() -> None:
     """Check on the artifacts what each variant's recipe promises."""
     with _at_root():
-        from pipeline import params, plan
+        from pipeline import plan
         from pipeline import verify as verification
+        from pipeline.config import params
 
         settings = params.load()
         groups = plan.groups_in(plan.check(settings))
@@ -119,7 +123,8 @@ def export(
     out = out.absolute()
     with _at_root():
         from pipeline import export as exporting
-        from pipeline import params, plan
+        from pipeline import plan
+        from pipeline.config import params
 
         settings = params.load()
         facts = exporting.export(
@@ -139,8 +144,9 @@ def track(
 ) -> None:
     """Project the results into MLflow again, into this or another store."""
     with _at_root() as root:
-        from pipeline import params, spots, tracking
         from pipeline import plan as planning
+        from pipeline import spots, tracking
+        from pipeline.config import params
 
         settings = params.load()
         looks = spots.spots(settings, [settings.seeds])
@@ -172,7 +178,8 @@ def plot(
     out = out.absolute()
     with _at_root() as root:
         from pipeline import compare as comparing
-        from pipeline import params, plots, tracking
+        from pipeline import plots, tracking
+        from pipeline.config import params
 
         name = experiment or params.load().experiment
         store = tracking.read(uri, name, variant, root=root)

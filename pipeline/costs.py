@@ -10,12 +10,12 @@ from math import prod
 from typing import Any
 
 from pipeline.artifacts.paths import DENSE
+from pipeline.config.settings import OWN
 from pipeline.core import models
 from pipeline.core.models import counts
 from pipeline.core.models.layers import Network, kernels
 from pipeline.core.starts import STARTS
 from pipeline.data.facts import FACTS
-from pipeline.settings import OWN
 
 FORWARD_AND_BACKWARD = 3
 """a training step in forward passes: the gradients with respect to activations and to

@@ -2,10 +2,10 @@
 
 from math import prod
 
+from pipeline.config.settings import Prune, Task, build_network
 from pipeline.core.counts import fractions_per_tensor, kept_counts
 from pipeline.core.models.layers import parameters
 from pipeline.core.training.gradual import Gradual
-from pipeline.settings import Prune, Task, build_network
 
 
 def fractions(task: Task, prune: Prune) -> dict[str, float]:

@@ -12,9 +12,9 @@ from pipeline.artifacts import files, paths
 from pipeline.artifacts.files import ArtifactError
 from pipeline.border.errors import UserError
 from pipeline.chains import Chain, chains
+from pipeline.config.settings import Settings
 from pipeline.core import masks
 from pipeline.core.digests import digest
-from pipeline.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

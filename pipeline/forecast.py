@@ -14,11 +14,11 @@ from statistics import median
 from pipeline import plan, workers
 from pipeline.artifacts import files, paths
 from pipeline.chains import instances
+from pipeline.config.settings import Settings, build_network, total_steps
 from pipeline.core.models.counts import multiply_adds
 from pipeline.core.models.layers import parameters
 from pipeline.data.facts import FACTS
 from pipeline.engines.suitability import fully_connected, without_norm
-from pipeline.settings import Settings, build_network, total_steps
 from pipeline.spots import spots
 
 MULTIPLY_ADDS_PER_S = 5e10

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline import preloads, workers
-from pipeline.analyses import PRUNED, Analysis
 from pipeline.artifacts import files, paths
 from pipeline.checkpoints import InterruptedTraining
+from pipeline.config.analysis import PRUNED, Analysis
+from pipeline.config.settings import Task, has_statistics, network_for
 from pipeline.core import masks
 from pipeline.core.arrays import Mask, Weights
 from pipeline.core.batches import BatchOrder, Dataset
 from pipeline.core.models.layers import Network
 from pipeline.core.training.engine import Evaluation
-from pipeline.settings import Task, has_statistics, network_for
 from pipeline.workers import Report
 
 if TYPE_CHECKING:

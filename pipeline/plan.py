@@ -19,7 +19,7 @@ from pipeline.artifacts import files, paths
 from pipeline.artifacts.paths import DENSE, Instance
 from pipeline.border.errors import UserError
 from pipeline.chains import Chain, chains, early_steps, makes_mask
-from pipeline.settings import Settings, Task, build_network
+from pipeline.config.settings import Settings, Task, build_network
 from pipeline.spots import Spot, ends_of, mask_of, spots, start_of
 
 FILE = Path("pipeline/plan.json")

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.analyses import OTHER_SEED, PREVIOUS, PRUNED, Analysis
 from pipeline.artifacts import paths
 from pipeline.artifacts.paths import DENSE, Instance
 from pipeline.chains import chain_of
-from pipeline.settings import Settings
+from pipeline.config.analysis import OTHER_SEED, PREVIOUS, PRUNED, Analysis
+from pipeline.config.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

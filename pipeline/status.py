@@ -11,8 +11,8 @@ from pipeline.artifacts import files, paths
 from pipeline.artifacts.paths import Instance
 from pipeline.border.errors import UserError
 from pipeline.chains import instances
+from pipeline.config.settings import Settings
 from pipeline.plan import Plan, groups_in, upstream
-from pipeline.settings import Settings
 from pipeline.spots import spots
 
 

@@ -18,6 +18,8 @@ import numpy as np
 
 from pipeline import checkpoints, engines, preloads, workers
 from pipeline.artifacts import files, paths
+from pipeline.config.rewind import Rewind
+from pipeline.config.settings import Task, network_for, total_steps
 from pipeline.core import masks, southampton
 from pipeline.core.batches import Dataset
 from pipeline.core.digests import digest
@@ -28,8 +30,6 @@ from pipeline.core.training.gradual import Gradual
 from pipeline.core.training.results import Trained
 from pipeline.core.training.schedules import at_last_rate
 from pipeline.progress import Progress
-from pipeline.rewinds import Rewind
-from pipeline.settings import Task, network_for, total_steps
 from pipeline.workers import Report
 
 CHECKPOINT_S = 10.0

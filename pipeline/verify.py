@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pipeline import expected
 from pipeline.artifacts import files, paths
 from pipeline.chains import Chain, chains
+from pipeline.config.settings import Settings
 from pipeline.core import masks, southampton
 from pipeline.core.arrays import Mask
 from pipeline.core.counts import pool_counts
 from pipeline.core.digests import digest
 from pipeline.core.starts import STARTS
 from pipeline.rewind_sources import source_weights, start_mask, start_weights
-from pipeline.settings import Settings
 
 ANOTHER_MASK = "the trained network carries another mask"
 

@@ -9,9 +9,10 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from pipeline import params, plan
+from pipeline import plan
 from pipeline.artifacts.paths import parse_seeds
-from pipeline.settings import Settings
+from pipeline.config import params
+from pipeline.config.settings import Settings
 from pipeline.stages import copies, data, early, init, lines, prune, retrain, rewind, train
 
 SEEDS = (0, 1)

@@ -8,7 +8,7 @@ from experiment import CONNECTION, INSTABILITY, raw, settings
 
 from pipeline import checkpoints, forecast, plan, stale, status
 from pipeline.artifacts import files, paths
-from pipeline.params import ParamsError
+from pipeline.config.params import ParamsError
 
 GROUP = [(0, 1)]
 OF_TICKET = {"of": "ticket", "rounds": [2], "steps": None}

@@ -12,9 +12,10 @@ from command import listing, refused, run
 from experiment import edited, write
 from typer.main import get_group
 
-from pipeline import cli, params, plan, presets
+from pipeline import cli, plan, presets
 from pipeline.border import root
 from pipeline.border.root import RootError
+from pipeline.config import params
 
 COMMANDS = list(get_group(cli.app).commands)
 ARGUMENTS = {"use": ["digits"], "export": ["--round", "1", "--out", "ticket.safetensors"]}

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from experiment import INSTABILITY, edited
 
-from pipeline import closures, engines, params, plan
+from pipeline import closures, engines, plan
 from pipeline.closures import PLUMBING, REGISTRIES, CodeError, closure, code_behind
+from pipeline.config import params
 from pipeline.core import criteria, models, starts, transforms
 
 ROOT = Path(__file__).parent.parent

@@ -10,11 +10,12 @@ import pytest
 from command import run
 from experiment import INSTABILITY, SEEDS, raw, settings
 
-from pipeline import params, plan
+from pipeline import plan
 from pipeline.artifacts import files, paths
 from pipeline.artifacts.paths import DENSE, Instance
+from pipeline.config import params
+from pipeline.config.params import ParamsError
 from pipeline.core import southampton
-from pipeline.params import ParamsError
 
 TRAIN = "tasks__main__train__"
 TICKET: dict[str, Any] = raw()["variants"]["ticket"]

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from pipeline import params
-from pipeline.params import ParamsError
-from pipeline.settings import Settings
-from pipeline.yaml_shape import MAX_VALUES
+from pipeline.config import params
+from pipeline.config.params import ParamsError
+from pipeline.config.settings import Settings
+from pipeline.config.yaml_shape import MAX_VALUES
 
 TRAIN = "tasks__main__train__"
 TICKET = "variants__ticket__"

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from pipeline import checkpoints, forecast, plan, stale
 from pipeline.artifacts import files, paths
 from pipeline.chains import instances
+from pipeline.config.settings import Settings
 from pipeline.plan import PlanError
-from pipeline.settings import Settings
 
 Groups = list[tuple[int, ...]]
 GROUP: Groups = [(0, 1)]

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline import forecast, params, plan, preloads, presets
-from pipeline.analyses import OTHER_SEED
+from pipeline import forecast, plan, preloads, presets
 from pipeline.artifacts import files, paths
+from pipeline.config import params
+from pipeline.config.analysis import OTHER_SEED
 from pipeline.core.batches import Dataset, Split
 from pipeline.data.facts import FACTS
 

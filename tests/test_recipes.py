@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 from experiment import INSTABILITY
 
-from pipeline import export, params, plan, spots
+from pipeline import export, plan, spots
 from pipeline.artifacts import files, paths
 from pipeline.artifacts.paths import Instance
+from pipeline.config import params
+from pipeline.config.settings import Settings, build_network
 from pipeline.core import masks
 from pipeline.core.arrays import Mask, Weights
 from pipeline.core.digests import digest
@@ -22,7 +24,6 @@ from pipeline.core.training.loop import train
 from pipeline.core.training.settings import Schedule
 from pipeline.engines import make_engine
 from pipeline.export import Ticket
-from pipeline.settings import Settings, build_network
 from pipeline.verify import verify
 
 SEEDS = (0,)

@@ -8,7 +8,7 @@ from experiment import SEEDS, settings
 from pipeline import plan, status
 from pipeline.artifacts import files, paths
 from pipeline.artifacts.paths import Instance
-from pipeline.settings import Settings
+from pipeline.config.settings import Settings
 from pipeline.status import Cell, StatusError
 
 DENSE = Instance(task="main", variant="dense", round=0, seeds=SEEDS)

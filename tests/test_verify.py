@@ -11,8 +11,8 @@ from experiment import SEEDS, VARIANTS, settings
 from pipeline import plan
 from pipeline.artifacts import files, paths
 from pipeline.artifacts.paths import Instance
+from pipeline.config.settings import Settings
 from pipeline.core.digests import digest
-from pipeline.settings import Settings
 from pipeline.verify import report, verify
 
 Arrays = dict[str, np.ndarray]

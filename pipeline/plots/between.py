@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.analyses import OTHER_SEED, PREVIOUS, PRUNED
 from pipeline.artifacts.paths import DENSE
+from pipeline.config.analysis import OTHER_SEED, PREVIOUS, PRUNED
 from pipeline.plots.style import DENSE_COLOR, percent
 from pipeline.tables import Row
 

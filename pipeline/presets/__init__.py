@@ -4,9 +4,10 @@ import subprocess
 from importlib import resources
 from pathlib import Path
 
-from pipeline import params, plan
+from pipeline import plan
 from pipeline.artifacts import files
 from pipeline.border.errors import UserError
+from pipeline.config import params
 
 
 class PresetError(UserError):

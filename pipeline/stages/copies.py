@@ -9,10 +9,11 @@ start, mask, schedule and optimizer in common; data order and augmentation diffe
 import sys
 from datetime import UTC, datetime
 
-from pipeline import lifeline, params, spots, trainings
+from pipeline import lifeline, spots, trainings
 from pipeline.artifacts import files, paths
 from pipeline.artifacts.paths import DENSE
 from pipeline.border import exits
+from pipeline.config import params
 from pipeline.spots import Spot
 
 

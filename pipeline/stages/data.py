@@ -7,10 +7,10 @@ import os
 import sys
 from pathlib import Path
 
-from pipeline import params
 from pipeline.artifacts import files, paths
 from pipeline.border import exits
 from pipeline.border import root as repository
+from pipeline.config import params
 from pipeline.data import raw
 
 

@@ -9,9 +9,10 @@ engine, hence the same bits. So another step never trains the dense network agai
 import sys
 from datetime import UTC, datetime
 
-from pipeline import lifeline, params, trainings
+from pipeline import lifeline, trainings
 from pipeline.artifacts import files, paths
 from pipeline.border import exits
+from pipeline.config import params
 from pipeline.core.digests import digest
 
 

@@ -5,13 +5,13 @@ python -m pipeline.stages.init main 0,1,2,3
 
 import sys
 
-from pipeline import params
 from pipeline.artifacts import files, paths
 from pipeline.border import exits
+from pipeline.config import params
+from pipeline.config.settings import network_for
 from pipeline.core import seeding
 from pipeline.core.digests import digest
 from pipeline.core.models.init import initial_weights
-from pipeline.settings import network_for
 
 
 def run(task_name: str, seeds: tuple[int, ...]) -> None:

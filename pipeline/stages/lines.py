@@ -9,12 +9,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pipeline import lifeline, lines, params, spots
-from pipeline.analyses import PRUNED
+from pipeline import lifeline, lines, spots
 from pipeline.artifacts import files, paths
 from pipeline.border import exits
+from pipeline.config import params
+from pipeline.config.analysis import PRUNED
+from pipeline.config.settings import Settings
 from pipeline.lines import Ends
-from pipeline.settings import Settings
 from pipeline.spots import Spot
 
 

@@ -10,8 +10,9 @@ instance, so that a current plan invalidates nothing.
 
 import sys
 
-from pipeline import closures, forecast, params, plan, stale
+from pipeline import closures, forecast, plan, stale
 from pipeline.border import exits
+from pipeline.config import params
 
 
 def run() -> None:

@@ -5,16 +5,16 @@ python -m pipeline.stages.prune main ticket 3 0,1,2,3
 
 import sys
 
-from pipeline import params
 from pipeline.artifacts import files, paths
 from pipeline.border import exits
 from pipeline.chains import Chain, find_chain
+from pipeline.config import params
+from pipeline.config.settings import Prune, Task, network_for
 from pipeline.core import criteria, masks, pruning, seeding, southampton, transforms
 from pipeline.core.arrays import Mask
 from pipeline.core.counts import fractions_per_tensor, kept_counts
 from pipeline.core.digests import digest
 from pipeline.core.models.layers import parameters
-from pipeline.settings import Prune, Task, network_for
 
 
 def run(task_name: str, variant: str, round: int, seeds: str) -> None:

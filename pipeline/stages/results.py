@@ -5,9 +5,10 @@ python -m pipeline.stages.results
 
 from pathlib import Path
 
-from pipeline import params, plan, tables
+from pipeline import plan, tables
 from pipeline.artifacts import files
 from pipeline.border import exits
+from pipeline.config import params
 
 FOLDER = Path("results")
 

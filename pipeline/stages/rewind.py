@@ -8,11 +8,11 @@ python -m pipeline.stages.rewind main ticket 3 0,1,2,3
 import sys
 from pathlib import Path
 
-from pipeline import params
 from pipeline.artifacts import files, paths
 from pipeline.artifacts.files import ArtifactError
 from pipeline.border import exits
 from pipeline.chains import find_chain
+from pipeline.config import params
 from pipeline.core.arrays import Weights
 from pipeline.core.digests import digest
 from pipeline.rewind_sources import source_weights, start_mask, start_weights

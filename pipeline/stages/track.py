@@ -11,9 +11,10 @@ import hashlib
 import sys
 from pathlib import Path
 
-from pipeline import compare, params, plan, plots, spots, tracking
+from pipeline import compare, plan, plots, spots, tracking
 from pipeline.artifacts import files, paths
 from pipeline.border import exits
+from pipeline.config import params
 
 OUT = paths.FOLDER / "tracked.txt"
 FIGURES = Path("figures")

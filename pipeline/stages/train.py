@@ -5,10 +5,11 @@ python -m pipeline.stages.train main 0,1,2,3 --engine reference
 
 import sys
 
-from pipeline import lifeline, params, rounds, trainings
+from pipeline import lifeline, rounds, trainings
 from pipeline.artifacts import paths
 from pipeline.artifacts.paths import DENSE, Instance
 from pipeline.border import exits
+from pipeline.config import params
 
 
 def run(task_name: str, seeds: tuple[int, ...], engine: str) -> None:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.analyses import NAMED_ENDS
 from pipeline.artifacts import files
 from pipeline.artifacts.files import ArtifactError
 from pipeline.artifacts.paths import DENSE
+from pipeline.config.analysis import NAMED_ENDS
 from pipeline.spots import Spot
 from pipeline.tables import Record, Row, records
 from pipeline.tracking.chains import digest_of

@@ -35,4 +35,6 @@ def test_every_kernel_that_is_called_elsewhere_is_in_a_shared_module(module):
     called = [v for v in vars(module).values() if isinstance(v, CPUDispatcher)]
     assert called
     homes = {kernel.py_func.__module__ for kernel in called}
-    assert {home for home in homes if not home.startswith(caching.__package__)} <= {module.__name__}
+    assert {home for home in homes if not home.startswith(caching.__package__)} <= {
+        module.__name__
+    }

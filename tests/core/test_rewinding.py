@@ -5,7 +5,7 @@ from typing import get_args, get_type_hints
 import numpy as np
 import pytest
 
-from pipeline import rewinds
+from pipeline.config import rewind
 from pipeline.core import rewinding
 
 MASK = {"fc.weight": np.array([[True, False], [False, True]])}
@@ -111,4 +111,4 @@ def test_without_an_action_pruned_weights_are_plus_zero():
 
 
 def test_every_action_can_be_written_in_params_yaml():
-    assert get_args(get_type_hints(rewinds.Rewind)["pruned"]) == rewinding.ACTIONS
+    assert get_args(get_type_hints(rewind.Rewind)["pruned"]) == rewinding.ACTIONS

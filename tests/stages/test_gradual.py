@@ -6,9 +6,10 @@ from typing import Any
 import experiment
 import pytest
 
-from pipeline import expected, export, params, plan, verify
+from pipeline import expected, export, plan, verify
 from pipeline.artifacts import files, paths
 from pipeline.artifacts.paths import Instance
+from pipeline.config import params
 from pipeline.core import masks
 from pipeline.core.digests import digest
 from pipeline.core.training.gradual import pruning_steps

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from experiment import CONNECTION, INSTABILITY, SEEDS, raw, run, settings, write
 
-from pipeline import params
 from pipeline.artifacts import files, paths
+from pipeline.config import params
+from pipeline.config.settings import build_network
 from pipeline.core import masks, seeding
 from pipeline.core.analysis.evaluation import evaluator
 from pipeline.core.arrays import Weights
@@ -18,7 +19,6 @@ from pipeline.core.models.init import initial_weights
 from pipeline.core.models.layers import parameters
 from pipeline.lines import Ends
 from pipeline.lines import run as run_lines
-from pipeline.settings import build_network
 from pipeline.stages import copies, lines
 
 ANALYSES = {

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 from experiment import ROUNDS, SEEDS, edited
 
-from pipeline import params
 from pipeline.artifacts import files, paths
 from pipeline.artifacts.files import ArtifactError
 from pipeline.artifacts.paths import Instance
+from pipeline.config import params
+from pipeline.config.settings import build_network
 from pipeline.core import seeding
 from pipeline.core.arrays import Mask, Weights
 from pipeline.core.digests import digest
 from pipeline.core.models.init import initial_weights
-from pipeline.settings import build_network
 from pipeline.stages import rewind
 
 MASK_OWNER = {

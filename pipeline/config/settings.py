@@ -6,12 +6,12 @@ Whether settings make sense is said in ``params``, which reads them.
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pipeline.analyses import Analysis
+from pipeline.config.analysis import Analysis
+from pipeline.config.rewind import Rewind
 from pipeline.core import models
 from pipeline.core.models.layers import Kind, Network, parameters
 from pipeline.core.training.settings import TrainSettings
 from pipeline.data.facts import FACTS
-from pipeline.rewinds import Rewind
 
 OWN = "own"
 """the value of ``prune.mask`` where a variant derives its masks itself"""

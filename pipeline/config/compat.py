@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from operator import attrgetter
 
+from pipeline.config.yaml_shape import shown
 from pipeline.core.models.layers import Network
 from pipeline.engines.suitability import without_norm
-from pipeline.yaml_shape import shown
 
 Demands = Mapping[str, tuple[str, ...]]
 """setting -> the values that are possible"""

@@ -15,16 +15,12 @@ import pydantic
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from pipeline import analyses, compat, engines, rewinds
-from pipeline.analyses import Analysis, Known
+from pipeline import engines
 from pipeline.border.errors import UserError
-from pipeline.core import models, transforms
-from pipeline.core.criteria import CRITERIA
-from pipeline.core.models.init import INITS
-from pipeline.core.models.layers import Kind, Network, parameters
-from pipeline.data.facts import FACTS
-from pipeline.rewinds import Masks, Retraining
-from pipeline.settings import (
+from pipeline.config import analysis, compat, rewind
+from pipeline.config.analysis import Analysis, Known
+from pipeline.config.rewind import Masks, Retraining
+from pipeline.config.settings import (
     OWN,
     Settings,
     Task,
@@ -33,13 +29,18 @@ from pipeline.settings import (
     has_statistics,
     total_steps,
 )
-from pipeline.yaml_shape import choose, refuse_odd_values, refuse_wrong_keys, shown
+from pipeline.config.yaml_shape import choose, refuse_odd_values, refuse_wrong_keys, shown
+from pipeline.core import models, transforms
+from pipeline.core.criteria import CRITERIA
+from pipeline.core.models.init import INITS
+from pipeline.core.models.layers import Kind, Network, parameters
+from pipeline.data.facts import FACTS
 
 FILE = Path("params.yaml")
 NAME = r"[a-z][a-z0-9]*([_-][a-z0-9]+)*"
 """of tasks and variants; a dot would end the name in the paths of DVC's params"""
 LONGEST_NAME = 60
-RESERVED = analyses.NAMED_ENDS
+RESERVED = analysis.NAMED_ENDS
 """what stands for other networks than a variant's, in folders and in analyses"""
 
 
@@ -177,9 +178,9 @@ def _analyses(settings: Settings) -> Iterator[str]:
         transformed=[name for name, v in settings.variants.items() if v.prune.transform],
         frozen=[name for name, v in settings.variants.items() if v.rewind.freezes],
     )
-    for name, analysis in settings.analyses.items():
+    for name, asked in settings.analyses.items():
         yield from _bad_name(f"analyses.{name}", name)
-        yield from analyses.problems(f"analyses.{name}", analysis, known)
+        yield from analysis.problems(f"analyses.{name}", asked, known)
     yield from _one_key_for_two("analyses", settings.analyses)
 
 
@@ -247,7 +248,7 @@ def _variant(where: str, variant: Variant, settings: Settings) -> Iterator[str]:
     yield from _gradual(where, variant, settings)
     tasks = {name: _retraining(settings.tasks[name]) for name in variant.tasks}
     masks = Masks(own=variant.prune.own, gradual=variant.prune.gradual)
-    yield from rewinds.problems(f"{where}.rewind", variant.rewind, masks, tasks)
+    yield from rewind.problems(f"{where}.rewind", variant.rewind, masks, tasks)
 
 
 def _retraining(task: Task) -> Retraining:

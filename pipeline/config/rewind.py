@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pipeline import engines
+from pipeline.config.yaml_shape import choose, shown
 from pipeline.core.models.layers import Network
 from pipeline.core.rewinding import LOOK_AT_TRAINED
 from pipeline.core.starts import STARTS
 from pipeline.core.training.schedules import is_constant
 from pipeline.core.training.settings import TrainSettings
-from pipeline.yaml_shape import choose, shown
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pipeline.artifacts.paths import DENSE
-from pipeline.yaml_shape import choose
+from pipeline.config.yaml_shape import choose
 
 PREVIOUS = "previous"
 """the round before, as the other end of a connection"""
