@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.costs import before, multiply_adds
+from pipeline.results.costs import before, multiply_adds
 
 MODEL = {"name": "mlp", "widths": [5], "init": "glorot-normal"}
 """on digits: 64 × 5 + 5 × 10 weights"""

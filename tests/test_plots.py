@@ -11,7 +11,7 @@ from pipeline.artifacts import files
 from pipeline.plots import FIGURES, PlotError, draw
 from pipeline.plots.spread import extent, one_dense, variants_of
 from pipeline.plots.style import looks, ticks
-from pipeline.tables import records, rows
+from pipeline.results.tables import records, rows
 from pipeline.tracking import TrackedStore
 
 

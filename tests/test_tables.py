@@ -4,7 +4,7 @@ import pytest
 import synthetic
 
 from pipeline.artifacts import files
-from pipeline.tables import COLUMNS, records, rounds_csv, rows, summary
+from pipeline.results.tables import COLUMNS, records, rounds_csv, rows, summary
 
 
 def rows_below(root, **plan):

@@ -15,7 +15,7 @@ import tracked
 from tracked import history
 
 from pipeline.artifacts import files
-from pipeline.tables import records
+from pipeline.results.tables import records
 from pipeline.tracking import TrackingError, read, store_uri, track
 from pipeline.tracking.chains import chains_of
 from pipeline.tracking.points import clock, facts

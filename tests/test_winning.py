@@ -1,7 +1,7 @@
 import synthetic
 
-from pipeline import winning
-from pipeline.tables import records, rows
+from pipeline.results import winning
+from pipeline.results.tables import records, rows
 
 
 def table(root, **facts):

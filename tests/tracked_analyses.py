@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.tables import Row
+from pipeline.results.tables import Row
 
 INSTABILITY: dict[str, Any] = {
     "task": "main",

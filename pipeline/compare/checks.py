@@ -39,8 +39,8 @@ from pipeline.compare.samples import (
 )
 from pipeline.core import winning_tickets
 from pipeline.core.statistics import Interval, Statement, share_interval
-from pipeline.tables import Row
-from pipeline.winning import reached
+from pipeline.results.tables import Row
+from pipeline.results.winning import reached
 
 UNITS: Mapping[str, Callable[[float], str]] = MappingProxyType(
     {

@@ -21,7 +21,7 @@ from pipeline.compare.claims import (
     Value,
     roles,
 )
-from pipeline.tables import Row
+from pipeline.results.tables import Row
 from pipeline.tracking import TrackedStore
 
 Recorded = Mapping[str, str]

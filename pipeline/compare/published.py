@@ -15,7 +15,7 @@ from pipeline.compare.claims import (
     load,
 )
 from pipeline.compare.protocols import fits, recipe_of
-from pipeline.tables import Row
+from pipeline.results.tables import Row
 from pipeline.tracking import TrackedStore
 
 Names = Mapping[str, str]

@@ -15,7 +15,7 @@ from pipeline.core.statistics import (
     paired_differences,
     t_interval,
 )
-from pipeline.tables import Row
+from pipeline.results.tables import Row
 
 NEAR = 1.03
 """factor within which two densities are the same round"""

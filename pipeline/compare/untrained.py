@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from pipeline.compare.claims import Book, load
-from pipeline.tables import Row
+from pipeline.results.tables import Row
 from pipeline.tracking import TrackedStore
 
 

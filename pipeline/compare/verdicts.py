@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pipeline import winning
 from pipeline.compare import claims
 from pipeline.compare.checks import UNIT_OF, UNITS, Measured, accepted, measure
 from pipeline.compare.claims import Book, Claim
@@ -28,6 +27,7 @@ from pipeline.core.statistics import (
     standard_deviation,
 )
 from pipeline.core.winning_tickets import WinningTest, confidence, smallest_winning
+from pipeline.results import winning
 from pipeline.tracking import TrackedStore
 
 Verdict = Literal[

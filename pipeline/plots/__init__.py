@@ -20,7 +20,7 @@ from pipeline.plots import (
 )
 from pipeline.plots.shown import Shown
 from pipeline.plots.style import FORMATS, Drawn, drawing, save
-from pipeline.tables import Row
+from pipeline.results.tables import Row
 from pipeline.tracking import TrackedStore
 
 

@@ -26,7 +26,7 @@ from pipeline.plots.between import (
 from pipeline.plots.shown import Shown
 from pipeline.plots.spread import extent
 from pipeline.plots.style import Drawn, looks, new_figure, weights_axis
-from pipeline.tables import Row
+from pipeline.results.tables import Row
 
 WIDE = 15
 """points of barrier beyond which the axis is logarithmic above the threshold: a linear

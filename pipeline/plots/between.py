@@ -7,7 +7,7 @@ from typing import Any
 from pipeline.artifacts.paths import DENSE
 from pipeline.config.analysis import OTHER_SEED, PREVIOUS, PRUNED
 from pipeline.plots.style import DENSE_COLOR, percent
-from pipeline.tables import Row
+from pipeline.results.tables import Row
 
 PERCENT = 100
 INTERPOLATED = "interpolated"

@@ -33,8 +33,8 @@ from pipeline.plots.style import (
     new_figure,
     weights_axis,
 )
-from pipeline.tables import Row
-from pipeline.winning import Winner
+from pipeline.results.tables import Row
+from pipeline.results.winning import Winner
 
 DODGE = 1.012
 """factor on x between variants, so that bars do not hide each other"""

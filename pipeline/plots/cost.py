@@ -19,7 +19,7 @@ from matplotlib.ticker import (
 from pipeline.plots.shown import Shown
 from pipeline.plots.spread import extent, pruned_variants
 from pipeline.plots.style import DENSE_COLOR, Drawn, end_at_100, looks, new_figure
-from pipeline.tables import Row
+from pipeline.results.tables import Row
 
 COSTS = {
     "multiply_adds": "Multiply-adds to find and train",

@@ -23,7 +23,7 @@ from pipeline.plots.spread import (
     spread,
 )
 from pipeline.plots.style import DENSE_COLOR, Drawn, looks, new_figure, percent
-from pipeline.tables import Row
+from pipeline.results.tables import Row
 
 METRIC = "test_accuracy_early_stop"
 LEAST = 5

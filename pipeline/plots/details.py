@@ -16,7 +16,7 @@ from pipeline.plots.panels import label_outer, panels, plain_log_ticks, sequence
 from pipeline.plots.shown import Shown
 from pipeline.plots.spread import pruned_variants, variants_of
 from pipeline.plots.style import Drawn, end_at_100, percent, weights_axis
-from pipeline.tables import Row
+from pipeline.results.tables import Row
 from pipeline.tracking import TrackedStore
 
 CURVES_SHOWN = 6

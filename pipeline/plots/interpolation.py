@@ -17,7 +17,7 @@ from pipeline.plots.panels import COLUMNS, panels
 from pipeline.plots.shown import Shown
 from pipeline.plots.spread import extent
 from pipeline.plots.style import Drawn
-from pipeline.tables import Row
+from pipeline.results.tables import Row
 
 PANELS = 12
 """shared by all analyses; each shows its ends, and places evenly between"""

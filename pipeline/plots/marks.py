@@ -11,13 +11,13 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
-from pipeline import winning
 from pipeline.artifacts.paths import DENSE
 from pipeline.plots.shown import Shown
 from pipeline.plots.spread import Spread
 from pipeline.plots.style import percent
-from pipeline.tables import Row
-from pipeline.winning import Winner
+from pipeline.results import winning
+from pipeline.results.tables import Row
+from pipeline.results.winning import Winner
 
 NEAR = 1.03
 """factor within which two densities are the same round"""

@@ -9,7 +9,7 @@ from pipeline.plots.panels import COLUMNS, panels
 from pipeline.plots.shown import Shown
 from pipeline.plots.spread import pruned_variants, variants_of
 from pipeline.plots.style import Drawn, looks
-from pipeline.tables import Row
+from pipeline.results.tables import Row
 
 
 def protocols(shown: Shown) -> Drawn | None:

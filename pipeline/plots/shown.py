@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from pipeline.tables import Row
+from pipeline.results.tables import Row
 from pipeline.tracking import TrackedStore
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from pipeline.tables import Row
+from pipeline.results.tables import Row
 
 KNOWN = ("ticket", "reinit", "one-shot", "random-mask", "late-rewind")
 """well-known variants come first and look the same in every figure"""

@@ -19,7 +19,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from pipeline.artifacts.files import atomic
 from pipeline.plots.spread import KNOWN
-from pipeline.tables import Row
+from pipeline.results.tables import Row
 
 FORMATS: dict[str, dict[str, Any]] = {
     "png": {"Software": None},

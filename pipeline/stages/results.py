@@ -5,10 +5,11 @@ python -m pipeline.stages.results
 
 from pathlib import Path
 
-from pipeline import plan, tables
+from pipeline import plan
 from pipeline.artifacts import files
 from pipeline.border import exits
 from pipeline.config import params
+from pipeline.results import tables
 
 FOLDER = Path("results")
 

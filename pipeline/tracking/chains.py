@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.artifacts.files import load_curves
 from pipeline.artifacts.paths import DENSE
-from pipeline.tables import Record, found_with, multiply_adds
+from pipeline.results.tables import Record, found_with, multiply_adds
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

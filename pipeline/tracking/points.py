@@ -12,7 +12,7 @@ from typing import Any
 
 from pipeline.artifacts import files, paths
 from pipeline.artifacts.files import load_curves
-from pipeline.tables import Record, found_with, rows
+from pipeline.results.tables import Record, found_with, rows
 
 FACTS = (
     "density",

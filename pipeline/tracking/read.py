@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.tables import Row
+from pipeline.results.tables import Row
 from pipeline.tracking.labels import labels
 from pipeline.tracking.points import CURVE, FACTS, LAYER
 from pipeline.tracking.read_places import read_places

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.artifacts.paths import DENSE
 from pipeline.core.analysis.interpolation import evenly_spaced
-from pipeline.tables import Row
+from pipeline.results.tables import Row
 from pipeline.tracking.labels import labels
 from pipeline.tracking.line_points import (
     BARRIERS,

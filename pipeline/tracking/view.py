@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.tables import Row
+from pipeline.results.tables import Row
 
 KEY = "lt-pipeline"
 """``?viewStateShareKey=lt-pipeline`` behind the experiment's address opens the view"""

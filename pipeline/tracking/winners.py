@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pipeline import winning
-from pipeline.tables import rows
+from pipeline.results import winning
+from pipeline.results.tables import rows
 from pipeline.tracking.chains import Chain, digest_of
 from pipeline.tracking.words import percent
 

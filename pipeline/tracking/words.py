@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.tables import Record, Row, rows
+from pipeline.results.tables import Record, Row, rows
 from pipeline.tracking.chains import Chain
 from pipeline.tracking.studies import Study
 from pipeline.tracking.view import saved_view

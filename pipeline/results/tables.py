@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline import costs
 from pipeline.artifacts import files
 from pipeline.artifacts.files import ArtifactError
 from pipeline.artifacts.paths import DENSE
+from pipeline.results import costs
 
 Active = Mapping[str, Mapping[str, tuple[Collection[int], Collection[int]]]]
 """task -> variant -> (rounds, seeds): what the plan holds now"""

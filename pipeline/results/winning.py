@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pipeline.core import winning_tickets
 from pipeline.core.winning_tickets import Pair, Reached, WinningTest, winning_tests
-from pipeline.tables import Row
+from pipeline.results.tables import Row
 
 TICKETS = ("theta0", "early")
 """values of rewind.to with which a subnetwork is a ticket, if its mask is its own and its

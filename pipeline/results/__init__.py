@@ -1,0 +1,1 @@
+"""Result files -> tidy rows: tables, costs, winning tickets."""
