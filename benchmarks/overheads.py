@@ -32,9 +32,9 @@ import torch
 import workers
 from measuring import Goal, Report
 
-from pipeline import closures, plan
 from pipeline.config import params
 from pipeline.core.batches import Dataset
+from pipeline.plan import compiler, fingerprints, plan_file
 
 ENGINES = ("dense", "sparse")
 SEEDS = (0, 1, 2)
@@ -149,14 +149,14 @@ def repro_settings(rounds: int) -> clone.Params:
 
 def fabricate(root: Path) -> int:
     """Write a small file for every output of the plan; returns the number of stages."""
-    current = plan.read(root)
+    current = plan_file.read(root)
     assert current is not None
     for stage, items in current.items():
         for item in items.values():
             for path in _outputs(stage, item):
                 (root / path).parent.mkdir(parents=True, exist_ok=True)
                 (root / path).write_text(path, encoding="utf-8")
-    closures.write(plan.kinds(current), params.raw_settings(root), root)
+    fingerprints.write(compiler.kinds(current), params.raw_settings(root), root)
     for path in ("artifacts/tracked.txt", "results/rounds.csv"):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(path, encoding="utf-8")
@@ -164,7 +164,7 @@ def fabricate(root: Path) -> int:
     return sum(len(items) for items in current.values()) + 3  # plan, results, track
 
 
-def _outputs(stage: str, item: plan.Item) -> list[str]:
+def _outputs(stage: str, item: compiler.Item) -> list[str]:
     """Files like those that the stage leaves."""
     if stage == "data":
         return [str(item["out"])]

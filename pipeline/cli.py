@@ -70,11 +70,11 @@ def plan(
     """Compile params.yaml into pipeline/plan.json and say what is to come."""
     with _at_root():
         from pipeline import forecast
-        from pipeline import plan as planning
         from pipeline.config import params
+        from pipeline.plan import plan_file
 
         settings = params.load()
-        current = planning.check(settings) if check else planning.write(settings)
+        current = plan_file.check(settings) if check else plan_file.write(settings)
         print(forecast.describe(settings, current))
 
 
@@ -82,12 +82,12 @@ def plan(
 def status() -> None:
     """Show which rounds are done, stale or missing, with their accuracy."""
     with _at_root() as root:
-        from pipeline import plan
         from pipeline import status as states
         from pipeline.config import params
+        from pipeline.plan import plan_file
 
         settings = params.load()
-        current = plan.check(settings)
+        current = plan_file.check(settings)
         stale = states.stale_stages(root)
         print(states.table(states.cells(settings, current, root, stale), settings))
         for line in states.analyses(settings, current, root, stale):
@@ -98,12 +98,12 @@ def status() -> None:
 def verify() -> None:
     """Check on the artifacts what each variant's recipe promises."""
     with _at_root():
-        from pipeline import plan
         from pipeline import verify as verification
         from pipeline.config import params
+        from pipeline.plan import plan_file
 
         settings = params.load()
-        groups = plan.groups_in(plan.check(settings))
+        groups = plan_file.groups_in(plan_file.check(settings))
         findings = verification.verify(settings, groups)
         print(verification.report(findings))
         if any(finding.broken for finding in findings):
@@ -123,13 +123,13 @@ def export(
     out = out.absolute()
     with _at_root():
         from pipeline import export as exporting
-        from pipeline import plan
         from pipeline.config import params
+        from pipeline.plan import plan_file
 
         settings = params.load()
         facts = exporting.export(
             settings,
-            plan.groups_in(plan.check(settings)),
+            plan_file.groups_in(plan_file.check(settings)),
             exporting.Ticket(name=variant, round=round, seed=seed),
             out,
         )
@@ -144,13 +144,13 @@ def track(
 ) -> None:
     """Project the results into MLflow again, into this or another store."""
     with _at_root() as root:
-        from pipeline import plan as planning
-        from pipeline import spots, tracking
+        from pipeline import tracking
         from pipeline.config import params
+        from pipeline.plan import compiler, places
 
         settings = params.load()
-        looks = spots.spots(settings, [settings.seeds])
-        held = planning.active(settings), looks
+        looks = places.spots(settings, [settings.seeds])
+        held = compiler.active(settings), looks
         print(tracking.track(root, settings.experiment, uri, *held))
 
 

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from pipeline.artifacts import files, paths
 from pipeline.artifacts.files import ArtifactError
 from pipeline.border.errors import UserError
-from pipeline.chains import Chain, chains
 from pipeline.config.settings import Settings
 from pipeline.core import masks
 from pipeline.core.digests import digest
+from pipeline.plan.chains import Chain, chains
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

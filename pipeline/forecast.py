@@ -11,15 +11,16 @@ from dataclasses import dataclass
 from functools import cache
 from statistics import median
 
-from pipeline import plan, workers
+from pipeline import workers
 from pipeline.artifacts import files, paths
-from pipeline.chains import instances
 from pipeline.config.settings import Settings, build_network, total_steps
 from pipeline.core.models.counts import multiply_adds
 from pipeline.core.models.layers import parameters
 from pipeline.data.facts import FACTS
 from pipeline.engines.suitability import fully_connected, without_norm
-from pipeline.spots import spots
+from pipeline.plan import compiler, plan_file
+from pipeline.plan.chains import instances
+from pipeline.plan.places import spots
 
 MULTIPLY_ADDS_PER_S = 5e10
 """training on one core, backward passes included, layer by layer"""
@@ -68,7 +69,7 @@ class Load:
     done: bool
 
 
-def forecast(settings: Settings, current: plan.Plan) -> Forecast:
+def forecast(settings: Settings, current: compiler.Plan) -> Forecast:
     """Count what the plan asks for and what of it has no result yet."""
     loads = list(_loads(settings, current))
     missing = [load for load in loads if not load.done]
@@ -89,7 +90,7 @@ def forecast(settings: Settings, current: plan.Plan) -> Forecast:
     )
 
 
-def describe(settings: Settings, current: plan.Plan) -> str:
+def describe(settings: Settings, current: compiler.Plan) -> str:
     """The forecast in one line."""
     found = forecast(settings, current)
     text = f"plan: {found.num_stages} stages, {found.num_trainings} trainings"
@@ -102,7 +103,7 @@ def describe(settings: Settings, current: plan.Plan) -> str:
     )
 
 
-def _loads(settings: Settings, current: plan.Plan) -> Iterator[Load]:
+def _loads(settings: Settings, current: compiler.Plan) -> Iterator[Load]:
     engines = {
         item["path"]: str(item["engine"])
         for stage in ("train", "early", "retrain", "copies")
@@ -113,9 +114,9 @@ def _loads(settings: Settings, current: plan.Plan) -> Iterator[Load]:
     def densities(task: str, variant: str) -> list[float]:
         if variant == paths.DENSE:
             return [1.0]
-        return plan.expected_densities(settings, task, variant)
+        return compiler.expected_densities(settings, task, variant)
 
-    for instance in instances(settings, plan.groups_in(current)):
+    for instance in instances(settings, plan_file.groups_in(current)):
         total = total_steps(settings.tasks[instance.task])
         variant = settings.variants.get(instance.variant)
         first = variant.rewind.first_step if variant else 0
@@ -140,7 +141,7 @@ def _loads(settings: Settings, current: plan.Plan) -> Iterator[Load]:
             bytes_per_weight=BYTES_PER_EARLY_WEIGHT,
             done=paths.early_folder(task, step, seeds).exists(),
         )
-    for spot in spots(settings, plan.groups_in(current)):
+    for spot in spots(settings, plan_file.groups_in(current)):
         total = total_steps(settings.tasks[spot.task])
         analysis = settings.analyses[spot.analysis]
         copies = analysis.copies()

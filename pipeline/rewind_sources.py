@@ -1,12 +1,12 @@
 """Where a round begins: what ``rewind.to`` names, under its mask, as ``pruned`` says."""
 
 from pipeline.artifacts import files, paths
-from pipeline.chains import Chain
 from pipeline.config.settings import Task, network_for
 from pipeline.core import masks, rewinding, seeding, southampton, starts
 from pipeline.core.arrays import Mask, Weights
 from pipeline.core.models.layers import kernels
 from pipeline.core.starts.given import Given
+from pipeline.plan.chains import Chain
 
 
 def start_mask(chain: Chain, task: Task, *, round: int, seed: int) -> Mask:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pipeline import checkpoints
 from pipeline.artifacts import paths
-from pipeline.plan import Plan
+from pipeline.plan.compiler import Plan
 
 _ROUND = "*/*/*/*"
 TREES = {

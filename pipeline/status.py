@@ -10,10 +10,11 @@ from typing import Any
 from pipeline.artifacts import files, paths
 from pipeline.artifacts.paths import Instance
 from pipeline.border.errors import UserError
-from pipeline.chains import instances
 from pipeline.config.settings import Settings
-from pipeline.plan import Plan, groups_in, upstream
-from pipeline.spots import spots
+from pipeline.plan.chains import instances
+from pipeline.plan.compiler import Plan, upstream
+from pipeline.plan.places import spots
+from pipeline.plan.plan_file import groups_in
 
 
 class StatusError(UserError):

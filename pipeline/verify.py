@@ -7,15 +7,15 @@ for granted.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from pipeline import expected
 from pipeline.artifacts import files, paths
-from pipeline.chains import Chain, chains
 from pipeline.config.settings import Settings
 from pipeline.core import masks, southampton
 from pipeline.core.arrays import Mask
 from pipeline.core.counts import pool_counts
 from pipeline.core.digests import digest
 from pipeline.core.starts import STARTS
+from pipeline.plan import expected
+from pipeline.plan.chains import Chain, chains
 from pipeline.rewind_sources import source_weights, start_mask, start_weights
 
 ANOTHER_MASK = "the trained network carries another mask"

@@ -9,10 +9,10 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from pipeline import plan
 from pipeline.artifacts.paths import parse_seeds
 from pipeline.config import params
 from pipeline.config.settings import Settings
+from pipeline.plan import compiler, plan_file
 from pipeline.stages import copies, data, early, init, lines, prune, retrain, rewind, train
 
 SEEDS = (0, 1)
@@ -135,19 +135,19 @@ def write(root: Path, **changes: object) -> None:
     (root / "pipeline").mkdir(exist_ok=True)
     (root / "dvc.yaml").touch()
     (root / "params.yaml").write_text(json.dumps(edited(**changes)))  # JSON is YAML
-    plan.write(params.load(root), root)
+    plan_file.write(params.load(root), root)
 
 
 def run() -> None:
     """Run every stage of the working directory's plan, in DVC's order."""
-    for name in plan.check(params.load())["data"]:
+    for name in plan_file.check(params.load())["data"]:
         data.run(name)
     run_prepared()
 
 
 def run_prepared() -> None:
     """Run every stage after ``data``."""
-    current = plan.check(params.load())
+    current = plan_file.check(params.load())
     for item in current["init"].values():
         init.run(str(item["task"]), parse_seeds(str(item["seeds"])))
     for item in current["train"].values():
@@ -162,7 +162,7 @@ def run_prepared() -> None:
             _run_analysis(stage, item)
 
 
-def _run_rounds(current: plan.Plan) -> None:
+def _run_rounds(current: compiler.Plan) -> None:
     recipes = params.load().variants
     # Masks before those who take them.
     names = sorted(recipes, key=lambda name: not recipes[name].prune.own)
@@ -173,7 +173,7 @@ def _run_rounds(current: plan.Plan) -> None:
                     _run_round(stage, item)
 
 
-def _run_analysis(stage: str, item: plan.Item) -> None:
+def _run_analysis(stage: str, item: compiler.Item) -> None:
     place = str(item["task"]), str(item["analysis"]), int(item["round"]), int(item["step"])
     seeds = parse_seeds(str(item["seeds"]))
     if stage == "copies":
@@ -182,7 +182,7 @@ def _run_analysis(stage: str, item: plan.Item) -> None:
         lines.run(place, seeds)
 
 
-def _run_round(stage: str, item: plan.Item) -> None:
+def _run_round(stage: str, item: compiler.Item) -> None:
     names = str(item["task"]), str(item["variant"])
     place = int(item["round"]), str(item["seeds"])
     if stage == "prune":

@@ -12,7 +12,7 @@ import numpy as np
 
 from pipeline.artifacts import files, paths
 from pipeline.artifacts.paths import DENSE, Instance
-from pipeline.spots import Spot
+from pipeline.plan.places import Spot
 
 SIZES = {"fc1.weight": 235200, "fc2.weight": 30000, "fc3.weight": 1000}
 RATES = {"fc1.weight": 0.2, "fc2.weight": 0.2, "fc3.weight": 0.1}

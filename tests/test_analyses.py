@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from experiment import CONNECTION, INSTABILITY, raw, settings
 
-from pipeline import checkpoints, forecast, plan, stale, status
+from pipeline import checkpoints, forecast, stale, status
 from pipeline.artifacts import files, paths
 from pipeline.config.params import ParamsError
+from pipeline.plan import compiler
 
 GROUP = [(0, 1)]
 OF_TICKET = {"of": "ticket", "rounds": [2], "steps": None}
@@ -25,8 +26,8 @@ def refused(base: dict[str, Any], **changes: object) -> str:
     return message.removeprefix("params.yaml: analyses.line.")
 
 
-def compiled(**changes: object) -> plan.Plan:
-    return plan.compile_plan(settings(**changes), GROUP)
+def compiled(**changes: object) -> compiler.Plan:
+    return compiler.compile_plan(settings(**changes), GROUP)
 
 
 @pytest.mark.parametrize(
@@ -271,7 +272,7 @@ def test_a_seed_that_came_alone_has_no_line_to_another() -> None:
         analyses={"line": CONNECTION | {"to": "other-seed"}, "b": CONNECTION},
         seeds=[0, 1, 7],
     )
-    found = plan.compile_plan(asked, [(0, 1), (7,)])["lines"]
+    found = compiler.compile_plan(asked, [(0, 1), (7,)])["lines"]
     assert list(found) == ["main-line-r01-s0-1", "main-b-r01-s0-1", "main-b-r01-s7"]
 
 
@@ -308,13 +309,13 @@ def test_the_forecast_counts_two_trainings_per_pair_and_seed(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     asked = settings(analyses={"stable": INSTABILITY | {"pairs": 3}})
-    current = plan.compile_plan(asked, GROUP)
+    current = compiler.compile_plan(asked, GROUP)
     assert forecast.forecast(asked, current).num_trainings == 18 + 2 * 2 * 3
 
 
 def test_status_says_how_many_places_are_done_and_stale(tmp_path: Path) -> None:
     asked = settings(analyses={"stable": INSTABILITY | {"steps": [0, 1]}})
-    current = plan.compile_plan(asked, GROUP)
+    current = compiler.compile_plan(asked, GROUP)
     for step, expected in ((0, "1 of 2 places done"), (1, "2 of 2 places done")):
         folder = tmp_path / f"artifacts/lines/main/stable/r00-k00000{step}/s0-1"
         files.save_json(folder / "lines.json", {})

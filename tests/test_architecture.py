@@ -1,9 +1,9 @@
 """DVC sees the code that a stage runs; --help is quick; the README is complete.
 
 An edit must make stale exactly what it may change. So every stage depends on a file of
-hashes of the code it imports (``pipeline/closures.py``), and ``plan``, which writes them,
-on all of this code. What a registry imports on use (a model, a criterion, an engine) is
-one file, or a package of its own, and stands in the name of the file of hashes.
+hashes of the code it imports (``pipeline/plan/fingerprints.py``), and ``plan``, which
+writes them, on all of this code. What a registry imports on use (a model, a criterion, an
+engine) is one file, or a package of its own, and stands in the name of the file of hashes.
 """
 
 import ast
@@ -20,8 +20,9 @@ from ruamel.yaml import YAML
 from typer.testing import CliRunner
 from workspace import ROOT, Workspace
 
-from pipeline import cli, closures, engines, plan
+from pipeline import cli, engines
 from pipeline.core import criteria, models, starts, transforms
+from pipeline.plan import compiler, fingerprints
 
 DVC: dict[str, Any] = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").read_text())
 STAGES = {name: stage.get("do", stage) for name, stage in DVC["stages"].items()}
@@ -55,7 +56,7 @@ def test_an_instance_depends_on_the_hashes_of_its_stages_code(stage: str) -> Non
 @pytest.mark.parametrize("stage", sorted(INSTANCES))
 def test_the_hashes_are_of_an_entry_of_every_registry_that_a_stage_uses(stage: str) -> None:
     used = registries_used(Path(f"pipeline/stages/{stage}.py"))
-    if "tasks.{task}.model" in closures.SETTINGS[stage]:
+    if "tasks.{task}.model" in fingerprints.SETTINGS[stage]:
         used.add("models")  # by way of the settings
     named = {registry for digest in planned(stage) for registry in registries_of(digest)}
     assert named == used - LOOKED_UP.get(stage, set())
@@ -65,30 +66,32 @@ def test_instances_of_one_kind_have_the_same_settings() -> None:
     kinds: dict[str, set[tuple[str, ...]]] = {}
     for stage, items in everything().items():
         for item in items.values():
-            keys = tuple(closures.settings_of(stage, item))
+            keys = tuple(fingerprints.settings_of(stage, item))
             kinds.setdefault(str(item["inputs"]), set()).add(keys)
     assert {kind: keys for kind, keys in kinds.items() if len(keys) > 1} == {}
 
 
 def test_the_table_depends_on_the_hashes_of_its_code() -> None:
-    digest = closures.inputs_file("results")
+    digest = fingerprints.inputs_file("results")
     assert str(digest) in STAGES["results"]["deps"]
-    assert digest in plan.kinds(everything())
+    assert digest in compiler.kinds(everything())
     used = registries_used(Path("pipeline/stages/results.py"))
     assert used == LOOKED_UP["results"]
 
 
 def test_the_stage_that_writes_hashes_depends_on_all_code_they_are_of() -> None:
     listed = {Path(dep) for dep in STAGES["plan"]["deps"]}
-    assert Path("pipeline/closures.py") in listed
+    assert Path("pipeline/plan/fingerprints.py") in listed
     starts_of_all = {Path(f"pipeline/stages/{stage}.py") for stage in STAGES} - VIEWS
     core = {path.relative_to(ROOT) for path in (ROOT / "pipeline/core").rglob("*.py")}
-    for file in closures.closure(starts_of_all | core, ROOT):
+    for file in fingerprints.closure(starts_of_all | core, ROOT):
         assert listed & {file, *file.parents}, f"{file} is no dep of the stage plan"
 
 
 def test_views_are_in_no_hash() -> None:
-    code = {f for d in plan.kinds(everything()) for f in closures.code_behind(d, ROOT)}
+    code = {
+        f for d in compiler.kinds(everything()) for f in fingerprints.code_behind(d, ROOT)
+    }
     for folder in ("compare", "plots", "tracking", "presets"):
         assert not [f for f in code if Path("pipeline", folder) in f.parents]
     assert not code & VIEWS
@@ -158,11 +161,11 @@ def test_the_readme_names_every_command(name: str) -> None:
     assert f"lt-pipeline {name}" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def everything() -> plan.Plan:
+def everything() -> compiler.Plan:
     """A plan with instances of every stage."""
     early = {"to": "early", "step": 1, "draw": None, "pruned": "zero"}
     changes = {"analyses": {"stable": INSTABILITY}, "variants__reinit__rewind": early}
-    found = plan.compile_plan(settings(**changes), [(0, 1)])
+    found = compiler.compile_plan(settings(**changes), [(0, 1)])
     assert all(found.values())
     return found
 
@@ -181,7 +184,7 @@ def registries_of(digest: Path) -> list[str]:
 def registries_used(stage: Path) -> set[str]:
     """The registries of whose own names a stage's code imports one."""
     modules = set()
-    for file in closures.closure({stage}, ROOT):
+    for file in fingerprints.closure({stage}, ROOT):
         for node in ast.walk(ast.parse((ROOT / file).read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 modules |= {alias.name for alias in node.names}
@@ -198,7 +201,7 @@ def is_module(name: str) -> bool:
 
 def own_files(registry: str, name: str) -> set[Path]:
     """The file of an entry, or all files of its package."""
-    path = ROOT / closures.CORE / registry / closures.ENTRIES[registry](name)
+    path = ROOT / fingerprints.CORE / registry / fingerprints.ENTRIES[registry](name)
     files = sorted(path.rglob("*.py")) if path.is_dir() else [path]
     return {file.relative_to(ROOT) for file in files if file.is_file()}
 
@@ -206,7 +209,7 @@ def own_files(registry: str, name: str) -> set[Path]:
 def shared(registry: str, name: str) -> set[Path]:
     """What an entry imports beside its own files."""
     own = own_files(registry, name)
-    return closures.closure(own, ROOT) - own
+    return fingerprints.closure(own, ROOT) - own
 
 
 def heavy_imports(code: str) -> list[str]:

@@ -12,10 +12,11 @@ from command import listing, refused, run
 from experiment import edited, write
 from typer.main import get_group
 
-from pipeline import cli, plan, presets
+from pipeline import cli, presets
 from pipeline.border import root
 from pipeline.border.root import RootError
 from pipeline.config import params
+from pipeline.plan import plan_file
 
 COMMANDS = list(get_group(cli.app).commands)
 ARGUMENTS = {"use": ["digits"], "export": ["--round", "1", "--out", "ticket.safetensors"]}
@@ -164,7 +165,7 @@ def test_every_preset_is_valid_and_stays_under_300_stages(
     (tmp_path / "pipeline").mkdir()
     current = presets.use(name, tmp_path, force=False)
     assert params.load(tmp_path) == params.parse(params.parse_yaml(presets.text_of(name)))
-    assert plan.check(params.load(tmp_path), tmp_path) == current
+    assert plan_file.check(params.load(tmp_path), tmp_path) == current
     assert sum(len(items) for items in current.values()) < 297  # plan, results, track
 
 
@@ -206,7 +207,7 @@ def test_use_twice_is_no_edit(clone: Path) -> None:
 
 
 def test_use_refuses_a_damaged_plan_before_anything_is_written(clone: Path) -> None:
-    (clone / plan.FILE).write_text("<<<<<<< HEAD")
+    (clone / plan_file.FILE).write_text("<<<<<<< HEAD")
     assert "pipeline/plan.json is not a plan" in refused(clone, "use", "digits")
 
 
@@ -220,7 +221,7 @@ def test_use_works_where_there_is_no_file_yet(clone: Path) -> None:
 
 
 def test_plan_writes_the_plan_and_says_what_is_to_come(clone: Path) -> None:
-    (clone / plan.FILE).unlink()
+    (clone / plan_file.FILE).unlink()
     ended = run(clone, "plan")
     assert (ended.code, ended.errors) == (0, "")
     assert re.fullmatch(
@@ -228,7 +229,7 @@ def test_plan_writes_the_plan_and_says_what_is_to_come(clone: Path) -> None:
         r"\d+ MB if none is in DVC's cache\n",
         ended.output,
     )
-    assert plan.read(clone) is not None
+    assert plan_file.read(clone) is not None
 
 
 def test_a_current_plan_passes_the_check_and_nothing_is_written(clone: Path) -> None:

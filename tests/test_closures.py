@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from experiment import INSTABILITY, edited
 
-from pipeline import closures, engines, plan
-from pipeline.closures import PLUMBING, REGISTRIES, CodeError, closure, code_behind
+from pipeline import engines
 from pipeline.config import params
 from pipeline.core import criteria, models, starts, transforms
+from pipeline.plan import compiler, fingerprints
+from pipeline.plan.fingerprints import PLUMBING, REGISTRIES, CodeError, closure, code_behind
 
 ROOT = Path(__file__).parent.parent
 STAGES = sorted(
@@ -70,7 +71,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def names(digest: str, root: Path) -> set[str]:
-    return {str(file) for file in code_behind(closures.FOLDER / digest, root)}
+    return {str(file) for file in code_behind(fingerprints.FOLDER / digest, root)}
 
 
 def test_code_is_what_the_imports_name_at_any_depth(root: Path) -> None:
@@ -92,8 +93,8 @@ def test_all_files_of_a_package_count(root: Path) -> None:
 
 
 def test_a_file_of_hashes_is_what_sha256sum_checks(root: Path) -> None:
-    digest = closures.FOLDER / "train.txt"
-    closures.write({digest: ()}, {}, root)
+    digest = fingerprints.FOLDER / "train.txt"
+    fingerprints.write({digest: ()}, {}, root)
     lines = [line.split("  ") for line in (root / digest).read_text().splitlines()]
     assert [file for _, file in lines] == sorted(TRAIN)
     for found, file in lines:
@@ -101,10 +102,10 @@ def test_a_file_of_hashes_is_what_sha256sum_checks(root: Path) -> None:
 
 
 def test_settings_are_comments_before_the_hashes(root: Path) -> None:
-    train = closures.FOLDER / "main/train.txt"
+    train = fingerprints.FOLDER / "main/train.txt"
     keys = ["tasks.main.compat", "tasks.main.train", "tasks.main.train.lr"]
     settings = {"tasks": {"main": {"train": {"steps": 2, "lr": 0.1}, "compat": None}}}
-    closures.write({train: keys}, settings, root)
+    fingerprints.write({train: keys}, settings, root)
     lines = (root / train).read_text().splitlines()
     assert lines[:3] == [
         "# tasks.main.compat: null",
@@ -155,30 +156,35 @@ def texts(**changes: object) -> dict[Path, str]:
         }
         | changes
     )
-    compiled = plan.compile_plan(params.parse(settings), [(0, 1)])
+    compiled = compiler.compile_plan(params.parse(settings), [(0, 1)])
     assert all(compiled.values())
-    kinds = plan.kinds(compiled)
-    return {kind: closures.text(kind, keys, settings, ROOT) for kind, keys in kinds.items()}
+    kinds = compiler.kinds(compiled)
+    return {
+        kind: fingerprints.text(kind, keys, settings, ROOT) for kind, keys in kinds.items()
+    }
 
 
 def test_an_edit_changes_the_files_it_stands_in_and_no_other(root: Path) -> None:
     digests = [
-        closures.FOLDER / f"train-training.{name}.txt" for name in ("dense", "sparse")
+        fingerprints.FOLDER / f"train-training.{name}.txt" for name in ("dense", "sparse")
     ]
     kinds: dict[Path, tuple[str, ...]] = dict.fromkeys(digests, ())
-    closures.write(kinds, {}, root)
+    fingerprints.write(kinds, {}, root)
     dense, sparse = ((root / digest).read_bytes() for digest in digests)
     (root / "pipeline/core/seeding.py").write_text("EDITED = True\n")
-    closures.write(kinds, {}, root)
+    fingerprints.write(kinds, {}, root)
     assert (root / digests[0]).read_bytes() == dense
     assert (root / digests[1]).read_bytes() != sparse
 
 
 def test_files_of_hashes_that_nobody_needs_are_removed(root: Path) -> None:
-    old, new = closures.FOLDER / "train-training.dense.txt", closures.FOLDER / "train.txt"
-    closures.write({old: ()}, {}, root)
-    closures.write({new: ()}, {}, root)
-    assert [path.name for path in (root / closures.FOLDER).iterdir()] == [new.name]
+    old, new = (
+        fingerprints.FOLDER / "train-training.dense.txt",
+        fingerprints.FOLDER / "train.txt",
+    )
+    fingerprints.write({old: ()}, {}, root)
+    fingerprints.write({new: ()}, {}, root)
+    assert [path.name for path in (root / fingerprints.FOLDER).iterdir()] == [new.name]
 
 
 def test_code_that_is_not_python_is_one_line(root: Path) -> None:
@@ -195,9 +201,9 @@ def test_registries_and_plumbing_exist() -> None:
 
 def test_a_closure_has_every_module_that_an_import_loads() -> None:
     """What Python loads is asked of Python, not of the import statements."""
-    digests = [closures.inputs_file(stage) for stage in STAGES]
+    digests = [fingerprints.inputs_file(stage) for stage in STAGES]
     digests += {
-        closures.inputs_file("results", **{registry: name})
+        fingerprints.inputs_file("results", **{registry: name})
         for registry, known in NAMES.items()
         for name in known
     }

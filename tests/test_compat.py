@@ -10,12 +10,12 @@ import pytest
 from command import run
 from experiment import INSTABILITY, SEEDS, raw, settings
 
-from pipeline import plan
 from pipeline.artifacts import files, paths
 from pipeline.artifacts.paths import DENSE, Instance
 from pipeline.config import params
 from pipeline.config.params import ParamsError
 from pipeline.core import southampton
+from pipeline.plan import compiler, plan_file
 
 TRAIN = "tasks__main__train__"
 TICKET: dict[str, Any] = raw()["variants"]["ticket"]
@@ -131,7 +131,7 @@ def test_no_setting_chooses_the_scripts_engine() -> None:
 
 
 def test_every_training_of_the_plan_is_the_scripts() -> None:
-    compiled = plan.compile_plan(settings(**SCRIPT), [SEEDS])
+    compiled = compiler.compile_plan(settings(**SCRIPT), [SEEDS])
     items = [*compiled["train"].values(), *compiled["retrain"].values()]
     assert [item["engine"] for item in items] == ["southampton"] * len(TRAININGS)
     assert all("training.dense" in str(item["inputs"]) for item in items)
@@ -287,7 +287,7 @@ def test_round_0_moves_by_adams_default_rate(script: Path) -> None:
 
 
 def test_copies_of_a_ticket_are_trained_by_the_scripts_engine_too(script: Path) -> None:
-    (item,) = plan.check(params.load())["copies"].values()
+    (item,) = plan_file.check(params.load())["copies"].values()
     assert item["engine"] == "southampton"
     folder = paths.FOLDER / "copies" / str(item["path"])
     assert list(folder.iterdir())

@@ -8,11 +8,12 @@ from experiment import raw, settings, write
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import checkpoints, forecast, plan, stale
+from pipeline import checkpoints, forecast, stale
 from pipeline.artifacts import files, paths
-from pipeline.chains import instances
 from pipeline.config.settings import Settings
-from pipeline.plan import PlanError
+from pipeline.plan import compiler, plan_file
+from pipeline.plan.chains import instances
+from pipeline.plan.plan_file import PlanError
 
 Groups = list[tuple[int, ...]]
 GROUP: Groups = [(0, 1)]
@@ -21,8 +22,8 @@ LENET = {"name": "lenet-300-100", "widths": None, "init": "glorot-normal"}
 PAPER = {"fc": 0.2, "output": 0.1}
 
 
-def compiled(**changes: object) -> plan.Plan:
-    return plan.compile_plan(settings(**changes), GROUP)
+def compiled(**changes: object) -> compiler.Plan:
+    return compiler.compile_plan(settings(**changes), GROUP)
 
 
 def two_tasks() -> dict[str, object]:
@@ -39,7 +40,7 @@ def two_tasks() -> dict[str, object]:
 
 
 def test_a_plan_has_one_instance_per_variant_round_and_group() -> None:
-    found = plan.compile_plan(settings(), TWO_GROUPS)
+    found = compiler.compile_plan(settings(), TWO_GROUPS)
     assert list(found) == [
         "data",
         "init",
@@ -154,7 +155,7 @@ def test_variants_that_are_rewound_to_one_step_share_its_weights() -> None:
 
 
 def test_the_first_steps_stand_behind_what_is_rewound_to_them() -> None:
-    behind = plan.upstream(compiled(variants__reinit__rewind=EARLY))
+    behind = compiler.upstream(compiled(variants__reinit__rewind=EARLY))
     assert "early@main-k000001-s0-1" in behind["artifacts/trained/main/reinit/r01/s0-1"]
     assert "early@main-k000001-s0-1" not in behind["artifacts/trained/main/ticket/r02/s0-1"]
 
@@ -216,7 +217,7 @@ def test_no_two_instances_share_a_folder_or_a_stage(chains: list[tuple[str, str]
     joined = [f"{task}-{name}" for task, name in chains]
     if len(set(joined)) < len(joined):  # refused: tests/test_params.py
         return
-    found = plan.compile_plan(settings(**changes), TWO_GROUPS)
+    found = compiler.compile_plan(settings(**changes), TWO_GROUPS)
     assert len(found["train"]) == 2 * len(tasks)
     assert len(found["retrain"]) == 2 * 2 * len(chains)
     paths = [item["path"] for s in ("train", "retrain") for item in found[s].values()]
@@ -224,7 +225,7 @@ def test_no_two_instances_share_a_folder_or_a_stage(chains: list[tuple[str, str]
 
 
 def test_every_key_is_a_name_that_dvc_takes_for_a_stage() -> None:
-    found = plan.compile_plan(settings(**two_tasks()), [(0, 1, 7), (2,)])
+    found = compiler.compile_plan(settings(**two_tasks()), [(0, 1, 7), (2,)])
     for items in found.values():
         for key in items:
             assert not INVALID_STAGENAME_CHARS & set(key)
@@ -240,7 +241,7 @@ def test_the_densities_of_the_paper() -> None:
         variants__ticket__prune__fraction=PAPER,
         rounds=18,
     )
-    found = plan.expected_densities(asked, "main", "ticket")
+    found = compiler.expected_densities(asked, "main", "ticket")
     percent = {round: f"{100 * density:.1f}" for round, density in enumerate(found)}
     assert len(percent) == 19
     assert percent[0] == "100.0"
@@ -259,8 +260,8 @@ def test_the_densities_of_the_paper() -> None:
 @pytest.mark.parametrize("control", ["one-shot", "reinit", "random-mask"])
 def test_one_shot_and_controls_have_the_tickets_densities(control: str) -> None:
     asked = settings(rounds=9)
-    ticket = plan.expected_densities(asked, "main", "ticket")
-    assert plan.expected_densities(asked, "main", control) == ticket
+    ticket = compiler.expected_densities(asked, "main", "ticket")
+    assert compiler.expected_densities(asked, "main", control) == ticket
 
 
 # Groups of seeds
@@ -281,7 +282,7 @@ def test_one_shot_and_controls_have_the_tickets_densities(control: str) -> None:
 def test_groups_stay_and_new_seeds_form_a_new_one(
     seeds: tuple[int, ...], groups: Groups, expected: Groups
 ) -> None:
-    assert plan.regroup(seeds, groups) == expected
+    assert compiler.regroup(seeds, groups) == expected
 
 
 SEEDS = st.sets(st.integers(0, 12), min_size=1).map(lambda seeds: tuple(sorted(seeds)))
@@ -291,7 +292,7 @@ SEEDS = st.sets(st.integers(0, 12), min_size=1).map(lambda seeds: tuple(sorted(s
 def test_every_active_seed_is_in_exactly_one_group(edits: Groups) -> None:
     groups: Groups = []
     for seeds in edits:
-        before, groups = groups, plan.regroup(seeds, groups)
+        before, groups = groups, compiler.regroup(seeds, groups)
         all_seeds = [seed for group in groups for seed in group]
         assert len(set(all_seeds)) == len(all_seeds)
         assert set(seeds) <= set(all_seeds)
@@ -309,14 +310,14 @@ def test_two_more_seeds_leave_the_instances_of_the_others_as_they_are(
     tmp_path: Path,
 ) -> None:
     write(tmp_path, seeds=[0, 1, 2])
-    before = plan.read(tmp_path)
+    before = plan_file.read(tmp_path)
     begun(tmp_path, "s0-2")
     write(tmp_path, seeds=[0, 1, 2, 3, 4])
-    after = plan.read(tmp_path)
+    after = plan_file.read(tmp_path)
     assert before is not None
     assert after is not None
-    assert plan.groups_in(after) == [(0, 1, 2), (3, 4)]
-    for stage in plan.STAGES:
+    assert plan_file.groups_in(after) == [(0, 1, 2), (3, 4)]
+    for stage in compiler.STAGES:
         assert before[stage].items() <= after[stage].items()
 
 
@@ -325,18 +326,18 @@ def test_a_group_that_was_never_run_is_formed_anew(tmp_path: Path) -> None:
     begun(tmp_path, "s0-2")
     write(tmp_path, seeds=[0, 1, 2, 3])
     write(tmp_path, seeds=[0, 1, 2, 3, 4])
-    assert plan.groups_in(plan.read(tmp_path)) == [(0, 1, 2), (3, 4)]
+    assert plan_file.groups_in(plan_file.read(tmp_path)) == [(0, 1, 2), (3, 4)]
 
 
 def test_active_is_what_the_settings_list() -> None:
-    found = plan.active(settings(seeds=[1]))
+    found = compiler.active(settings(seeds=[1]))
     assert found["main"]["ticket"] == (range(1, 3), (1,))
     assert list(found["main"]) == ["ticket", "one-shot", "reinit", "random-mask"]
 
 
 def test_active_of_a_task_without_variants_is_its_dense_network() -> None:
     task = raw()["tasks"]["main"]
-    found = plan.active(settings(tasks={"main": task, "longer": task}))
+    found = compiler.active(settings(tasks={"main": task, "longer": task}))
     assert found["longer"] == {"dense": (range(0), (0, 1))}
 
 
@@ -345,26 +346,26 @@ def test_active_of_a_task_without_variants_is_its_dense_network() -> None:
 
 def test_a_plan_is_written_read_and_current(tmp_path: Path) -> None:
     write(tmp_path)
-    assert plan.check(settings(), tmp_path) == plan.read(tmp_path) == compiled()
+    assert plan_file.check(settings(), tmp_path) == plan_file.read(tmp_path) == compiled()
 
 
 def test_writing_it_again_changes_no_byte(tmp_path: Path) -> None:
     write(tmp_path, **two_tasks())
-    before = (tmp_path / plan.FILE).read_bytes()
+    before = (tmp_path / plan_file.FILE).read_bytes()
     write(tmp_path, **two_tasks())
-    assert (tmp_path / plan.FILE).read_bytes() == before
+    assert (tmp_path / plan_file.FILE).read_bytes() == before
 
 
 def test_any_grouping_that_covers_the_seeds_is_current(tmp_path: Path) -> None:
     write(tmp_path, seeds=[0])
     begun(tmp_path, "s0")
     write(tmp_path, seeds=[0, 1])
-    assert plan.groups_in(plan.check(settings(), tmp_path)) == [(0,), (1,)]
+    assert plan_file.groups_in(plan_file.check(settings(), tmp_path)) == [(0,), (1,)]
 
 
 def test_a_missing_plan_says_how_to_write_it(tmp_path: Path) -> None:
     with pytest.raises(PlanError) as caught:
-        plan.check(settings(), tmp_path)
+        plan_file.check(settings(), tmp_path)
     assert str(caught.value) == (
         "pipeline/plan.json is missing; write it with `lt-pipeline plan`"
     )
@@ -391,7 +392,7 @@ def test_a_stale_plan_says_what_differs_and_what_to_run(
 ) -> None:
     write(tmp_path)
     with pytest.raises(PlanError) as caught:
-        plan.check(settings(**changes), tmp_path)
+        plan_file.check(settings(**changes), tmp_path)
     message = str(caught.value)
     assert message.startswith(f"pipeline/plan.json does not fit params.yaml ({difference}")
     assert message.endswith("); run `lt-pipeline plan`, then `dvc repro`")
@@ -414,13 +415,13 @@ def test_a_stale_plan_says_what_differs_and_what_to_run(
 )
 def test_what_is_no_plan_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "pipeline").mkdir()
-    (tmp_path / plan.FILE).write_bytes(text.encode("utf-8", "surrogateescape"))
+    (tmp_path / plan_file.FILE).write_bytes(text.encode("utf-8", "surrogateescape"))
     message = (
         r"pipeline/plan\.json is not a plan; restore it with "
         r"`git checkout pipeline/plan\.json`, or delete it and run `lt-pipeline plan`"
     )
     with pytest.raises(PlanError, match=message):
-        plan.write(settings(), tmp_path)
+        plan_file.write(settings(), tmp_path)
 
 
 # What the plan no longer has
@@ -462,7 +463,7 @@ def test_instances_that_left_the_plan_are_removed_and_nothing_else(tmp_path: Pat
 
 
 def test_behind_an_output_stand_all_stages_that_it_comes_from() -> None:
-    behind = plan.upstream(compiled())
+    behind = compiler.upstream(compiled())
     assert behind["artifacts/trained/main/reinit/r01/s0-1"] == {
         "data@digits",
         "init@main-s0-1",
@@ -518,7 +519,7 @@ def test_first_steps_and_later_starts_are_forecast_by_their_share(
         tasks__main__train__steps=4,
         variants={"ticket": raw()["variants"]["ticket"] | {"rewind": EARLY}},
     )
-    found = forecast.forecast(asked, plan.compile_plan(asked, GROUP))
+    found = forecast.forecast(asked, compiler.compile_plan(asked, GROUP))
     assert found.num_trainings == 2 * (1 + 1 + 2)
     # dense 4 steps, early 1, two rounds of 3: 100 s each
     assert found.seconds == pytest.approx(4 * 4 + 100 * (4 + 1 + 3 + 3) + 8 * 0.15)
@@ -543,7 +544,7 @@ def test_the_forecast_of_the_paper_is_sane(empty: Settings) -> None:
         rounds=20,
         workers=1,
     )
-    found = forecast.forecast(asked, plan.compile_plan(asked, GROUP))
+    found = forecast.forecast(asked, compiler.compile_plan(asked, GROUP))
     per_step = found.seconds / found.num_missing / 10_000
     assert 1 / 2000 < per_step < 1 / 300  # design.md section 8: 480 to 920 steps/s
 
@@ -562,12 +563,12 @@ def test_an_engine_of_kept_weights_is_forecast_to_cost_what_they_are(
             rounds=rounds,
             workers=1,
         )
-        return forecast.forecast(asked, plan.compile_plan(asked, GROUP)).seconds
+        return forecast.forecast(asked, compiler.compile_plan(asked, GROUP)).seconds
 
     def fifth_round(engine: str) -> float:
         return seconds(engine, 5) - seconds(engine, 4)
 
-    density = plan.expected_densities(
+    density = compiler.expected_densities(
         settings(tasks__main__data="mnist", tasks__main__model=LENET, rounds=5),
         "main",
         "ticket",
@@ -583,5 +584,5 @@ def test_a_huge_experiment_is_forecast_too(empty: Settings) -> None:
         tasks__main__train__steps=10**9,
         rounds=99,
     )
-    text = forecast.describe(asked, plan.compile_plan(asked, GROUP))
+    text = forecast.describe(asked, compiler.compile_plan(asked, GROUP))
     assert text.startswith("plan: ")

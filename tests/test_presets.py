@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline import forecast, plan, preloads, presets
+from pipeline import forecast, preloads, presets
 from pipeline.artifacts import files, paths
 from pipeline.config import params
 from pipeline.config.analysis import OTHER_SEED
 from pipeline.core.batches import Dataset, Split
 from pipeline.data.facts import FACTS
+from pipeline.plan import compiler, plan_file
 
 RAW = {name: params.parse_yaml(presets.text_of(name)) for name in presets.names()}
 
@@ -119,7 +120,7 @@ def test_every_preset_runs_to_its_end_with_two_steps(
     (tmp_path / "dvc.yaml").touch()
     with params.FILE.open("w") as opened:
         YAML(typ="safe", pure=True).dump(cut(RAW[names[0]]), opened)
-    current = plan.write(params.load(), tmp_path)
+    current = plan_file.write(params.load(), tmp_path)
     for data in current["data"]:
         files.save_dataset(paths.data_file(data), noise(data))
     experiment.run_prepared()
@@ -350,5 +351,5 @@ def test_a_quick_preset_is_forecast_to_take_25_minutes_at_most_on_two_cores(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     settings = params.parse(RAW[f"{subject}-quick"] | {"workers": 2})
-    current = plan.compile_plan(settings, [settings.seeds])
+    current = compiler.compile_plan(settings, [settings.seeds])
     assert forecast.forecast(settings, current).seconds <= 25 * 60

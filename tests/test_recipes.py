@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from experiment import INSTABILITY
 
-from pipeline import export, plan, spots
+from pipeline import export
 from pipeline.artifacts import files, paths
 from pipeline.artifacts.paths import Instance
 from pipeline.config import params
@@ -24,6 +24,7 @@ from pipeline.core.training.loop import train
 from pipeline.core.training.settings import Schedule
 from pipeline.engines import make_engine
 from pipeline.export import Ticket
+from pipeline.plan import compiler, places
 from pipeline.verify import verify
 
 SEEDS = (0,)
@@ -241,7 +242,7 @@ def test_copies_begin_and_train_as_their_round_does(settings: Settings) -> None:
         ("tuned", "fine-tune", {"lr": 0.1 * 0.1, "schedule": constant}, 1),
         ("frozen", "freeze-init", {}, 0),
     ):
-        spot = next(s for s in spots.spots(settings, [SEEDS]) if s.analysis == analysis)
+        spot = next(s for s in places.spots(settings, [SEEDS]) if s.analysis == analysis)
         copy = settings.analyses[analysis].copies()[0]
         found = files.load_arrays(spot.copy_file(0, copy, "weights", spot.copies))
         expected = by_hand(
@@ -297,7 +298,7 @@ def test_only_engines_that_can_are_planned_for_frozen_weights() -> None:
         tasks__main__train__schedule=DROP,
         tasks__main__train__engine="auto",
     )
-    planned = plan.compile_plan(asked, [SEEDS])
+    planned = compiler.compile_plan(asked, [SEEDS])
     engines = {key: item["engine"] for key, item in planned["retrain"].items()}
     assert engines["main-ticket-r02-s0"] == "sparse"
     assert engines["main-freeze-init-r02-s0"] == "dense"

@@ -6,12 +6,12 @@ import pytest
 from experiment import settings
 
 from pipeline.artifacts import files
-from pipeline.chains import find_chain
 from pipeline.config.settings import build_network
 from pipeline.core import masks, seeding
 from pipeline.core.arrays import Weights
 from pipeline.core.digests import digest
 from pipeline.core.models.init import initial_weights
+from pipeline.plan.chains import find_chain
 from pipeline.rewind_sources import source_weights
 
 pytestmark = pytest.mark.usefixtures("experiment_root")

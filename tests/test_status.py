@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 from experiment import SEEDS, settings
 
-from pipeline import plan, status
+from pipeline import status
 from pipeline.artifacts import files, paths
 from pipeline.artifacts.paths import Instance
 from pipeline.config.settings import Settings
+from pipeline.plan import compiler
 from pipeline.status import Cell, StatusError
 
 DENSE = Instance(task="main", variant="dense", round=0, seeds=SEEDS)
@@ -21,7 +22,7 @@ ROWS = [
 
 def cells(root: Path, *stale: str, asked: Settings | None = None) -> list[Cell]:
     asked = asked or settings()
-    compiled = plan.compile_plan(asked, plan.regroup(asked.seeds, [SEEDS]))
+    compiled = compiler.compile_plan(asked, compiler.regroup(asked.seeds, [SEEDS]))
     return status.cells(asked, compiled, root, set(stale))
 
 

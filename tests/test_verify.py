@@ -8,11 +8,11 @@ import pytest
 from command import refused, run
 from experiment import SEEDS, VARIANTS, settings
 
-from pipeline import plan
 from pipeline.artifacts import files, paths
 from pipeline.artifacts.paths import Instance
 from pipeline.config.settings import Settings
 from pipeline.core.digests import digest
+from pipeline.plan import plan_file
 from pipeline.verify import report, verify
 
 Arrays = dict[str, np.ndarray]
@@ -216,7 +216,7 @@ def test_a_missing_artifact_is_not_passed_over(experiment_root: Path) -> None:
 
 
 def test_a_stale_plan_is_refused(experiment_root: Path) -> None:
-    (experiment_root / plan.FILE).unlink()
+    (experiment_root / plan_file.FILE).unlink()
     assert "pipeline/plan.json is missing" in refused(experiment_root, "verify")
 
 

@@ -20,8 +20,8 @@ from typing import Any
 import psutil
 from ruamel.yaml import YAML
 
-from pipeline import closures
 from pipeline.artifacts import files, paths
+from pipeline.plan import fingerprints
 
 ROOT = Path(__file__).parent.parent
 COPIED = (
@@ -192,7 +192,7 @@ class Workspace:
     def hashes(self) -> dict[str, str]:
         """Every artifact that the inputs determine, with the hash of its bytes."""
         base = self.root / paths.FOLDER
-        left_out = ("timing", closures.FOLDER.name)  # host and seconds; the inputs
+        left_out = ("timing", fingerprints.FOLDER.name)  # host and seconds; the inputs
         return {
             str(path.relative_to(base)): hashlib.sha256(path.read_bytes()).hexdigest()
             for path in sorted(base.rglob("*"))

@@ -4,10 +4,10 @@ import subprocess
 from importlib import resources
 from pathlib import Path
 
-from pipeline import plan
 from pipeline.artifacts import files
 from pipeline.border.errors import UserError
 from pipeline.config import params
+from pipeline.plan import compiler, plan_file
 
 
 class PresetError(UserError):
@@ -36,7 +36,7 @@ def description(name: str) -> str:
     return text_of(name).splitlines()[0].removeprefix("# ")
 
 
-def use(name: str, root: Path, *, force: bool) -> plan.Plan:
+def use(name: str, root: Path, *, force: bool) -> compiler.Plan:
     """Write params.yaml and the plan of a preset.
 
     Args:
@@ -52,10 +52,10 @@ def use(name: str, root: Path, *, force: bool) -> plan.Plan:
     if not force and path.exists() and path.read_bytes() != text.encode():
         _refuse_uncommitted(root)
     settings = params.parse(params.parse_yaml(text))
-    plan.read(root)  # refuses a damaged one before anything is written
+    plan_file.read(root)  # refuses a damaged one before anything is written
     with files.atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
-    return plan.write(settings, root, fresh=True)
+    return plan_file.write(settings, root, fresh=True)
 
 
 def _refuse_uncommitted(root: Path) -> None:

@@ -9,12 +9,13 @@ start, mask, schedule and optimizer in common; data order and augmentation diffe
 import sys
 from datetime import UTC, datetime
 
-from pipeline import lifeline, spots, trainings
+from pipeline import lifeline, trainings
 from pipeline.artifacts import files, paths
 from pipeline.artifacts.paths import DENSE
 from pipeline.border import exits
 from pipeline.config import params
-from pipeline.spots import Spot
+from pipeline.plan import places
+from pipeline.plan.places import Spot
 
 
 def run(place: tuple[str, str, int, int], seeds: tuple[int, ...], engine: str) -> None:
@@ -40,8 +41,8 @@ def run(place: tuple[str, str, int, int], seeds: tuple[int, ...], engine: str) -
         seeds=seeds,
         task=task,
         engine=engine,
-        starts=spots.start_of(settings, spot),
-        masks=None if analysis.of == DENSE else spots.mask_of(settings, spot),
+        starts=places.start_of(settings, spot),
+        masks=None if analysis.of == DENSE else places.mask_of(settings, spot),
         round=round,
         copies=analysis.copies(),
         first_step=step,

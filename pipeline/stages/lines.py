@@ -9,14 +9,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pipeline import lifeline, lines, spots
+from pipeline import lifeline, lines
 from pipeline.artifacts import files, paths
 from pipeline.border import exits
 from pipeline.config import params
 from pipeline.config.analysis import PRUNED
 from pipeline.config.settings import Settings
 from pipeline.lines import Ends
-from pipeline.spots import Spot
+from pipeline.plan import places
+from pipeline.plan.places import Spot
 
 
 def run(place: tuple[str, str, int, int], seeds: tuple[int, ...]) -> None:
@@ -63,7 +64,7 @@ def _head(spot: Spot) -> dict[str, Any]:
 
 
 def _copies(settings: Settings, spot: Spot) -> list[Ends]:
-    start = spots.start_of(settings, spot)
+    start = places.start_of(settings, spot)
     copies = settings.analyses[spot.analysis].copies()
     return [
         Ends(
@@ -86,7 +87,7 @@ def _files(spot: Spot, seed: int, pair: tuple[str, ...], part: str) -> tuple[Pat
 
 def _trained(settings: Settings, spot: Spot) -> list[Ends]:
     analysis = settings.analyses[spot.analysis]
-    a, b = spots.ends_of(settings, spot)
+    a, b = places.ends_of(settings, spot)
     masks_of_b = a if analysis.to == PRUNED else b
     return [
         Ends(

@@ -10,18 +10,19 @@ instance, so that a current plan invalidates nothing.
 
 import sys
 
-from pipeline import closures, forecast, plan, stale
+from pipeline import forecast, stale
 from pipeline.border import exits
 from pipeline.config import params
+from pipeline.plan import compiler, fingerprints, plan_file
 
 
 def run() -> None:
     """Check the plan, drop what it no longer has, write what DVC tracks."""
     settings = params.load()
-    current = plan.check(settings)
+    current = plan_file.check(settings)
     stale.remove(current)
     print(forecast.describe(settings, current), file=sys.stderr)  # noqa: T201
-    closures.write(plan.kinds(current), params.raw_settings())
+    fingerprints.write(compiler.kinds(current), params.raw_settings())
 
 
 if __name__ == "__main__":

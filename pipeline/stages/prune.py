@@ -7,7 +7,6 @@ import sys
 
 from pipeline.artifacts import files, paths
 from pipeline.border import exits
-from pipeline.chains import Chain, find_chain
 from pipeline.config import params
 from pipeline.config.settings import Prune, Task, network_for
 from pipeline.core import criteria, masks, pruning, seeding, southampton, transforms
@@ -15,6 +14,7 @@ from pipeline.core.arrays import Mask
 from pipeline.core.counts import fractions_per_tensor, kept_counts
 from pipeline.core.digests import digest
 from pipeline.core.models.layers import parameters
+from pipeline.plan.chains import Chain, find_chain
 
 
 def run(task_name: str, variant: str, round: int, seeds: str) -> None:

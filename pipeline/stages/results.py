@@ -5,10 +5,10 @@ python -m pipeline.stages.results
 
 from pathlib import Path
 
-from pipeline import plan
 from pipeline.artifacts import files
 from pipeline.border import exits
 from pipeline.config import params
+from pipeline.plan import compiler
 from pipeline.results import tables
 
 FOLDER = Path("results")
@@ -17,7 +17,7 @@ FOLDER = Path("results")
 def run() -> None:
     """Write the table for notebooks and `dvc plots`, the summary for `dvc metrics`."""
     settings = params.load()
-    active = plan.active(settings)
+    active = compiler.active(settings)
     rows = tables.rows(tables.records(Path(), active))
     with files.atomic(FOLDER / "rounds.csv") as temporary:
         temporary.write_text(tables.rounds_csv(rows), encoding="utf-8")

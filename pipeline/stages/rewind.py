@@ -11,10 +11,10 @@ from pathlib import Path
 from pipeline.artifacts import files, paths
 from pipeline.artifacts.files import ArtifactError
 from pipeline.border import exits
-from pipeline.chains import find_chain
 from pipeline.config import params
 from pipeline.core.arrays import Weights
 from pipeline.core.digests import digest
+from pipeline.plan.chains import find_chain
 from pipeline.rewind_sources import source_weights, start_mask, start_weights
 
 

@@ -11,10 +11,11 @@ import hashlib
 import sys
 from pathlib import Path
 
-from pipeline import compare, plan, plots, spots, tracking
+from pipeline import compare, plots, tracking
 from pipeline.artifacts import files, paths
 from pipeline.border import exits
 from pipeline.config import params
+from pipeline.plan import compiler, places, plan_file
 
 OUT = paths.FOLDER / "tracked.txt"
 FIGURES = Path("figures")
@@ -28,8 +29,8 @@ def run() -> None:
             Path(),
             settings.experiment,
             None,
-            plan.active(settings),
-            spots.spots(settings, [settings.seeds]),
+            compiler.active(settings),
+            places.spots(settings, [settings.seeds]),
         )
         print(report, file=sys.stderr)  # noqa: T201
         store = tracking.read(None, settings.experiment)
@@ -41,7 +42,7 @@ def run() -> None:
         )
     except (tracking.TrackingError, plots.PlotError) as error:
         print(f"warning: {error}", file=sys.stderr)  # noqa: T201
-    content = hashlib.sha256(plan.FILE.read_bytes())
+    content = hashlib.sha256(plan_file.FILE.read_bytes())
     for folder, _ in files.results():
         content.update((folder / "result.json").read_bytes())
     for file in sorted((paths.FOLDER / "lines").glob("*/*/*/s*/lines.*")):

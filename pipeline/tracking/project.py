@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.plan.places import Spot
 from pipeline.results.tables import Active, records
-from pipeline.spots import Spot
 from pipeline.tracking import runs, words
 from pipeline.tracking.chains import chains_of
 from pipeline.tracking.runs import Target

@@ -10,8 +10,8 @@ from pipeline.artifacts import files
 from pipeline.artifacts.files import ArtifactError
 from pipeline.artifacts.paths import DENSE
 from pipeline.config.analysis import NAMED_ENDS
+from pipeline.plan.places import Spot
 from pipeline.results.tables import Record, Row, records
-from pipeline.spots import Spot
 from pipeline.tracking.chains import digest_of
 
 ASKED = ("kind", "of", "to", "pairs", "points", "recalibration_batches")

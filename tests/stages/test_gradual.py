@@ -6,13 +6,14 @@ from typing import Any
 import experiment
 import pytest
 
-from pipeline import expected, export, plan, verify
+from pipeline import export, verify
 from pipeline.artifacts import files, paths
 from pipeline.artifacts.paths import Instance
 from pipeline.config import params
 from pipeline.core import masks
 from pipeline.core.digests import digest
 from pipeline.core.training.gradual import pruning_steps
+from pipeline.plan import compiler, expected, plan_file
 from pipeline.stages import retrain, rewind
 
 STEPS = 6
@@ -81,13 +82,13 @@ def test_every_round_begins_with_all_of_theta0(there: Path, round: int) -> None:
 
 
 def test_rounds_know_nothing_of_each_other_nor_of_the_dense_network(there: Path) -> None:
-    behind = plan.upstream(plan.check(params.load()))
+    behind = compiler.upstream(plan_file.check(params.load()))
     stages = {stage.split("@")[0] for stage in behind[str(trained("ticket", 2))]}
     assert stages == {"data", "init", "rewind", "retrain"}
 
 
 def test_a_control_waits_for_the_training_that_finds_its_mask(there: Path) -> None:
-    behind = plan.upstream(plan.check(params.load()))
+    behind = compiler.upstream(plan_file.check(params.load()))
     for control in ("one-shot", "reinit", "random-mask"):
         assert "retrain@main-ticket-r02-s0-1" in behind[str(trained(control, 2))]
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from pipeline.artifacts import paths
 from pipeline.artifacts.paths import DENSE, Instance
-from pipeline.chains import chain_of
 from pipeline.config.analysis import OTHER_SEED, PREVIOUS, PRUNED, Analysis
 from pipeline.config.settings import Settings
+from pipeline.plan.chains import chain_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

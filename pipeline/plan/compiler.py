@@ -10,32 +10,22 @@ seed more must not retrain the others. New seeds form a new group; a group stays
 one of its seeds is active.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pipeline import closures, engines, expected
-from pipeline.artifacts import files, paths
+from pipeline import engines
+from pipeline.artifacts import paths
 from pipeline.artifacts.paths import DENSE, Instance
-from pipeline.border.errors import UserError
-from pipeline.chains import Chain, chains, early_steps, makes_mask
 from pipeline.config.settings import Settings, Task, build_network
-from pipeline.spots import Spot, ends_of, mask_of, spots, start_of
-
-FILE = Path("pipeline/plan.json")
+from pipeline.plan import expected, fingerprints
+from pipeline.plan.chains import Chain, chains, early_steps, makes_mask
+from pipeline.plan.places import Spot, ends_of, mask_of, spots, start_of
 
 Item = dict[str, str | int]
 Plan = dict[str, dict[str, Item]]
 STAGES = ("data", "init", "train", "early", "prune", "rewind", "retrain", "copies", "lines")
 INPUTS = ("data", "theta0", "source", "mask", "behind", "start", "ends", "against")
 """what of an item are paths that its stage reads, if they are there"""
-
-SUMMARY = Path("results/summary.json")
-"""dep of stage ``track`` where there are no lines: DVC knows no dep that may be missing"""
-
-
-class PlanError(UserError):
-    """The plan does not fit the settings; one line that says so and what to do."""
 
 
 def regroup(seeds: tuple[int, ...], groups: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
@@ -57,7 +47,7 @@ def compile_plan(settings: Settings, groups: list[tuple[int, ...]]) -> Plan:
     plan: Plan = {stage: {} for stage in STAGES}
     for name, task in settings.tasks.items():
         data = str(paths.data_file(task.data))
-        inputs = str(closures.inputs_file("data"))
+        inputs = str(fingerprints.inputs_file("data"))
         plan["data"][task.data] = {"out": data, "inputs": inputs}
         for seeds in groups:
             dense = Instance(task=name, variant=DENSE, round=0, seeds=seeds)
@@ -173,7 +163,7 @@ def _rounds(settings: Settings, chain: Chain) -> Iterator[tuple[str, Instance, I
 
 
 def _inputs(stage: str, task: Task, names: Sequence[str], **used: str | None) -> str:
-    return str(closures.inputs_file(stage, *names, models=task.model.name, **used))
+    return str(fingerprints.inputs_file(stage, *names, models=task.model.name, **used))
 
 
 def _training(
@@ -202,11 +192,11 @@ def kinds(plan: Plan) -> dict[Path, list[str]]:
     Instances that share a file are of one kind: they have the same code and settings.
     """
     of_instances = {
-        Path(str(item["inputs"])): closures.settings_of(stage, item)
+        Path(str(item["inputs"])): fingerprints.settings_of(stage, item)
         for stage, items in plan.items()
         for item in items.values()
     }
-    return {closures.inputs_file("results"): [], **of_instances}
+    return {fingerprints.inputs_file("results"): [], **of_instances}
 
 
 def expected_densities(settings: Settings, task: str, variant: str) -> list[float]:
@@ -218,75 +208,6 @@ def expected_densities(settings: Settings, task: str, variant: str) -> list[floa
     if not prune.own:
         return expected_densities(settings, task, prune.mask)
     return expected.densities(settings.tasks[task], prune, settings.rounds)
-
-
-def read(root: Path = Path()) -> Plan | None:
-    """The plan on disk, or None where there is none.
-
-    Raises:
-        PlanError: if the file is something else, such as two plans half merged.
-    """
-    if not (root / FILE).exists():
-        return None
-    try:
-        value = json.loads((root / FILE).read_text(encoding="utf-8"))
-        plan: Plan = value["plan"]
-        groups_in(plan)
-        unknown = set(plan) ^ set(STAGES)
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        unknown = {"everything"}
-    if unknown:
-        raise PlanError(
-            f"{FILE} is not a plan; restore it with `git checkout {FILE}`, or delete it "
-            "and run `lt-pipeline plan`"
-        )
-    return plan
-
-
-def groups_in(plan: Plan | None) -> list[tuple[int, ...]]:
-    """The groups of seeds of a plan, in its order."""
-    items = (plan or {}).get("train", {}).values()
-    return list(dict.fromkeys(paths.parse_seeds(str(item["seeds"])) for item in items))
-
-
-def write(settings: Settings, root: Path = Path(), *, fresh: bool = False) -> Plan:
-    """Compile the plan and write it, keeping the groups of seeds that have been run.
-
-    Args:
-        settings: what to plan.
-        root: of the repository.
-        fresh: whether to put all seeds into one group, as for another experiment.
-    """
-    begun = [] if fresh else _begun(groups_in(read(root)), root)
-    plan = compile_plan(settings, regroup(settings.seeds, begun))
-    lines = paths.FOLDER / "lines" if plan["lines"] else SUMMARY
-    files.save_json(root / FILE, {"plan": plan, "tracked_lines": str(lines)})
-    return plan
-
-
-def _begun(groups: list[tuple[int, ...]], root: Path) -> list[tuple[int, ...]]:
-    """The groups that DVC has a stage of; the others can be formed anew."""
-    lock = root / "dvc.lock"
-    known = lock.read_text(encoding="utf-8") if lock.exists() else ""
-    return [g for g in groups if f"{paths.group_name(g)}:\n" in known]
-
-
-def check(settings: Settings, root: Path = Path()) -> Plan:
-    """The plan on disk, if it is what the settings ask for.
-
-    Raises:
-        PlanError: with one line that says what to run.
-    """
-    plan = read(root)
-    if plan is None:
-        raise PlanError(f"{FILE} is missing; write it with `lt-pipeline plan`")
-    expected = compile_plan(settings, regroup(settings.seeds, groups_in(plan)))
-    if plan != expected:
-        raise PlanError(
-            f"{FILE} does not fit params.yaml ({_difference(plan, expected)}); "
-            "run `lt-pipeline plan`, then `dvc repro`"
-        )
-    return plan
 
 
 def upstream(plan: Plan) -> dict[str, set[str]]:
@@ -328,17 +249,6 @@ def _output(stage: str, item: Item) -> str:
         return str(item["out" if stage == "data" else "theta0"])
     kinds = {"prune": "masks", "rewind": "starts", "train": "trained", "retrain": "trained"}
     return str(paths.FOLDER / kinds.get(stage, stage) / str(item["path"]))
-
-
-def _difference(plan: Plan, expected: Plan) -> str:
-    missing = [f"{s}@{key}" for s in STAGES for key in expected[s].keys() - plan[s].keys()]
-    extra = [f"{s}@{key}" for s in STAGES for key in plan[s].keys() - expected[s].keys()]
-    parts = []
-    if missing:
-        parts.append(f"{len(missing)} stages missing, such as {min(missing)}")
-    if extra:
-        parts.append(f"{len(extra)} too many, such as {min(extra)}")
-    return ", ".join(parts) or "instances read other files"
 
 
 def _listed(seeds: tuple[int, ...]) -> str:

@@ -1,0 +1,1 @@
+"""Settings -> the plan: which stage instances exist, what each reads and depends on."""
