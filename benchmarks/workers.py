@@ -23,10 +23,11 @@ import measuring
 import torch
 from measuring import Goal, Report
 
-from pipeline import preloads, trainings, workers
 from pipeline.artifacts import files, paths
 from pipeline.artifacts.paths import DENSE, Instance
 from pipeline.config import params
+from pipeline.run import trainings
+from pipeline.run.executors import preloads, processes
 
 SEEDS = (0, 1)
 ALLOWED = 0.56
@@ -40,7 +41,7 @@ class Probe:
     out: Path
 
     def run(
-        self, report: Callable[[workers.Report], None], stop: Callable[[], bool]
+        self, report: Callable[[processes.Report], None], stop: Callable[[], bool]
     ) -> None:
         """Work, then look."""
         self.work.run(report, stop)
@@ -176,7 +177,7 @@ def probe(root: Path, engine: str, seeds: tuple[int, ...]) -> list[Report]:
             for seed in seeds
         ]
         preload = preloads.module_for(engine, source.network())
-        workers.run_all(probes, at_once=2, preload=preload, watch=lambda _: None)
+        processes.run_all(probes, at_once=2, preload=preload, watch=lambda _: None)
     finally:
         os.chdir(before)
     return [files.load_json(one.out) for one in probes]

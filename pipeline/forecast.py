@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import cache
 from statistics import median
 
-from pipeline import workers
 from pipeline.artifacts import files, paths
 from pipeline.config.settings import Settings, build_network, total_steps
 from pipeline.core.models.counts import multiply_adds
@@ -21,6 +20,7 @@ from pipeline.engines.suitability import fully_connected, without_norm
 from pipeline.plan import compiler, plan_file
 from pipeline.plan.chains import instances
 from pipeline.plan.places import spots
+from pipeline.run.executors import processes
 
 MULTIPLY_ADDS_PER_S = 5e10
 """training on one core, backward passes included, layer by layer"""
@@ -73,7 +73,7 @@ def forecast(settings: Settings, current: compiler.Plan) -> Forecast:
     """Count what the plan asks for and what of it has no result yet."""
     loads = list(_loads(settings, current))
     missing = [load for load in loads if not load.done]
-    at_once = settings.workers or workers.available_cores()
+    at_once = settings.workers or processes.available_cores()
     seconds = TRACKING_S * sum(load.num for load in missing)
     for load in missing:
         waves = math.ceil(load.num / at_once)

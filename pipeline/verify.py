@@ -16,7 +16,7 @@ from pipeline.core.digests import digest
 from pipeline.core.starts import STARTS
 from pipeline.plan import expected
 from pipeline.plan.chains import Chain, chains
-from pipeline.rewind_sources import source_weights, start_mask, start_weights
+from pipeline.run.round_starts import source_weights, start_mask, start_weights
 
 ANOTHER_MASK = "the trained network carries another mask"
 

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 from experiment import CONNECTION, INSTABILITY, raw, settings
 
-from pipeline import checkpoints, forecast, stale, status
+from pipeline import forecast, status
 from pipeline.artifacts import files, paths
 from pipeline.config.params import ParamsError
 from pipeline.plan import compiler
+from pipeline.run import checkpoints, leftovers
 
 GROUP = [(0, 1)]
 OF_TICKET = {"of": "ticket", "rounds": [2], "steps": None}
@@ -299,7 +300,7 @@ def test_analyses_that_left_the_plan_are_removed(tmp_path: Path) -> None:
         path.parent.mkdir(parents=True)
         path.touch()
     current = compiled(analyses={"stable": INSTABILITY})
-    assert stale.remove(current, tmp_path) == 4
+    assert leftovers.remove(current, tmp_path) == 4
     assert all(path.exists() for path in kept)
     assert not any(path.exists() for path in gone)
 
@@ -322,7 +323,7 @@ def test_status_says_how_many_places_are_done_and_stale(tmp_path: Path) -> None:
         assert status.analyses(asked, current, tmp_path, set()) == [
             f"main/stable: {expected}"
         ]
-    stale = {"early@main-k000001-s0-1"}
-    assert status.analyses(asked, current, tmp_path, stale) == [
+    leftovers = {"early@main-k000001-s0-1"}
+    assert status.analyses(asked, current, tmp_path, leftovers) == [
         "main/stable: 1 of 2 places done, 1 stale"
     ]

@@ -38,7 +38,7 @@ TREE = {
     ),
     "pipeline/artifacts.py": "import pipeline.unseen\n",
     "pipeline/unseen.py": "",
-    "pipeline/rounds.py": "import pipeline.core.analysis.lines as lines\n",
+    "pipeline/run/rounds.py": "import pipeline.core.analysis.lines as lines\n",
     "pipeline/core/__init__.py": "",
     "pipeline/core/analysis/__init__.py": "",
     "pipeline/core/analysis/lines.py": "",
@@ -55,7 +55,7 @@ TRAIN = {
     "pipeline/core/analysis/lines.py",
     "pipeline/core/arrays.py",
     "pipeline/core/training/loop.py",
-    "pipeline/rounds.py",
+    "pipeline/run/rounds.py",
     "pipeline/stages/train.py",
 }
 """what ``train.py`` runs: neither registries nor plumbing, nor what these import"""

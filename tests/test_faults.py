@@ -30,7 +30,9 @@ def prepared(tmp_path_factory: pytest.TempPathFactory, home: Path) -> Workspace:
     """Everything that comes before the first training is there."""
     folder = tmp_path_factory.mktemp("prepared") / "clone"
     workspace = workspaces.make(folder, home)
-    workspace.replace("pipeline/trainings.py", "CHECKPOINT_S = 10.0", "CHECKPOINT_S = 0.0")
+    workspace.replace(
+        "pipeline/run/trainings.py", "CHECKPOINT_S = 10.0", "CHECKPOINT_S = 0.0"
+    )
     often = "interval_s: float = 0.1"
     workspace.replace("pipeline/core/training/loop.py", "interval_s: float = 1.0", often)
     params = workspace.params()

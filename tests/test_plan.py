@@ -8,12 +8,13 @@ from experiment import raw, settings, write
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import checkpoints, forecast, stale
+from pipeline import forecast
 from pipeline.artifacts import files, paths
 from pipeline.config.settings import Settings
 from pipeline.plan import compiler, plan_file
 from pipeline.plan.chains import instances
 from pipeline.plan.plan_file import PlanError
+from pipeline.run import checkpoints, leftovers
 
 Groups = list[tuple[int, ...]]
 GROUP: Groups = [(0, 1)]
@@ -183,7 +184,7 @@ def test_first_steps_that_left_the_plan_are_removed(tmp_path: Path) -> None:
         touch(tmp_path / checkpoints.FOLDER / "early-main-k000002-s0-1/s0-abc/lock"),
     ]
     current = compiled(variants__ticket__rewind=EARLY)
-    assert stale.remove(current, tmp_path) == len(gone)
+    assert leftovers.remove(current, tmp_path) == len(gone)
     assert all(path.exists() for path in kept)
     assert not any(path.exists() for path in gone)
 
@@ -452,11 +453,11 @@ def test_instances_that_left_the_plan_are_removed_and_nothing_else(tmp_path: Pat
     kept.append(touch(tmp_path / checkpoints.FOLDER / "main-ticket-r02-s0-1/s0-abc/lock"))
     kept.append(touch(tmp_path / checkpoints.FOLDER / "main-dense-r00-s0-1/s0-abc/lock"))
     gone.append(touch(tmp_path / checkpoints.FOLDER / "main-ticket-r03-s0-1/s0-abc/lock"))
-    assert stale.remove(compiled(), tmp_path) == len(gone)
+    assert leftovers.remove(compiled(), tmp_path) == len(gone)
     assert all(path.exists() for path in kept)
     assert not any(path.exists() for path in gone)
     assert not (base / "results/main/old").exists()
-    assert stale.folders(compiled(), tmp_path) == []
+    assert leftovers.folders(compiled(), tmp_path) == []
 
 
 # Behind an output

@@ -2,8 +2,8 @@
 
 import pytest
 
-from pipeline import preloads
 from pipeline.core.models import build
+from pipeline.run.executors import preloads
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@
 
 import pytest
 
-from pipeline.progress import Progress
-from pipeline.workers import Report
+from pipeline.run.executors.processes import Report
+from pipeline.run.progress import Progress
 
 
 def report(step: int, seed: int = 0) -> Report:

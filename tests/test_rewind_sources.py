@@ -12,7 +12,7 @@ from pipeline.core.arrays import Weights
 from pipeline.core.digests import digest
 from pipeline.core.models.init import initial_weights
 from pipeline.plan.chains import find_chain
-from pipeline.rewind_sources import source_weights
+from pipeline.run.round_starts import source_weights
 
 pytestmark = pytest.mark.usefixtures("experiment_root")
 

@@ -9,13 +9,14 @@ start, mask, schedule and optimizer in common; data order and augmentation diffe
 import sys
 from datetime import UTC, datetime
 
-from pipeline import lifeline, trainings
 from pipeline.artifacts import files, paths
 from pipeline.artifacts.paths import DENSE
 from pipeline.border import exits
 from pipeline.config import params
 from pipeline.plan import places
 from pipeline.plan.places import Spot
+from pipeline.run import trainings
+from pipeline.run.executors import lifeline
 
 
 def run(place: tuple[str, str, int, int], seeds: tuple[int, ...], engine: str) -> None:

@@ -9,11 +9,12 @@ engine, hence the same bits. So another step never trains the dense network agai
 import sys
 from datetime import UTC, datetime
 
-from pipeline import lifeline, trainings
 from pipeline.artifacts import files, paths
 from pipeline.border import exits
 from pipeline.config import params
 from pipeline.core.digests import digest
+from pipeline.run import trainings
+from pipeline.run.executors import lifeline
 
 
 def run(task_name: str, step: int, seeds: tuple[int, ...], engine: str) -> None:

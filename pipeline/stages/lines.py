@@ -9,15 +9,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pipeline import lifeline, lines
 from pipeline.artifacts import files, paths
 from pipeline.border import exits
 from pipeline.config import params
 from pipeline.config.analysis import PRUNED
 from pipeline.config.settings import Settings
-from pipeline.lines import Ends
 from pipeline.plan import places
 from pipeline.plan.places import Spot
+from pipeline.run import lines
+from pipeline.run.executors import lifeline
+from pipeline.run.lines import Ends
 
 
 def run(place: tuple[str, str, int, int], seeds: tuple[int, ...]) -> None:

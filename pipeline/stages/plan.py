@@ -10,17 +10,18 @@ instance, so that a current plan invalidates nothing.
 
 import sys
 
-from pipeline import forecast, stale
+from pipeline import forecast
 from pipeline.border import exits
 from pipeline.config import params
 from pipeline.plan import compiler, fingerprints, plan_file
+from pipeline.run import leftovers
 
 
 def run() -> None:
     """Check the plan, drop what it no longer has, write what DVC tracks."""
     settings = params.load()
     current = plan_file.check(settings)
-    stale.remove(current)
+    leftovers.remove(current)
     print(forecast.describe(settings, current), file=sys.stderr)  # noqa: T201
     fingerprints.write(compiler.kinds(current), params.raw_settings())
 

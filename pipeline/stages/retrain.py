@@ -5,12 +5,13 @@ python -m pipeline.stages.retrain main ticket 3 0,1,2,3 reference
 
 import sys
 
-from pipeline import lifeline, rounds, trainings
 from pipeline.artifacts import paths
 from pipeline.border import exits
 from pipeline.config import params
 from pipeline.plan import expected
 from pipeline.plan.chains import find_chain
+from pipeline.run import rounds, trainings
+from pipeline.run.executors import lifeline
 
 
 def run(task_name: str, variant: str, round: int, seeds: str, engine: str) -> None:

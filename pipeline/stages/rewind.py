@@ -15,7 +15,7 @@ from pipeline.config import params
 from pipeline.core.arrays import Weights
 from pipeline.core.digests import digest
 from pipeline.plan.chains import find_chain
-from pipeline.rewind_sources import source_weights, start_mask, start_weights
+from pipeline.run.round_starts import source_weights, start_mask, start_weights
 
 
 def run(task_name: str, variant: str, round: int, seeds: str) -> None:

@@ -5,11 +5,12 @@ python -m pipeline.stages.train main 0,1,2,3 --engine reference
 
 import sys
 
-from pipeline import lifeline, rounds, trainings
 from pipeline.artifacts import paths
 from pipeline.artifacts.paths import DENSE, Instance
 from pipeline.border import exits
 from pipeline.config import params
+from pipeline.run import rounds, trainings
+from pipeline.run.executors import lifeline
 
 
 def run(task_name: str, seeds: tuple[int, ...], engine: str) -> None:

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from experiment import SEEDS, raw, run, settings, write
 
-from pipeline import trainings
 from pipeline.artifacts import files, paths
 from pipeline.artifacts.paths import Instance
 from pipeline.core import rewinding
 from pipeline.core.digests import digest
+from pipeline.run import trainings
 from pipeline.verify import verify
 
 EARLY = {"to": "early", "step": 2, "draw": None, "pruned": "zero"}

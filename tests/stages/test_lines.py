@@ -17,8 +17,8 @@ from pipeline.core.arrays import Weights
 from pipeline.core.digests import digest
 from pipeline.core.models.init import initial_weights
 from pipeline.core.models.layers import parameters
-from pipeline.lines import Ends
-from pipeline.lines import run as run_lines
+from pipeline.run.lines import Ends
+from pipeline.run.lines import run as run_lines
 from pipeline.stages import copies, lines
 
 ANALYSES = {

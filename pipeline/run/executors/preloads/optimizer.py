@@ -2,6 +2,6 @@
 
 import torch
 
-from pipeline.preloads import tensors as tensors
+from pipeline.run.executors.preloads import tensors as tensors
 
 torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)

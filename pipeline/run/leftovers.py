@@ -3,9 +3,9 @@
 import shutil
 from pathlib import Path
 
-from pipeline import checkpoints
 from pipeline.artifacts import paths
 from pipeline.plan.compiler import Plan
+from pipeline.run import checkpoints
 
 _ROUND = "*/*/*/*"
 TREES = {

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
-from pipeline.workers import Report
+from pipeline.run.executors.processes import Report
 
 LINE_S = 10.0
 """seconds between two plain lines of one seed"""

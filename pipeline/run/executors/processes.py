@@ -17,9 +17,9 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from typing import Protocol
 
-from pipeline import lifeline
 from pipeline.border.errors import UserError
-from pipeline.checkpoints import InterruptedTraining
+from pipeline.run.checkpoints import InterruptedTraining
+from pipeline.run.executors import lifeline
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 

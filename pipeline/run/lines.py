@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline import preloads, workers
 from pipeline.artifacts import files, paths
-from pipeline.checkpoints import InterruptedTraining
 from pipeline.config.analysis import PRUNED, Analysis
 from pipeline.config.settings import Task, has_statistics, network_for
 from pipeline.core import masks
@@ -22,7 +20,9 @@ from pipeline.core.arrays import Mask, Weights
 from pipeline.core.batches import BatchOrder, Dataset
 from pipeline.core.models.layers import Network
 from pipeline.core.training.engine import Evaluation
-from pipeline.workers import Report
+from pipeline.run.checkpoints import InterruptedTraining
+from pipeline.run.executors import preloads, processes
+from pipeline.run.executors.processes import Report
 
 if TYPE_CHECKING:
     from pipeline.core.analysis.interpolation import Line
@@ -153,9 +153,9 @@ def run(
         PairWork(folder=folder, task=task, analysis=analysis, ends=one) for one in ends
     ]
     try:
-        workers.run_all(
+        processes.run_all(
             works,
-            at_once=at_once or workers.available_cores(),
+            at_once=at_once or processes.available_cores(),
             preload=preloads.FORWARD,
             watch=lambda _: None,
         )

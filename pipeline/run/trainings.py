@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import checkpoints, engines, preloads, workers
+from pipeline import engines
 from pipeline.artifacts import files, paths
 from pipeline.config.rewind import Rewind
 from pipeline.config.settings import Task, network_for, total_steps
@@ -29,8 +29,10 @@ from pipeline.core.training.engine import Job
 from pipeline.core.training.gradual import Gradual
 from pipeline.core.training.results import Trained
 from pipeline.core.training.schedules import at_last_rate
-from pipeline.progress import Progress
-from pipeline.workers import Report
+from pipeline.run import checkpoints
+from pipeline.run.executors import preloads, processes
+from pipeline.run.executors.processes import Report
+from pipeline.run.progress import Progress
 
 CHECKPOINT_S = 10.0
 """seconds of work that a killed training repeats at most"""
@@ -213,10 +215,10 @@ def run(source: Source, *, at_once: int | None) -> list[Finished]:
         for copy in source.copies
         for unit in units
     ]
-    limit = at_once or workers.available_cores()
+    limit = at_once or processes.available_cores()
     labels = tuple(source.label(copy) for copy in source.copies)
     with Progress(source.path, source.seeds, labels) as progress:
-        workers.run_all(
+        processes.run_all(
             works,
             at_once=limit,
             preload=preloads.module_for(source.engine, source.network()),

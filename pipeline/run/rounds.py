@@ -4,11 +4,11 @@ import math
 from datetime import UTC, datetime
 from typing import Any
 
-from pipeline import trainings
 from pipeline.artifacts import files, paths
 from pipeline.artifacts.paths import Instance
 from pipeline.core.models.layers import parameters
-from pipeline.trainings import Finished, Source
+from pipeline.run import trainings
+from pipeline.run.trainings import Finished, Source
 
 
 def run(

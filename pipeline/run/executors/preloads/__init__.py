@@ -8,10 +8,10 @@ library of types and functions 0.7 s. AMD EPYC (Zen 5), torch 2.13, numba 0.68, 
 from pipeline.core.models.layers import Network
 from pipeline.engines import COMPILES
 
-FORWARD = "pipeline.preloads.tensors"
+FORWARD = "pipeline.run.executors.preloads.tensors"
 """what forward passes alone need"""
-OPTIMIZER = "pipeline.preloads.optimizer"
-KERNELS = "pipeline.preloads.kernels"
+OPTIMIZER = "pipeline.run.executors.preloads.optimizer"
+KERNELS = "pipeline.run.executors.preloads.kernels"
 MODULES = (FORWARD, OPTIMIZER, KERNELS)
 
 

@@ -1,0 +1,1 @@
+"""Trainings side by side: seeds, rounds, where they begin, lines, checkpoints."""
