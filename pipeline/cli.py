@@ -53,9 +53,9 @@ def use(
 ) -> None:
     """Write params.yaml and the plan of a preset."""
     with _at_root() as root:
-        from pipeline import forecast
         from pipeline import presets as known
         from pipeline.config import params
+        from pipeline.inspect import forecast
 
         plan = known.use(preset, root, force=force)
         print(forecast.describe(params.load(), plan))
@@ -69,8 +69,8 @@ def plan(
 ) -> None:
     """Compile params.yaml into pipeline/plan.json and say what is to come."""
     with _at_root():
-        from pipeline import forecast
         from pipeline.config import params
+        from pipeline.inspect import forecast
         from pipeline.plan import plan_file
 
         settings = params.load()
@@ -82,8 +82,8 @@ def plan(
 def status() -> None:
     """Show which rounds are done, stale or missing, with their accuracy."""
     with _at_root() as root:
-        from pipeline import status as states
         from pipeline.config import params
+        from pipeline.inspect import status as states
         from pipeline.plan import plan_file
 
         settings = params.load()
@@ -98,8 +98,8 @@ def status() -> None:
 def verify() -> None:
     """Check on the artifacts what each variant's recipe promises."""
     with _at_root():
-        from pipeline import verify as verification
         from pipeline.config import params
+        from pipeline.inspect import verify as verification
         from pipeline.plan import plan_file
 
         settings = params.load()
@@ -122,8 +122,8 @@ def export(
     """Write a ticket as one portable file: θ₀ ⊙ m, the mask, its provenance."""
     out = out.absolute()
     with _at_root():
-        from pipeline import export as exporting
         from pipeline.config import params
+        from pipeline.inspect import export as exporting
         from pipeline.plan import plan_file
 
         settings = params.load()

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from experiment import CONNECTION, INSTABILITY, raw, settings
 
-from pipeline import forecast, status
 from pipeline.artifacts import files, paths
 from pipeline.config.params import ParamsError
+from pipeline.inspect import forecast, status
 from pipeline.plan import compiler
 from pipeline.run import checkpoints, leftovers
 

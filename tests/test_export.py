@@ -7,12 +7,12 @@ import pytest
 from command import refused, run
 from experiment import SEEDS, raw, settings, write
 
-from pipeline import export
 from pipeline.artifacts import files, paths
 from pipeline.artifacts.files import ArtifactError
 from pipeline.artifacts.paths import Instance
 from pipeline.core.digests import digest
-from pipeline.export import ExportError, Ticket
+from pipeline.inspect import export
+from pipeline.inspect.export import ExportError, Ticket
 
 TICKET = Instance(task="main", variant="ticket", round=2, seeds=SEEDS)
 

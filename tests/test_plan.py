@@ -8,9 +8,9 @@ from experiment import raw, settings, write
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import forecast
 from pipeline.artifacts import files, paths
 from pipeline.config.settings import Settings
+from pipeline.inspect import forecast
 from pipeline.plan import compiler, plan_file
 from pipeline.plan.chains import instances
 from pipeline.plan.plan_file import PlanError

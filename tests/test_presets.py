@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline import forecast, presets
+from pipeline import presets
 from pipeline.artifacts import files, paths
 from pipeline.config import params
 from pipeline.config.analysis import OTHER_SEED
 from pipeline.core.batches import Dataset, Split
 from pipeline.data.facts import FACTS
+from pipeline.inspect import forecast
 from pipeline.plan import compiler, plan_file
 from pipeline.run.executors import preloads
 

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from experiment import INSTABILITY
 
-from pipeline import export
 from pipeline.artifacts import files, paths
 from pipeline.artifacts.paths import Instance
 from pipeline.config import params
@@ -23,9 +22,10 @@ from pipeline.core.training.engine import Job
 from pipeline.core.training.loop import train
 from pipeline.core.training.settings import Schedule
 from pipeline.engines import make_engine
-from pipeline.export import Ticket
+from pipeline.inspect import export
+from pipeline.inspect.export import Ticket
+from pipeline.inspect.verify import verify
 from pipeline.plan import compiler, places
-from pipeline.verify import verify
 
 SEEDS = (0,)
 DROP = {"name": "milestones", "milestones": [2], "gamma": 0.1, "warmup_steps": 0}

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 from experiment import SEEDS, settings
 
-from pipeline import status
 from pipeline.artifacts import files, paths
 from pipeline.artifacts.paths import Instance
 from pipeline.config.settings import Settings
+from pipeline.inspect import status
+from pipeline.inspect.status import Cell, StatusError
 from pipeline.plan import compiler
-from pipeline.status import Cell, StatusError
 
 DENSE = Instance(task="main", variant="dense", round=0, seeds=SEEDS)
 ROWS = [

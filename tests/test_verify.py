@@ -12,8 +12,8 @@ from pipeline.artifacts import files, paths
 from pipeline.artifacts.paths import Instance
 from pipeline.config.settings import Settings
 from pipeline.core.digests import digest
+from pipeline.inspect.verify import report, verify
 from pipeline.plan import plan_file
-from pipeline.verify import report, verify
 
 Arrays = dict[str, np.ndarray]
 COUNTS = "kept counts exact"

@@ -10,9 +10,9 @@ instance, so that a current plan invalidates nothing.
 
 import sys
 
-from pipeline import forecast
 from pipeline.border import exits
 from pipeline.config import params
+from pipeline.inspect import forecast
 from pipeline.plan import compiler, fingerprints, plan_file
 from pipeline.run import leftovers
 

@@ -10,8 +10,8 @@ from pipeline.artifacts import files, paths
 from pipeline.artifacts.paths import Instance
 from pipeline.core import rewinding
 from pipeline.core.digests import digest
+from pipeline.inspect.verify import verify
 from pipeline.run import trainings
-from pipeline.verify import verify
 
 EARLY = {"to": "early", "step": 2, "draw": None, "pruned": "zero"}
 CHANGES: dict[str, object] = {

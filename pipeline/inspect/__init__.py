@@ -1,0 +1,1 @@
+"""What there is, will be, holds, and can leave: status, forecast, verify, export."""
