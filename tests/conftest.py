@@ -4,9 +4,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-import workspace as workspaces
+from helpers import workspace as workspaces
+from helpers.workspace import Workspace
 from hypothesis import HealthCheck, settings
-from workspace import Workspace
 
 # No deadline: the machine may be busy. Derandomised: the same bits for everybody.
 settings.register_profile(
@@ -43,7 +43,7 @@ def workspace(finished: Workspace, tmp_path: Path) -> Workspace:
 @pytest.fixture(scope="session")
 def stages_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The experiment of ``experiment.py``, run once by calling the stages; read only."""
-    import experiment
+    from helpers import experiment
 
     root = tmp_path_factory.mktemp("stages") / "root"
     root.mkdir()

@@ -8,8 +8,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from command import listing, refused, run
-from experiment import edited, write
+from helpers.command import listing, refused, run
+from helpers.experiment import edited, write
 from typer.main import get_group
 
 from pipeline import cli, presets

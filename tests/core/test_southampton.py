@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from on_digits import dense_job
+from helpers.on_digits import dense_job
 from torch import nn
 
 from pipeline.core import masks, seeding, southampton

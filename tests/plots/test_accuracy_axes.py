@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from tracked_stores import RECIPES, store
+from helpers.tracked_stores import RECIPES, store
 
 from pipeline.plots import FIGURES
 from pipeline.plots.shown import Shown

@@ -1,8 +1,8 @@
 from dataclasses import replace
 
 import pytest
-from tracked_analyses import CONNECTION, INSTABILITY, barriers
-from tracked_stores import store
+from helpers.tracked_analyses import CONNECTION, INSTABILITY, barriers
+from helpers.tracked_stores import store
 
 from pipeline.plots.barriers import error_barrier, mask_overlap
 from pipeline.plots.shown import Shown

@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 import pytest
-from tracked_stores import DENSITIES, store
+from helpers.tracked_stores import DENSITIES, store
 
 from pipeline.plots.cost import cost
 from pipeline.plots.shown import Shown

@@ -2,7 +2,7 @@ import itertools
 from dataclasses import replace
 
 import pytest
-from tracked_stores import OWN, store
+from helpers.tracked_stores import OWN, store
 
 from pipeline.plots.criteria import LEAST, criteria
 from pipeline.plots.shown import Shown

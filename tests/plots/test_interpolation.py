@@ -1,8 +1,8 @@
 from dataclasses import replace
 
 import pytest
-from tracked_analyses import CONNECTION, INSTABILITY, lines
-from tracked_stores import store
+from helpers.tracked_analyses import CONNECTION, INSTABILITY, lines
+from helpers.tracked_stores import store
 
 from pipeline.plots.interpolation import PANELS, interpolation
 from pipeline.plots.shown import Shown

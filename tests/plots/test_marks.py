@@ -1,5 +1,5 @@
 import pytest
-from tracked_stores import SETTINGS, store
+from helpers.tracked_stores import SETTINGS, store
 
 from pipeline.plots import comparisons
 from pipeline.plots.comparisons import early_stop_step

@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from tracked_stores import store
+from helpers.tracked_stores import store
 
 from pipeline.plots.protocols import protocols
 from pipeline.plots.shown import Shown

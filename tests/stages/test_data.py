@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from experiment import write
+from helpers.experiment import write
 
 from pipeline.artifacts import files, paths
 from pipeline.border.errors import UserError

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from experiment import SEEDS, raw, run, settings, write
+from helpers.experiment import SEEDS, raw, run, settings, write
 
 from pipeline.artifacts import files, paths
 from pipeline.artifacts.paths import Instance

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-import experiment
 import pytest
+from helpers import experiment
 
 from pipeline.artifacts import files, paths
 from pipeline.artifacts.paths import Instance

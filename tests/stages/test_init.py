@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import numpy as np
-from experiment import SEEDS
+from helpers.experiment import SEEDS
 
 from pipeline.artifacts import files, paths
 from pipeline.core.digests import digest

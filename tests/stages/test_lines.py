@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from experiment import CONNECTION, INSTABILITY, SEEDS, raw, run, settings, write
+from helpers.experiment import CONNECTION, INSTABILITY, SEEDS, raw, run, settings, write
 
 from pipeline.artifacts import files, paths
 from pipeline.config import params

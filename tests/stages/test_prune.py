@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from experiment import OWN, ROUNDS, SEEDS
+from helpers.experiment import OWN, ROUNDS, SEEDS
 
 from pipeline.artifacts import files, paths
 from pipeline.artifacts.paths import Instance

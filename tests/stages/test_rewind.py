@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from experiment import ROUNDS, SEEDS, edited
+from helpers.experiment import ROUNDS, SEEDS, edited
 
 from pipeline.artifacts import files, paths
 from pipeline.artifacts.files import ArtifactError

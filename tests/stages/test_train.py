@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from experiment import SEEDS, VARIANTS, edited, write
+from helpers.experiment import SEEDS, VARIANTS, edited, write
 
 from pipeline.artifacts import files, paths
 from pipeline.artifacts.paths import Instance

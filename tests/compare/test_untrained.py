@@ -1,0 +1,50 @@
+"""Which dense networks did not train: figures and verdicts say the same."""
+
+from dataclasses import replace
+
+import pytest
+from helpers import tracked_stores
+
+from pipeline.compare import compare, untrained
+from pipeline.tracking import TrackedStore
+
+DENSE_FAILED = "the dense network did not train"
+
+
+def store(*accuracies, **what) -> TrackedStore:
+    """A task per accuracy that all its networks reach."""
+    parts = {
+        f"task-{n}": tracked_stores.store(
+            variants=["ticket"], accuracy=lambda *_, reached=reached: reached, **what
+        )
+        for n, reached in enumerate(accuracies)
+    }
+    return replace(
+        tracked_stores.store(),
+        rounds=tuple(
+            row | {"task": task} for task, part in parts.items() for row in part.rounds
+        ),
+        settings={
+            (task, "ticket"): part.settings["main", "ticket"]
+            for task, part in parts.items()
+        },
+    )
+
+
+def test_a_task_is_named_with_the_reason():
+    assert untrained(store(0.98, 0.15, None)) == {
+        "task-1": "its test accuracy is 15.0%, 90% are expected",
+        "task-2": "it diverged with 6 of 6 seeds",
+    }
+
+
+@pytest.mark.parametrize("reached", [0.98, 0.90, 0.89, 0.15, None])
+def test_the_verdict_on_the_definition_is_the_same(reached):
+    found = store(reached)
+    (row,) = [row for row in compare([found]) if row.id == "winning-ticket"]
+    assert bool(untrained(found)) == (row.verdict == DENSE_FAILED)
+
+
+def test_a_network_that_no_protocol_is_about_only_fails_by_diverging():
+    other = tracked_stores.SETTINGS | {"data": "digits"}
+    assert untrained(store(0.15, None, settings=other)).keys() == {"task-1"}

@@ -1,0 +1,161 @@
+"""The reference engine against torch by hand, and against its own past."""
+
+import csv
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
+from helpers.on_digits import digits
+from helpers.train_settings import PLAIN
+
+from pipeline.core import seeding
+from pipeline.core.augmentation import flip_crop, flip_crop_draws
+from pipeline.core.batches import BatchOrder, normalize
+from pipeline.core.models.init import initial_weights
+from pipeline.core.models.layers import Flatten, Linear, ReLU, parameters
+from pipeline.core.training.engine import Job
+from pipeline.engines.reference import make
+
+TRAJECTORY = Path(__file__).parent.parent / "reference" / "lenet_digits_50_steps.csv"
+LENET = (
+    Flatten(),
+    Linear(name="fc1", inputs=64, outputs=300),
+    ReLU(),
+    Linear(name="fc2", inputs=300, outputs=100),
+    ReLU(),
+    Linear(name="fc3", inputs=100, outputs=10, kind="output"),
+)
+SETTINGS = replace(PLAIN, engine="reference")
+
+
+def make_job(**settings):
+    """Half of all weights kept: every other one of each kernel, by position."""
+    theta0 = initial_weights(LENET, "glorot-normal", seeding.generator(0, "init"))
+    mask = {
+        name: (np.arange(theta0[name].size) % 2 == 0).reshape(tensor.shape)
+        for name, tensor in parameters(LENET).items()
+        if tensor.kind is not None
+    }
+    start = {
+        name: np.where(mask[name], weight, np.float32(0)) if name in mask else weight
+        for name, weight in theta0.items()
+    }
+    return Job(
+        network=LENET,
+        start=start,
+        mask=mask,
+        data=digits(),
+        settings=replace(SETTINGS, **settings),
+        seed=0,
+        round=0,
+    )
+
+
+def unmoved(images, step):
+    return images
+
+
+def by_hand(job, make_optimizer, *, num_steps, move=unmoved):
+    """The weights after a few steps of torch as its tutorials write it."""
+    weights = {n: torch.tensor(w, requires_grad=True) for n, w in job.start.items()}
+    masks = {name: torch.tensor(kept) for name, kept in job.mask.items()}
+    order = BatchOrder(
+        len(job.data.train), job.settings.batch_size, seed=job.seed, round=job.round
+    )
+    optimizer = make_optimizer(list(weights.values()))
+    for step in range(num_steps):
+        positions = order.batch(step)
+        images = job.data.train.images[positions]
+        images = move(normalize(images, mean=job.data.mean, std=job.data.std), step)
+        hidden = torch.tensor(images).flatten(1)
+        for fc in ("fc1", "fc2", "fc3"):
+            kernel = weights[f"{fc}.weight"] * masks[f"{fc}.weight"]
+            hidden = hidden @ kernel.T + weights[f"{fc}.bias"]
+            hidden = hidden if fc == "fc3" else hidden.relu()
+        optimizer.zero_grad()
+        F.cross_entropy(hidden, torch.tensor(job.data.train.labels[positions])).backward()
+        optimizer.step()
+    return {name: weight.detach().numpy() for name, weight in weights.items()}
+
+
+def assert_agrees(job, expected, *, num_steps):
+    engine = make([job])
+    engine.advance(num_steps)
+    (weights,) = engine.weights()
+    for name, weight in expected.items():
+        difference = np.linalg.norm(weights[name] - weight)
+        assert difference <= 1e-5 * np.linalg.norm(weight), name
+
+
+@pytest.mark.parametrize(
+    ("settings", "make_optimizer"),
+    [
+        (
+            {"optimizer": "sgd", "lr": 0.1, "momentum": 0.9, "weight_decay": 1e-3},
+            lambda w: torch.optim.SGD(
+                w, lr=0.1, momentum=0.9, weight_decay=1e-3, foreach=False
+            ),
+        ),
+        (
+            {"optimizer": "adam", "lr": 1e-2},
+            lambda w: torch.optim.Adam(w, lr=1e-2, foreach=False),
+        ),
+        (
+            {"optimizer": "adamw", "lr": 1e-2, "weight_decay": 0.1},
+            lambda w: torch.optim.AdamW(w, lr=1e-2, weight_decay=0.1, foreach=False),
+        ),
+    ],
+    ids=["sgd", "adam", "adamw"],
+)
+def test_three_steps_are_those_of_plain_torch(settings, make_optimizer):
+    job = make_job(**settings)
+    expected = by_hand(job, make_optimizer, num_steps=3)
+    assert_agrees(job, expected, num_steps=3)
+
+
+def test_augmented_batches_are_those_drawn_for_each_step():
+    job = make_job(optimizer="sgd", lr=0.1, augment="flip-crop")
+
+    def move(images, step):
+        flips, corners = flip_crop_draws(60, seed=0, round=0, step=step)
+        return flip_crop(images, flips=flips, corners=corners)
+
+    expected = by_hand(job, lambda w: torch.optim.SGD(w, lr=0.1), num_steps=3, move=move)
+    assert_agrees(job, expected, num_steps=3)
+
+
+def test_50_losses_on_digits_are_those_of_the_reference_trajectory():
+    """With LT_UPDATE_REFERENCE=1 the file is written anew: say why in that commit."""
+    engine = make([make_job()])
+    losses = []
+    for _ in range(50):
+        engine.advance(1)
+        losses.append(engine.evaluate("train")[0].loss)
+    if os.environ.get("LT_UPDATE_REFERENCE"):
+        rows = [f"{step},{loss!r}\n" for step, loss in enumerate(losses, start=1)]
+        TRAJECTORY.write_text("step,loss\n" + "".join(rows))
+    with TRAJECTORY.open(newline="") as file:
+        known = {int(row["step"]): float(row["loss"]) for row in csv.DictReader(file)}
+    assert list(known) == list(range(1, 51))
+    # CPUs sum in different orders.
+    assert losses == pytest.approx(list(known.values()), rel=1e-5)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_gives_the_weights_of_the_cpu():
+    (expected,) = _after_10_steps(make_job())
+    (weights,) = _after_10_steps(make_job(device="cuda"))
+    for name, weight in expected.items():
+        difference = np.linalg.norm(weights[name] - weight)
+        assert difference <= 1e-5 * np.linalg.norm(weight), name
+
+
+def _after_10_steps(job):
+    engine = make([job])
+    engine.advance(10)
+    return engine.weights()

@@ -1,0 +1,1 @@
+"""What tests share: small experiments, stores, command lines and networks."""

@@ -1,0 +1,243 @@
+"""The code and the settings behind a stage, and the files that stand for them."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from helpers.experiment import INSTABILITY, edited
+
+from pipeline import engines
+from pipeline.config import params
+from pipeline.core import criteria, models, starts, transforms
+from pipeline.plan import compiler, fingerprints
+from pipeline.plan.fingerprints import PLUMBING, REGISTRIES, CodeError, closure, code_behind
+
+ROOT = Path(__file__).parents[2]
+STAGES = sorted(
+    path.stem
+    for path in (ROOT / "pipeline/stages").glob("[a-z]*.py")
+    if path.stem not in ("plan", "track")
+)
+NAMES = {
+    "models": models.MODELS,
+    "training": engines.ENGINES,
+    "criteria": criteria.CRITERIA,
+    "transforms": transforms.TRANSFORMS,
+    "starts": starts.STARTS,
+}
+TREE = {
+    "pipeline/__init__.py": "",
+    "pipeline/stages/train.py": (
+        "import os\n"
+        "from pipeline import artifacts, rounds\n"
+        "def run():\n"
+        "    from pipeline.core.training import loop, make_engine\n"
+    ),
+    "pipeline/artifacts.py": "import pipeline.unseen\n",
+    "pipeline/unseen.py": "",
+    "pipeline/run/rounds.py": "import pipeline.core.analysis.lines as lines\n",
+    "pipeline/core/__init__.py": "",
+    "pipeline/core/analysis/__init__.py": "",
+    "pipeline/core/analysis/lines.py": "",
+    "pipeline/core/training/__init__.py": "import pipeline.engines.dense\n",
+    "pipeline/core/training/loop.py": "from pipeline.core.arrays import Weights\n",
+    "pipeline/engines/dense.py": "",
+    "pipeline/engines/sparse/__init__.py": "",
+    "pipeline/engines/sparse/kernels.py": "from pipeline.core import seeding\n",
+    "pipeline/core/arrays.py": "from pipeline import rounds\n",
+    "pipeline/core/seeding.py": "",
+}
+TRAIN = {
+    "pipeline/core/analysis/__init__.py",
+    "pipeline/core/analysis/lines.py",
+    "pipeline/core/arrays.py",
+    "pipeline/core/training/loop.py",
+    "pipeline/run/rounds.py",
+    "pipeline/stages/train.py",
+}
+"""what ``train.py`` runs: neither registries nor plumbing, nor what these import"""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A project of a few lines."""
+    for name, text in TREE.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def names(digest: str, root: Path) -> set[str]:
+    return {str(file) for file in code_behind(fingerprints.FOLDER / digest, root)}
+
+
+def test_code_is_what_the_imports_name_at_any_depth(root: Path) -> None:
+    assert names("train.txt", root) == TRAIN
+
+
+def test_an_entry_of_a_registry_counts_where_it_is_named(root: Path) -> None:
+    one = names("train-training.dense.txt", root)
+    assert one == TRAIN | {"pipeline/engines/dense.py"}
+
+
+def test_all_files_of_a_package_count(root: Path) -> None:
+    found = names("train-training.sparse.txt", root)
+    assert found - TRAIN == {
+        "pipeline/core/seeding.py",
+        "pipeline/engines/sparse/__init__.py",
+        "pipeline/engines/sparse/kernels.py",
+    }
+
+
+def test_a_file_of_hashes_is_what_sha256sum_checks(root: Path) -> None:
+    digest = fingerprints.FOLDER / "train.txt"
+    fingerprints.write({digest: ()}, {}, root)
+    lines = [line.split("  ") for line in (root / digest).read_text().splitlines()]
+    assert [file for _, file in lines] == sorted(TRAIN)
+    for found, file in lines:
+        assert found == hashlib.sha256((root / file).read_bytes()).hexdigest()
+
+
+def test_settings_are_comments_before_the_hashes(root: Path) -> None:
+    train = fingerprints.FOLDER / "main/train.txt"
+    keys = ["tasks.main.compat", "tasks.main.train", "tasks.main.train.lr"]
+    settings = {"tasks": {"main": {"train": {"steps": 2, "lr": 0.1}, "compat": None}}}
+    fingerprints.write({train: keys}, settings, root)
+    lines = (root / train).read_text().splitlines()
+    assert lines[:3] == [
+        "# tasks.main.compat: null",
+        '# tasks.main.train: {"lr": 0.1, "steps": 2}',
+        "# tasks.main.train.lr: 0.1",
+    ]
+    assert len(lines) == 3 + len(TRAIN)
+    subprocess.run(["sha256sum", "--check", "--strict", train], cwd=root, check=True)
+
+
+TRAINED = {"train", "early", "retrain", "copies", "lines"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "stages", "names"),
+    [
+        ({"rounds": 3, "seeds": [0, 1, 7], "experiment": "other"}, set(), set()),
+        ({"tasks__main__train__lr": 0.2}, TRAINED, set()),
+        ({"tasks__main__model__widths": [9]}, TRAINED | {"init", "prune", "rewind"}, set()),
+        (
+            {"variants__ticket__prune__fraction": {"fc": 0.4, "output": 0.15}},
+            {"prune", "retrain"},
+            {"ticket", "reinit", "random-mask"},
+        ),
+        ({"variants__reinit__rewind__draw": 1}, {"rewind", "retrain"}, {"reinit"}),
+        ({"analyses__stable__points": 7}, {"lines"}, {"stable"}),
+        ({"analyses__stable__pairs": 2}, {"lines", "copies"}, {"stable"}),
+    ],
+)
+def test_a_setting_stands_where_it_decides_a_result(
+    changes: dict[str, object], stages: set[str], names: set[str]
+) -> None:
+    before, after = texts(), texts(**changes)
+    assert before.keys() == after.keys()
+    stale = {kind for kind in before if before[kind] != after[kind]}
+    assert {kind.name.partition("-")[0] for kind in stale} == stages
+    if names:
+        assert {kind.parent.name for kind in stale} <= names
+
+
+def texts(**changes: object) -> dict[Path, str]:
+    """All files of a plan with instances of every stage."""
+    early = {"to": "early", "step": 1, "draw": None, "pruned": "zero"}
+    settings = edited(
+        **{
+            "analyses": {"stable": dict(INSTABILITY)},
+            "variants__one-shot__rewind": early,
+        }
+        | changes
+    )
+    compiled = compiler.compile_plan(params.parse(settings), [(0, 1)])
+    assert all(compiled.values())
+    kinds = compiler.kinds(compiled)
+    return {
+        kind: fingerprints.text(kind, keys, settings, ROOT) for kind, keys in kinds.items()
+    }
+
+
+def test_an_edit_changes_the_files_it_stands_in_and_no_other(root: Path) -> None:
+    digests = [
+        fingerprints.FOLDER / f"train-training.{name}.txt" for name in ("dense", "sparse")
+    ]
+    kinds: dict[Path, tuple[str, ...]] = dict.fromkeys(digests, ())
+    fingerprints.write(kinds, {}, root)
+    dense, sparse = ((root / digest).read_bytes() for digest in digests)
+    (root / "pipeline/core/seeding.py").write_text("EDITED = True\n")
+    fingerprints.write(kinds, {}, root)
+    assert (root / digests[0]).read_bytes() == dense
+    assert (root / digests[1]).read_bytes() != sparse
+
+
+def test_files_of_hashes_that_nobody_needs_are_removed(root: Path) -> None:
+    old, new = (
+        fingerprints.FOLDER / "train-training.dense.txt",
+        fingerprints.FOLDER / "train.txt",
+    )
+    fingerprints.write({old: ()}, {}, root)
+    fingerprints.write({new: ()}, {}, root)
+    assert [path.name for path in (root / fingerprints.FOLDER).iterdir()] == [new.name]
+
+
+def test_code_that_is_not_python_is_one_line(root: Path) -> None:
+    (root / "pipeline/core/arrays.py").write_text("a = 1\nb = = 2\n")
+    with pytest.raises(CodeError) as refused:
+        names("train.txt", root)
+    expected = "pipeline/core/arrays.py: line 2 is not Python; mend it"
+    assert str(refused.value) == expected
+
+
+def test_registries_and_plumbing_exist() -> None:
+    assert [file for file in REGISTRIES | PLUMBING if not (ROOT / file).is_file()] == []
+
+
+def test_a_closure_has_every_module_that_an_import_loads() -> None:
+    """What Python loads is asked of Python, not of the import statements."""
+    digests = [fingerprints.inputs_file(stage) for stage in STAGES]
+    digests += {
+        fingerprints.inputs_file("results", **{registry: name})
+        for registry, known in NAMES.items()
+        for name in known
+    }
+    # Imported by what is no code of the stage.
+    others = closure(REGISTRIES | PLUMBING, ROOT)
+    for digest, loaded in loaded_with(digests).items():
+        unseen = loaded - set(code_behind(digest, ROOT)) - others
+        assert unseen == set(), digest.name
+
+
+def loaded_with(digests: list[Path]) -> dict[Path, set[Path]]:
+    """The project's files that a fresh import of a stage and its entries loads."""
+    code = """
+import importlib, json, sys
+from pathlib import Path
+found = []
+for names in json.loads(sys.argv[1]):
+    for name in [n for n in sys.modules if n.partition(".")[0] == "pipeline"]:
+        del sys.modules[name]
+    for name in names:
+        importlib.import_module(name)
+    modules = [m for n, m in sys.modules.items() if n.partition(".")[0] == "pipeline"]
+    found.append([str(Path(m.__file__).relative_to(Path.cwd())) for m in modules])
+print(json.dumps(found))
+"""
+    modules = []
+    for digest in digests:
+        stage, *entries = digest.name.removesuffix(".txt").split("-")
+        core = [f"pipeline.core.{entry}" for entry in entries]
+        modules.append([f"pipeline.stages.{stage}", *core])
+    command = [sys.executable, "-c", code, json.dumps(modules)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    return {
+        digest: set(map(Path, files)) for digest, files in zip(digests, found, strict=True)
+    }

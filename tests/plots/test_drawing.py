@@ -1,0 +1,249 @@
+import csv
+import statistics
+from dataclasses import replace
+
+import pytest
+from helpers import synthetic, tracked_stores
+from helpers.tracked_analyses import CONNECTION, INSTABILITY, barriers, lines
+
+from pipeline.artifacts import files
+from pipeline.plots import FIGURES, PlotError, draw
+from pipeline.plots.spread import extent, one_dense, variants_of
+from pipeline.plots.style import looks, ticks
+from pipeline.results.tables import records, rows
+from pipeline.tracking import TrackedStore
+
+
+def stored(root, **what):
+    """What `read` gives, without the detour through MLflow."""
+    synthetic.fabricate(root, **what)
+    plan = {n: v for n, v in what.items() if n != "diverged"}
+    found = records(root, synthetic.active(**plan))
+    layers, curves = [], []
+    for record, row in zip(found, rows(found), strict=True):
+        place = {n: row[n] for n in ("task", "variant", "seed", "round")}
+        for layer, size in record.sizes.items():
+            density = record.facts["kept"][layer] / size
+            layers.append(place | {"layer": layer, "density": density})
+        for point in files.load_curves(record.folder / "curves.parquet").to_pylist():
+            if (point["seed"], point["split"]) == (row["seed"], "validation"):
+                loss = point["loss"] if point["loss"] == point["loss"] else None
+                curves.append(place | point | {"density": row["density"], "loss": loss})
+    return TrackedStore(
+        experiment="toy",
+        rounds=tuple(rows(found)),
+        layers=tuple(layers),
+        curves=tuple(curves),
+    )
+
+
+def test_a_task_without_variants_is_a_marker_of_the_cost_figure(tmp_path):
+    store = stored(tmp_path, variants=("dense",), rounds=0)
+    files = draw(replace(store, curves=()), out=tmp_path / "figures")
+    assert [file.stem for file in files] == ["cost"]
+    (line,) = table(tmp_path / "figures" / "cost.csv")
+    assert (line["variant"], line["round"], line["seeds"]) == ("dense", "0", "2")
+
+
+def table(path):
+    with path.open(newline="") as opened:
+        return list(csv.DictReader(opened))
+
+
+BASIC = (
+    "test_accuracy",
+    "test_accuracy_early_stop",
+    "early_stop_step",
+    "validation_curves",
+    "layer_density",
+    "cost",
+)
+
+
+def with_everything(root):
+    """A store that has something for every figure."""
+    store = stored(root, variants=("ticket", "reinit", "a", "b", "c"))
+    costs = {"multiply_adds": 9, "find_multiply_adds": 5, "seconds": 2, "find_seconds": 1}
+    return replace(
+        store,
+        rounds=tuple(
+            row | costs | {"task": task} for task in ("x", "y") for row in store.rounds
+        ),
+        lines=lines(INSTABILITY | {"task": "x"}, barrier=0.1),
+        barriers=barriers(CONNECTION | {"task": "x"}, barrier=0.1, overlap=0.5),
+    )
+
+
+def test_six_figures_and_a_table_beside_each(tmp_path):
+    files = draw(stored(tmp_path), out=tmp_path / "figures")
+    assert [file.name for file in files] == [f"{name}.png" for name in BASIC]
+    beside = {path.name for path in (tmp_path / "figures").iterdir()}
+    assert beside == {f"{n}.{kind}" for n in BASIC for kind in ("png", "csv")}
+
+
+def test_every_figure_is_drawn_where_the_store_has_something_for_it(tmp_path):
+    files = draw(with_everything(tmp_path), out=tmp_path / "f")
+    names = {file.stem for file in files}
+    assert names >= {"protocols", "cost", "interpolation-x", "criteria-x", "criteria-y"}
+    assert {name.partition("-")[0] for name in names} == set(FIGURES) - {
+        "validation_curves",
+        "layer_density",
+    }
+    assert "interpolation-y" not in names
+    for file in files:
+        assert table(file.with_suffix(".csv"))
+
+
+@pytest.mark.parametrize("name", sorted(set(FIGURES) - set(BASIC)))
+def test_a_figure_without_data_is_refused_when_asked_for(tmp_path, name):
+    store = stored(tmp_path)
+    with pytest.raises(PlotError) as error:
+        draw(store, out=tmp_path / "f", figures=["test_accuracy", name])
+    message = f"nothing to show in {name}: experiment 'toy' has no {FIGURES[name].needs}"
+    assert str(error.value) == message
+    assert not (tmp_path / "f").exists()
+
+
+@pytest.mark.parametrize("format", ["png", "svg", "pdf"])
+def test_the_same_store_gives_the_same_bytes(tmp_path, format):
+    store = stored(tmp_path)
+    names = ("test_accuracy", "validation_curves")
+    everything = with_everything(tmp_path / "more")
+    others = set(FIGURES) - set(BASIC) - {"criteria"}
+    for one, other in zip(
+        draw(everything, out=tmp_path / "c", figures=others, format=format),
+        draw(everything, out=tmp_path / "d", figures=others, format=format),
+        strict=True,
+    ):
+        assert one.read_bytes() == other.read_bytes()
+    first = draw(store, out=tmp_path / "a", figures=names, format=format)
+    second = draw(store, out=tmp_path / "b", figures=names, format=format)
+    for one, other in zip(first, second, strict=True):
+        assert one.suffix == f".{format}"
+        assert one.read_bytes() == other.read_bytes()
+
+
+def test_the_table_holds_the_mean_and_range_over_seeds(tmp_path):
+    store = stored(tmp_path)
+    draw(store, out=tmp_path, figures=["test_accuracy"])
+    lines = table(tmp_path / "test_accuracy.csv")
+    assert len(lines) == 2 * 3
+    values = [
+        row["test_accuracy"]
+        for row in store.rounds
+        if (row["variant"], row["round"]) == ("ticket", 2)
+    ]
+    assert lines[2] == {
+        "task": "main",
+        "variant": "ticket",
+        "round": "2",
+        "density": str(170538 / 266200),
+        "metric": "test_accuracy",
+        "mean": str(statistics.fmean(values)),
+        "min": str(min(values)),
+        "max": str(max(values)),
+        "seeds": "2",
+        "censored": "0",
+        "diverged": "0",
+        "winning": "",
+        "published": "",
+    }
+
+
+def test_nothing_wins_in_the_tables_of_tasks_that_did_not_train(tmp_path):
+    won = []
+    for name, untrained in (("a", ()), ("b", ["main"])):
+        store = tracked_stores.store(densities=(0.8, 0.64))
+        draw(store, out=tmp_path / name, figures=["test_accuracy"], untrained=untrained)
+        lines = table(tmp_path / name / "test_accuracy.csv")
+        won.append([line["round"] for line in lines if line["winning"]])
+    assert won == [["2"], []]
+
+
+def test_the_table_of_layers_holds_every_round(tmp_path):
+    draw(stored(tmp_path), out=tmp_path, figures=["layer_density"])
+    lines = table(tmp_path / "layer_density.csv")
+    assert len(lines) == 2 * 3 * 3
+    last = [line for line in lines if line["layer"] == "fc3.weight"][1]
+    assert (last["round"], last["mean"]) == ("1", "0.9")
+
+
+def test_several_tasks_get_a_set_of_files_each(tmp_path):
+    store = stored(tmp_path, tasks=("main", "wide"))
+    files = draw(store, out=tmp_path / "f", figures=["early_stop_step"])
+    names = [file.name for file in files]
+    assert names == ["early_stop_step-main.png", "early_stop_step-wide.png"]
+    assert {line["task"] for line in table(tmp_path / "f/early_stop_step-wide.csv")} == {
+        "wide"
+    }
+
+
+def test_diverged_seeds_are_counted_not_averaged(tmp_path):
+    failed = {("ticket", 1, 0), ("ticket", 2, 0), ("ticket", 2, 1)}
+    store = stored(tmp_path, diverged=failed)
+    draw(store, out=tmp_path / "f")
+    lines = table(tmp_path / "f/test_accuracy.csv")
+    assert [(line["seeds"], line["diverged"]) for line in lines[:3]] == [
+        ("2", "0"),
+        ("1", "1"),
+        ("0", "2"),
+    ]
+    assert lines[2]["mean"] == ""
+
+
+def test_a_single_round_and_many_variants_can_be_drawn(tmp_path):
+    store = stored(tmp_path, rounds=1, seeds=(0,), variants=tuple("abcdefgh"))
+    assert len(draw(store, out=tmp_path / "f")) == 7
+
+
+def test_a_store_without_curves_or_layers_can_be_drawn(tmp_path):
+    store = replace(stored(tmp_path), curves=(), layers=())
+    files = draw(store, out=tmp_path)
+    assert [file.stem for file in files] == [*BASIC[:3], "cost"]
+
+
+def test_a_task_that_only_trains_densely_has_no_curves_over_rounds(tmp_path):
+    dense = tuple(row for row in tracked_stores.store().rounds if row["round"] == 0)
+    store = replace(tracked_stores.store(), rounds=dense)
+    assert draw(store, out=tmp_path) == []
+
+
+def test_the_mean_of_equal_numbers_lies_between_them():
+    assert extent([0.1] * 3) == (0.1, 0.1, 0.1)
+
+
+def test_what_cannot_be_drawn_is_refused_in_one_line(tmp_path):
+    store = stored(tmp_path)
+    with pytest.raises(PlotError, match="no figure accuracy; there is test_accuracy, "):
+        draw(store, out=tmp_path / "f", figures=["accuracy"])
+    with pytest.raises(PlotError, match="no format 'gif'; there is png, svg, pdf"):
+        draw(store, out=tmp_path / "f", format="gif")
+    with pytest.raises(PlotError, match="'toy' holds no results; run `dvc repro`"):
+        draw(replace(store, rounds=()), out=tmp_path / "f")
+    assert not (tmp_path / "f").exists()
+
+
+def test_ticks_have_place_for_their_labels():
+    ladder = [0.8**n for n in range(11)]
+    assert ticks(ladder, room=0.05) == ladder
+    assert ticks(ladder, room=0.15) == [1.0, *ladder[2:9:2], ladder[-1]]
+    assert ticks([1.0], room=0.1) == [1.0]
+
+
+def test_well_known_variants_look_the_same_in_every_figure():
+    alone = looks(["reinit"])["reinit"]
+    assert looks(["ticket", "zebra", "reinit"])["reinit"] == alone
+    many = looks(list("abcdefghijkl")).values()
+    assert len({(look["color"], look["marker"]) for look in many}) == 12
+
+
+def test_well_known_variants_come_first():
+    names = ["abc", "reinit (lr 0.1)", "one-shot", "ticket"]
+    in_order = variants_of([{"variant": name} for name in names])
+    assert in_order == ["ticket", "reinit (lr 0.1)", "one-shot", "abc"]
+
+
+def test_the_dense_network_is_a_reference_only_where_variants_share_it():
+    one = {"round": 0, "seed": 0, "accuracy": 0.9}
+    assert one_dense([one, one], "accuracy") == [one]
+    assert one_dense([one, one | {"accuracy": 0.8}], "accuracy") is None

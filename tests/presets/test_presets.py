@@ -1,0 +1,357 @@
+"""Every preset: it runs, and its settings are those of its source."""
+
+import json
+from collections import defaultdict
+from multiprocessing import forkserver
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers import experiment
+from ruamel.yaml import YAML
+
+from pipeline import presets
+from pipeline.artifacts import files, paths
+from pipeline.config import params
+from pipeline.config.analysis import OTHER_SEED
+from pipeline.core.batches import Dataset, Split
+from pipeline.data.facts import FACTS
+from pipeline.inspect import forecast
+from pipeline.plan import compiler, plan_file
+from pipeline.run.executors import preloads
+
+RAW = {name: params.parse_yaml(presets.text_of(name)) for name in presets.names()}
+
+
+def cut(raw: dict[str, Any]) -> dict[str, Any]:
+    """One seed, one round, two steps of four images: every recipe and analysis is left.
+
+    A line between seeds takes two.
+    """
+    tasks = {name: _cut_task(task) for name, task in raw["tasks"].items()}
+    variants = {name: _cut_variant(variant) for name, variant in raw["variants"].items()}
+    analyses = {name: _cut_analysis(one) for name, one in raw["analyses"].items()}
+    between_seeds = any(one["to"] == OTHER_SEED for one in analyses.values())
+    return raw | {
+        "seeds": [0, 1] if between_seeds else [0],
+        "rounds": 1,
+        "workers": 1,
+        "tasks": tasks,
+        "variants": variants,
+        "analyses": analyses,
+    }
+
+
+def _cut_task(task: dict[str, Any]) -> dict[str, Any]:
+    schedule = task["train"]["schedule"]
+    marks = {
+        "milestones": [1] if schedule["milestones"] else [],
+        "warmup_steps": min(schedule["warmup_steps"], 1),
+    }
+    train = {
+        "steps": 2,
+        "epochs": None,
+        "batch_size": 4,
+        "evaluate_every": 2,
+        "schedule": schedule | marks,
+    }
+    return task | {"train": task["train"] | train}
+
+
+def _cut_variant(variant: dict[str, Any]) -> dict[str, Any]:
+    rewind = variant["rewind"]
+    # The rate falls at step 1; fine-tuning from there would be learning-rate rewinding.
+    step = None if rewind["step"] is None or rewind["to"] == "fine-tune" else 1
+    return variant | {"rewind": rewind | {"step": step}}
+
+
+def _cut_analysis(analysis: dict[str, Any]) -> dict[str, Any]:
+    steps, rounds = analysis["steps"], analysis["rounds"]
+    shorter = {
+        "steps": steps and sorted({min(step, 1) for step in steps}),
+        "rounds": rounds and [1],
+        "pairs": analysis["pairs"] and 1,
+        "points": 2,
+        "recalibration_batches": analysis["recalibration_batches"] and 1,
+    }
+    return analysis | shorter
+
+
+def alike() -> list[list[str]]:
+    """The presets by what the cuts leave: a paper's and its quick one are mostly equal."""
+    groups = defaultdict(list)
+    for name, raw in RAW.items():
+        groups[json.dumps(cut(raw) | {"experiment": ""})].append(name)
+    return list(groups.values())
+
+
+def noise(name: str) -> Dataset:
+    """A few images; of CIFAR-10's 8 x 8 pixels, which keeps its networks small."""
+    facts = FACTS[name]
+    shape = (3, 8, 8) if name == "cifar-10" else facts.image_shape
+    rng = np.random.default_rng(0)
+
+    def part(num: int) -> Split:
+        images = rng.integers(0, 256, (num, *shape), dtype=np.uint8)
+        return Split(images=images, labels=np.arange(num) % facts.num_classes)
+
+    return Dataset(
+        train=part(12),
+        validation=part(10),
+        test=part(10),
+        mean=facts.mean,
+        std=facts.std,
+        num_classes=facts.num_classes,
+    )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _preloaded() -> None:
+    """One server of workers with all that any engine needs: there are hundreds of them."""
+    forkserver.set_forkserver_preload(sorted(preloads.MODULES))
+    forkserver.ensure_running()
+
+
+@pytest.mark.parametrize("names", alike(), ids=" ".join)
+def test_every_preset_runs_to_its_end_with_two_steps(
+    names: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pipeline").mkdir()
+    (tmp_path / "dvc.yaml").touch()
+    with params.FILE.open("w") as opened:
+        YAML(typ="safe", pure=True).dump(cut(RAW[names[0]]), opened)
+    current = plan_file.write(params.load(), tmp_path)
+    for data in current["data"]:
+        files.save_dataset(paths.data_file(data), noise(data))
+    experiment.run_prepared()
+    for stage, folder in (("train", "results"), ("retrain", "results"), ("lines", "lines")):
+        for item in current[stage].values():
+            assert list((paths.FOLDER / folder / str(item["path"])).glob("*.json"))
+
+
+# What the sources fix: methods.md, sections 1.3, 2.2, 2.3, 3, 11 and 15
+
+QUICK_ONLY = {"fc1-learning-rates", "relearning-lenet", "equal-cost-lenet"}
+"""questions of this project, for which no source has settings"""
+PAPER_ONLY = {"zhou-conv-2", "zhou-conv-4", "zhou-conv-6"}
+"""too slow for two cores at any size that would say something"""
+UNPAIRED = {"digits", "mnist-lenet"}
+
+ADAM: dict[str, Any] = {
+    "model": "lenet-300-100",
+    "init": "glorot-normal",
+    "batch_size": 60,
+    "optimizer": "adam",
+    "lr": 0.0012,
+    "momentum": 0,
+    "weight_decay": 0,
+    "milestones": [],
+    "warmup_steps": 0,
+    "augment": "none",
+    "compat": None,
+}
+LENET = ADAM | {"data": "mnist", "steps": 50_000, "fractions": {"fc": 0.2, "output": 0.1}}
+GLOBAL_LENET = LENET | {
+    "init": "kaiming-normal",
+    "steps": 21_984,
+    "fractions": {"fc": 0.2, "output": 0.2},
+}
+TENTH = {"conv": 0.1, "fc": 0.1, "output": 0.1}
+FC1 = LENET | {"steps": 91_600, "fractions": {"fc": 0.1, "output": 0.1}}
+LENET5 = FC1 | {"model": "conv-2", "fractions": TENTH}
+SCRIPT = {"init": "southampton", "weight_decay": 0.0001, "compat": "southampton"}
+CONV = ADAM | {"data": "cifar-10", "fractions": {"conv": 0.1, "fc": 0.2, "output": 0.1}}
+CONV_2 = CONV | {"model": "conv-2", "lr": 0.0002, "steps": 20_000}
+CONV_4 = CONV | {"model": "conv-4", "lr": 0.0003, "steps": 25_000}
+CONV_6 = CONV | {
+    "model": "conv-6",
+    "lr": 0.0003,
+    "steps": 30_000,
+    "fractions": {"conv": 0.15, "fc": 0.2, "output": 0.1},
+}
+RESNET: dict[str, Any] = {
+    "data": "cifar-10",
+    "model": "resnet-20",
+    "init": "glorot-normal",
+    "steps": 30_000,
+    "batch_size": 128,
+    "optimizer": "sgd",
+    "lr": 0.1,
+    "momentum": 0.9,
+    "weight_decay": 0.0001,
+    "milestones": [20_000, 25_000],
+    "warmup_steps": 0,
+    "augment": "flip-crop",
+    "compat": None,
+    "fractions": {"conv": 0.2, "shortcut": 0, "output": 0},
+}
+CONNECTED = RESNET | {
+    "init": "kaiming-normal",
+    "steps": 63_000,
+    "milestones": [32_000, 48_000],
+    "fractions": {"conv": 0.2, "shortcut": 0.2, "output": 0.2},
+}
+THREE_ROUNDS = {"fc": 0.488, "output": 0.271}
+SOURCES: dict[str, dict[str, dict[str, Any]]] = {
+    "fc1": {"main": FC1},
+    "fc1-lr-0.1": {"main": FC1 | {"lr": 0.1}},
+    "fc1-southampton": {"southampton": FC1 | SCRIPT},
+    "fc1-lr-0.1-southampton": {"southampton": FC1 | SCRIPT | {"lr": 0.1}},
+    "fc1-protocols": {"main": FC1, "southampton": FC1 | SCRIPT},
+    "fc1-lenet5-table-1": {
+        name: source | {"fractions": dict.fromkeys(TENTH, 0.271)}
+        for name, source in {
+            "fc1": FC1,
+            "fc1-high-rate": FC1 | {"lr": 0.1},
+            "lenet5": LENET5,
+            "lenet5-high-rate": LENET5 | {"lr": 0.1},
+        }.items()
+    },
+    "lenet5": {"main": LENET5},
+    "lenet5-southampton": {"southampton": LENET5 | SCRIPT},
+    "lenet": {"main": LENET},
+    "sanity-checks-lenet": {"main": LENET | {"fractions": {"fc": 0.36, "output": 0.19}}},
+    "conv-2": {"main": CONV_2},
+    "conv-4": {"main": CONV_4},
+    "conv-6": {"main": CONV_6},
+    "resnet-20": {
+        "high-rate": RESNET,
+        "low-rate": RESNET | {"lr": 0.01},
+        "warm-up": RESNET | {"lr": 0.03, "warmup_steps": 20_000},
+    },
+    "instability-lenet": {"main": GLOBAL_LENET},
+    "late-rewind-lenet": {"main": GLOBAL_LENET},
+    "instability-resnet-20": {"main": CONNECTED},
+    "late-rewind-resnet-20": {"main": CONNECTED},
+    "rewinding-resnet-20": {
+        "main": CONNECTED
+        | {
+            "steps": 182 * 351,
+            "weight_decay": 0.0002,
+            "milestones": [91 * 351, 136 * 351],
+            "fractions": {"conv": 0.2, "shortcut": 0.2, "output": None},
+        }
+    },
+    "zhou-lenet": {"main": LENET | {"steps": 55 * 916}},
+    "zhou-criteria-lenet": {"main": LENET | {"steps": 55 * 916, "fractions": THREE_ROUNDS}},
+    "zhou-actions-lenet": {"main": LENET | {"steps": 55 * 916, "fractions": THREE_ROUNDS}},
+    "zhou-conv-2": {"main": CONV_2 | {"steps": 27 * 750}},
+    "zhou-conv-4": {"main": CONV_4 | {"steps": 34 * 750}},
+    "zhou-conv-6": {"main": CONV_6 | {"steps": 40 * 750}},
+}
+
+
+def subjects(ending: str) -> set[str]:
+    """The names of the presets with this ending, without it."""
+    return {name.removesuffix(ending) for name in RAW if name.endswith(ending)}
+
+
+def fixed(raw: dict[str, Any], name: str) -> dict[str, Any]:
+    """What a source says of a task and of how its masks are cut."""
+    task = raw["tasks"][name]
+    train = task["train"]
+    facts = FACTS[task["data"]]
+    per_epoch = facts.num_train // train["batch_size"]
+    return {
+        "data": task["data"],
+        "model": task["model"]["name"],
+        "init": task["model"]["init"],
+        "steps": train["steps"] or train["epochs"] * per_epoch,
+        **{key: train[key] for key in ("batch_size", "optimizer", "lr", "momentum")},
+        "weight_decay": train["weight_decay"],
+        "milestones": train["schedule"]["milestones"],
+        "warmup_steps": train["schedule"]["warmup_steps"],
+        "augment": train["augment"],
+        "compat": task["compat"],
+    }
+
+
+def fractions(raw: dict[str, Any]) -> dict[str, float | None]:
+    """What the variants with masks of their own remove per round, of which all agree."""
+    prunes = [variant["prune"] for variant in raw["variants"].values()]
+    found = [prune["fraction"] for prune in prunes if prune["mask"] == "own"]
+    assert all(one == found[0] for one in found)
+    return dict(found[0])
+
+
+def recipes(raw: dict[str, Any]) -> set[str]:
+    """The variants, without the numbers that a quick preset may change."""
+    return {
+        json.dumps(
+            {key: variant["prune"][key] for key in ("transform", "schedule", "criterion")}
+            | {"scope": variant["prune"]["scope"], "own": variant["prune"]["mask"] == "own"}
+            | {key: variant["rewind"][key] for key in ("to", "draw", "pruned")}
+        )
+        for variant in raw["variants"].values()
+    }
+
+
+def test_a_papers_preset_and_its_quick_one_come_in_pairs() -> None:
+    papers, quicks = subjects("-paper"), subjects("-quick")
+    assert quicks - papers == QUICK_ONLY
+    assert papers - quicks == PAPER_ONLY
+    assert {f"{name}-paper" for name in papers} | {f"{name}-quick" for name in quicks} == (
+        RAW.keys() - UNPAIRED
+    )
+
+
+@pytest.mark.parametrize("name", presets.names())
+def test_a_preset_is_an_experiment_of_its_own_name_and_says_what_it_is(name: str) -> None:
+    assert RAW[name]["experiment"] == name
+    assert presets.text_of(name).startswith("# ")
+    assert 20 < len(presets.description(name)) <= 90
+
+
+@pytest.mark.parametrize("subject", sorted(subjects("-paper")))
+def test_a_papers_preset_has_the_settings_of_its_source(subject: str) -> None:
+    raw = RAW[f"{subject}-paper"]
+    removed = {"fractions": fractions(raw)}
+    assert {name: fixed(raw, name) | removed for name in raw["tasks"]} == SOURCES[subject]
+
+
+CUT = ("steps", "milestones", "warmup_steps")
+SMALLER = {"model": "resnet-8", "batch_size": 64}
+"""instead of ResNet-20, whose steps take six times as long"""
+
+
+@pytest.mark.parametrize("subject", sorted(subjects("-quick") & subjects("-paper")))
+def test_a_quick_preset_keeps_the_protocol_of_the_papers(subject: str) -> None:
+    paper, quick = RAW[f"{subject}-paper"], RAW[f"{subject}-quick"]
+    assert recipes(quick) == recipes(paper)
+    assert quick["rounds"] <= paper["rounds"]
+    for name in paper["tasks"]:
+        full, short = fixed(paper, name), fixed(quick, name)
+        smaller = SMALLER if full["model"] == "resnet-20" else {}
+        assert short["steps"] < full["steps"]
+        assert short | {key: full[key] for key in CUT} == full | smaller
+        for key in ("milestones", "warmup_steps"):
+            share = (
+                np.divide(short[key], short["steps"]),
+                np.divide(full[key], full["steps"]),
+            )
+            np.testing.assert_allclose(*share, atol=0.002)
+
+
+@pytest.mark.parametrize("subject", sorted(subjects("-quick") & subjects("-paper")))
+def test_a_round_of_a_quick_preset_is_a_number_of_the_papers_rounds(subject: str) -> None:
+    paper, quick = (fractions(RAW[f"{subject}-{kind}"]) for kind in ("paper", "quick"))
+    assert quick.keys() == paper.keys()
+    pairs = [(quick[kind], paper[kind]) for kind in paper]
+    found = {q: np.log1p(-q) / np.log1p(-p) for q, p in pairs if p and q}
+    rounds = {round(number) for number in found.values()}
+    assert len(rounds) == 1
+    for q, number in found.items():
+        assert abs(number - round(number)) < 0.01, f"{q} is {number:.3f} rounds"
+    assert all(q == p for q, p in pairs if not p)
+
+
+@pytest.mark.parametrize("subject", sorted(subjects("-quick")))
+def test_a_quick_preset_is_forecast_to_take_25_minutes_at_most_on_two_cores(
+    subject: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = params.parse(RAW[f"{subject}-quick"] | {"workers": 2})
+    current = compiler.compile_plan(settings, [settings.seeds])
+    assert forecast.forecast(settings, current).seconds <= 25 * 60

@@ -1,0 +1,37 @@
+from helpers import synthetic
+
+from pipeline.results import winning
+from pipeline.results.tables import records, rows
+
+
+def table(root, **facts):
+    synthetic.fabricate(root, variants=("ticket",), **facts)
+    plan = synthetic.active(variants=("ticket",), rounds=2, seeds=range(3))
+    return rows(records(root, plan))
+
+
+def test_every_round_of_a_table_is_tested(tmp_path):
+    tests = winning.tests_of(table(tmp_path, seeds=range(3)), evaluate_every=100)
+    assert [round(test.density, 3) for test in tests] == [0.8, 0.641]
+    assert [test.num_seeds for test in tests] == [3, 3]
+
+
+def test_diverged_seeds_are_left_out(tmp_path):
+    diverged = [("ticket", 2, 0), ("dense", 0, 1)]
+    found = table(tmp_path, seeds=range(3), diverged=diverged)
+    tests = winning.tests_of(found, evaluate_every=100)
+    assert [test.num_seeds for test in tests] == [2, 1]
+
+
+def test_the_smallest_winner_says_how_sure_it_is_and_of_how_many_seeds(tmp_path):
+    found = winning.smallest_winning(table(tmp_path, seeds=range(2)), evaluate_every=100)
+    assert found is not None
+    assert (round(found.density, 3), found.num_seeds, found.shown) == (0.641, 2, False)
+    assert found.confidence.startswith("wins in 2 of 2 seeds")
+
+
+def test_where_no_density_wins_there_is_no_winner(tmp_path):
+    synthetic.fabricate(tmp_path, variants=("reinit",), seeds=range(3))
+    plan = synthetic.active(variants=("reinit",), rounds=2, seeds=range(3))
+    found = rows(records(tmp_path, plan))
+    assert winning.smallest_winning(found, evaluate_every=100) is None

@@ -1,0 +1,235 @@
+"""DVC sees the code that a stage runs; --help is quick; the README is complete.
+
+An edit must make stale exactly what it may change. So every stage depends on a file of
+hashes of the code it imports (``pipeline/plan/fingerprints.py``), and ``plan``, which
+writes them, on all of this code. What a registry imports on use (a model, a criterion, an
+engine) is one file, or a package of its own, and stands in the name of the file of hashes.
+"""
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from helpers.experiment import INSTABILITY, settings
+from helpers.workspace import ROOT, Workspace
+from ruamel.yaml import YAML
+from typer.testing import CliRunner
+
+from pipeline import cli, engines
+from pipeline.core import criteria, models, starts, transforms
+from pipeline.plan import compiler, fingerprints
+
+DVC: dict[str, Any] = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").read_text())
+STAGES = {name: stage.get("do", stage) for name, stage in DVC["stages"].items()}
+INSTANCES = STAGES.keys() - {"plan", "results", "track"}
+"""stages with instances in the plan; the code of the view ``track`` is no dep"""
+NAMES: dict[str, tuple[str, ...]] = {
+    "models": tuple(models.MODELS),
+    "training": tuple(engines.ENGINES),
+    "criteria": tuple(criteria.CRITERIA),
+    "transforms": tuple(transforms.TRANSFORMS),
+    "starts": tuple(starts.STARTS),
+}
+"""by registry"""
+VIEWS = {Path("pipeline/stages/plan.py"), Path("pipeline/stages/track.py")}
+LOOKED_UP = {stage: {"starts"} for stage in ("train", "early", "retrain", "copies")} | {
+    "results": {"models", "starts"}
+}
+"""registries of which a stage reads a line, and imports no module; ``results`` counts on
+networks, and one that changes makes its own results stale"""
+HEAVY = ("torch", "torchvision", "mlflow", "numba", "sklearn", "matplotlib", "pyarrow")
+COMMANDS = typer.main.get_command(cli.app)
+
+
+@pytest.mark.parametrize("stage", sorted(INSTANCES))
+def test_an_instance_depends_on_the_hashes_of_its_stages_code(stage: str) -> None:
+    assert "${item.inputs}" in STAGES[stage]["deps"]
+    for digest in planned(stage):
+        assert digest.name.removesuffix(".txt").split("-")[0] == stage
+
+
+@pytest.mark.parametrize("stage", sorted(INSTANCES))
+def test_the_hashes_are_of_an_entry_of_every_registry_that_a_stage_uses(stage: str) -> None:
+    used = registries_used(Path(f"pipeline/stages/{stage}.py"))
+    if "tasks.{task}.model" in fingerprints.SETTINGS[stage]:
+        used.add("models")  # by way of the settings
+    named = {registry for digest in planned(stage) for registry in registries_of(digest)}
+    assert named == used - LOOKED_UP.get(stage, set())
+
+
+def test_instances_of_one_kind_have_the_same_settings() -> None:
+    kinds: dict[str, set[tuple[str, ...]]] = {}
+    for stage, items in everything().items():
+        for item in items.values():
+            keys = tuple(fingerprints.settings_of(stage, item))
+            kinds.setdefault(str(item["inputs"]), set()).add(keys)
+    assert {kind: keys for kind, keys in kinds.items() if len(keys) > 1} == {}
+
+
+def test_the_table_depends_on_the_hashes_of_its_code() -> None:
+    digest = fingerprints.inputs_file("results")
+    assert str(digest) in STAGES["results"]["deps"]
+    assert digest in compiler.kinds(everything())
+    used = registries_used(Path("pipeline/stages/results.py"))
+    assert used == LOOKED_UP["results"]
+
+
+def test_the_stage_that_writes_hashes_depends_on_all_code_they_are_of() -> None:
+    listed = {Path(dep) for dep in STAGES["plan"]["deps"]}
+    assert Path("pipeline/plan/fingerprints.py") in listed
+    starts_of_all = {Path(f"pipeline/stages/{stage}.py") for stage in STAGES} - VIEWS
+    core = {path.relative_to(ROOT) for path in (ROOT / "pipeline/core").rglob("*.py")}
+    for file in fingerprints.closure(starts_of_all | core, ROOT):
+        assert listed & {file, *file.parents}, f"{file} is no dep of the stage plan"
+
+
+def test_views_are_in_no_hash() -> None:
+    code = {
+        f for d in compiler.kinds(everything()) for f in fingerprints.code_behind(d, ROOT)
+    }
+    for folder in ("compare", "plots", "tracking", "presets"):
+        assert not [f for f in code if Path("pipeline", folder) in f.parents]
+    assert not code & VIEWS
+
+
+@pytest.mark.parametrize(
+    ("registry", "name"),
+    [(registry, name) for registry, names in NAMES.items() for name in names],
+)
+def test_an_entry_of_a_registry_is_one_file_or_a_package(registry: str, name: str) -> None:
+    own = own_files(registry, name)
+    assert own
+    for other in NAMES[registry]:
+        assert not shared(registry, name) & own_files(registry, other), f"imports {other}"
+
+
+@pytest.mark.parametrize("engine", engines.ENGINES)
+def test_an_engine_shares_only_what_every_training_uses(engine: str) -> None:
+    """Else an edit of one engine's helper would train the others' results again."""
+    folder = Path("pipeline/core/training")
+    other = set(engines.ENGINES) - {engine}
+    for file in shared("training", engine):
+        if folder in file.parents:
+            users = [name for name in other if file in shared("training", name)]
+            assert users, f"only {engine} uses {file}: put both into a package of their own"
+
+
+def test_every_stage_runs_a_module_of_that_name() -> None:
+    for name, stage in STAGES.items():
+        assert stage["cmd"].split()[:3] == ["python", "-m", f"pipeline.stages.{name}"]
+        assert (ROOT / f"pipeline/stages/{name}.py").is_file()
+
+
+def test_help_imports_nothing_heavy() -> None:
+    for arguments in ([], *([name] for name in COMMANDS.commands)):
+        assert heavy_imports(f"sys.argv[1:] = {[*arguments, '--help']}; cli.main()") == []
+
+
+def test_stage_modules_import_nothing_heavy() -> None:
+    names = ", ".join(sorted(STAGES.keys() - {"track"}))
+    allowed = {"pyarrow"}  # the learning curves' format
+    assert set(heavy_imports(f"from pipeline.stages import {names}")) <= allowed
+
+
+@pytest.mark.parametrize("stage", ["init", "prune", "rewind"])
+def test_stages_that_need_no_gradients_run_without_torch(
+    workspace: Workspace, stage: str
+) -> None:
+    arguments = ["main", "0,1"] if stage == "init" else ["main", "ticket", "1", "0,1"]
+    code = (
+        "import runpy, sys; "
+        f"sys.argv[1:] = {arguments}; "
+        f"runpy.run_module('pipeline.stages.{stage}', run_name='__main__'); "
+        "sys.exit('torch' in sys.modules or 'mlflow' in sys.modules)"
+    )
+    workspace.done("python", "-c", code)
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS.commands))
+def test_every_command_ends_its_help_with_an_example(name: str) -> None:
+    text = CliRunner().invoke(cli.app, [name, "--help"]).output.strip()
+    assert text.splitlines()[-1].strip().startswith(f"Example: lt-pipeline {name}")
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS.commands))
+def test_the_readme_names_every_command(name: str) -> None:
+    assert f"lt-pipeline {name}" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def everything() -> compiler.Plan:
+    """A plan with instances of every stage."""
+    early = {"to": "early", "step": 1, "draw": None, "pruned": "zero"}
+    changes = {"analyses": {"stable": INSTABILITY}, "variants__reinit__rewind": early}
+    found = compiler.compile_plan(settings(**changes), [(0, 1)])
+    assert all(found.values())
+    return found
+
+
+def planned(stage: str) -> set[Path]:
+    """The files of hashes that instances of a stage depend on."""
+    return {Path(str(item["inputs"])) for item in everything()[stage].values()}
+
+
+def registries_of(digest: Path) -> list[str]:
+    """The registries whose entries stand in the name of a file of hashes."""
+    _, *entries = digest.name.removesuffix(".txt").split("-")
+    return [entry.partition(".")[0] for entry in entries]
+
+
+def registries_used(stage: Path) -> set[str]:
+    """The registries of whose own names a stage's code imports one."""
+    modules = set()
+    for file in fingerprints.closure({stage}, ROOT):
+        for node in ast.walk(ast.parse((ROOT / file).read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                modules |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                names = {f"{node.module}.{alias.name}" for alias in node.names}
+                modules |= {name if is_module(name) else node.module for name in names}
+    return {name for name in NAMES if f"pipeline.core.{name}" in modules}
+
+
+def is_module(name: str) -> bool:
+    path = ROOT.joinpath(*name.split("."))
+    return path.is_dir() or path.with_suffix(".py").is_file()
+
+
+def own_files(registry: str, name: str) -> set[Path]:
+    """The file of an entry, or all files of its package."""
+    path = ROOT / fingerprints.CORE / registry / fingerprints.ENTRIES[registry](name)
+    files = sorted(path.rglob("*.py")) if path.is_dir() else [path]
+    return {file.relative_to(ROOT) for file in files if file.is_file()}
+
+
+def shared(registry: str, name: str) -> set[Path]:
+    """What an entry imports beside its own files."""
+    own = own_files(registry, name)
+    return fingerprints.closure(own, ROOT) - own
+
+
+def heavy_imports(code: str) -> list[str]:
+    """Which heavy packages a fresh interpreter has loaded after some code."""
+    lines = (
+        "import json, sys",
+        "from pipeline import cli",
+        "try:",
+        f"    {code}",
+        "except SystemExit:",
+        "    pass",
+        f"print(); print(json.dumps([n for n in {HEAVY} if n in sys.modules]))",
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found: list[str] = json.loads(done.stdout.splitlines()[-1])
+    return found
