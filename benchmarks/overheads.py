@@ -156,7 +156,7 @@ def fabricate(root: Path) -> int:
             for path in _outputs(stage, item):
                 (root / path).parent.mkdir(parents=True, exist_ok=True)
                 (root / path).write_text(path, encoding="utf-8")
-    fingerprints.write(compiler.kinds(current), params.raw_settings(root), root)
+    fingerprints.write(compiler.kinds(current), params.resolved(root), root)
     for path in ("artifacts/tracked.txt", "results/rounds.csv"):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(path, encoding="utf-8")

@@ -13,10 +13,11 @@ position too.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from pipeline.artifacts.paths import DENSE
 from pipeline.config.yaml_shape import choose
+from pipeline.core.fields import Default, Needed, OneOf, Tree
 
 PREVIOUS = "previous"
 """the round before, as the other end of a connection"""
@@ -30,27 +31,58 @@ NAMED_ENDS = frozenset({DENSE, PREVIOUS, PRUNED, OTHER_SEED})
 """other ends of a connection that are no variants"""
 
 
+def _its_tasks(here: Tree, settings: Tree) -> object:
+    """Those that the variant is run on, as far as they are written."""
+    tasks, variants = settings.get("tasks"), settings.get("variants")
+    of = str(here.get("of"))
+    variant = variants.get(of) if isinstance(variants, Mapping) else None
+    own = variant.get("tasks") if isinstance(variant, Mapping) else None
+    if own is not None:
+        return own
+    return list(tasks) if isinstance(tasks, Mapping) else []
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Analysis:
     """One question, of every task, round and step that it names."""
 
     kind: Literal["instability", "connection"]
-    tasks: tuple[str, ...]
-    of: str
+    """whether copies on other data orders reach one valley, or two networks lie in one"""
+    tasks: Annotated[
+        tuple[str, ...], Default("the tasks of the variant, or all", _its_tasks)
+    ]
+    """the tasks on which it is asked"""
+    of: Annotated[str, OneOf((DENSE,), "the name of a variant")]
     """a variant; instability, or to ``other-seed``: or ``dense``"""
-    to: str | None
+    to: Annotated[
+        str | None,
+        OneOf((PREVIOUS, PRUNED, DENSE, OTHER_SEED), "the name of a variant"),
+        Needed("for a connection", lambda here: here.get("kind") == "connection"),
+    ] = None
     """connection: ``previous`` round, ``pruned`` network before rewinding, ``dense``,
     ``other-seed``, or another variant at the same round"""
-    rounds: tuple[int, ...] | None
+    rounds: Annotated[
+        tuple[int, ...] | None,
+        Needed("for a variant", lambda here: here.get("of") != DENSE),
+    ] = None
     """of the variant; null for the dense network"""
-    steps: tuple[int, ...] | None
+    steps: Annotated[
+        tuple[int, ...] | None,
+        Needed(
+            "for instability of the dense network",
+            lambda here: here.get("kind") == "instability" and here.get("of") == DENSE,
+        ),
+    ] = None
     """instability of the dense network: where the copies part; a variant's part where
     its rounds begin: null"""
-    pairs: int | None
+    pairs: Annotated[
+        int | None,
+        Needed("for instability", lambda here: here.get("kind") == "instability"),
+    ] = None
     """of copies, per seed; null for a connection"""
-    points: int
+    points: int = 30
     """on each line, both ends included; 30 in the paper"""
-    recalibration_batches: int | None
+    recalibration_batches: int | None = None
     """training batches that make the running statistics of norms anew at each point;
     null = interpolated statistics only"""
 

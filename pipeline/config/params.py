@@ -1,8 +1,9 @@
 """params.yaml -> typed settings; everything a user can get wrong is said here.
 
-Unknown and missing keys are refused by name before anything else is looked at, then
-types and ranges (pydantic and the dataclasses' own checks), then what settings mean
-together. Every refusal is one line: where, what was found, what to do.
+Unknown and missing keys are refused by name before anything else is looked at, and what
+may be left out is filled in; then types and ranges (pydantic and the dataclasses' own
+checks), then what settings mean together. Every refusal is one line: where, what was
+found, what to do.
 """
 
 import json
@@ -17,7 +18,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from pipeline import engines
 from pipeline.border.errors import UserError
-from pipeline.config import analysis, compat, rewind
+from pipeline.config import analysis, compat, defaults, rewind
 from pipeline.config.analysis import Analysis, Known
 from pipeline.config.rewind import Masks, Retraining
 from pipeline.config.settings import (
@@ -55,7 +56,7 @@ def load(root: Path = Path()) -> Settings:
         ParamsError: with one line, whatever is wrong.
     """
     try:
-        raw = raw_settings(root)
+        raw = parse_yaml((root / FILE).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ParamsError(
             f"{FILE} is missing; write one with `lt-pipeline use PRESET`"
@@ -75,14 +76,10 @@ def load(root: Path = Path()) -> Settings:
 
 def parse(raw: object) -> Settings:
     """Check the contents of a params.yaml and make settings of them."""
-    try:
-        refuse_odd_values(raw)
-        refuse_wrong_keys(Settings, raw)
-    except ValueError as error:
-        raise ParamsError(f"{FILE}: {error}") from None
+    full = completed(raw)
     try:
         # JSON, because pydantic is strict there and still takes lists for tuples.
-        text = json.dumps(raw)
+        text = json.dumps(full)
         settings: Settings = pydantic.TypeAdapter(Settings).validate_json(text, strict=True)
     except pydantic.ValidationError as error:
         raise ParamsError(_first(error)) from None
@@ -91,13 +88,27 @@ def parse(raw: object) -> Settings:
     return settings
 
 
-def raw_settings(root: Path = Path()) -> dict[str, Any]:
-    """The parsed but untyped file, for what is recorded with results.
+def completed(raw: object) -> dict[str, Any]:
+    """The contents of a params.yaml with what was left out; values keep their spelling.
+
+    Raises:
+        ParamsError: where a key is unknown or missing.
+    """
+    try:
+        refuse_odd_values(raw)
+        refuse_wrong_keys(Settings, raw)
+        assert isinstance(raw, dict)
+        return defaults.complete(raw)
+    except ValueError as error:
+        raise ParamsError(f"{FILE}: {error}") from None
+
+
+def resolved(root: Path = Path()) -> dict[str, Any]:
+    """All settings as plain values, for what is recorded with results.
 
     Call it only after ``load`` has accepted the file.
     """
-    value: dict[str, Any] = parse_yaml((root / FILE).read_text(encoding="utf-8"))
-    return value
+    return completed(parse_yaml((root / FILE).read_text(encoding="utf-8")))
 
 
 def parse_yaml(text: str) -> Any:  # noqa: ANN401 - YAML is any value
@@ -348,7 +359,7 @@ def _taken_mask(where: str, variant: Variant, settings: Settings) -> Iterator[st
 
 
 def behind(task: str, variant: str | None, root: Path = Path()) -> dict[str, Any]:
-    """The settings that stand behind a result, as they are written in the file.
+    """The settings that stand behind a result: as they are written, or their defaults.
 
     Args:
         task: name of the task.
@@ -359,7 +370,7 @@ def behind(task: str, variant: str | None, root: Path = Path()) -> dict[str, Any
         data, model and train of the task; prune and rewind of the variant; mask_source,
         the recipe of the variant whose mask it takes. What does not apply is None.
     """
-    raw = raw_settings(root)
+    raw = resolved(root)
     task_settings: dict[str, Any] = raw["tasks"][task]
     if variant is None:
         return task_settings | {"prune": None, "rewind": None, "mask_source": None}

@@ -2,30 +2,48 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from pipeline import engines
 from pipeline.config.yaml_shape import choose, shown
+from pipeline.core.fields import Default, Needed, OneOf, Tree
 from pipeline.core.models.layers import Network
 from pipeline.core.rewinding import LOOK_AT_TRAINED
-from pipeline.core.starts import STARTS
+from pipeline.core.starts import STARTS, Start
 from pipeline.core.training.schedules import is_constant
 from pipeline.core.training.settings import TrainSettings
+
+
+def _start_of(here: Tree) -> Start | None:
+    to = here.get("to")
+    return STARTS.get(to) if isinstance(to, str) else None
+
+
+def _needs_step(here: Tree) -> bool:
+    start = _start_of(here)
+    return start is not None and start.step == "needed"
+
+
+def _first_draw(here: Tree, _: Tree) -> object:
+    start = _start_of(here)
+    return 0 if start and start.draws else None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rewind:
     """Which weights a round starts from."""
 
-    to: str
-    """a start of ``core/starts``: theta0, reinit, signed-reinit, reshuffle, …"""
-    step: int | None
+    to: Annotated[str, OneOf(STARTS)]
+    """what the weights of a round are before it trains: theta0, or another start"""
+    step: Annotated[int | None, Needed("for early", _needs_step)] = None
     """where the round begins on schedule and data order. ``early``: also whose weights
     are taken; ``trained``: learning-rate rewinding, ``fine-tune``: where it begins, null
     = 0 for both; else null"""
-    draw: int | None
+    draw: Annotated[int | None, Default("0 where the start draws, else null", _first_draw)]
     """number of the draw, where the start draws; else null"""
-    pruned: Literal["zero", "freeze-init", "freeze-init-zero-mask", "freeze-init-zero-all"]
+    pruned: Literal[
+        "zero", "freeze-init", "freeze-init-zero-mask", "freeze-init-zero-all"
+    ] = "zero"
     """what pruned weights are while the others train (Zhou et al.'s mask-0 actions)"""
 
     @property

@@ -1,14 +1,20 @@
 """What an experiment is: params.yaml as typed, frozen data, and what follows from it.
 
+A key whose field has a default, or a ``Default`` in its annotation, may be left out of
+the file (``defaults``); the sentence below each field is its entry in the reference.
 Whether settings make sense is said in ``params``, which reads them.
 """
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
 
 from pipeline.config.analysis import Analysis
 from pipeline.config.rewind import Rewind
-from pipeline.core import models
+from pipeline.core import models, transforms
+from pipeline.core.criteria import CRITERIA
+from pipeline.core.fields import Default, Needed, OneOf, Tree
+from pipeline.core.models.init import INITS
 from pipeline.core.models.layers import Kind, Network, parameters
 from pipeline.core.training.settings import TrainSettings
 from pipeline.data.facts import FACTS
@@ -21,9 +27,9 @@ OWN = "own"
 class Data:
     """Where raw data lies; changing it changes no result."""
 
-    root: str
-    """folder in torchvision's layout; the variable LT_DATA_ROOT overrides it"""
-    download: bool
+    root: str = "data"
+    """torchvision's layout; LT_DATA_ROOT overrides it"""
+    download: bool = False
     """whether missing data may be downloaded"""
 
 
@@ -31,37 +37,54 @@ class Data:
 class Model:
     """The network and how its weights are drawn."""
 
-    name: str
-    widths: tuple[int, ...] | None
-    """hidden layers of an ``mlp``; null for the named networks"""
-    init: str
+    name: Annotated[str, OneOf(models.MODELS)]
+    """the network"""
+    widths: tuple[int, ...] | None = None
+    """units of each hidden layer of an ``mlp``; null for the named networks"""
+    init: Annotated[str, OneOf(INITS)]
+    """how the weights before training, theta0, are drawn"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Task:
     """Data, model and training settings under one name."""
 
-    data: str
+    data: Annotated[str, OneOf(FACTS)]
+    """the data set"""
     model: Model
+    """the network and how its weights are drawn"""
     train: TrainSettings
-    compat: Literal["southampton"] | None
-    """whose program's departures from the algorithm are kept, to compare with it"""
+    """how the network is trained"""
+    compat: Literal["southampton"] | None = None
+    """southampton: what the report's script really did"""
+
+
+def _iterative(here: Tree, _: Tree) -> object:
+    return "iterative" if here.get("mask") == OWN else None
+
+
+_FOR_OWN = Needed("where the mask is own", lambda here: here.get("mask") == OWN)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prune:
     """How a round's mask is found."""
 
-    mask: str
+    mask: Annotated[str, OneOf((OWN,), "the name of a variant with masks of its own")]
     """``own``: from this variant's own previous round; NAME: that variant's mask"""
-    transform: str | None
+    transform: Annotated[str | None, OneOf(transforms.TRANSFORMS)] = None
     """what is done to another variant's mask: shuffle moves it within each layer"""
-    schedule: Literal["iterative", "one-shot", "gradual"] | None
+    schedule: Annotated[
+        Literal["iterative", "one-shot", "gradual"] | None,
+        Default("iterative where the mask is own, else null", _iterative),
+    ]
     """own masks: from the previous round, from the dense network in one cut, or found
     while the round trains"""
-    criterion: str | None
-    scope: Literal["layerwise", "global"] | None
-    fraction: dict[Kind, float | None] | None
+    criterion: Annotated[str | None, OneOf(CRITERIA), _FOR_OWN] = None
+    """what ranks the weights; the lowest are removed"""
+    scope: Annotated[Literal["layerwise", "global"] | None, _FOR_OWN] = None
+    """whether weights are ranked within each layer or all together"""
+    fraction: Annotated[dict[Kind, float | None] | None, _FOR_OWN] = None
     """per kind of layer: fraction of the remaining weights removed per round; 0 keeps
     them all but counts them, null leaves them out of the count"""
 
@@ -80,13 +103,21 @@ class Prune:
         return 0 if self.schedule == "one-shot" else round - 1
 
 
+def _all_tasks(_: Tree, settings: Tree) -> object:
+    tasks = settings.get("tasks")
+    return list(tasks) if isinstance(tasks, Mapping) else []
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Variant:
     """A named recipe of rounds."""
 
-    tasks: tuple[str, ...]
+    tasks: Annotated[tuple[str, ...], Default("all tasks", _all_tasks)]
+    """the tasks on which it is run"""
     prune: Prune
+    """how a round's mask is found"""
     rewind: Rewind
+    """which weights a round starts from"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,14 +125,21 @@ class Settings:
     """All of params.yaml."""
 
     experiment: str
+    """name of the MLflow experiment that the results go to"""
     rounds: int
+    """pruning rounds of each variant, 1 to 99"""
     seeds: tuple[int, ...]
-    workers: int | None
-    """trainings side by side on a CPU; null = as many as cores"""
-    data: Data
+    """replicates, each a number of 0 or more"""
+    workers: int | None = None
+    """trainings side by side; null = as many as cores"""
+    data: Data = field(default_factory=Data)
+    """where raw data lies; changing it changes no result"""
     tasks: dict[str, Task]
+    """name -> data, model and training settings"""
     variants: dict[str, Variant]
-    analyses: dict[str, Analysis]
+    """name -> a recipe of rounds: how to prune, and from which weights to go on"""
+    analyses: dict[str, Analysis] = field(default_factory=dict)
+    """name -> a question that is asked of finished networks"""
 
 
 def total_steps(task: Task) -> int:

@@ -7,7 +7,7 @@ to do; the file's name is put before it by the caller.
 import difflib
 import types
 from collections.abc import Iterable
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import is_dataclass
 from typing import Union, get_args, get_origin, get_type_hints
 
 MAX_VALUES = 5_000
@@ -39,15 +39,13 @@ def refuse_odd_values(tree: object) -> None:
 
 
 def refuse_wrong_keys(annotation: object, value: object, where: str = "") -> None:
-    """Walk annotation and value together; dataclasses name the keys."""
+    """Refuse keys that no field of the dataclasses has; missing ones are ``defaults``'."""
     if isinstance(annotation, type) and is_dataclass(annotation):
-        known = [field.name for field in fields(annotation)]
-        _check_mapping(value, known, where)
-        assert isinstance(value, dict)
         hints = get_type_hints(annotation)
-        for field in fields(annotation):
-            assert field.default is MISSING, "settings have no defaults"
-            refuse_wrong_keys(hints[field.name], value[field.name], at(where, field.name))
+        _check_mapping(value, list(hints), where)
+        assert isinstance(value, dict)
+        for name in (name for name in hints if name in value):
+            refuse_wrong_keys(hints[name], value[name], at(where, name))
     elif get_origin(annotation) is dict and isinstance(value, dict):
         for key, item in value.items():
             refuse_wrong_keys(get_args(annotation)[1], item, at(where, key))
@@ -120,12 +118,6 @@ def _check_mapping(value: object, known: list[str], where: str) -> None:
             raise ValueError(
                 f"unknown key {at(where, key)}{_nearest(key, known)} "
                 f"({place} has {', '.join(known)})"
-            )
-    for key in known:
-        if key not in value:
-            raise ValueError(
-                f"{at(where, key)} is missing; every key is written out "
-                "(null where it does not apply)"
             )
 
 

@@ -60,7 +60,7 @@ def _head(spot: Spot) -> dict[str, Any]:
         "analysis": spot.analysis,
         "round": spot.round,
         "step": spot.step,
-        "settings": params.raw_settings()["analyses"][spot.analysis],
+        "settings": params.resolved()["analyses"][spot.analysis],
     }
 
 

@@ -87,14 +87,15 @@ def test_an_unknown_key_deep_inside_is_named_by_its_path() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["rounds", "data__root", "tasks__main__train__lr", "variants__ticket__rewind"]
+    "path",
+    ["rounds", "tasks__main__data", "tasks__main__train__lr", "variants__ticket__rewind"],
 )
 def test_a_missing_key_is_named_by_its_path(path: str) -> None:
     with pytest.raises(ParamsError) as caught:
         params.parse(without(path))
     assert one_line(caught.value) == (
-        f"{path.replace('__', '.')} is missing; every key is written out "
-        "(null where it does not apply)"
+        f"{path.replace('__', '.')} is missing; `lt-pipeline params "
+        f"{path.replace('__', '.')}` says what to write"
     )
 
 
@@ -174,8 +175,8 @@ def test_a_wrong_type_is_refused_with_what_was_found(
         (
             TRAIN + "epochs",
             1,
-            "tasks.main.train: steps is 2 and epochs is 1; give exactly one of them and "
-            "write null for the other",
+            "tasks.main.train: steps is 2 and epochs is 1; give exactly one of them, and "
+            "null or nothing for the other",
         ),
         (
             TRAIN + "device",

@@ -1,4 +1,4 @@
-"""How a network is trained: every value stands in params.yaml, none has a default.
+"""How a network is trained: the settings below ``train`` of a task.
 
 A combination that makes no sense raises a ValueError of one line that names the field
 as it is found below ``train``, what it is, and what to write instead.
@@ -7,9 +7,11 @@ as it is found below ``train``, what it is, and what to write instead.
 import math
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Literal
+from typing import Annotated, Literal
+
+from pipeline.core.fields import Needed
 
 ADAM_BETAS = (0.9, 0.999)
 """of Adam and AdamW in every engine: torch's defaults, as the kernels have them"""
@@ -19,12 +21,16 @@ ADAM_BETAS = (0.9, 0.999)
 class Schedule:
     """The learning rate as a function of the step; a late start continues it."""
 
-    name: Literal["constant", "milestones", "cosine"]
-    milestones: tuple[int, ...]
+    name: Literal["constant", "milestones", "cosine"] = "constant"
+    """how the rate changes: not at all, by a factor at steps, or as half a cosine to 0"""
+    milestones: tuple[int, ...] = ()
     """steps at which the rate is multiplied by gamma (only for ``milestones``)"""
-    gamma: float
+    gamma: Annotated[
+        float,
+        Needed("for milestones", lambda here: here.get("name") == "milestones"),
+    ] = 1.0
     """factor at each milestone, (0, 1]"""
-    warmup_steps: int
+    warmup_steps: int = 0
     """the rate rises linearly from 0 over so many steps; 0 = no warm-up"""
 
     def __post_init__(self) -> None:
@@ -61,29 +67,37 @@ class Schedule:
 class TrainSettings:
     """One training, from a round's start to its trained weights."""
 
-    steps: int | None
+    steps: int | None = None
     """optimizer updates, counted from initialization; null = given by epochs"""
-    epochs: int | None
+    epochs: int | None = None
     """passes over the training data; null = given by steps"""
     batch_size: int
+    """training examples per step; an incomplete last batch of an epoch is dropped"""
     optimizer: Literal["sgd", "adam", "adamw"]
+    """the rule of an update, with torch's own settings beside those given here"""
     lr: float
-    momentum: float
+    """learning rate, above 0, before the schedule changes it"""
+    momentum: float = 0.0
     """of SGD, [0, 1); 0 for the others"""
-    weight_decay: float
+    weight_decay: float = 0.0
     """added to the gradient (sgd, adam) or decoupled (adamw), as torch does"""
-    schedule: Schedule
-    augment: Literal["none", "flip-crop"]
+    schedule: Schedule = field(default_factory=Schedule)
+    """the learning rate as a function of the step"""
+    augment: Literal["none", "flip-crop"] = "none"
     """flip-crop: horizontal flips and shifts by up to 4 pixels, zero-padded"""
     evaluate_every: int
     """steps between two evaluations on the validation set"""
-    test_cadence: Literal["improved", "every"]
-    """improved: test set only when validation loss has improved, and at the end"""
-    common_noise: bool
+    test_cadence: Literal["improved", "every"] = "improved"
+    """improved: test set only when validation loss has improved, and at the end; every:
+    at each evaluation"""
+    common_noise: bool = True
     """whether the variants of a round see the same data order"""
-    engine: Literal["auto", "reference", "dense", "sparse", "sparse-conv", "batched"]
-    device: str
-    """cpu, cuda, or cuda:N"""
+    engine: Literal["auto", "reference", "dense", "sparse", "sparse-conv", "batched"] = (
+        "auto"
+    )
+    """the program that trains; auto: the fastest that can do what is asked"""
+    device: str = "cpu"
+    """where it trains: cpu, cuda, or cuda:N"""
 
     def __post_init__(self) -> None:
         """Refuse impossible values and combinations."""
@@ -99,7 +113,7 @@ class TrainSettings:
         yield (
             (self.steps is None) == (self.epochs is None),
             f"steps is {_yaml(self.steps)} and epochs is {_yaml(self.epochs)}; give "
-            "exactly one of them and write null for the other",
+            "exactly one of them, and null or nothing for the other",
         )
         warmup = self.schedule.warmup_steps
         yield (

@@ -1,0 +1,111 @@
+"""What may be left out of params.yaml, filled in; what may not, named.
+
+The values stand in the fields of the settings' dataclasses and nowhere else.
+"""
+
+from collections.abc import Callable
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
+from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+
+from pipeline.config.settings import Settings
+from pipeline.config.yaml_shape import at
+from pipeline.core.fields import Default, Needed, Tree
+
+Note = TypeVar("Note")
+
+
+def complete(written: Tree) -> dict[str, Any]:
+    """All settings as plain values: those written as they are, the others' defaults.
+
+    Args:
+        written: params.yaml as nested dicts, with no key that is unknown.
+
+    Raises:
+        ValueError: with one line that names every key that is missing.
+    """
+    filling = _Filling(written)
+    full = filling.mapping(Settings, written, "")
+    if filling.missing:
+        *others, last = filling.missing
+        named = f"{', '.join(others)} and {last} are" if others else f"{last} is"
+        key = "KEY" if others else last
+        raise ValueError(f"{named} missing; `lt-pipeline params {key}` says what to write")
+    return full
+
+
+def note(annotation: object, kind: type[Note]) -> Note | None:
+    """The note of a kind in an annotation.
+
+    >>> note(Annotated[int, Default("all", print)], Needed) is None
+    True
+    """
+    if get_origin(annotation) is not Annotated:
+        return None
+    found = (one for one in get_args(annotation)[1:] if isinstance(one, kind))
+    return next(found, None)
+
+
+def bare(annotation: object) -> object:
+    """An annotation without its notes."""
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+
+
+@dataclass(frozen=True, slots=True)
+class _Filling:
+    """One walk through settings and their classes."""
+
+    settings: Tree
+    missing: list[str] = field(default_factory=list)
+
+    def mapping(self, kind: type, written: Tree, where: str) -> dict[str, Any]:
+        """A dataclass's mapping with every key, in the order of the fields."""
+        hints = get_type_hints(kind, include_extras=True)
+        full = {}
+        for one in fields(kind):
+            place = at(where, one.name)
+            if one.name in written:
+                value = written[one.name]
+            elif self._must_be_written(one, hints[one.name], written):
+                self.missing.append(place)
+                continue
+            else:
+                value = self._default(one, hints[one.name], written)
+            full[one.name] = self._inside(bare(hints[one.name]), value, place)
+        return full
+
+    def _must_be_written(self, one: Field[Any], annotation: object, written: Tree) -> bool:
+        needed = note(annotation, Needed)
+        if needed is not None:
+            return needed.when(written)
+        return not has_default(one, annotation)
+
+    def _default(self, one: Field[Any], annotation: object, written: Tree) -> object:
+        default = note(annotation, Default)
+        return default.find(written, self.settings) if default else plain_default(one)
+
+    def _inside(self, annotation: object, value: object, where: str) -> object:
+        if not isinstance(value, dict):
+            return value
+        if isinstance(annotation, type) and is_dataclass(annotation):
+            return self.mapping(annotation, value, where)
+        if get_origin(annotation) is dict:
+            kind = get_args(annotation)[1]
+            return {
+                key: self._inside(kind, item, at(where, key)) for key, item in value.items()
+            }
+        return value
+
+
+def has_default(one: Field[Any], annotation: object) -> bool:
+    """Whether a key may be left out, but for what a ``Needed`` says."""
+    fixed = one.default is not MISSING or one.default_factory is not MISSING
+    return fixed or note(annotation, Default) is not None
+
+
+def plain_default(one: Field[Any]) -> object:
+    """A field's own default as YAML has it; of settings inside it, their keys follow."""
+    make: Callable[[], object] | Any = one.default_factory
+    value = one.default if make is MISSING else make()
+    if is_dataclass(value):
+        return {}
+    return list(value) if isinstance(value, tuple) else value
