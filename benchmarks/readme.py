@@ -1,0 +1,287 @@
+"""Make the numbers and figures of README and docs again, and write them in.
+
+    python benchmarks/readme.py                  # everything, about 20 minutes
+    python benchmarks/readme.py digits           # the default experiment: 2 minutes
+    python benchmarks/readme.py mnist engines
+
+Each part runs in a fresh clone of the commit that is checked out (``HEAD``), so that a
+number can name its commit. What it finds replaces the text between two markers,
+``<!-- NAME -->`` and ``<!-- /NAME -->``, in ``README.md``, ``docs/results.md`` and
+``docs/speed.md``; figures go to ``docs/figures``. MNIST is read from ``LT_DATA_ROOT``.
+"""
+
+import argparse
+import csv
+import json
+import os
+import re
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import clone
+import measuring
+from measuring import ROOT, Report
+
+Blocks = Mapping[str, str]
+"""name of a pair of markers -> the text between them"""
+Row = dict[str, str]
+"""a line of results/rounds.csv"""
+PAGES = ("README.md", "docs/results.md", "docs/speed.md")
+FIGURES = ROOT / "docs" / "figures"
+README_ROUNDS = (0, 3, 7, 15, 20)
+RESULTS_ROUNDS = (0, 3, 6, 7, 9, 12, 15, 16, 18, 20)
+
+
+def main() -> None:
+    """Run the named parts, and write what they found into the pages."""
+    options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    options.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
+    options.add_argument("--data-root", default=os.environ.get("LT_DATA_ROOT", "data"))
+    arguments = options.parse_args()
+    unknown = set(arguments.parts) - set(PARTS)
+    if unknown:
+        options.error(f"unknown part {sorted(unknown)}; there are {', '.join(PARTS)}")
+    os.environ["LT_DATA_ROOT"] = str(Path(arguments.data_root).resolve())
+    for part in arguments.parts or PARTS:
+        with tempfile.TemporaryDirectory(prefix="lt-readme-") as folder:
+            root = Path(folder) / "clone"
+            clone.run(Path(folder), ["git", "clone", "-q", str(ROOT), str(root)])
+            print(f"{part}: running in {root}", flush=True)
+            write(PARTS[part](root))
+        print(f"{part}: written", flush=True)
+
+
+def digits(root: Path) -> Blocks:
+    """The default experiment: its figure, and a line about its last round."""
+    _, where = _timed(root, [["dvc", "repro"]])
+    _take(root / "figures" / "test_accuracy.png", "digits-test-accuracy.png")
+    rows = read_rows(root)
+    last = max(int(row["round"]) for row in rows)
+    ends = [_end(rows, "ticket", 0), _end(rows, "ticket", last), _end(rows, "reinit", last)]
+    dense, ticket, reinit = (f"{100 * accuracy:.1f} %" for accuracy in ends)
+    kept = 100 * mean(float(row["density"]) for row in rows if row["round"] == str(last))
+    return {
+        "digits": "![Test accuracy against weights remaining]"
+        "(docs/figures/digits-test-accuracy.png)\n\n"
+        f"Test accuracy after training, mean of 4 seeds: dense {dense}; with {kept:.1f} % of "
+        f"the weights the ticket has {ticket}, its control {reinit}.\n"
+        f"*Made by `dvc repro` {where}.*"
+    }
+
+
+def mnist(root: Path) -> Blocks:
+    """Tickets and controls on MNIST: five rows, the long table, and two figures."""
+    use = clone.python("pipeline.cli", "use", "mnist-lenet")
+    minutes, where = _timed(root, [use, ["dvc", "repro"]])
+    for name in ("test-accuracy", "early-stop-step"):
+        drawn = root / "figures" / f"{name.replace('-', '_')}.png"
+        _take(drawn, f"mnist-lenet-{name}.png")
+    rows = read_rows(root)
+    command = "*Made by `lt-pipeline use mnist-lenet && dvc repro`"
+    return {
+        "mnist": f"{short_table(rows, README_ROUNDS)}\n\n{command} {where}, "
+        f"in {minutes:.0f} minutes.*",
+        "mnist-table": f"{long_table(rows, RESULTS_ROUNDS)}\n\n{command} {where}.*",
+    }
+
+
+def engines(root: Path) -> Blocks:
+    """Steps per second of every engine: the figure, a sentence, and the table."""
+    script = [sys.executable, "benchmarks/engines.py", "--out", "engines.json"]
+    command = ["env", f"PYTHONPATH={root}", *script]
+    _, where = _timed(root, [command])
+    _take(root / "engines.png", "engines.png")
+    report: Report = json.loads((root / "engines.json").read_text(encoding="utf-8"))
+    load = f"load {report['load_average'][0]}"
+    made = f"*Made by `python benchmarks/engines.py --out engines.json` {where}, {load}.*"
+    return {
+        "engines": f"{speed_sentence(report['rows'])}\n{made}",
+        "engines-table": f"{speed_table(report['rows'])}\n\n{made}",
+    }
+
+
+PARTS: dict[str, Callable[[Path], Blocks]] = {
+    "digits": digits,
+    "mnist": mnist,
+    "engines": engines,
+}
+
+
+def write(blocks: Blocks, root: Path = ROOT) -> None:
+    """Put every block into each page that has its markers.
+
+    Raises:
+        ValueError: no page has the markers of a block.
+    """
+    for name, text in blocks.items():
+        pages = [page for page in PAGES if f"<!-- {name} -->" in _text(root / page)]
+        if not pages:
+            raise ValueError(f"no <!-- {name} --> in {', '.join(PAGES)}")
+        for page in pages:
+            filled = fill(_text(root / page), name, text)
+            (root / page).write_text(filled, encoding="utf-8")
+
+
+def fill(page: str, name: str, text: str) -> str:
+    """The page with this text between the markers of a block.
+
+    Raises:
+        ValueError: there is not exactly one pair of them.
+    """
+    pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
+    filled, times = pattern.subn(lambda m: f"{m[1]}{text}\n{m[2]}", page)
+    if times != 1:
+        raise ValueError(f"{times} pairs <!-- {name} --> … <!-- /{name} -->, not one")
+    return filled
+
+
+def read_rows(root: Path) -> list[Row]:
+    """The table of all rounds that an experiment left."""
+    with (root / "results" / "rounds.csv").open(encoding="utf-8", newline="") as opened:
+        return list(csv.DictReader(opened))
+
+
+def short_table(rows: Sequence[Row], rounds: Iterable[int]) -> str:
+    """One line per round: early stop and final accuracy of ticket and reinit, means."""
+    lines = [
+        "| weights remaining | early-stop step: ticket | reinit | test accuracy: ticket "
+        "| reinit |",
+        "|--:|--:|--:|--:|--:|",
+    ]
+    for number in rounds:
+        ticket, reinit = (_seeds(rows, name, number) for name in ("ticket", "reinit"))
+        steps = [_step(seeds) for seeds in (ticket, reinit)]
+        accuracies = [_percent(seeds, "test_accuracy") for seeds in (ticket, reinit)]
+        cells = [_density(ticket), *steps, *(f"{cell} %" for cell in accuracies)]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def long_table(rows: Sequence[Row], rounds: Iterable[int]) -> str:
+    """Two lines per round: early stop, accuracy there and at the end, mean and range."""
+    lines = [
+        "| weights remaining | | early-stop step | test accuracy there "
+        "| test accuracy at the end |",
+        "|--:|---|--:|--:|--:|",
+    ]
+    for number in rounds:
+        for variant in ("ticket", "reinit") if number else ("ticket",):
+            seeds = _seeds(rows, variant, number)
+            cells = [
+                _density(seeds),
+                variant if number else "dense",
+                f"{_step(seeds)} ({_step_range(seeds)})",
+                _with_range(seeds, "test_accuracy_early_stop"),
+                _with_range(seeds, "test_accuracy"),
+            ]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def speed_sentence(rows: Sequence[Mapping[str, Any]]) -> str:
+    """How fast tickets train beside the dense network, of LeNet."""
+    rate = {(row["engine"], row["density"]): row["steps_per_s"] for row in _lenet(rows)}
+    dense = max(rate["dense", 1.0], rate["sparse", 1.0])
+    fast = [f"{rate['sparse', kept] / dense:.1f}" for kept in (0.1, 0.036, 0.01)]
+    return (
+        f"LeNet-300-100 (batch 60, Adam, one thread) trains {fast[0]}, {fast[1]} and "
+        f"{fast[2]} times as many steps per second\nat 10, 3.6 and 1 % of its weights as "
+        f"dense; plain torch does {rate['reference', 1.0]:,.0f} steps/s, the dense engine "
+        f"{rate['dense', 1.0]:,.0f},\nthe sparse engine at 3.6 % "
+        f"{rate['sparse', 0.036]:,.0f}."
+    )
+
+
+def speed_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Steps per second, and in brackets multiples of the dense floor."""
+    tables = []
+    for model in dict.fromkeys(row["model"] for row in rows):
+        shown = [row for row in rows if row["model"] == model]
+        densities = list(dict.fromkeys(row["density"] for row in shown))
+        head = " | ".join(f"{density:g}" for density in densities)
+        lines = [f"| {model}, density | {head} |", "|---|" + "--:|" * len(densities)]
+        for engine in dict.fromkeys(row["engine"] for row in shown):
+            cells = [_rate(row) for row in shown if row["engine"] == engine]
+            lines.append(f"| {engine} | {' | '.join(cells)} |")
+        tables.append("\n".join(lines))
+    return "\n\n".join(tables)
+
+
+def _rate(row: Mapping[str, Any]) -> str:
+    rate, floor = row["steps_per_s"], row["floor_steps_per_s"]
+    return (
+        f"{rate:,.0f} ({rate / floor:.2f}×)"
+        if rate > 100
+        else f"{rate:.1f} ({rate / floor:.2f}×)"
+    )
+
+
+def _lenet(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [row for row in rows if row["model"] == "lenet-300-100"]
+
+
+def _seeds(rows: Sequence[Row], variant: str, number: int) -> list[Row]:
+    found = [r for r in rows if r["variant"] == variant and r["round"] == str(number)]
+    if not found:
+        raise ValueError(f"results/rounds.csv has no round {number} of {variant}")
+    return found
+
+
+def _end(rows: Sequence[Row], variant: str, number: int) -> float:
+    return mean(float(row["test_accuracy"]) for row in _seeds(rows, variant, number))
+
+
+def _density(seeds: Sequence[Row]) -> str:
+    return f"{100 * mean(float(row['density']) for row in seeds):.1f} %"
+
+
+def _step(seeds: Sequence[Row]) -> str:
+    """Mean early stop; ≥ where one comes with the last evaluation and may be later."""
+    censored = any(row["censored"] == "true" for row in seeds)
+    steps = mean(float(row["early_stop_step"]) for row in seeds)
+    return f"{'≥ ' if censored else ''}{steps:,.0f}"
+
+
+def _step_range(seeds: Sequence[Row]) -> str:
+    steps = sorted(int(row["early_stop_step"]) for row in seeds)
+    return f"{steps[0]:,}–{steps[-1]:,}"
+
+
+def _percent(seeds: Sequence[Row], column: str) -> str:
+    return f"{100 * mean(float(row[column]) for row in seeds):.2f}"
+
+
+def _with_range(seeds: Sequence[Row], column: str) -> str:
+    values = sorted(100 * float(row[column]) for row in seeds)
+    return f"{_percent(seeds, column)} ({values[0]:.2f}–{values[-1]:.2f}) %"
+
+
+def _timed(root: Path, commands: Sequence[Sequence[str]]) -> tuple[float, str]:
+    """Run commands in the clone; minutes, and where and on what they ran."""
+    begin = time.monotonic()
+    for command in commands:
+        clone.run(root, command)
+    minutes = (time.monotonic() - begin) / 60
+    commit = clone.run(root, ["git", "rev-parse", "--short", "HEAD"]).strip()
+    facts = measuring.surroundings()
+    return minutes, (
+        f"at commit {commit} on {facts['date']}, {facts['cpu']}, {facts['cores']} cores"
+    )
+
+
+def _take(drawn: Path, name: str) -> None:
+    shutil.copyfile(drawn, FIGURES / name)
+
+
+def _text(page: Path) -> str:
+    return page.read_text(encoding="utf-8") if page.exists() else ""
+
+
+if __name__ == "__main__":
+    main()
