@@ -69,7 +69,7 @@ def digits(root: Path) -> Blocks:
     return {
         "digits": "![Test accuracy against weights remaining]"
         "(docs/figures/digits-test-accuracy.png)\n\n"
-        f"Test accuracy after training, mean of 4 seeds: dense {dense}; with {kept:.1f} % of "
+        f"Test accuracy at the end, mean of 4 seeds: dense {dense}; with {kept:.1f} % of "
         f"the weights the ticket has {ticket}, its control {reinit}.\n"
         f"*Made by `dvc repro` {where}.*"
     }
