@@ -1,0 +1,125 @@
+"""What the documentation says can be done: links, commands, options, paths, snippets.
+
+The log is left out where it names files and commands: it says what was, not what is.
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from helpers.workspace import ROOT
+
+from pipeline import cli
+from pipeline.config import params
+
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
+TODAY = [page for page in PAGES if page.parent.name != "log"]
+COMMANDS = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+FOLDERS = ("pipeline", "tests", "benchmarks", "docs", ".ci")
+
+
+def name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def text(page: Path) -> str:
+    return page.read_text(encoding="utf-8")
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return [code for kind, code in BLOCK.findall(text(page)) if kind == language]
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as the site and the code hosts make them."""
+    headings = re.findall(r"^#+ (.*)$", BLOCK.sub("", text(page)), re.MULTILINE)
+    plain = [re.sub(r"[^\w\s-]", "", heading).strip().lower() for heading in headings]
+    return {re.sub(r"[\s]+", "-", heading) for heading in plain}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_every_link_and_image_leads_somewhere(page: Path) -> None:
+    prose = BLOCK.sub("", text(page))
+    for link in re.findall(r"\]\(([^)\s]+)\)", prose):
+        if link.startswith(("http://", "https://")):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), f"{name(page)}: {link}"
+        assert not anchor or anchor in anchors(target), f"{name(page)}: {link}"
+
+
+def test_every_page_is_in_the_navigation_once() -> None:
+    # The file has tags of its own, so it is not read as plain YAML.
+    listed = re.findall(r"^ +- .*: (\S+\.md)$", text(ROOT / "mkdocs.yml"), re.MULTILINE)
+    pages = [str(p.relative_to(ROOT / "docs")) for p in (ROOT / "docs").rglob("*.md")]
+    assert sorted(listed) == sorted(pages)
+
+
+def test_every_figure_is_shown() -> None:
+    shown = {link for page in PAGES for link in re.findall(r"figures/[\w.-]+", text(page))}
+    there = {f"figures/{file.name}" for file in (ROOT / "docs/figures").iterdir()}
+    assert there <= shown
+
+
+@pytest.mark.parametrize("page", TODAY, ids=name)
+def test_every_command_and_option_exists(page: Path) -> None:
+    for line in re.findall(r"lt-pipeline ([^\n`|&;]+)", text(page)):
+        command, *words = line.split()
+        if not re.fullmatch(r"[a-z]+", command):
+            continue  # prose or a heading: "lt-pipeline: parses, calls, exits"
+        if command not in COMMANDS:
+            assert f"`lt-pipeline {command}" not in text(page), f"{name(page)}: {line}"
+            continue
+        known = {opt for param in COMMANDS[command].params for opt in param.opts}
+        asked = {word for word in words if word.startswith("--")}
+        assert asked <= known | {"--help"}, f"{name(page)}: lt-pipeline {line}"
+
+
+@pytest.mark.parametrize("page", TODAY, ids=name)
+def test_every_path_exists(page: Path) -> None:
+    named = re.findall(rf"`((?:{'|'.join(FOLDERS)})/[\w./-]+)`", text(page))
+    for path in named:
+        assert (ROOT / path).exists(), f"{name(page)}: {path}"
+    for script in re.findall(r"python (benchmarks/\w+\.py)", text(page)):
+        assert (ROOT / script).exists(), f"{name(page)}: {script}"
+
+
+@pytest.mark.parametrize("page", TODAY, ids=name)
+def test_stages_that_are_run_by_hand_are_in_the_plan(page: Path) -> None:
+    plan = json.loads(text(ROOT / "pipeline/plan.json"))["plan"]
+    for stage, key in re.findall(
+        r"python -m\s+pipeline\.stages\.(\w+)\s+(\S+)", text(page)
+    ):
+        assert key.strip("`.") in plan[stage], f"{name(page)}: {stage} {key}"
+
+
+@pytest.mark.parametrize("page", TODAY, ids=name)
+def test_python_compiles(page: Path) -> None:
+    for code in blocks(page, "python"):
+        compile(code, name(page), "exec")
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs/guide").glob("*.md")), ids=name)
+def test_settings_in_the_guide_fit_the_default_experiment(page: Path) -> None:
+    for code in blocks(page, "yaml"):
+        settings: dict[str, Any] = params.parse_yaml(text(ROOT / "params.yaml"))
+        for section, entries in params.parse_yaml(code).items():
+            settings[section] = settings[section] | entries
+        params.parse(settings)
+
+
+def test_the_readme_is_short_and_its_numbers_name_their_commit() -> None:
+    readme = text(ROOT / "README.md")
+    assert len(readme.splitlines()) <= 150
+    for block in ("digits", "mnist", "engines"):
+        found = re.search(rf"<!-- {block} -->\n(.*?)<!-- /{block} -->", readme, re.DOTALL)
+        assert found, f"no block {block}"
+        assert re.search(r"\*Made by `.+` at commit [0-9a-f]{7,}", found[1]), block
