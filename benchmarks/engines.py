@@ -32,7 +32,7 @@ from torch import Tensor
 from pipeline.core.batches import Dataset
 from pipeline.core.models.layers import Conv, Linear, MaxPool, Network
 from pipeline.core.training.engine import Engine
-from pipeline.engines import COMPAT, ENGINES, engine_module
+from pipeline.engines import ENGINES, make_engine
 
 SLICE_S = 0.25
 """seconds of training in one measurement"""
@@ -157,9 +157,9 @@ def measure(case: Case, data: Dataset) -> list[Row]:
     for density in DENSITIES:
         job = measuring.make_job(network, data, density, settings)
         engines = {
-            name: engine_module(name).make([job])
-            for name in ENGINES
-            if name not in COMPAT and engine_module(name).supports(network)
+            name: make_engine(name, [job])
+            for name, record in ENGINES.items()
+            if not record.protocol and record.trains(network)
         }
         rows += measured(case, density, floor, engines)
         for row in rows[-len(engines) :]:

@@ -35,6 +35,7 @@ from pipeline.core import models, transforms
 from pipeline.core.criteria import CRITERIA
 from pipeline.core.models.init import INITS
 from pipeline.core.models.layers import Kind, Network, parameters
+from pipeline.core.training.engine import Ability
 from pipeline.data.facts import FACTS
 
 FILE = Path("params.yaml")
@@ -207,6 +208,8 @@ def _task(where: str, task: Task) -> Iterator[str]:
     except ValueError as error:
         yield f"{where}.model: {error}"
         return
+    if task.train.engine not in engines.CHOICES:
+        yield f"{where}.train.engine: {choose(task.train.engine, engines.CHOICES)}"
     try:
         engines.resolve(task.train.engine, network, 1.0, task.train.device)
     except ValueError as error:
@@ -297,8 +300,8 @@ def _gradual(where: str, variant: Variant, settings: Settings) -> Iterator[str]:
     for name in variant.tasks:
         task = settings.tasks[name]
         try:
-            train = task.train
-            engines.resolve_pruning(train.engine, build_network(task), train.device)
+            train, needs = task.train, {Ability.CHANGE_MASK}
+            engines.resolve(train.engine, build_network(task), 1.0, train.device, needs)
         except ValueError as error:
             yield f"{where}.prune.schedule: task {name}: {error}"
 

@@ -10,6 +10,7 @@ from pipeline.core.fields import Default, Needed, OneOf, Tree
 from pipeline.core.models.layers import Network
 from pipeline.core.rewinding import LOOK_AT_TRAINED
 from pipeline.core.starts import STARTS, Start
+from pipeline.core.training.engine import Ability
 from pipeline.core.training.schedules import is_constant
 from pipeline.core.training.settings import TrainSettings
 
@@ -162,6 +163,7 @@ def _frozen(
     for name, task in tasks.items():
         train = task.train
         try:
-            engines.resolve(train.engine, task.network, 1.0, train.device, frozen=True)
+            needs = {Ability.FREEZE}
+            engines.resolve(train.engine, task.network, 1.0, train.device, needs)
         except ValueError as error:
             yield f"{where}: task {name}: {error}"

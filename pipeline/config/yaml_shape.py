@@ -4,11 +4,12 @@ Everything here raises ValueError with one line that says where, what was found,
 to do; the file's name is put before it by the caller.
 """
 
-import difflib
 import types
 from collections.abc import Iterable
 from dataclasses import is_dataclass
 from typing import Union, get_args, get_origin, get_type_hints
+
+from pipeline.core.registry import did_you_mean, unknown
 
 MAX_VALUES = 5_000
 """in one file; aliases of aliases are many more, and recursive ones endless"""
@@ -57,8 +58,7 @@ def refuse_wrong_keys(annotation: object, value: object, where: str = "") -> Non
 
 def choose(found: str, known: Iterable[str]) -> str:
     """What to say of a name that is not among the known ones."""
-    names = list(known)
-    return f"unknown: {shown(found)}{_nearest(found, names)} (known: {', '.join(names)})"
+    return unknown(shown(found), known)
 
 
 def shown(value: object) -> str:
@@ -116,11 +116,6 @@ def _check_mapping(value: object, known: list[str], where: str) -> None:
     for key in value:
         if key not in known:
             raise ValueError(
-                f"unknown key {at(where, key)}{_nearest(key, known)} "
+                f"unknown key {at(where, key)}{did_you_mean(key, known)} "
                 f"({place} has {', '.join(known)})"
             )
-
-
-def _nearest(found: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(found, known, n=1)
-    return f"; did you mean {near[0]}?" if near else ""

@@ -1,7 +1,8 @@
 """Data in memory: the split, the normalization, and which examples a step sees."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 
@@ -39,6 +40,15 @@ class Dataset:
         """(C, H, W)."""
         channels, height, width = self.train.images.shape[1:]
         return channels, height, width
+
+
+class Batch(NamedTuple):
+    """Examples as a network sees them."""
+
+    images: Floats
+    """normalized, float32 (B, C, H, W)"""
+    labels: Integers
+    """int64 (B,)"""
 
 
 def split_positions(
@@ -177,3 +187,24 @@ def normalize(images: Bytes, *, mean: tuple[float, ...], std: tuple[float, ...])
     normalized -= np.asarray(mean, dtype=np.float32)[:, None, None]
     normalized /= np.asarray(std, dtype=np.float32)[:, None, None]
     return normalized
+
+
+def shuffled_batches(data: Dataset, size: int, rng: np.random.Generator) -> Iterator[Batch]:
+    """The training examples once, in an order that is drawn.
+
+    Args:
+        data: of which the training part is taken, without augmentation.
+        size: examples per batch; an incomplete last batch is dropped.
+        rng: stream ``score_batch``.
+
+    Raises:
+        ValueError: if there are fewer examples than ``size``.
+    """
+    num = len(data.train)
+    if not 1 <= size <= num:
+        raise ValueError(f"no batch of {size} in {num} training examples; take 1 to {num}")
+    shuffled = rng.permutation(num)
+    for first in range(0, num - size + 1, size):
+        at = shuffled[first : first + size]
+        images = normalize(data.train.images[at], mean=data.mean, std=data.std)
+        yield Batch(images, data.train.labels[at])

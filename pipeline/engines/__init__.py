@@ -1,186 +1,190 @@
-"""Training: the plain reference engine, faster ones beside it, and the loop over them.
+"""Engines: how to train a network fast, and the one rule that chooses among them.
 
-This is the one place that decides which engine trains a network. A name maps to a
-module that is imported on use, so that planning needs no torch.
+An engine is one record of what it can do, so that the plan chooses without importing
+torch; its module is imported when it is made.
 """
 
-from collections.abc import Callable, Sequence
-from importlib import import_module
-from importlib.util import find_spec
-from typing import Protocol, cast
+import math
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 
 from pipeline.core.models.layers import Network
-from pipeline.core.training.engine import Engine, Job
-from pipeline.engines import suitability
+from pipeline.core.registry import Entry, Registry
+from pipeline.core.training.engine import Ability, Engine, Job
+from pipeline.engines.suitability import (
+    any_network,
+    fully_connected,
+    no_network,
+    plain_convolutional,
+    without_norm,
+)
 
-ENGINES: dict[str, str] = {
-    "reference": "pipeline.engines.reference",
-    "dense": "pipeline.engines.dense",
-    "sparse": "pipeline.engines.sparse",
-    "sparse-conv": "pipeline.engines.sparse_conv",
-    "batched": "pipeline.engines.batched",
-    "southampton": "pipeline.engines.dense.southampton",
-}
-"""The module of each engine; its ``make(jobs)`` makes the engine."""
-
-COMPAT: frozenset[str] = frozenset({"southampton"})
-"""engines that train as somebody's program did, not as the reference: a task's ``compat``
-names them, ``train.engine`` cannot"""
-
-BATCHED: frozenset[str] = frozenset({"batched"})
-"""engines that train several networks as one stacked computation"""
+AUTO = "auto"
+"""the value of ``train.engine`` that leaves the choice to ``resolve``"""
+CPU = frozenset({"cpu"})
+CUDA = frozenset({"cuda"})
 
 
-class EngineModule(Protocol):
-    """What the module of an engine offers."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EngineRecord(Entry):
+    """Where an engine is defined, what it can train, and when it is the one to take."""
 
-    def make(self, jobs: Sequence[Job]) -> Engine:
-        """An engine at the start of these jobs, one lane each."""
+    trains: Callable[[Network], bool]
+    """which networks it can train"""
+    devices: frozenset[str]
+    """on which devices, without their numbers"""
+    abilities: frozenset[Ability] = frozenset()
+    several_jobs: bool = False
+    """whether it trains several jobs as one stacked computation; the others take one"""
+    protocol: bool = False
+    """whether it trains as somebody's program did, not as the reference: a task's
+    ``compat`` names it, ``train.engine`` cannot"""
+    preferred_on: frozenset[str] = frozenset()
+    """devices on which ``auto`` takes it"""
+    preferred_up_to: float = 1.0
+    """density from which on downwards ``auto`` takes it"""
+    compiles: Callable[[Network], bool] = no_network
+    """which networks it trains by compiled kernels of its own, without torch"""
+    optimizer_objects: bool = False
+    """whether it updates weights by torch's optimizer objects, slow to import"""
+    compiled_rate: float | None = None
+    """multiply-adds per second with compiled kernels, backward passes included, on one
+    core; None where they are as fast as torch layer by layer"""
+    work_left: Callable[[float], float] = lambda _: 1.0
+    """of dense work, at a density; pruning keeps more of convolutions than of the rest,
+    and most of the work is theirs"""
 
-    def supports(self, network: Network) -> bool:
-        """Whether the engine can train such a network."""
 
+ENGINES = Registry(
+    "engine",
+    __name__,
+    {
+        "reference": EngineRecord(
+            module="reference",
+            trains=any_network,
+            devices=CPU | CUDA,
+            abilities=frozenset(Ability),
+            preferred_on=CPU | CUDA,
+            optimizer_objects=True,
+        ),
+        "dense": EngineRecord(
+            module="dense",
+            trains=without_norm,
+            devices=CPU,
+            abilities=frozenset({Ability.FREEZE, Ability.CHANGE_MASK}),
+            preferred_on=CPU,
+            compiles=fully_connected,
+            compiled_rate=6e10,
+        ),
+        "sparse": EngineRecord(
+            module="sparse",
+            trains=fully_connected,
+            devices=CPU,
+            preferred_on=CPU,
+            # There a dense step of LeNet-300-100 takes 0.83 ms and a sparse one 0.89,
+            # evaluation evens it out (Intel Xeon with AVX-512, one thread).
+            preferred_up_to=0.7,
+            compiles=fully_connected,
+            compiled_rate=4e10,
+            work_left=lambda density: density,
+        ),
+        "sparse-conv": EngineRecord(
+            module="sparse_conv",
+            trains=plain_convolutional,
+            devices=CPU,
+            preferred_on=CPU,
+            # With the masks of the papers, which keep more of convolutions, it is even
+            # with the dense engine at .5, and 1.2 to 1.5 times as fast at .3.
+            preferred_up_to=0.4,
+            compiles=plain_convolutional,
+            work_left=math.sqrt,
+        ),
+        "batched": EngineRecord(
+            module="batched",
+            trains=any_network,
+            devices=CPU | CUDA,
+            several_jobs=True,
+            preferred_on=CUDA,
+        ),
+        "southampton": EngineRecord(
+            module="dense.southampton", trains=without_norm, devices=CPU, protocol=True
+        ),
+    },
+    offers="make",
+)
+"""By name, the plainest first: of those that fit, ``auto`` takes the last. The ``make`` of
+each module has the arguments of ``make_engine``. Rates were measured on an Intel Xeon
+(AVX-512) at its slowest, both cores busy, 2026-11-21."""
 
-def engine_module(name: str) -> EngineModule:
-    """The module of an engine, imported now.
-
-    Raises:
-        ValueError: if there is no such engine.
-    """
-    return cast(EngineModule, import_module(_known(name)))
+CHOICES = (AUTO, *(name for name, record in ENGINES.items() if not record.protocol))
+"""what ``train.engine`` may be"""
 
 
 def make_engine(name: str, jobs: Sequence[Job]) -> Engine:
-    """The named engine at the start of these jobs.
+    """The named engine at the start of these jobs, one lane each.
 
     Raises:
         ValueError: if there is no such engine, or it cannot train these jobs.
     """
-    return engine_module(name).make(jobs)
-
-
-def file_of(name: str) -> str:
-    """Where an engine stands in this folder: a file, or a package of its own.
-
-    The plan makes it a DVC dep, so an engine keeps what only it uses in its package.
-
-    >>> file_of("reference"), file_of("sparse"), file_of("southampton")
-    ('reference.py', 'sparse', 'dense')
-    """
-    first = _known(name).removeprefix(f"{__name__}.").partition(".")[0]
-    spec = find_spec(f"{__name__}.{first}")
-    assert spec is not None, f"{name} has no module"
-    return f"{first}.py" if spec.submodule_search_locations is None else first
-
-
-def is_batched(name: str) -> bool:
-    """Whether an engine takes several jobs at once; the others take one.
-
-    Raises:
-        ValueError: if there is no such engine.
-    """
-    _known(name)
-    return name in BATCHED
-
-
-SERVES: dict[str, Callable[[Network], bool]] = {
-    "reference": suitability.any_network,
-    "dense": suitability.without_norm,
-    "sparse": suitability.fully_connected,
-    "sparse-conv": suitability.plain_convolutional,
-    "batched": suitability.any_network,
-    "southampton": suitability.without_norm,
-}
-"""which networks an engine can train, known without importing it"""
-
-COMPILES: dict[str, Callable[[Network], bool]] = {
-    "dense": suitability.fully_connected,
-    "sparse": suitability.fully_connected,
-    "sparse-conv": suitability.plain_convolutional,
-}
-"""which networks an engine trains by kernels of its own, without torch"""
-
-FREEZES = frozenset({"reference", "dense"})
-"""engines that hold pruned weights at other values than 0 (``freeze-init``)"""
-CPU_ONLY = frozenset({"dense", "sparse", "sparse-conv", "southampton"})
-SPARSE_BELOW = 0.7
-"""density up to which only the kept weights are computed with: there a dense step of
-LeNet-300-100 takes 0.83 ms and a sparse one 0.89, evaluation evens it out (Intel Xeon with
-AVX-512, one thread)"""
-SPARSE_CONV_BELOW = 0.4
-"""likewise with convolutions, of which pruning keeps more than of the rest: with the masks
-of the papers the sparse engine is even at .5 and 1.2 to 1.5 times as fast at .3"""
+    engine: Engine = ENGINES.load(name)(jobs)
+    return engine
 
 
 def resolve(
-    setting: str, network: Network, density: float, device: str, *, frozen: bool = False
+    setting: str,
+    network: Network,
+    density: float,
+    device: str,
+    needs: Collection[Ability] = (),
 ) -> str:
     """Which engine trains a network: the fastest that was shown to give equal results.
 
     Args:
-        setting: ``train.engine``: ``auto``, or the name of an engine.
+        setting: ``auto``, or the name of an engine.
         network: its layers.
-        density: fraction of the prunable weights kept, (0, 1].
+        density: fraction of the prunable weights kept, (0, 1]; the largest, where the
+            mask changes.
         device: ``train.device``.
-        frozen: whether pruned weights are frozen at other values than 0.
+        needs: what the training asks of the engine.
 
     Returns:
-        A name in ENGINES, none of COMPAT unless it is asked for.
+        A name in ENGINES, a protocol's only where it is the setting.
 
     Raises:
         ValueError: if there is no such engine, or it cannot train this network there.
     """
-    if setting != "auto":
-        _known(setting)
-        _refuse_unfit(setting, network, device, frozen=frozen)
+    fit = [
+        name
+        for name, record in ENGINES.items()
+        if not record.protocol and _refusal(record, network, device, needs) is None
+    ]
+    if setting != AUTO:
+        refusal = _refusal(ENGINES[setting], network, device, needs)
+        if refusal:
+            instead = f", or one of {', '.join(fit)}" if fit else ""
+            raise ValueError(f"engine {setting} {refusal}; give {AUTO}{instead}")
         return setting
-    if frozen:
-        return "dense" if device == "cpu" and SERVES["dense"](network) else "reference"
-    if device != "cpu":
-        return "batched"
-    if density <= SPARSE_BELOW and SERVES["sparse"](network):
-        return "sparse"
-    if density <= SPARSE_CONV_BELOW and SERVES["sparse-conv"](network):
-        return "sparse-conv"
-    return "dense" if SERVES["dense"](network) else "reference"
+    preferred = [name for name in fit if _is_preferred(ENGINES[name], density, device)]
+    if not preferred:
+        raise ValueError(f"no engine can train this network on {device}; name another")
+    return preferred[-1]
 
 
-PRUNING = frozenset({"reference", "dense"})
-"""engines whose masks can shrink while they train"""
+def _refusal(
+    record: EngineRecord, network: Network, device: str, needs: Collection[Ability]
+) -> str | None:
+    """What an engine cannot do of what is asked; None if it can do all of it."""
+    for need in Ability:
+        if need in needs and need not in record.abilities:
+            return f"cannot {need.value}"
+    if _kind(device) not in record.devices:
+        return f"works on {' and '.join(sorted(record.devices))}, not on {device}"
+    return None if record.trains(network) else "cannot train this network"
 
 
-def resolve_pruning(setting: str, network: Network, device: str) -> str:
-    """Which engine trains a network that is pruned while it trains; as ``resolve``."""
-    found = resolve(setting, network, 1.0, device)
-    if found in PRUNING:
-        return found
-    if setting != "auto":
-        raise ValueError(
-            f"engine {setting} cannot change its mask while it trains; give auto, or one "
-            f"of {', '.join(sorted(PRUNING))}"
-        )
-    return "reference"
+def _is_preferred(record: EngineRecord, density: float, device: str) -> bool:
+    return density <= record.preferred_up_to and _kind(device) in record.preferred_on
 
 
-def _refuse_unfit(name: str, network: Network, device: str, *, frozen: bool) -> None:
-    if frozen and name not in FREEZES:
-        raise ValueError(
-            f"engine {name} holds pruned weights at 0; give auto, or one of "
-            f"{', '.join(sorted(FREEZES))}"
-        )
-    if name in CPU_ONLY and device != "cpu":
-        raise ValueError(f"engine {name} works on cpu, not on {device}; give auto")
-    if not SERVES[name](network):
-        fit = ", ".join(
-            n for n, serves in SERVES.items() if n not in COMPAT and serves(network)
-        )
-        raise ValueError(
-            f"engine {name} cannot train this network; give auto, or one of {fit}"
-        )
-
-
-def _known(name: str) -> str:
-    if name not in ENGINES:
-        known = ", ".join(sorted(ENGINES.keys() - COMPAT))
-        raise ValueError(f"unknown engine {name!r}; give auto or one of {known}")
-    return ENGINES[name]
+def _kind(device: str) -> str:
+    return device.partition(":")[0]

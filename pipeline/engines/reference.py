@@ -22,14 +22,9 @@ from pipeline.core.models.layers import parameters
 from pipeline.core.training.engine import Evaluation, Job, State, only_job
 from pipeline.core.training.schedules import learning_rate
 from pipeline.core.training.settings import TrainSettings
-from pipeline.engines.suitability import any_network
 
 EVALUATION_BATCH = 250
 """examples per forward pass: a wide network's activations stay below 100 MB"""
-
-
-supports = any_network
-"""The networks that this engine trains."""
 
 
 def make(jobs: Sequence[Job]) -> "Reference":

@@ -1,7 +1,7 @@
 """Which networks an engine can train, read off the layer records alone.
 
-The plan decides on engines without importing them (torch, Numba); the engines' own
-``supports`` are these functions.
+The plan chooses engines by their records, without importing them (torch, Numba); engines
+refuse by the same functions.
 """
 
 import re
@@ -34,6 +34,11 @@ _LETTERS: dict[type[Layer], str] = {
 def any_network(network: Network) -> bool:
     """Whatever the layer records can say."""
     return bool(network)
+
+
+def no_network(_: Network) -> bool:
+    """None at all."""
+    return False
 
 
 def fully_connected(network: Network) -> bool:

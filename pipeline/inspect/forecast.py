@@ -13,10 +13,11 @@ from statistics import median
 
 from pipeline.artifacts import files, paths
 from pipeline.config.settings import Settings, build_network, total_steps
-from pipeline.core.models.counts import multiply_adds
 from pipeline.core.models.layers import parameters
+from pipeline.core.models.totals import multiply_adds
 from pipeline.data.facts import FACTS
-from pipeline.engines.suitability import fully_connected, without_norm
+from pipeline.engines import ENGINES
+from pipeline.engines.suitability import without_norm
 from pipeline.plan import compiler, plan_file
 from pipeline.plan.chains import instances
 from pipeline.plan.places import spots
@@ -26,14 +27,10 @@ MULTIPLY_ADDS_PER_S = 5e10
 """training on one core, backward passes included, layer by layer"""
 WITH_NORM = 2.2e10
 """likewise networks that normalize batches"""
-COMPILED = {"dense": 6e10, "sparse": 4e10}
-"""likewise fully connected ones in engines that compile a whole step; of kept weights"""
 STEP_OVERHEAD_S = 4e-4
-"""of every other step, whatever the network. All measured on an Intel Xeon (AVX-512) at its
-slowest, both cores busy, 2026-11-21; at its best it takes two thirds of the time"""
-SHARE = {"sparse": lambda density: density, "sparse-conv": math.sqrt}
-"""of dense work that is left at a density; pruning keeps more of convolutions than of the
-rest, and most of the work is theirs"""
+"""of every step that is not compiled, whatever the network. All measured on an Intel Xeon
+(AVX-512) at its slowest, both cores busy, 2026-11-21; at its best it takes two thirds of
+the time. The rates of compiled steps stand in the engines' records"""
 STAGE_OVERHEAD_S = 4.0
 """of a training stage and the stages before it: processes, imports, data, files, DVC"""
 TRACKING_S = 0.15
@@ -171,9 +168,10 @@ def _seconds(settings: Settings, load: Load) -> float:
     looks = num_steps // task.train.evaluate_every + 1
     tested = facts.num_test if task.train.test_cadence == "every" else facts.num_test // 2
     seen = 3 * task.train.batch_size * num_steps + looks * (facts.num_validation + tested)
-    work *= SHARE[load.engine](load.density) if load.engine in SHARE else 1
-    if load.engine in COMPILED and fully_connected(network):
-        return seen * work / COMPILED[load.engine]
+    engine = ENGINES[load.engine]
+    work *= engine.work_left(load.density)
+    if engine.compiled_rate and engine.compiles(network):
+        return seen * work / engine.compiled_rate
     rate = MULTIPLY_ADDS_PER_S if without_norm(network) else WITH_NORM
     return seen * work / rate + num_steps * STEP_OVERHEAD_S
 

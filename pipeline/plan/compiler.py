@@ -17,6 +17,7 @@ from pipeline import engines
 from pipeline.artifacts import paths
 from pipeline.artifacts.paths import DENSE, Instance
 from pipeline.config.settings import Settings, Task, build_network
+from pipeline.core.training.engine import Ability
 from pipeline.plan import expected, fingerprints
 from pipeline.plan.chains import Chain, chains, early_steps, makes_mask
 from pipeline.plan.places import Spot, ends_of, mask_of, spots, start_of
@@ -178,11 +179,10 @@ def _training(
     """The engine of a stage that trains for a task (and variant, or analysis)."""
     task = settings.tasks[names[0]]
     setting, network = task.compat or task.train.engine, build_network(task)
-    device = task.train.device
-    if gradual:
-        engine = engines.resolve_pruning(setting, network, device)
-    else:
-        engine = engines.resolve(setting, network, density, device, frozen=frozen)
+    asked = {Ability.FREEZE: frozen, Ability.CHANGE_MASK: gradual}
+    needs = {ability for ability, is_needed in asked.items() if is_needed}
+    density = 1.0 if gradual else density
+    engine = engines.resolve(setting, network, density, task.train.device, needs)
     return {"engine": engine, "inputs": _inputs(stage, task, names, training=engine)}
 
 

@@ -30,11 +30,11 @@ FOLDER = paths.FOLDER / "inputs"
 CORE = Path("pipeline/core")
 STAGES = Path("pipeline/stages")
 ENTRIES: dict[str, Callable[[str], str]] = {
-    "models": models.file_of,
-    "training": engines.file_of,
-    "criteria": criteria.file_of,
-    "transforms": transforms.file_of,
-    "starts": starts.file_of,
+    "models": models.MODELS.file_of,
+    "training": engines.ENGINES.file_of,
+    "criteria": criteria.CRITERIA.file_of,
+    "transforms": transforms.TRANSFORMS.file_of,
+    "starts": starts.STARTS.file_of,
 }
 """by folder of the core: the file, or package, of an entry of its registry"""
 REGISTRIES = frozenset(CORE / name / "__init__.py" for name in ("", *ENTRIES))

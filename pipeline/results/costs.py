@@ -12,7 +12,7 @@ from typing import Any
 from pipeline.artifacts.paths import DENSE
 from pipeline.config.settings import OWN
 from pipeline.core import models
-from pipeline.core.models import counts
+from pipeline.core.models import totals
 from pipeline.core.models.layers import Network, kernels
 from pipeline.core.starts import STARTS
 from pipeline.data.facts import FACTS
@@ -48,7 +48,7 @@ def multiply_adds(settings: Settings, facts: Mapping[str, Any]) -> int:
     acting = sizes if rewind.get("pruned", "zero") != "zero" else sizes | facts["kept"]
     kept = {name: steps * count for name, count in acting.items()}
     kept |= facts.get("kept_steps", {})
-    forward = counts.multiply_adds(network, FACTS[data].image_shape, kept)
+    forward = totals.multiply_adds(network, FACTS[data].image_shape, kept)
     return FORWARD_AND_BACKWARD * int(settings["train"]["batch_size"]) * forward
 
 

@@ -208,7 +208,7 @@ def run(source: Source, *, at_once: int | None) -> list[Finished]:
     Returns:
         One per copy and seed, in this order. Their folders stay until ``forget``.
     """
-    batched = engines.is_batched(source.engine)
+    batched = engines.ENGINES[source.engine].several_jobs
     units = [source.seeds] if batched else [(seed,) for seed in source.seeds]
     works = [
         SeedsWork(source=source, copy=copy, seeds=unit)

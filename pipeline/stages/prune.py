@@ -4,6 +4,9 @@ python -m pipeline.stages.prune main ticket 3 0,1,2,3
 """
 
 import sys
+from collections.abc import Iterator
+
+import numpy as np
 
 from pipeline.artifacts import files, paths
 from pipeline.border import exits
@@ -11,7 +14,9 @@ from pipeline.config import params
 from pipeline.config.settings import Prune, Task, network_for
 from pipeline.core import criteria, masks, pruning, seeding, southampton, transforms
 from pipeline.core.arrays import Mask
+from pipeline.core.batches import Batch, shuffled_batches
 from pipeline.core.counts import fractions_per_tensor, kept_counts
+from pipeline.core.criteria.evidence import Evidence
 from pipeline.core.digests import digest
 from pipeline.core.models.layers import parameters
 from pipeline.plan.chains import Chain, find_chain
@@ -44,20 +49,30 @@ def _own(chain: Chain, task: Task, prune: Prune, *, round: int, seed: int) -> Ma
     assert prune.criterion is not None
     source = chain.mask_source_at(round)
     facts = files.load_facts(paths.data_file(task.data))
-    tensors = parameters(network_for(task, facts))
-    fractions = fractions_per_tensor(tensors, prune.fraction)
+    network = network_for(task, facts)
+    fractions = fractions_per_tensor(parameters(network), prune.fraction)
     before = files.load_mask(source, seed)
     mask = {name: before[name] for name in fractions}
-    trained = files.load_weights(source, seed)
     if task.compat:
-        return southampton.prune(trained, mask, fractions)
-    scores = criteria.score(
-        prune.criterion,
+        return southampton.prune(files.load_weights(source, seed), mask, fractions)
+
+    def stream(purpose: str) -> np.random.Generator:
+        return seeding.generator(seed, purpose, round=ranking, copy=chain.name)
+
+    def batches(size: int) -> Iterator[Batch]:
+        data = files.load_dataset(paths.data_file(task.data))
+        return shuffled_batches(data, size, stream("score_batch"))
+
+    looks_at = criteria.CRITERIA[prune.criterion]
+    evidence = Evidence(
+        network=network,
         theta0=files.load_weights(chain.initial_at(round), seed),
-        trained=trained,
+        trained=files.load_weights(source, seed) if looks_at.needs_trained else {},
         mask=mask,
-        rng=seeding.generator(seed, "mask_sample", round=ranking, copy=chain.name),
+        batches=batches if looks_at.needs_batches else None,
+        rng=stream("mask_sample") if looks_at.draws else None,
     )
+    scores = criteria.score(prune.criterion, evidence)
     counts = kept_counts(masks.kept(mask), fractions, prune.scope, round - ranking)[-1]
     return pruning.prune_to(scores, mask, counts)
 

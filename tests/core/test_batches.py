@@ -4,8 +4,11 @@ import pytest
 from pipeline.core import seeding
 from pipeline.core.batches import (
     BatchOrder,
+    Dataset,
+    Split,
     normalize,
     order,
+    shuffled_batches,
     split_positions,
 )
 
@@ -99,3 +102,30 @@ def test_normalizing_uses_each_channels_own_statistics():
     normalized = normalize(images, mean=(5.0, 7.0), std=(5.0, 0.5))
     assert normalized.dtype == np.float32
     assert normalized.tolist() == [[[[-1.0, 1.0]], [[-2.0, 2.0]]]]
+
+
+def ten_examples():
+    """Each image is its label, over and over."""
+    labels = np.arange(10)
+    images = np.broadcast_to(labels[:, None, None, None], (10, 1, 2, 2)).astype(np.uint8)
+    split = Split(images=images, labels=labels)
+    return Dataset(
+        train=split, validation=split, test=split, mean=(4.0,), std=(2.0,), num_classes=10
+    )
+
+
+def test_shuffled_batches_hold_every_example_once_but_for_the_incomplete_last():
+    found = list(shuffled_batches(ten_examples(), 3, seeding.generator(0, "score_batch")))
+    assert [(b.images.shape, b.labels.shape) for b in found] == [((3, 1, 2, 2), (3,))] * 3
+    labels = np.concatenate([batch.labels for batch in found])
+    assert len(set(labels.tolist())) == 9
+    assert labels.tolist() != sorted(labels)
+    images = np.concatenate([batch.images for batch in found])
+    assert images.dtype == np.float32
+    assert images[:, 0, 1, 1].tolist() == ((labels - 4) / 2).tolist()
+
+
+@pytest.mark.parametrize("size", [0, 11])
+def test_shuffled_batches_of_an_impossible_size_are_refused(size):
+    with pytest.raises(ValueError, match=f"no batch of {size} in 10 .*; take 1 to 10"):
+        next(shuffled_batches(ten_examples(), size, seeding.generator(0, "score_batch")))

@@ -27,23 +27,11 @@ from pipeline.core.models.layers import (
     ReLU,
     parameters,
 )
-from pipeline.core.training.engine import Job
+from pipeline.core.training.engine import Ability, Job
 from pipeline.core.training.loop import train
 from pipeline.core.training.results import pack, unpack
 from pipeline.core.training.settings import Schedule
-from pipeline.engines import (
-    BATCHED,
-    COMPAT,
-    CPU_ONLY,
-    ENGINES,
-    FREEZES,
-    SERVES,
-    engine_module,
-    file_of,
-    is_batched,
-    make_engine,
-    resolve,
-)
+from pipeline.engines import AUTO, CHOICES, ENGINES, make_engine, resolve
 
 MLP = (
     Flatten(),
@@ -84,40 +72,43 @@ OPTIMIZERS = {
 DENSITIES = [1.0, 0.4, 0.1]
 SETTINGS = replace(PLAIN, batch_size=20, lr=2e-3, schedule=CONSTANT)
 
+FREEZING = {n for n, record in ENGINES.items() if Ability.FREEZE in record.abilities}
+SEVERAL = {name for name, record in ENGINES.items() if record.several_jobs}
+
 every_engine_and_network = pytest.mark.parametrize(
     ("engine", "network"),
     [
         (engine, name)
         for engine in ENGINES
         for name, network in NETWORKS.items()
-        if engine_module(engine).supports(network)
+        if ENGINES[engine].trains(network)
     ],
 )
 every_correct_engine_and_network = pytest.mark.parametrize(
     ("engine", "network"),
     [
         (engine, name)
-        for engine in sorted(ENGINES.keys() - COMPAT)
+        for engine in CHOICES[1:]
         for name, network in NETWORKS.items()
-        if engine_module(engine).supports(network)
+        if ENGINES[engine].trains(network)
     ],
 )
 every_batched_engine_and_network = pytest.mark.parametrize(
     ("engine", "network"),
     [
         (engine, name)
-        for engine in BATCHED
+        for engine in sorted(SEVERAL)
         for name, network in NETWORKS.items()
-        if engine_module(engine).supports(network)
+        if ENGINES[engine].trains(network)
     ],
 )
 every_freezing_engine_and_network = pytest.mark.parametrize(
     ("engine", "network"),
     [
         (engine, name)
-        for engine in sorted(FREEZES)
+        for engine in sorted(FREEZING)
         for name, network in NETWORKS.items()
-        if engine_module(engine).supports(network)
+        if ENGINES[engine].trains(network)
     ],
 )
 every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -327,27 +318,26 @@ def test_a_training_with_frozen_weights_goes_on_bit_for_bit(engine, network):
     assert_same_bits(whole.state(), resumed.state())
 
 
-@pytest.mark.parametrize("engine", [name for name in ENGINES if name not in FREEZES])
+@pytest.mark.parametrize("engine", sorted(ENGINES.keys() - FREEZING))
 def test_an_engine_that_holds_pruned_weights_at_0_refuses_frozen_ones(engine):
-    network = next(n for n in NETWORKS if engine_module(engine).supports(NETWORKS[n]))
+    network = next(n for n in NETWORKS if ENGINES[engine].trains(NETWORKS[n]))
     kind = "conv" if network == "conv" else "fc"
     message = rf"the {engine} engine holds pruned weights at 0, and some of {kind}1.weight"
     with pytest.raises(ValueError, match=message):
         make_engine(engine, [frozen(make_job(network))])
-    with pytest.raises(
-        ValueError, match=f"engine {engine} holds pruned weights at 0; give"
-    ):
-        resolve(engine, NETWORKS[network], 0.4, "cpu", frozen=True)
+    message = rf"^engine {engine} cannot hold pruned weights at other values than 0; give"
+    with pytest.raises(ValueError, match=message):
+        resolve(engine, NETWORKS[network], 0.4, "cpu", {Ability.FREEZE})
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 @pytest.mark.parametrize("density", [1.0, 0.5, 0.1])
 @pytest.mark.parametrize("network", NETWORKS)
 def test_auto_freezes_with_an_engine_that_can(network, density, device):
-    name = resolve("auto", NETWORKS[network], density, device, frozen=True)
-    assert name in FREEZES
-    assert engine_module(name).supports(NETWORKS[network])
-    assert device == "cpu" or name not in CPU_ONLY
+    name = resolve(AUTO, NETWORKS[network], density, device, {Ability.FREEZE})
+    assert name in FREEZING
+    assert ENGINES[name].trains(NETWORKS[network])
+    assert device in ENGINES[name].devices
 
 
 @every_engine_and_network
@@ -525,7 +515,7 @@ def test_restored_lanes_go_on_bit_for_bit(engine, network):
     assert_same_bits(whole.state(), resumed.state())
 
 
-@pytest.mark.parametrize("engine", BATCHED)
+@pytest.mark.parametrize("engine", sorted(SEVERAL))
 @pytest.mark.parametrize("other", [{"network": CONV}, {"first_step": 1}])
 def test_a_batched_engine_refuses_jobs_of_different_kinds(engine, other):
     job = make_job("mlp")
@@ -533,7 +523,7 @@ def test_a_batched_engine_refuses_jobs_of_different_kinds(engine, other):
         make_engine(engine, [job, replace(job, **other)])
 
 
-@pytest.mark.parametrize("engine", [name for name in ENGINES if name not in BATCHED])
+@pytest.mark.parametrize("engine", sorted(ENGINES.keys() - SEVERAL))
 def test_an_engine_for_one_network_refuses_two(engine):
     with pytest.raises(ValueError, match="one network at a time, not 2"):
         make_engine(engine, [make_job("mlp")] * 2)
@@ -543,11 +533,10 @@ def test_auto_chooses_an_engine_that_exists():
     assert resolve("auto", MLP, 0.2, "cpu") in ENGINES
 
 
-@pytest.mark.parametrize("ask", [file_of, is_batched, lambda n: make_engine(n, [])])
-def test_an_unknown_engine_is_refused_with_the_known_ones(ask):
-    with pytest.raises(ValueError, match=r"unknown engine 'fast'; give auto or one of"):
-        ask("fast")
-    with pytest.raises(ValueError, match=r"unknown engine 'fast'"):
+def test_an_unknown_engine_is_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match=r"^unknown engine: spars; did you mean sparse\?"):
+        make_engine("spars", [])
+    with pytest.raises(ValueError, match=r"^unknown engine: fast \(known: reference, "):
         resolve("fast", MLP, 1.0, "cpu")
 
 
@@ -561,7 +550,7 @@ def test_auto_chooses_an_engine_that_can_train_the_network(model, density):
         num_classes=10,
     )
     name = resolve("auto", network, density, "cpu")
-    assert engine_module(name).supports(network)
+    assert ENGINES[name].trains(network)
 
 
 @pytest.mark.parametrize(
@@ -579,9 +568,33 @@ def test_auto_computes_only_with_kept_weights_where_that_pays(model, density, en
     assert resolve("auto", network, density, "cpu") == engine
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_what_an_engine_serves_is_what_its_module_supports(engine):
-    assert SERVES[engine] is engine_module(engine).supports
+def test_auto_takes_no_protocol():
+    assert [name for name, record in ENGINES.items() if record.protocol] == ["southampton"]
+    assert "southampton" not in CHOICES
+    assert resolve("southampton", MLP, 1.0, "cpu") == "southampton"
+
+
+@pytest.mark.parametrize(
+    ("network", "density", "device", "needs", "engine"),
+    [
+        ("mlp", 1.0, "cuda:1", set(), "batched"),
+        ("resnet", 0.1, "cuda", set(), "batched"),
+        ("mlp", 0.1, "cuda", {Ability.FREEZE}, "reference"),
+        ("mlp", 0.1, "cpu", {Ability.FREEZE}, "dense"),
+        ("resnet", 0.1, "cpu", {Ability.FREEZE}, "reference"),
+        ("mlp", 1.0, "cpu", {Ability.CHANGE_MASK}, "dense"),
+        ("mlp", 1.0, "cuda", {Ability.CHANGE_MASK}, "reference"),
+        ("resnet", 1.0, "cpu", set(), "reference"),
+    ],
+)
+def test_auto_takes_the_fastest_that_can(network, density, device, needs, engine):
+    assert resolve(AUTO, NETWORKS[network], density, device, needs) == engine
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize("network", NETWORKS)
+def test_the_reference_can_train_whatever_is_asked(network, device):
+    assert resolve("reference", NETWORKS[network], 1.0, device, Ability) == "reference"
 
 
 def test_an_engine_that_cannot_train_a_network_is_refused_with_those_that_can():
@@ -590,5 +603,6 @@ def test_an_engine_that_cannot_train_a_network_is_refused_with_those_that_can():
         resolve("sparse", network, 1.0, "cpu")
     with pytest.raises(ValueError, match=r"give auto, or one of reference, batched$"):
         resolve("dense", network, 1.0, "cpu")
-    with pytest.raises(ValueError, match="dense works on cpu, not on cuda; give auto"):
+    message = "dense works on cpu, not on cuda; give auto, or one of reference, batched$"
+    with pytest.raises(ValueError, match=message):
         resolve("dense", network, 1.0, "cuda")

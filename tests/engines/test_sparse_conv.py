@@ -23,9 +23,10 @@ from pipeline.core.models.layers import (
     parameters,
 )
 from pipeline.core.training.engine import Job
-from pipeline.engines import make_engine, sparse_conv
+from pipeline.engines import make_engine
 from pipeline.engines.sparse_conv.kernels import TILES
 from pipeline.engines.sparse_conv.wiring import cover
+from pipeline.engines.suitability import plain_convolutional
 
 SETTINGS = replace(PLAIN, batch_size=20, optimizer="sgd", lr=1.0)
 SIZES = [(28, 28, 2), (32, 32, 3), (7, 7, 1), (3, 3, 1), (2, 2, 1), (6, 17, 1), (15, 9, 2)]
@@ -173,7 +174,7 @@ def test_flip_crop_agrees_with_the_reference(image_shape):
 @pytest.mark.parametrize("model", ["conv-2", "conv-4", "conv-6", "conv-8"])
 def test_the_models_of_the_papers_are_supported(model):
     layers = conv.build(model, None, image_shape=(3, 32, 32), num_classes=10)
-    assert sparse_conv.supports(layers)
+    assert plain_convolutional(layers)
 
 
 def test_other_networks_are_not_supported():
@@ -183,13 +184,13 @@ def test_other_networks_are_not_supported():
         Conv(name="conv", inputs=1, outputs=1, kernel=1),
         Conv(name="conv", inputs=1, outputs=1, bias=False),
     ):
-        assert not sparse_conv.supports((layer, ReLU(), *tail))
+        assert not plain_convolutional((layer, ReLU(), *tail))
     plain = Conv(name="conv", inputs=1, outputs=1)
-    assert sparse_conv.supports((plain, ReLU(), *tail))
-    assert not sparse_conv.supports((plain, ReLU(), *tail[1:]))
-    assert not sparse_conv.supports((plain, *tail))
+    assert plain_convolutional((plain, ReLU(), *tail))
+    assert not plain_convolutional((plain, ReLU(), *tail[1:]))
+    assert not plain_convolutional((plain, *tail))
     layers = mlp.build("lenet-300-100", None, image_shape=(1, 28, 28), num_classes=10)
-    assert not sparse_conv.supports(layers)
+    assert not plain_convolutional(layers)
 
 
 def test_what_cannot_be_trained_is_refused():

@@ -153,15 +153,15 @@ def test_a_criterion_more_and_its_edit_leave_the_other_chains_alone(
     (folder / "other.py").write_text(other)
     workspace.replace(
         "pipeline/core/criteria/__init__.py",
-        "CRITERIA = {",
-        'CRITERIA = {\n    "other": "pipeline.core.criteria.other",',
+        "    __name__,\n    {\n",
+        '    __name__,\n    {\n        "other": Criterion(module="other"),\n',
     )
     recipe = deepcopy(ONE_SHOT)
     recipe["prune"] |= {"criterion": "other"}  # type: ignore[operator] # a nested dict
     add_variant(workspace, "other", recipe)
     assert workspace.repro().trained == {"main-other-r01-s0-1"}
 
-    kept = "np.abs(trained[name])"
+    kept = "np.abs(evidence.trained[name])"
     workspace.replace("pipeline/core/criteria/magnitude.py", kept, f"-{kept}")
     trained = {"main-ticket-r01-s0-1", "main-reinit-r01-s0-1"}
     assert workspace.repro().trained == trained

@@ -5,25 +5,26 @@ Source: Zhou et al. 2019, arXiv:1905.01067.
 
 import numpy as np
 
-from pipeline.core.arrays import Mask, Scores, Weights
+from pipeline.core.arrays import Scores
+from pipeline.core.criteria.evidence import Evidence
 
 
-def magnitude_increase(
-    *, theta0: Weights, trained: Weights, mask: Mask, **_: object
-) -> Scores:
+def magnitude_increase(evidence: Evidence) -> Scores:
     """|θ_trained| - |θ₀|; negative where a weight shrank."""
+    theta0, trained = evidence.theta0, evidence.trained
     return {
         name: np.where(kept, np.abs(trained[name]) - np.abs(theta0[name]), np.float32(0))
-        for name, kept in mask.items()
+        for name, kept in evidence.mask.items()
     }
 
 
-def movement(*, theta0: Weights, trained: Weights, mask: Mask, **_: object) -> Scores:
+def movement(evidence: Evidence) -> Scores:
     """|θ_trained - θ₀|.
 
     Not the "movement pruning" of Sanh et al. 2020, which adds up gradients.
     """
+    theta0, trained = evidence.theta0, evidence.trained
     return {
         name: np.where(kept, np.abs(trained[name] - theta0[name]), np.float32(0))
-        for name, kept in mask.items()
+        for name, kept in evidence.mask.items()
     }

@@ -13,48 +13,38 @@ from typing import Literal
 
 import numpy as np
 
-from pipeline.core.arrays import Floats, Mask, Scores, Weights
+from pipeline.core.arrays import Floats, Scores
+from pipeline.core.criteria.evidence import Evidence
 
 
-def large_final_same_sign(
-    *, theta0: Weights, trained: Weights, mask: Mask, **_: object
-) -> Scores:
+def large_final_same_sign(evidence: Evidence) -> Scores:
     """|θ_trained| where the sign is θ₀'s, else 0."""
-    return _counted("same", _final, theta0=theta0, trained=trained, mask=mask)
+    return _counted("same", _final, evidence)
 
 
-def large_final_diff_sign(
-    *, theta0: Weights, trained: Weights, mask: Mask, **_: object
-) -> Scores:
+def large_final_diff_sign(evidence: Evidence) -> Scores:
     """|θ_trained| where the sign is not θ₀'s, else 0."""
-    return _counted("different", _final, theta0=theta0, trained=trained, mask=mask)
+    return _counted("different", _final, evidence)
 
 
-def magnitude_increase_same_sign(
-    *, theta0: Weights, trained: Weights, mask: Mask, **_: object
-) -> Scores:
+def magnitude_increase_same_sign(evidence: Evidence) -> Scores:
     """|θ_trained| - |θ₀| where the sign is θ₀'s, else 0."""
-    return _counted("same", _increase, theta0=theta0, trained=trained, mask=mask)
+    return _counted("same", _increase, evidence)
 
 
-def magnitude_increase_diff_sign(
-    *, theta0: Weights, trained: Weights, mask: Mask, **_: object
-) -> Scores:
+def magnitude_increase_diff_sign(evidence: Evidence) -> Scores:
     """|θ_trained| - |θ₀| where the sign is not θ₀'s, else 0."""
-    return _counted("different", _increase, theta0=theta0, trained=trained, mask=mask)
+    return _counted("different", _increase, evidence)
 
 
 def _counted(
     sign: Literal["same", "different"],
     size: Callable[[Floats, Floats], Floats],
-    *,
-    theta0: Weights,
-    trained: Weights,
-    mask: Mask,
+    evidence: Evidence,
 ) -> Scores:
     scores: Scores = {}
-    for name, kept in mask.items():
-        before, after = theta0[name], trained[name]
+    for name, kept in evidence.mask.items():
+        before, after = evidence.theta0[name], evidence.trained[name]
         same = np.sign(before) == np.sign(after)
         # NaN has no sign; it must stay NaN under either rule, to rank lowest.
         counts = np.isnan(after) | (same if sign == "same" else ~same)

@@ -8,38 +8,37 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.arrays import Floats, Mask, Scores, Weights
+from pipeline.core.arrays import Floats, Scores
+from pipeline.core.criteria.evidence import Evidence
 
 Numbers = NDArray[np.floating[Any]]
 
 
-def small_final(*, trained: Weights, mask: Mask, **_: object) -> Scores:
+def small_final(evidence: Evidence) -> Scores:
     """-|θ_trained|: magnitude pruning upside down."""
     return {
-        name: np.where(kept, -np.abs(trained[name]), np.float32(0))
-        for name, kept in mask.items()
+        name: np.where(kept, -np.abs(evidence.trained[name]), np.float32(0))
+        for name, kept in evidence.mask.items()
     }
 
 
-def large_init(*, theta0: Weights, mask: Mask, **_: object) -> Scores:
+def large_init(evidence: Evidence) -> Scores:
     """|θ₀|; training has no say."""
     return {
-        name: np.where(kept, np.abs(theta0[name]), np.float32(0))
-        for name, kept in mask.items()
+        name: np.where(kept, np.abs(evidence.theta0[name]), np.float32(0))
+        for name, kept in evidence.mask.items()
     }
 
 
-def small_init(*, theta0: Weights, mask: Mask, **_: object) -> Scores:
+def small_init(evidence: Evidence) -> Scores:
     """-|θ₀|; training has no say."""
     return {
-        name: np.where(kept, -np.abs(theta0[name]), np.float32(0))
-        for name, kept in mask.items()
+        name: np.where(kept, -np.abs(evidence.theta0[name]), np.float32(0))
+        for name, kept in evidence.mask.items()
     }
 
 
-def large_init_large_final(
-    *, theta0: Weights, trained: Weights, mask: Mask, **_: object
-) -> Scores:
+def large_init_large_final(evidence: Evidence) -> Scores:
     """The lower of two ranks: that of |θ₀| and that of |θ_trained|.
 
     A rank is the fraction of the tensor's kept weights that are smaller, in [0, 1).
@@ -50,19 +49,19 @@ def large_init_large_final(
     of the two is kept. In global scope ranks are compared, not sizes: the source is
     layerwise.
     """
+    theta0, trained = evidence.theta0, evidence.trained
     return {
         name: _in_both(np.abs(theta0[name]), np.abs(trained[name]), kept)
-        for name, kept in mask.items()
+        for name, kept in evidence.mask.items()
     }
 
 
-def small_init_small_final(
-    *, theta0: Weights, trained: Weights, mask: Mask, **_: object
-) -> Scores:
+def small_init_small_final(evidence: Evidence) -> Scores:
     """The mirror of ``large_init_large_final``: ranks of -|θ₀| and -|θ_trained|."""
+    theta0, trained = evidence.theta0, evidence.trained
     return {
         name: _in_both(-np.abs(theta0[name]), -np.abs(trained[name]), kept)
-        for name, kept in mask.items()
+        for name, kept in evidence.mask.items()
     }
 
 

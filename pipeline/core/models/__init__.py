@@ -1,27 +1,41 @@
 """The models by name; each family is one file, imported when one of it is built."""
 
-import importlib
-from collections.abc import Callable
+from dataclasses import dataclass
 
 from pipeline.core.models.layers import Network
+from pipeline.core.registry import Entry, Registry
 
-MODELS: dict[str, str] = {
-    "mlp": "pipeline.core.models.mlp",
-    "lenet-300-100": "pipeline.core.models.mlp",
-    "conv-2": "pipeline.core.models.conv",
-    "conv-4": "pipeline.core.models.conv",
-    "conv-6": "pipeline.core.models.conv",
-    "conv-8": "pipeline.core.models.conv",
-    "resnet-8": "pipeline.core.models.resnet",
-    "resnet-20": "pipeline.core.models.resnet",
-    "resnet-32": "pipeline.core.models.resnet",
-    "resnet-44": "pipeline.core.models.resnet",
-    "resnet-56": "pipeline.core.models.resnet",
-    "vgg-11": "pipeline.core.models.vgg",
-    "vgg-16": "pipeline.core.models.vgg",
-    "vgg-19": "pipeline.core.models.vgg",
-}
-"""The module of each model; its ``build`` has the arguments of the one below."""
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Model(Entry):
+    """Where a model is defined, and what it lets the user choose."""
+
+    takes_widths: bool = False
+    """whether the widths of its hidden layers are given; else it has its own"""
+
+
+MODELS = Registry(
+    "model",
+    __name__,
+    {
+        "mlp": Model(module="mlp", takes_widths=True),
+        "lenet-300-100": Model(module="mlp"),
+        "conv-2": Model(module="conv"),
+        "conv-4": Model(module="conv"),
+        "conv-6": Model(module="conv"),
+        "conv-8": Model(module="conv"),
+        "resnet-8": Model(module="resnet"),
+        "resnet-20": Model(module="resnet"),
+        "resnet-32": Model(module="resnet"),
+        "resnet-44": Model(module="resnet"),
+        "resnet-56": Model(module="resnet"),
+        "vgg-11": Model(module="vgg"),
+        "vgg-16": Model(module="vgg"),
+        "vgg-19": Model(module="vgg"),
+    },
+    offers="build",
+)
+"""By name. The ``build`` of each module has the arguments of the one below."""
 
 
 def build(
@@ -35,7 +49,7 @@ def build(
 
     Args:
         name: a key of MODELS.
-        widths: of the hidden layers, for ``mlp``; None for all others.
+        widths: of the hidden layers, for a model that takes them; None for all others.
         image_shape: (C, H, W).
         num_classes: number of logits.
 
@@ -49,19 +63,10 @@ def build(
     >>> parameters(lenet)["fc1.weight"].shape
     (300, 784)
     """
-    if name not in MODELS:
-        raise ValueError(f"unknown model {name!r}; the models are {sorted(MODELS)}")
-    if widths is not None and name != "mlp":
-        raise ValueError(f"{name} has widths of its own; for {widths} take model mlp")
-    family = importlib.import_module(MODELS[name])
-    make: Callable[..., Network] = family.build
-    return make(name, widths, image_shape=image_shape, num_classes=num_classes)
-
-
-def file_of(name: str) -> str:
-    """The file in this folder that a model stands in; the plan makes it a DVC dep.
-
-    >>> file_of("lenet-300-100")
-    'mlp.py'
-    """
-    return MODELS[name].rpartition(".")[2] + ".py"
+    if widths is not None and not MODELS[name].takes_widths:
+        takers = " or ".join(name for name, model in MODELS.items() if model.takes_widths)
+        raise ValueError(f"{name} has widths of its own; for {widths} take model {takers}")
+    network: Network = MODELS.load(name)(
+        name, widths, image_shape=image_shape, num_classes=num_classes
+    )
+    return network

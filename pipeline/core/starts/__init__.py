@@ -9,20 +9,18 @@ for ``early``, ``trained`` and ``fine-tune``, which take all of a trained networ
 starts that draw a whole network anew, which draws those as θ₀'s were (0 and 1).
 """
 
-import difflib
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Literal
 
 from pipeline.core.arrays import Weights
+from pipeline.core.registry import Entry, Registry
 from pipeline.core.starts.given import Given
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Start:
+class Start(Entry):
     """Where a start is defined, and what it needs beside θ₀."""
 
-    module: str
     draws: bool
     """whether it takes from the stream, so that draws of it can be numbered"""
     needs_mask: bool = False
@@ -36,35 +34,36 @@ class Start:
     """whether the round trains at the rate that the schedule ends with"""
 
 
-_FOLDER = "pipeline.core.starts"
-STARTS = {
-    "constant": Start(module=f"{_FOLDER}.constant", draws=True),
-    "early": Start(module=f"{_FOLDER}.returned", draws=False, step="needed"),
-    "fine-tune": Start(
-        module=f"{_FOLDER}.returned",
-        draws=False,
-        needs_trained="chain",
-        step="possible",
-        at_last_rate=True,
-    ),
-    "reinit": Start(module=f"{_FOLDER}.drawn", draws=True),
-    "reinit-scaled": Start(module=f"{_FOLDER}.drawn", draws=True, needs_mask=True),
-    "reshuffle": Start(module=f"{_FOLDER}.permuted", draws=True, needs_mask=True),
-    "reshuffle-all": Start(module=f"{_FOLDER}.permuted", draws=True),
-    "signed-constant": Start(module=f"{_FOLDER}.constant", draws=False),
-    "signed-reinit": Start(module=f"{_FOLDER}.drawn", draws=True),
-    "signed-reshuffle": Start(module=f"{_FOLDER}.permuted", draws=True, needs_mask=True),
-    "theta0": Start(module=f"{_FOLDER}.returned", draws=False),
-    "trained": Start(
-        module=f"{_FOLDER}.returned",
-        draws=False,
-        needs_trained="chain",
-        step="possible",
-    ),
-    "trained-sign-reinit": Start(
-        module=f"{_FOLDER}.drawn", draws=True, needs_trained="mask"
-    ),
-}
+STARTS = Registry(
+    "start",
+    __name__,
+    {
+        "constant": Start(module="constant", draws=True),
+        "early": Start(module="returned", draws=False, step="needed"),
+        "fine-tune": Start(
+            module="returned",
+            draws=False,
+            needs_trained="chain",
+            step="possible",
+            at_last_rate=True,
+        ),
+        "reinit": Start(module="drawn", draws=True),
+        "reinit-scaled": Start(module="drawn", draws=True, needs_mask=True),
+        "reshuffle": Start(module="permuted", draws=True, needs_mask=True),
+        "reshuffle-all": Start(module="permuted", draws=True),
+        "signed-constant": Start(module="constant", draws=False),
+        "signed-reinit": Start(module="drawn", draws=True),
+        "signed-reshuffle": Start(module="permuted", draws=True, needs_mask=True),
+        "theta0": Start(module="returned", draws=False),
+        "trained": Start(
+            module="returned",
+            draws=False,
+            needs_trained="chain",
+            step="possible",
+        ),
+        "trained-sign-reinit": Start(module="drawn", draws=True, needs_trained="mask"),
+    },
+)
 
 
 def start_source(name: str, given: Given) -> Weights:
@@ -81,7 +80,7 @@ def start_source(name: str, given: Given) -> Weights:
     Raises:
         ValueError: if there is no such start, or if what it needs is not given.
     """
-    start = _start(name)
+    start = STARTS[name]
     missing = [
         thing
         for thing, is_missing in (
@@ -93,27 +92,5 @@ def start_source(name: str, given: Given) -> Weights:
     ]
     if missing:
         raise ValueError(f"the start {name!r} needs {' and '.join(missing)}; give them")
-    weights: Weights = getattr(import_module(start.module), name.replace("-", "_"))(given)
+    weights: Weights = STARTS.load(name)(given)
     return weights
-
-
-def file_of(name: str) -> str:
-    """The file in this folder that defines a start.
-
-    Raises:
-        ValueError: if there is no such start.
-
-    >>> file_of("theta0")
-    'returned.py'
-    """
-    return _start(name).module.rpartition(".")[2] + ".py"
-
-
-def _start(name: str) -> Start:
-    if name not in STARTS:
-        near = difflib.get_close_matches(name, STARTS, n=1)
-        raise ValueError(
-            f"unknown start {name!r}; the starts are {sorted(STARTS)}"
-            + (f"; did you mean {near[0]!r}?" if near else "")
-        )
-    return STARTS[name]

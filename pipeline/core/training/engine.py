@@ -4,7 +4,7 @@ An engine trains one or several networks (lanes) of the same shape side by side.
 holds the optimizer and the data; the loop in ``loop.py`` says when to go on and when to
 look.
 The reference engine is the definition of right; the others are proven equal to it by
-``tests/core/test_engines_contract.py``:
+``tests/engines/test_contract.py``:
 
 - after ``advance(n)`` in any slicing the bits are the same as after n single steps;
 - pruned weights are after every step exactly what they are in the start: 0, or frozen at
@@ -15,6 +15,7 @@ The reference engine is the definition of right; the others are proven equal to 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -28,6 +29,13 @@ from pipeline.core.training.settings import TrainSettings
 
 State = dict[str, NDArray[np.generic]]
 """Everything an engine needs to continue bit for bit, by name; its own business."""
+
+
+class Ability(Enum):
+    """What some trainings need and not every engine can; the value completes "cannot"."""
+
+    FREEZE = "hold pruned weights at other values than 0"
+    CHANGE_MASK = "change its mask while it trains"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -92,9 +92,7 @@ class TrainSettings:
     at each evaluation"""
     common_noise: bool = True
     """whether the variants of a round see the same data order"""
-    engine: Literal["auto", "reference", "dense", "sparse", "sparse-conv", "batched"] = (
-        "auto"
-    )
+    engine: str = "auto"
     """the program that trains; auto: the fastest that can do what is asked"""
     device: str = "cpu"
     """where it trains: cpu, cuda, or cuda:N"""

@@ -1,5 +1,5 @@
 """The batched engine: see ``engine.py``."""
 
-from pipeline.engines.batched.engine import make, supports
+from pipeline.engines.batched.engine import make
 
-__all__ = ["make", "supports"]
+__all__ = ["make"]

@@ -25,14 +25,9 @@ from pipeline.core.models.layers import parameters
 from pipeline.core.training.engine import Evaluation, Job, State, refuse_frozen
 from pipeline.engines.batched.inputs import SPLITS, STRETCH, Data, Inputs, moved
 from pipeline.engines.shared.updates import Fused
-from pipeline.engines.suitability import any_network
 
 WARM_UP_STEPS = 3
 """before a capture, so that libraries have allocated what they need"""
-
-
-supports = any_network
-"""The networks that this engine trains."""
 
 
 def make(jobs: Sequence[Job]) -> "Batched":

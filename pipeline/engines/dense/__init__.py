@@ -1,5 +1,5 @@
 """The dense engine: see ``engine.py``."""
 
-from pipeline.engines.dense.engine import make, supports
+from pipeline.engines.dense.engine import make
 
-__all__ = ["make", "supports"]
+__all__ = ["make"]

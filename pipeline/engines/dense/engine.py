@@ -10,9 +10,6 @@ from collections.abc import Sequence
 from pipeline.core.training.engine import Job, PruningEngine, only_job
 from pipeline.engines.suitability import fully_connected, without_norm
 
-supports = without_norm
-"""The networks that this engine trains."""
-
 
 def make(jobs: Sequence[Job]) -> PruningEngine:
     """The dense engine at the start of one job.
@@ -40,7 +37,7 @@ def refuse_unfit(job: Job) -> None:
     Raises:
         ValueError: with one line that says what to give instead.
     """
-    if job.settings.device != "cpu" or not supports(job.network):
+    if job.settings.device != "cpu" or not without_norm(job.network):
         raise ValueError(
             "the dense engine trains networks without batch norm on device cpu, and got "
             f"{sorted({type(layer).__name__ for layer in job.network})} on "

@@ -19,13 +19,9 @@ from pipeline.core.training.engine import Evaluation, Job, State, only_job, refu
 from pipeline.engines.dense.engine import refuse_unfit
 from pipeline.engines.dense.layered import Layered
 from pipeline.engines.dense.layers import gradients
-from pipeline.engines.suitability import without_norm
 
 LARGEST_FROZEN = float(np.nextafter(southampton.FROZEN_BELOW, np.float32(0)))
 """torch's kernel takes what is equal as well"""
-
-supports = without_norm
-"""The networks that this engine trains: the script also prunes the scales of norms."""
 
 
 def make(jobs: Sequence[Job]) -> "Southampton":

@@ -1,5 +1,5 @@
 """The sparse engine for fully connected networks: see ``engine.py``."""
 
-from pipeline.engines.sparse.engine import make, supports
+from pipeline.engines.sparse.engine import make
 
-__all__ = ["make", "supports"]
+__all__ = ["make"]

@@ -33,9 +33,6 @@ from pipeline.engines.suitability import fully_connected
 BLOCK: Shape = (0,) * MAX_VECTORS
 """in which splits are evaluated of which too much is read for tiles"""
 
-supports = fully_connected
-"""The networks that this engine trains."""
-
 
 def make(jobs: Sequence[Job]) -> "Sparse":
     """The sparse engine at the start of one job.
@@ -158,7 +155,7 @@ class Sparse:
 
 
 def _check(job: Job) -> None:
-    if not supports(job.network):
+    if not fully_connected(job.network):
         raise ValueError(
             "the sparse engine trains Linear layers with ReLU between them, not "
             f"{[type(layer).__name__ for layer in job.network]}; "

@@ -1,5 +1,5 @@
 """The sparse engine for convolutional networks: see ``engine.py``."""
 
-from pipeline.engines.sparse_conv.engine import make, supports
+from pipeline.engines.sparse_conv.engine import make
 
-__all__ = ["make", "supports"]
+__all__ = ["make"]

@@ -43,10 +43,6 @@ from pipeline.engines.suitability import plain_convolutional
 Number = TypeVar("Number", np.float32, np.bool_)
 
 
-supports = plain_convolutional
-"""The networks that this engine trains."""
-
-
 def make(jobs: Sequence[Job]) -> "SparseConv":
     """The sparse engine for convolutions at the start of one job.
 
@@ -144,7 +140,7 @@ class SparseConv:
 
 
 def _check(job: Job) -> None:
-    if not supports(job.network):
+    if not plain_convolutional(job.network):
         raise ValueError(
             "the sparse-conv engine trains 3 × 3 convolutions, each with a ReLU and maybe "
             "a MaxPool behind it, then Linear layers; not "

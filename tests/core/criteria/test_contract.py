@@ -2,14 +2,23 @@
 
 import subprocess
 import sys
-from importlib.util import find_spec
-from pathlib import Path
+import types
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from pipeline.core import criteria, seeding
+from pipeline.core.criteria import CRITERIA
+from pipeline.core.criteria.evidence import Evidence
+from pipeline.core.models.layers import Conv, Flatten, Linear
+from pipeline.core.registry import Registry
 
+NETWORK = (
+    Conv(name="conv", inputs=1, outputs=1, kernel=2),
+    Flatten(),
+    Linear(name="fc", inputs=4, outputs=1),
+)
 MASK = {
     "conv.weight": np.array([[[[True, False], [True, True]]]]),
     "fc.weight": np.array([[True, False, False, True]]),
@@ -25,9 +34,6 @@ TRAINED = {
     "fc.weight": np.array([[0.0, 0.0, -0.0, -3.0]], np.float32),
 }
 
-BLIND = {"large-init", "random", "small-init"}
-"""criteria that do not look at the trained weights"""
-
 
 def copied(arrays):
     return {name: values.copy() for name, values in arrays.items()}
@@ -41,11 +47,29 @@ def stream():
     return seeding.generator(0, "mask_sample")
 
 
-def score(name, trained=TRAINED, theta0=THETA0, mask=MASK):
-    return criteria.score(name, theta0=theta0, trained=trained, mask=mask, rng=stream())
+def evidence(**changes):
+    return replace(
+        Evidence(
+            network=NETWORK,
+            theta0=THETA0,
+            trained=TRAINED,
+            mask=MASK,
+            batches=never,
+            rng=stream(),
+        ),
+        **changes,
+    )
 
 
-@pytest.fixture(params=criteria.CRITERIA)
+def never(size):
+    raise AssertionError(f"asked for batches of {size}")
+
+
+def score(name, **changes):
+    return criteria.score(name, evidence(**changes))
+
+
+@pytest.fixture(params=CRITERIA)
 def name(request):
     return request.param
 
@@ -66,7 +90,7 @@ def test_scores_are_finite_and_zero_where_pruned(name):
 
 def test_arguments_are_left_unchanged(name):
     theta0, trained, mask = copied(THETA0), copied(TRAINED), copied(MASK)
-    scores = score(name, trained, theta0, mask)
+    scores = score(name, trained=trained, theta0=theta0, mask=mask)
     for values in scores.values():
         values[...] = 7
     assert same(theta0, THETA0)
@@ -83,7 +107,7 @@ def test_values_of_pruned_weights_do_not_matter(name):
     for tensor, kept in MASK.items():
         theta0[tensor][~kept] = -9
         trained[tensor][~kept] = 9
-    assert same(score(name, trained, theta0), score(name))
+    assert same(score(name, trained=trained, theta0=theta0), score(name))
 
 
 def test_the_order_of_the_dictionaries_does_not_matter(name):
@@ -93,9 +117,9 @@ def test_the_order_of_the_dictionaries_does_not_matter(name):
 
 def test_only_a_criterion_that_draws_takes_from_the_stream(name):
     rng = stream()
-    criteria.score(name, theta0=THETA0, trained=TRAINED, mask=MASK, rng=rng)
+    score(name, rng=rng)
     drew = rng.random() != stream().random()
-    assert drew == (name in criteria.DRAWING)
+    assert drew == CRITERIA[name].draws
 
 
 def test_a_diverged_training_gives_nan_on_kept_weights_only(name):
@@ -103,13 +127,28 @@ def test_a_diverged_training_gives_nan_on_kept_weights_only(name):
     for tensor, values in score(name, trained=lost).items():
         kept = MASK[tensor]
         assert not np.any(np.isnan(values[~kept]))
-        assert np.all(np.isnan(values[kept])) == (name not in BLIND)
+        assert np.all(np.isnan(values[kept])) == CRITERIA[name].needs_trained
 
 
-def test_the_file_of_a_criterion_exists(name):
-    folder = Path(criteria.__file__).parent
-    assert (folder / criteria.file_of(name)).is_file()
-    assert find_spec(criteria.CRITERIA[name]) is not None
+def test_what_a_criterion_does_not_need_is_not_looked_at(name):
+    needs = CRITERIA[name]
+    bare = {} if needs.needs_trained else {"trained": {}}
+    bare |= {} if needs.needs_batches else {"batches": None}
+    bare |= {} if needs.draws else {"rng": None}
+    assert same(score(name, **bare), score(name))
+
+
+def test_what_is_needed_and_not_given_is_named(name):
+    needs = CRITERIA[name]
+    for is_needed, change, thing in (
+        (needs.needs_trained, {"trained": {}}, "trained weights"),
+        (needs.needs_batches, {"batches": None}, "training batches"),
+        (needs.draws, {"rng": None}, "a random stream"),
+    ):
+        if is_needed:
+            message = f"^the criterion '{name}' needs {thing}; give them$"
+            with pytest.raises(ValueError, match=message):
+                score(name, **change)
 
 
 def test_magnitude_is_the_size_of_the_trained_weights():
@@ -119,21 +158,26 @@ def test_magnitude_is_the_size_of_the_trained_weights():
 
 
 def test_an_unknown_criterion_is_refused_with_the_nearest_name():
-    with pytest.raises(ValueError, match=r"'magnitud'; .*did you mean 'magnitude'\?"):
+    with pytest.raises(ValueError, match=r"^unknown criterion: magnitud; did you mean mag"):
         score("magnitud")
-    with pytest.raises(ValueError, match=r"unknown criterion 'snap'; the criteria are"):
-        criteria.file_of("snap")
 
 
-def test_a_criterion_that_draws_is_refused_without_a_stream():
-    with pytest.raises(ValueError, match=r"'random' draws its scores; give it a stream"):
-        criteria.score("random", theta0=THETA0, trained=TRAINED, mask=MASK)
+def test_a_criterion_that_needs_batches_gets_them_in_the_size_it_asks_for(monkeypatch):
+    record = criteria.Criterion(module="gradients", needs_trained=False, needs_batches=True)
+    module = types.SimpleNamespace(by_gradient=lambda given: list(given.batches(7)))
+    monkeypatch.setitem(sys.modules, "pipeline.core.criteria.gradients", module)
+    found = Registry("criterion", criteria.__name__, {"by-gradient": record})
+    monkeypatch.setattr(criteria, "CRITERIA", found)
+    given = {"trained": {}, "batches": lambda size: iter(range(size))}
+    assert score("by-gradient", **given) == [0, 1, 2, 3, 4, 5, 6]
+    with pytest.raises(ValueError, match="'by-gradient' needs training batches; give"):
+        score("by-gradient", batches=None)
 
 
 def test_a_criterion_is_imported_on_use():
     code = (
         "import sys; from pipeline.core import criteria; "
-        "criteria.file_of('magnitude'); "
+        "criteria.CRITERIA.file_of('magnitude'); "
         "sys.exit('pipeline.core.criteria.magnitude' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

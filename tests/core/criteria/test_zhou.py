@@ -4,16 +4,24 @@ import numpy as np
 import pytest
 
 from pipeline.core import criteria, pruning, seeding
+from pipeline.core.criteria.evidence import Evidence
 
 ALL = [True, True, True, True]
 NAN = float("nan")
 
 
+def scores_of(name, *, before, after, mask, rng=None):
+    evidence = Evidence(
+        network=(), theta0=before, trained=after, mask=mask, batches=None, rng=rng
+    )
+    return criteria.score(name, evidence)
+
+
 def score(name, *, before, after, kept=ALL, rng=None):
-    scores = criteria.score(
+    scores = scores_of(
         name,
-        theta0={"w": np.array(before, np.float32)},
-        trained={"w": np.array(after, np.float32)},
+        before={"w": np.array(before, np.float32)},
+        after={"w": np.array(after, np.float32)},
         mask={"w": np.array(kept)},
         rng=rng,
     )
@@ -89,7 +97,7 @@ def test_the_top_ranks_are_what_a_common_percentile_keeps(name):
     sign = 1 if name.startswith("large") else -1
     sizes = sign * np.abs(np.stack([before, after]))
     mask = {"w": np.ones(50, np.bool_)}
-    scores = criteria.score(name, theta0={"w": before}, trained={"w": after}, mask=mask)
+    scores = scores_of(name, before={"w": before}, after={"w": after}, mask=mask)
     counts = set()
     for lowest in np.sort(sizes, axis=1).T:
         wanted = np.all(sizes >= lowest[:, None], axis=0)
@@ -121,9 +129,7 @@ def test_random_masks_cut_one_after_the_other_are_nested_and_have_the_count():
     weights = {"w": np.zeros(100, np.float32)}
     for round in range(3):
         rng = seeding.generator(0, "mask_sample", round=round)
-        scores = criteria.score(
-            "random", theta0=weights, trained=weights, mask=mask, rng=rng
-        )
+        scores = scores_of("random", before=weights, after=weights, mask=mask, rng=rng)
         new = pruning.prune_to(scores, mask, {"w": 80 - 20 * round})
         assert np.count_nonzero(new["w"]) == 80 - 20 * round
         assert not np.any(new["w"] & ~mask["w"])

@@ -2,8 +2,6 @@
 
 import subprocess
 import sys
-from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -145,21 +143,14 @@ def test_only_a_start_at_a_later_step_looks_at_early_weights(name):
     assert (found != other) == (starts.STARTS[name].step == "needed")
 
 
-def test_the_file_of_a_start_exists(name):
-    assert (Path(starts.__file__).parent / starts.file_of(name)).is_file()
-    assert find_spec(starts.STARTS[name].module) is not None
-
-
 def test_an_unknown_start_is_refused_with_the_nearest_name():
-    with pytest.raises(ValueError, match=r"'theta'; the starts are .*mean 'theta0'\?"):
+    with pytest.raises(ValueError, match=r"^unknown start: theta; did you mean theta0\?"):
         starts.start_source("theta", make_given())
-    with pytest.raises(ValueError, match=r"unknown start 'zero-point'; the starts are"):
-        starts.file_of("zero-point")
 
 
 def test_a_start_is_imported_on_use():
     code = (
-        "import sys; from pipeline.core import starts; starts.file_of('reinit'); "
+        "import sys; from pipeline.core import starts; starts.STARTS.file_of('reinit'); "
         "sys.exit('pipeline.core.starts.drawn' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -9,7 +9,7 @@ from helpers.on_digits import NETWORKS, assert_same_bits, dense_job, trained
 from pipeline.core import rewinding
 from pipeline.core.training.loop import train
 from pipeline.core.training.schedules import learning_rate
-from pipeline.engines import ENGINES, engine_module, make_engine
+from pipeline.engines import ENGINES, make_engine
 
 SGD = {"optimizer": "sgd", "lr": 0.05}
 
@@ -19,7 +19,7 @@ every_engine_and_network = pytest.mark.parametrize(
         (engine, name)
         for engine in ENGINES
         for name, layers in NETWORKS.items()
-        if engine_module(engine).supports(layers)
+        if ENGINES[engine].trains(layers)
     ],
 )
 

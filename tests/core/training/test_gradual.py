@@ -11,7 +11,7 @@ from pipeline.core.batches import Split
 from pipeline.core.counts import kept_counts
 from pipeline.core.models.init import initial_weights
 from pipeline.core.models.layers import Conv, Flatten, Linear, MaxPool, ReLU, parameters
-from pipeline.core.training.engine import Job
+from pipeline.core.training.engine import Ability, Job
 from pipeline.core.training.gradual import (
     MOST_PRUNINGS,
     Gradual,
@@ -21,7 +21,7 @@ from pipeline.core.training.gradual import (
 )
 from pipeline.core.training.loop import train
 from pipeline.core.training.results import pack, unpack
-from pipeline.engines import PRUNING, engine_module, make_engine, resolve_pruning
+from pipeline.engines import ENGINES, make_engine, resolve
 
 CONV = (
     Conv(name="conv1", inputs=1, outputs=3),
@@ -41,13 +41,16 @@ OPTIMIZERS = {
     "adam": {"optimizer": "adam", "lr": 2e-3},
 }
 STEPS = 23
-ENGINES = [
-    (engine, name)
-    for engine in sorted(PRUNING)
-    for name, network in NETWORKS.items()
-    if engine_module(engine).supports(network)
-]
-every_engine_and_network = pytest.mark.parametrize(("engine", "network"), ENGINES)
+every_engine_and_network = pytest.mark.parametrize(
+    ("engine", "network"),
+    [
+        (engine, name)
+        for engine, record in ENGINES.items()
+        if Ability.CHANGE_MASK in record.abilities
+        for name, network in NETWORKS.items()
+        if record.trains(network)
+    ],
+)
 every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
 
 
@@ -296,10 +299,9 @@ def test_an_engine_that_keeps_its_masks_refuses_before_it_trains(engine):
 def test_auto_chooses_an_engine_that_can_prune():
     for name, network in NETWORKS.items():
         for device in ("cpu", "cuda"):
-            found = resolve_pruning("auto", network, device)
-            assert found in PRUNING
+            found = resolve("auto", network, 1.0, device, {Ability.CHANGE_MASK})
+            assert Ability.CHANGE_MASK in ENGINES[found].abilities
             assert device == "cpu" or found == "reference"
-            assert engine_module(found).supports(network), name
-    assert resolve_pruning("reference", NETWORKS["mlp"], "cpu") == "reference"
+            assert ENGINES[found].trains(network), name
     with pytest.raises(ValueError, match="engine sparse cannot change its mask while it"):
-        resolve_pruning("sparse", NETWORKS["mlp"], "cpu")
+        resolve("sparse", NETWORKS["mlp"], 1.0, "cpu", {Ability.CHANGE_MASK})

@@ -6,7 +6,7 @@ library of types and functions 0.7 s. AMD EPYC (Zen 5), torch 2.13, numba 0.68, 
 """
 
 from pipeline.core.models.layers import Network
-from pipeline.engines import COMPILES
+from pipeline.engines import ENGINES
 
 FORWARD = "pipeline.run.executors.preloads.tensors"
 """what forward passes alone need"""
@@ -20,6 +20,7 @@ def module_for(engine: str, network: Network) -> str:
 
     Networks with frozen weights are not compiled; their workers import torch themselves.
     """
-    if engine in COMPILES and COMPILES[engine](network):
+    record = ENGINES[engine]
+    if record.compiles(network):
         return KERNELS
-    return OPTIMIZER if engine == "reference" else FORWARD
+    return OPTIMIZER if record.optimizer_objects else FORWARD

@@ -1,4 +1,4 @@
-"""How many weights a network has, by kind, and how often an example meets each."""
+"""Totals of a network: its weights, and the multiply-adds of one example through it."""
 
 from collections.abc import Mapping
 from math import prod

@@ -1,0 +1,118 @@
+"""Registries: every entry of one kind by name, with a record of what it needs and can do.
+
+Adding a model, criterion, start, transform or engine is one small file and one record.
+The file is imported when its entry is used, so that whoever reads only records, such as
+the plan, imports no torch.
+"""
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, Generic, TypeVar
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """The record of an entry; registries whose entries differ in more derive from it."""
+
+    module: str
+    """where the entry is defined, below the package of its registry"""
+
+
+EntryT = TypeVar("EntryT", bound=Entry)
+
+
+class UnknownNameError(ValueError, KeyError):
+    """A registry has no entry of that name; one line that says which it has."""
+
+    __str__ = ValueError.__str__  # a KeyError puts its message in quotes
+
+
+class Registry(Mapping[str, EntryT], Generic[EntryT]):
+    """The records of one kind of entry, by name, in the order in which they were given."""
+
+    def __init__(
+        self,
+        kind: str,
+        package: str,
+        entries: Mapping[str, EntryT],
+        *,
+        offers: str | None = None,
+    ) -> None:
+        """Keep the records.
+
+        Args:
+            kind: what an entry is, for messages: ``criterion``.
+            package: whose modules define the entries.
+            entries: the records by name.
+            offers: the name of the function that the module of each entry offers; None
+                where it is the entry's own name, with underscores for hyphens.
+        """
+        self.kind = kind
+        self.package = package
+        self._entries = dict(entries)
+        self._offers = offers
+
+    def __getitem__(self, name: str) -> EntryT:
+        """The record of an entry.
+
+        Raises:
+            UnknownNameError: if there is none of that name; it says the nearest.
+        """
+        try:
+            return self._entries[name]
+        except KeyError:
+            raise UnknownNameError(unknown(name, self._entries, self.kind)) from None
+
+    def __iter__(self) -> Iterator[str]:
+        """The names."""
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        """The number of entries."""
+        return len(self._entries)
+
+    def load(self, name: str) -> Any:  # noqa: ANN401 - the caller knows its signature
+        """The function of an entry, whose module is imported now.
+
+        Raises:
+            UnknownNameError: if there is no such entry.
+        """
+        module = import_module(f"{self.package}.{self[name].module}")
+        return getattr(module, self._offers or name.replace("-", "_"))
+
+    def file_of(self, name: str) -> str:
+        """The file, or the package, of the registry's folder in which an entry stands.
+
+        Stages depend on it, so what only one entry uses stands in the entry's package.
+
+        Raises:
+            UnknownNameError: if there is no such entry.
+        """
+        first = self[name].module.partition(".")[0]
+        spec = find_spec(f"{self.package}.{first}")
+        assert spec is not None, f"{self.kind} {name} has no module"
+        return f"{first}.py" if spec.submodule_search_locations is None else first
+
+
+def unknown(found: str, known: Iterable[str], kind: str = "") -> str:
+    """One line for a name that is not among the known ones, with the nearest of them.
+
+    >>> unknown("magnitud", ["magnitude", "random"], "criterion")
+    'unknown criterion: magnitud; did you mean magnitude? (known: magnitude, random)'
+    """
+    names = list(known)
+    what = f"unknown {kind}".strip()
+    return f"{what}: {found}{did_you_mean(found, names)} (known: {', '.join(names)})"
+
+
+def did_you_mean(found: str, known: Iterable[str]) -> str:
+    """The nearest of the known names as the end of a sentence; empty if none is near.
+
+    >>> did_you_mean("movment", ["magnitude", "movement"]), did_you_mean("x", ["y"])
+    ('; did you mean movement?', '')
+    """
+    near = difflib.get_close_matches(found, list(known), n=1)
+    return f"; did you mean {near[0]}?" if near else ""
