@@ -343,8 +343,8 @@ def test_fine_tuning_from_before_the_last_milestone_is_read() -> None:
 def test_an_engine_that_cannot_freeze_is_refused(engine: str) -> None:
     message = refused(variants__ticket__rewind=FROZEN, tasks__main__train__engine=engine)
     assert message == (
-        f"variants.ticket.rewind.pruned: task main: engine {engine} holds pruned weights "
-        "at 0; give auto, or one of dense, reference"
+        f"variants.ticket.rewind.pruned: task main: engine {engine} cannot hold pruned "
+        "weights at other values than 0; give auto, or one of reference, dense"
     )
 
 
