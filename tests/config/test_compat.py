@@ -127,7 +127,8 @@ def test_the_scripts_reinit_has_a_mask_of_its_own() -> None:
 
 
 def test_no_setting_chooses_the_scripts_engine() -> None:
-    assert "found southampton" in refused(**{TRAIN + "engine": "southampton"})
+    message = refused(**{TRAIN + "engine": "southampton"})
+    assert "unknown: southampton (known: auto, " in message
 
 
 def test_every_training_of_the_plan_is_the_scripts() -> None:

@@ -454,7 +454,7 @@ def test_gradual_pruning_may_start_from_theta0_or_fresh_weights() -> None:
         (
             {"tasks__main__train__engine": "sparse"},
             "variants.ticket.prune.schedule: task main: engine sparse cannot change its "
-            "mask while it trains; give auto, or one of dense, reference",
+            "mask while it trains; give auto, or one of reference, dense",
         ),
     ],
 )
