@@ -1,0 +1,108 @@
+"""benchmarks/readme.py: what it writes between which markers, of tables that are known."""
+
+import importlib
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from helpers.workspace import ROOT
+
+
+@pytest.fixture(scope="module")
+def readme() -> ModuleType:
+    sys.path.append(str(ROOT / "benchmarks"))  # as when the script runs
+    return importlib.import_module("readme")
+
+
+def row(variant: str, round: int, seed: int, **changes: str) -> dict[str, str]:
+    facts = {
+        "variant": variant,
+        "round": str(round),
+        "seed": str(seed),
+        "density": "1.0" if round == 0 else "0.8",
+        "early_stop_step": str(1000 + 200 * seed),
+        "censored": "false",
+        "test_accuracy_early_stop": "0.97",
+        "test_accuracy": f"0.98{seed}",
+    }
+    return facts | changes
+
+
+ROWS = [
+    *(row("ticket", round, seed) for round in (0, 1) for seed in (0, 1)),
+    *(row("reinit", 0, seed) for seed in (0, 1)),
+    row("reinit", 1, 0),
+    row("reinit", 1, 1, censored="true", early_stop_step="3000"),
+]
+
+
+def test_a_row_has_means_over_seeds_and_says_what_is_censored(readme: ModuleType) -> None:
+    *_, dense, pruned = readme.short_table(ROWS, (0, 1)).splitlines()
+    assert dense == "| 100.0 % | 1,100 | 1,100 | 98.05 % | 98.05 % |"
+    assert pruned == "| 80.0 % | 1,100 | ≥ 2,000 | 98.05 % | 98.05 % |"
+
+
+def test_the_long_table_has_ranges_and_the_dense_network_once(readme: ModuleType) -> None:
+    lines = readme.long_table(ROWS, (0, 1)).splitlines()[2:]
+    assert [line.split(" | ")[1] for line in lines] == ["dense", "ticket", "reinit"]
+    assert lines[2] == (
+        "| 80.0 % | reinit | ≥ 2,000 (1,000–3,000) | 97.00 (97.00–97.00) % "
+        "| 98.05 (98.00–98.10) % |"
+    )
+
+
+def test_a_round_that_was_not_run_is_said(readme: ModuleType) -> None:
+    with pytest.raises(ValueError, match="no round 7 of ticket"):
+        readme.short_table(ROWS, (7,))
+
+
+def test_speed_is_a_multiple_of_the_better_dense_training(readme: ModuleType) -> None:
+    rates = {
+        ("reference", 1.0): 600,
+        ("dense", 1.0): 1500,
+        ("sparse", 1.0): 1000,
+        ("sparse", 0.1): 7500,
+        ("sparse", 0.036): 15000,
+        ("sparse", 0.01): 30000,
+    }
+    rows: list[dict[str, Any]] = [
+        {
+            "engine": engine,
+            "model": "lenet-300-100",
+            "density": density,
+            "steps_per_s": rate,
+            "floor_steps_per_s": 1000.0,
+        }
+        for (engine, density), rate in rates.items()
+    ]
+    said = readme.speed_sentence(rows)
+    assert "5.0, 10.0 and 20.0 times" in said.replace("\n", " ")
+    assert "600 steps/s" in said
+    assert "| sparse | 1,000 (1.00×) | 7,500 (7.50×) |" in readme.speed_table(rows)
+
+
+def test_text_goes_between_the_markers_and_nowhere_else(readme: ModuleType) -> None:
+    page = "a\n<!-- x -->\nold\n<!-- /x -->\nb\n<!-- y -->\n<!-- /y -->\n"
+    filled = readme.fill(page, "x", r"new \1")
+    assert filled == page.replace("old", r"new \1")
+    assert readme.fill(filled, "x", r"new \1") == filled
+    for broken in ("", page + page):
+        with pytest.raises(ValueError, match="pairs <!-- x -->"):
+            readme.fill(broken, "x", "new")
+
+
+def test_a_block_without_markers_is_refused(readme: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("<!-- a -->\n<!-- /a -->\n", encoding="utf-8")
+    readme.write({"a": "text"}, tmp_path)
+    assert (tmp_path / "README.md").read_text(encoding="utf-8").count("text") == 1
+    with pytest.raises(ValueError, match=r"no <!-- b --> in README\.md"):
+        readme.write({"b": "text"}, tmp_path)
+
+
+def test_every_block_has_its_markers(readme: ModuleType) -> None:
+    pages = "".join((ROOT / page).read_text(encoding="utf-8") for page in readme.PAGES)
+    for block in ("digits", "mnist", "mnist-table", "engines", "engines-table"):
+        assert f"<!-- {block} -->" in pages
+        assert f'"{block}": ' in (ROOT / "benchmarks/readme.py").read_text(encoding="utf-8")
