@@ -15,6 +15,7 @@ from typing import Any
 from measuring import ROOT
 from ruamel.yaml import YAML
 
+from pipeline import presets
 from pipeline.artifacts import files, paths
 from pipeline.config import params
 from pipeline.core.batches import Dataset
@@ -26,8 +27,7 @@ Params = dict[str, Any]
 
 def preset(name: str, **changes: object) -> Params:
     """A preset's params.yaml with changes: ``tasks__main__train__steps=1``."""
-    text = (ROOT / "pipeline/presets" / f"{name}.yaml").read_text(encoding="utf-8")
-    settings: Params = params.parse_yaml(text)
+    settings: Params = params.parse_yaml(presets.text_of(name))
     for path, value in changes.items():
         *parents, last = path.split("__")
         place = settings

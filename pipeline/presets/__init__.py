@@ -1,13 +1,14 @@
-"""params.yaml files of known experiments; the first line of each says what it is."""
+"""Known experiments, each of which becomes a whole params.yaml."""
 
 import subprocess
-from importlib import resources
 from pathlib import Path
 
 from pipeline.artifacts import files
 from pipeline.border.errors import UserError
 from pipeline.config import params
 from pipeline.plan import compiler, plan_file
+from pipeline.presets import recipes, written
+from pipeline.presets.recipes import Recipe
 
 
 class PresetError(UserError):
@@ -16,24 +17,32 @@ class PresetError(UserError):
 
 def names() -> list[str]:
     """Every preset, sorted."""
-    entries = (entry.name for entry in resources.files(__package__).iterdir())
-    return sorted(n.removesuffix(".yaml") for n in entries if n.endswith(".yaml"))
+    return recipes.names()
 
 
 def text_of(name: str) -> str:
-    """The params.yaml of a preset.
+    """The params.yaml of a preset, with every key; the experiment is called as it is.
+
+    Raises:
+        PresetError: if there is no such preset.
+    """
+    said = description(name)
+    recipe = recipes.composed(name)
+    named = Recipe(
+        settings={"experiment": name} | recipe.settings, comments=recipe.comments
+    )
+    return written.text(named, said)
+
+
+def description(name: str) -> str:
+    """What a preset is, in a line.
 
     Raises:
         PresetError: if there is no such preset.
     """
     if name not in names():
         raise PresetError(f"unknown preset {name!r}; the presets are {', '.join(names())}")
-    return (resources.files(__package__) / f"{name}.yaml").read_text(encoding="utf-8")
-
-
-def description(name: str) -> str:
-    """The first line of a preset."""
-    return text_of(name).splitlines()[0].removeprefix("# ")
+    return recipes.description(name)
 
 
 def use(name: str, root: Path, *, force: bool) -> compiler.Plan:

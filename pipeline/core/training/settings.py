@@ -91,7 +91,7 @@ class TrainSettings:
     """improved: test set only when validation loss has improved, and at the end; every:
     at each evaluation"""
     common_noise: bool = True
-    """whether the variants of a round see the same data order"""
+    """variants of a round see the same data order"""
     engine: str = "auto"
     """the program that trains; auto: the fastest that can do what is asked"""
     device: str = "cpu"

@@ -1,0 +1,116 @@
+"""Presets as a base plus what differs, and the whole params.yaml that comes of them."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline import presets
+from pipeline.config import params
+from pipeline.presets import recipes, written
+from pipeline.presets.recipes import Recipe
+
+BASE = """# the base
+rounds: 3  # few
+seeds: [0]  # one
+variants:
+  ticket:  # the ticket
+    prune: {mask: own, fraction: {fc: 0.2, output: 0.1}}  # by size
+    rewind: {to: theta0}
+  control:  # the control
+    prune: {mask: ticket}
+"""
+DIFFERS = """# the preset
+base: below
+without: [variants.control]
+rounds: 5
+seeds: [0]  # still one
+variants:
+  ticket:
+    prune: {fraction: {fc: 0.3}}
+  other:  # another one
+    prune: &own
+      mask: own
+      criterion: movement  # not magnitude
+    rewind: {to: theta0}
+  last:
+    prune: {<<: *own, criterion: random}
+"""
+
+
+@pytest.fixture
+def composed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recipe:
+    (tmp_path / "bases").mkdir()
+    (tmp_path / "bases/below.yaml").write_text(BASE)
+    (tmp_path / "above.yaml").write_text(DIFFERS)
+    monkeypatch.setattr(recipes, "FOLDER", tmp_path)
+    monkeypatch.setattr(recipes, "BASES", tmp_path / "bases")
+    assert recipes.names() == ["above"]
+    assert recipes.description("above") == "the preset"
+    return recipes.composed("above")
+
+
+def test_mappings_are_merged_and_other_values_replaced(composed: Recipe) -> None:
+    assert composed.settings == {
+        "rounds": 5,
+        "seeds": [0],
+        "variants": {
+            "ticket": {
+                "prune": {"mask": "own", "fraction": {"fc": 0.3, "output": 0.1}},
+                "rewind": {"to": "theta0"},
+            },
+            "other": {
+                "prune": {"mask": "own", "criterion": "movement"},
+                "rewind": {"to": "theta0"},
+            },
+            "last": {"prune": {"mask": "own", "criterion": "random"}},
+        },
+    }
+
+
+def test_comments_stay_with_their_keys_until_those_are_written_again(
+    composed: Recipe,
+) -> None:
+    assert composed.comments == {
+        "seeds": "still one",
+        "variants.ticket": "the ticket",
+        "variants.ticket.prune": "by size",
+        "variants.other": "another one",
+        "variants.other.prune.criterion": "not magnitude",
+    }
+
+
+def test_leaving_out_what_the_base_lacks_is_an_error(
+    composed: Recipe, tmp_path: Path
+) -> None:
+    (tmp_path / "wrong.yaml").write_text("# x\nbase: above\nwithout: [variants.none]\n")
+    with pytest.raises(KeyError, match="none"):
+        recipes.composed("wrong")
+
+
+def test_a_comment_that_does_not_fit_stands_above_its_key() -> None:
+    raw = params.parse_yaml(presets.text_of("digits"))
+    comments = {"rounds": "few", "seeds": "long " * 16}
+    text = written.text(Recipe(settings=raw, comments=comments), "an experiment")
+    assert text.splitlines()[-49:-45] == [
+        "rounds: 10               # few",
+        f"# {'long ' * 16}",
+        "seeds: [0, 1, 2, 3]",
+        "workers: null            # trainings side by side; null = as many as cores",
+    ]
+
+
+@pytest.mark.parametrize("name", presets.names())
+def test_use_writes_every_key_as_it_is_meant(name: str) -> None:
+    text = presets.text_of(name)
+    raw = params.parse_yaml(text)
+    assert params.completed(raw) == raw
+    assert raw["experiment"] == name
+    recipe = recipes.composed(name)
+    assert params.completed({"experiment": name} | recipe.settings) == raw
+    assert all(len(line) <= written.WIDTH for line in text.splitlines())
+    assert all(f"# {said}" in text for said in recipe.comments.values())
+
+
+def test_presets_are_short() -> None:
+    files = [*recipes.FOLDER.glob("*.yaml"), *recipes.BASES.glob("*.yaml")]
+    assert sum(len(file.read_text().splitlines()) for file in files) < 1_200
