@@ -61,6 +61,23 @@ def use(
         print(forecast.describe(params.load(), plan))
 
 
+@app.command(epilog="Example: lt-pipeline params tasks.main.train.lr")
+def params(
+    key: Annotated[
+        str | None,
+        typer.Argument(help="A key, or a part of the file; default: all."),
+    ] = None,
+) -> None:
+    """Explain params.yaml: every key with its type, default and values."""
+    from pipeline.border import exits
+
+    with exits.one_line_errors():
+        from pipeline.config import reference
+
+        found = reference.every() if key is None else reference.find(key)
+        print(reference.terminal(found))
+
+
 @app.command(epilog="Example: lt-pipeline plan && dvc repro")
 def plan(
     check: Annotated[

@@ -27,7 +27,17 @@ ARGUMENTS = {"use": ["digits"], "export": ["--round", "1", "--out", "ticket.safe
 
 
 def test_no_command_is_missing() -> None:
-    wanted = ["presets", "use", "plan", "status", "verify", "export", "track", "plot"]
+    wanted = [
+        "presets",
+        "use",
+        "params",
+        "plan",
+        "status",
+        "verify",
+        "export",
+        "track",
+        "plot",
+    ]
     assert [name for name in COMMANDS if name in wanted] == wanted
 
 

@@ -47,25 +47,26 @@ class Analysis:
     """One question, of every task, round and step that it names."""
 
     kind: Literal["instability", "connection"]
-    """whether copies on other data orders reach one valley, or two networks lie in one"""
+    """instability: two copies trained on different data orders; connection: two networks
+    that are there"""
     tasks: Annotated[
         tuple[str, ...], Default("the tasks of the variant, or all", _its_tasks)
     ]
     """the tasks on which it is asked"""
     of: Annotated[str, OneOf((DENSE,), "the name of a variant")]
-    """a variant; instability, or to ``other-seed``: or ``dense``"""
+    """the network that is looked at; ``dense`` for instability or to ``other-seed`` only"""
     to: Annotated[
         str | None,
         OneOf((PREVIOUS, PRUNED, DENSE, OTHER_SEED), "the name of a variant"),
         Needed("for a connection", lambda here: here.get("kind") == "connection"),
     ] = None
-    """connection: ``previous`` round, ``pruned`` network before rewinding, ``dense``,
-    ``other-seed``, or another variant at the same round"""
+    """the other end of a connection: ``previous`` round, ``pruned`` network before
+    rewinding, ``dense``, ``other-seed``, or another variant at the same round"""
     rounds: Annotated[
         tuple[int, ...] | None,
         Needed("for a variant", lambda here: here.get("of") != DENSE),
     ] = None
-    """of the variant; null for the dense network"""
+    """rounds of the variant; null for the dense network"""
     steps: Annotated[
         tuple[int, ...] | None,
         Needed(
@@ -73,15 +74,15 @@ class Analysis:
             lambda here: here.get("kind") == "instability" and here.get("of") == DENSE,
         ),
     ] = None
-    """instability of the dense network: where the copies part; a variant's part where
-    its rounds begin: null"""
+    """steps at which copies of the dense network part; null for a variant, whose copies
+    part where its rounds begin"""
     pairs: Annotated[
         int | None,
         Needed("for instability", lambda here: here.get("kind") == "instability"),
     ] = None
-    """of copies, per seed; null for a connection"""
+    """pairs of copies per seed; null for a connection"""
     points: int = 30
-    """on each line, both ends included; 30 in the paper"""
+    """networks looked at on each line, both ends included; 30 in the paper"""
     recalibration_batches: int | None = None
     """training batches that make the running statistics of norms anew at each point;
     null = interpolated statistics only"""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pipeline.config import params
+from pipeline.config import params, schema
 from pipeline.config.sentences import sentences
 from pipeline.config.settings import Data, Settings, Task
 from pipeline.core.training.settings import TrainSettings
@@ -34,7 +34,7 @@ def text(recipe: Recipe, description: str) -> str:
     """
     full = params.completed(recipe.settings)
     comments = dict(_explained(full)) | recipe.comments
-    heading = f"# {description}\n"
+    heading = f"# yaml-language-server: $schema={schema.FILE}\n# {description}\n"
     return heading + "".join(f"{line}\n" for line in _lines(full, comments, ""))
 
 

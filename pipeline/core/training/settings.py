@@ -78,13 +78,14 @@ class TrainSettings:
     lr: float
     """learning rate, above 0, before the schedule changes it"""
     momentum: float = 0.0
-    """of SGD, [0, 1); 0 for the others"""
+    """momentum of sgd, [0, 1); 0 for the others"""
     weight_decay: float = 0.0
-    """added to the gradient (sgd, adam) or decoupled (adamw), as torch does"""
+    """0 or more; added to the gradient (sgd, adam) or decoupled (adamw), as torch does"""
     schedule: Schedule = field(default_factory=Schedule)
     """the learning rate as a function of the step"""
     augment: Literal["none", "flip-crop"] = "none"
-    """flip-crop: horizontal flips and shifts by up to 4 pixels, zero-padded"""
+    """how training images are changed; flip-crop: horizontal flips and shifts by up to
+    4 pixels, zero-padded"""
     evaluate_every: int
     """steps between two evaluations on the validation set"""
     test_cadence: Literal["improved", "every"] = "improved"

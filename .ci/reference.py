@@ -1,0 +1,77 @@
+"""python .ci/reference.py: writes the pages and the schema that follow from the code.
+
+That is docs/reference/params.md, docs/reference/cli.md and params.schema.json. A test
+fails while one of them is not what this would write.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from pipeline import cli
+from pipeline.config import reference, schema
+
+ROOT = Path(__file__).parents[1]
+PARAMS = """# Reference: params.yaml
+
+`lt-pipeline params` prints this page in the terminal, `lt-pipeline params KEY` a part of
+it. Keys that are not required may be left out. NAME stands for a name of your own. Editors
+that read `params.schema.json`, which the first line of `params.yaml` names, complete and
+check keys.
+"""
+CLI = """# Reference: the command line
+
+Every command works from any folder of a clone. It ends with 0, with 2 after an error, which
+is one line, or with 130 after Ctrl-C; `verify` ends with 1 where a promise is broken.
+"""
+
+
+def texts() -> dict[str, str]:
+    """Path below the root -> what stands there."""
+    return {
+        "docs/reference/params.md": f"{PARAMS}\n{reference.markdown()}\n",
+        "docs/reference/cli.md": f"{CLI}\n{_commands()}",
+        schema.FILE: json.dumps(schema.schema(), indent=2, ensure_ascii=False) + "\n",
+    }
+
+
+def _commands() -> str:
+    group: Any = typer.main.get_command(cli.app)
+    return "\n".join(
+        "\n".join(_command(name, command)) for name, command in group.commands.items()
+    )
+
+
+def _command(name: str, command: Any) -> Iterator[str]:  # noqa: ANN401 - Typer's own
+    shown = [one for one in command.params if one.name != "help"]
+    arguments = [_metavar(one) for one in shown if one.param_type_name == "argument"]
+    yield f"## `{' '.join(['lt-pipeline', name, *arguments])}`\n"
+    yield f"{command.help}\n"
+    if shown:
+        yield "| | default | |"
+        yield "|---|---|---|"
+        yield from (_parameter(one) for one in shown)
+        yield ""
+    yield f"```bash\n{(command.epilog or '').removeprefix('Example: ')}\n```\n"
+
+
+def _metavar(one: Any) -> str:  # noqa: ANN401
+    name: str = one.name.upper()
+    return name if one.required else f"[{name}]"
+
+
+def _parameter(one: Any) -> str:  # noqa: ANN401
+    is_option = one.param_type_name == "option"
+    is_flag = is_option and one.is_flag
+    default = "" if is_flag or one.default is None else f"`{one.default}`"
+    name = one.opts[0] if is_option else one.name.upper()
+    return f"| `{name}` | {'required' if one.required else default} | {one.help} |"
+
+
+if __name__ == "__main__":
+    for place, text in texts().items():
+        (ROOT / place).parent.mkdir(exist_ok=True)
+        (ROOT / place).write_text(text, encoding="utf-8")

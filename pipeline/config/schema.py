@@ -1,0 +1,89 @@
+"""The JSON Schema of params.yaml, for editors: it completes, explains and checks.
+
+What depends on several settings (a key that only some recipes need) is beyond it;
+``lt-pipeline plan`` says that.
+"""
+
+from dataclasses import Field, fields, is_dataclass
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from pipeline.config.defaults import has_default, note, plain_default
+from pipeline.config.params import NAME
+from pipeline.config.reference import names_of, options
+from pipeline.config.sentences import sentences
+from pipeline.config.settings import Settings
+from pipeline.core.fields import Default, OneOf
+
+FILE = "params.schema.json"
+Schema = dict[str, Any]
+SIMPLE = {bool: "boolean", float: "number", int: "integer", str: "string"}
+
+
+def schema() -> Schema:
+    """The schema of the whole file, as JSON has it."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "params.yaml of lt-pipeline",
+        **_mapping(Settings),
+    }
+
+
+def _mapping(kind: type) -> Schema:
+    hints = get_type_hints(kind, include_extras=True)
+    return {
+        "type": "object",
+        "properties": {
+            one.name: _property(kind, one, hints[one.name]) for one in fields(kind)
+        },
+        "required": [
+            one.name for one in fields(kind) if not has_default(one, hints[one.name])
+        ],
+        "additionalProperties": False,
+    }
+
+
+def _property(kind: type, one: Field[Any], annotation: object) -> Schema:
+    value = _value(annotation, names_of(kind, one.name, annotation))
+    described = {"description": sentences(kind)[one.name].replace("``", ""), **value}
+    if note(annotation, Default) is None and has_default(one, annotation):
+        described["default"] = plain_default(one)
+    return described
+
+
+def _value(annotation: object, names: OneOf | None) -> Schema:
+    found = options(annotation)
+    nullable = type(None) in found
+    (kind,) = [option for option in found if option is not type(None)]
+    if names is not None and names.others is None:
+        return {"enum": [*names.names, *([None] if nullable else [])]}
+    one = _of_type(kind)
+    if names is not None:
+        one["examples"] = list(names.names)
+    if nullable:
+        one["type"] = [one["type"], "null"]
+    return one
+
+
+def _of_type(kind: object) -> Schema:
+    if isinstance(kind, type) and is_dataclass(kind):
+        return _mapping(kind)
+    arguments = get_args(kind)
+    if get_origin(kind) is tuple:
+        return {"type": "array", "items": _value(arguments[0], None)}
+    if get_origin(kind) is dict:
+        return {"type": "object", **_entries(*arguments)}
+    assert isinstance(kind, type)
+    return {"type": SIMPLE[kind]}
+
+
+def _entries(names: object, values: object) -> Schema:
+    """Of a mapping whose keys are names: those of a list, or the user's own."""
+    if get_origin(names) is Literal:
+        return {
+            "properties": {name: _value(values, None) for name in get_args(names)},
+            "additionalProperties": False,
+        }
+    return {
+        "propertyNames": {"pattern": f"^{NAME}$"},
+        "additionalProperties": _value(values, None),
+    }
