@@ -69,9 +69,7 @@ def params(
     ] = None,
 ) -> None:
     """Explain params.yaml: every key with its type, default and values."""
-    from pipeline.border import exits
-
-    with exits.one_line_errors():
+    with _at_root():
         from pipeline.config import reference
 
         found = reference.every() if key is None else reference.find(key)

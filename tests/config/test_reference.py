@@ -96,6 +96,7 @@ def test_a_mapping_comes_with_its_keys() -> None:
 
 
 def test_the_command_explains_all_one_part_or_one_key(tmp_path: Path) -> None:
+    (tmp_path / "dvc.yaml").touch()
     whole = run(tmp_path, "params")
     assert whole.code == 0
     assert all(f"\n{path}" in f"\n{whole.output}" for path in KEYS)
@@ -111,6 +112,7 @@ def test_the_command_explains_all_one_part_or_one_key(tmp_path: Path) -> None:
     ("asked", "near"), [("sedes", "; did you mean seeds?"), ("12", ""), ("", "")]
 )
 def test_an_unknown_key_is_one_line(asked: str, near: str, tmp_path: Path) -> None:
+    (tmp_path / "dvc.yaml").touch()
     ended = run(tmp_path, "params", asked)
     assert (ended.code, ended.output) == (2, "")
     assert ended.errors == (
