@@ -190,7 +190,7 @@ def test_use_writes_the_settings_and_the_plan(clone: Path) -> None:
 def test_use_refuses_an_unknown_preset(clone: Path) -> None:
     known = ", ".join(presets.names())
     assert refused(clone, "use", "digit") == (
-        f"unknown preset 'digit'; the presets are {known}"
+        f"unknown preset: digit; did you mean digits? (known: {known})"
     )
 
 

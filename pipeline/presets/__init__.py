@@ -6,6 +6,7 @@ from pathlib import Path
 from pipeline.artifacts import files
 from pipeline.border.errors import UserError
 from pipeline.config import params
+from pipeline.core.registry import unknown
 from pipeline.plan import compiler, plan_file
 from pipeline.presets import recipes, written
 from pipeline.presets.recipes import Recipe
@@ -41,7 +42,7 @@ def description(name: str) -> str:
         PresetError: if there is no such preset.
     """
     if name not in names():
-        raise PresetError(f"unknown preset {name!r}; the presets are {', '.join(names())}")
+        raise PresetError(unknown(name, names(), "preset"))
     return recipes.description(name)
 
 
