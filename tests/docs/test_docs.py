@@ -5,15 +5,18 @@ The log is left out where it names files and commands: it says what was, not wha
 
 import json
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import typer
 from helpers.workspace import ROOT
 
 from pipeline import cli
 from pipeline.config import params
+from pipeline.core.criteria.evidence import Evidence
 
 PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
@@ -105,6 +108,35 @@ def test_stages_that_are_run_by_hand_are_in_the_plan(page: Path) -> None:
 def test_python_compiles(page: Path) -> None:
     for code in blocks(page, "python"):
         compile(code, name(page), "exec")
+
+
+def test_an_added_criterion_is_a_criterion() -> None:
+    (code,) = blocks(ROOT / "docs/architecture/extending.md", "python")
+    made: dict[str, Any] = {}
+    exec(compile(code, "extending.md", "exec"), made)
+    weights = {"fc": np.float32([1, 2, -1])}
+    evidence = Evidence(
+        network=(),
+        theta0=weights,
+        trained={"fc": np.float32([1, 1, 2])},
+        mask={"fc": np.array([True, True, False])},
+        batches=None,
+        rng=None,
+    )
+    assert made["relative_change"](evidence)["fc"] == pytest.approx([0, 0.5, 0])
+
+
+def test_every_dvc_command_is_one_that_dvc_understands() -> None:
+    from dvc.cli.parser import get_main_parser
+
+    parser = get_main_parser()
+    lines = [
+        line for page in TODAY for code in blocks(page, "sh") for line in code.splitlines()
+    ]
+    commands = [part for line in lines for part in re.findall(r"\bdvc [^&]+", line)]
+    assert len(commands) > 10
+    for command in commands:
+        parser.parse_args(shlex.split(command)[1:])
 
 
 @pytest.mark.parametrize("page", sorted((ROOT / "docs/guide").glob("*.md")), ids=name)
