@@ -5,13 +5,12 @@ The values stand in the fields of the settings' dataclasses and nowhere else.
 
 from collections.abc import Callable
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
-from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, get_args, get_origin
 
+from pipeline.config.annotations import bare, hints_of, note
 from pipeline.config.settings import Settings
 from pipeline.config.yaml_shape import at
 from pipeline.core.fields import Default, Needed, Tree
-
-Note = TypeVar("Note")
 
 
 def complete(written: Tree) -> dict[str, Any]:
@@ -33,23 +32,6 @@ def complete(written: Tree) -> dict[str, Any]:
     return full
 
 
-def note(annotation: object, kind: type[Note]) -> Note | None:
-    """The note of a kind in an annotation.
-
-    >>> note(Annotated[int, Default("all", print)], Needed) is None
-    True
-    """
-    if get_origin(annotation) is not Annotated:
-        return None
-    found = (one for one in get_args(annotation)[1:] if isinstance(one, kind))
-    return next(found, None)
-
-
-def bare(annotation: object) -> object:
-    """An annotation without its notes."""
-    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
-
-
 @dataclass(frozen=True, slots=True)
 class _Filling:
     """One walk through settings and their classes."""
@@ -59,7 +41,7 @@ class _Filling:
 
     def mapping(self, kind: type, written: Tree, where: str) -> dict[str, Any]:
         """A dataclass's mapping with every key, in the order of the fields."""
-        hints = get_type_hints(kind, include_extras=True)
+        hints = hints_of(kind)
         full = {}
         for one in fields(kind):
             place = at(where, one.name)

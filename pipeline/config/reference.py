@@ -7,12 +7,12 @@ import types
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import Field, dataclass, fields, is_dataclass
 from textwrap import TextWrapper
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin
 
 from pipeline import engines
 from pipeline.border.errors import UserError
-from pipeline.config.defaults import bare, has_default, note, plain_default
-from pipeline.config.sentences import sentences
+from pipeline.config.annotations import bare, hints_of, note, options, sentences
+from pipeline.config.defaults import has_default, plain_default
 from pipeline.config.settings import Settings
 from pipeline.config.yaml_shape import shown
 from pipeline.core.fields import Default, Needed, OneOf
@@ -107,20 +107,12 @@ def names_of(kind: type, name: str, annotation: object) -> OneOf | None:
     return OneOf(values) if values else None
 
 
-def options(annotation: object) -> list[object]:
-    """The types that a field may have; the type of null is one of them."""
-    annotation = bare(annotation)
-    if get_origin(annotation) in (Union, types.UnionType):
-        return list(get_args(annotation))
-    return [annotation]
-
-
 def _literals(option: object) -> tuple[Any, ...]:
     return get_args(option) if get_origin(option) is Literal else ()
 
 
 def _keys(kind: type, where: str) -> Iterator[Key]:
-    hints = get_type_hints(kind, include_extras=True)
+    hints = hints_of(kind)
     for one in fields(kind):
         annotation = hints[one.name]
         path = f"{where}.{one.name}" if where else one.name

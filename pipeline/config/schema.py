@@ -5,12 +5,12 @@ What depends on several settings (a key that only some recipes need) is beyond i
 """
 
 from dataclasses import Field, fields, is_dataclass
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin
 
-from pipeline.config.defaults import has_default, note, plain_default
+from pipeline.config.annotations import hints_of, note, options, sentences
+from pipeline.config.defaults import has_default, plain_default
 from pipeline.config.params import NAME
-from pipeline.config.reference import names_of, options
-from pipeline.config.sentences import sentences
+from pipeline.config.reference import names_of
 from pipeline.config.settings import Settings
 from pipeline.core.fields import Default, OneOf
 
@@ -29,7 +29,7 @@ def schema() -> Schema:
 
 
 def _mapping(kind: type) -> Schema:
-    hints = get_type_hints(kind, include_extras=True)
+    hints = hints_of(kind)
     return {
         "type": "object",
         "properties": {

@@ -4,11 +4,11 @@ Everything here raises ValueError with one line that says where, what was found,
 to do; the file's name is put before it by the caller.
 """
 
-import types
 from collections.abc import Iterable
 from dataclasses import is_dataclass
-from typing import Union, get_args, get_origin, get_type_hints
+from typing import get_args, get_origin
 
+from pipeline.config.annotations import bare, hints_of
 from pipeline.core.registry import did_you_mean, unknown
 
 MAX_VALUES = 5_000
@@ -41,8 +41,9 @@ def refuse_odd_values(tree: object) -> None:
 
 def refuse_wrong_keys(annotation: object, value: object, where: str = "") -> None:
     """Refuse keys that no field of the dataclasses has; missing ones are ``defaults``'."""
+    annotation = bare(annotation)
     if isinstance(annotation, type) and is_dataclass(annotation):
-        hints = get_type_hints(annotation)
+        hints = hints_of(annotation)
         _check_mapping(value, list(hints), where)
         assert isinstance(value, dict)
         for name in (name for name in hints if name in value):
@@ -50,10 +51,6 @@ def refuse_wrong_keys(annotation: object, value: object, where: str = "") -> Non
     elif get_origin(annotation) is dict and isinstance(value, dict):
         for key, item in value.items():
             refuse_wrong_keys(get_args(annotation)[1], item, at(where, key))
-    elif get_origin(annotation) in (Union, types.UnionType):
-        for option in get_args(annotation):
-            if isinstance(option, type) and is_dataclass(option) and value is not None:
-                refuse_wrong_keys(option, value, where)
 
 
 def choose(found: str, known: Iterable[str]) -> str:

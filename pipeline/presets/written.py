@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pipeline.config import params, schema
-from pipeline.config.sentences import sentences
+from pipeline.config.annotations import sentences
 from pipeline.config.settings import Data, Settings, Task
 from pipeline.core.training.settings import TrainSettings
 from pipeline.presets.recipes import Recipe

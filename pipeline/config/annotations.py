@@ -1,0 +1,64 @@
+"""What the fields of settings say of themselves: types, notes and sentences."""
+
+import ast
+import inspect
+import types
+from functools import cache
+from textwrap import dedent
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+Note = TypeVar("Note")
+
+
+@cache
+def hints_of(kind: type) -> dict[str, Any]:
+    """Key -> annotation with its notes, of a settings' dataclass."""
+    return get_type_hints(kind, include_extras=True)
+
+
+def note(annotation: object, kind: type[Note]) -> Note | None:
+    """The note of a kind in an annotation.
+
+    >>> note(Annotated[int, "counted"], str), note(int, str)
+    ('counted', None)
+    """
+    if get_origin(annotation) is not Annotated:
+        return None
+    found = (one for one in get_args(annotation)[1:] if isinstance(one, kind))
+    return next(found, None)
+
+
+def bare(annotation: object) -> object:
+    """An annotation without its notes."""
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+
+
+def options(annotation: object) -> tuple[object, ...]:
+    """The types that a field may have; the type of null is one of them.
+
+    >>> options(Annotated[int | None, "counted"])
+    (<class 'int'>, <class 'NoneType'>)
+    """
+    annotation = bare(annotation)
+    if get_origin(annotation) in (Union, types.UnionType):
+        return get_args(annotation)
+    return (annotation,)
+
+
+@cache
+def sentences(kind: type) -> dict[str, str]:
+    """Key -> the sentence below the field of a settings' dataclass, as one line.
+
+    >>> from pipeline.config.settings import Data
+    >>> sentences(Data)["download"]
+    'whether missing data may be downloaded'
+    """
+    (definition,) = ast.parse(dedent(inspect.getsource(kind))).body
+    assert isinstance(definition, ast.ClassDef)
+    found = {}
+    for field, below in zip(definition.body, definition.body[1:], strict=False):
+        if isinstance(field, ast.AnnAssign) and isinstance(below, ast.Expr):
+            assert isinstance(field.target, ast.Name)
+            assert isinstance(below.value, ast.Constant)
+            found[field.target.id] = " ".join(str(below.value.value).split())
+    return found
