@@ -14,7 +14,7 @@ import pytest
 import typer
 from helpers.workspace import ROOT
 
-from pipeline import cli
+from pipeline import cli, presets
 from pipeline.config import params
 from pipeline.core.criteria.evidence import Evidence
 
@@ -108,6 +108,13 @@ def test_stages_that_are_run_by_hand_are_in_the_plan(page: Path) -> None:
 def test_python_compiles(page: Path) -> None:
     for code in blocks(page, "python"):
         compile(code, name(page), "exec")
+
+
+def test_the_guide_names_every_preset() -> None:
+    guide = text(ROOT / "docs/guide/presets.md")
+    for preset in presets.names():
+        family = re.sub(r"-(paper|quick)$", "", preset)
+        assert f"`{family}`" in guide, preset
 
 
 def test_an_added_criterion_is_a_criterion() -> None:
