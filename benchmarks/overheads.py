@@ -34,11 +34,11 @@ from measuring import Goal, Report
 
 from pipeline.config import params
 from pipeline.core.batches import Dataset
-from pipeline.plan import compiler, fingerprints, plan_file
+from pipeline.plan import compiler, fingerprints, items
 
 ENGINES = ("dense", "sparse")
 SEEDS = (0, 1, 2)
-LISTED = "0,1,2"
+KEY, ROUND_1 = "main-s0-2", "main-ticket-r01-s0-2"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,24 +86,20 @@ def stages(root: Path, data: Dataset, *, runs: int) -> tuple[list[Row], list[Rep
     """Times of single stages and of ``--help``; memory of what a worker does."""
     settings = workers.settings_for(steps=1, engine="dense") | {"seeds": list(SEEDS)}
     clone.make(root, settings, data)
-    clone.run(root, clone.python("pipeline.stages.init", "main", LISTED))
-    clone.run(root, clone.python("pipeline.stages.train", "main", LISTED, "dense"))
-    round_1 = ("main", "ticket", "1", LISTED)
-    commands = {
-        "prune": (clone.python("pipeline.stages.prune", *round_1), 0.6),
-        "rewind": (clone.python("pipeline.stages.rewind", *round_1), 0.6),
-        **{
-            f"retrain, 1 step, {engine}": (
-                clone.python("pipeline.stages.retrain", *round_1, engine),
-                3.0,
-            )
-            for engine in ENGINES
-        },
-        "lt-pipeline --help": ([str(clone.BIN / "lt-pipeline"), "--help"], 0.3),
-    }
+    clone.run(root, clone.python("pipeline.stages.init", KEY))
+    clone.run(root, clone.python("pipeline.stages.train", KEY))
     rows = []
-    for what, (command, goal_s) in commands.items():
-        rows.append(timed(root, what, command, goal_s=goal_s, runs=runs))
+    for stage in ("prune", "rewind"):
+        command = clone.python(f"pipeline.stages.{stage}", ROUND_1)
+        rows.append(timed(root, stage, command, goal_s=0.6, runs=runs))
+    command = clone.python("pipeline.stages.retrain", ROUND_1)
+    for engine in ENGINES:
+        settings["tasks"]["main"]["train"]["engine"] = engine
+        clone.write_params(root, settings)
+        what = f"retrain, 1 step, {engine}"
+        rows.append(timed(root, what, command, goal_s=3.0, runs=runs))
+    command = [str(clone.BIN / "lt-pipeline"), "--help"]
+    rows.append(timed(root, "lt-pipeline --help", command, goal_s=0.3, runs=runs))
     return rows, memory(root)
 
 
@@ -149,14 +145,13 @@ def repro_settings(rounds: int) -> clone.Params:
 
 def fabricate(root: Path) -> int:
     """Write a small file for every output of the plan; returns the number of stages."""
-    current = plan_file.read(root)
+    current = items.read(root)
     assert current is not None
-    for stage, items in current.items():
-        for item in items.values():
-            for path in _outputs(stage, item):
-                (root / path).parent.mkdir(parents=True, exist_ok=True)
-                (root / path).write_text(path, encoding="utf-8")
-    fingerprints.write(compiler.kinds(current), params.resolved(root), root)
+    for item in items.items_of(current):
+        for path in _outputs(item):
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).write_text(path, encoding="utf-8")
+    fingerprints.write(compiler.inputs_of(current), params.resolved(root), root)
     for path in ("artifacts/tracked.txt", "results/rounds.csv"):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(path, encoding="utf-8")
@@ -164,25 +159,23 @@ def fabricate(root: Path) -> int:
     return sum(len(items) for items in current.values()) + 3  # plan, results, track
 
 
-def _outputs(stage: str, item: compiler.Item) -> list[str]:
+def _outputs(item: items.Item) -> list[str]:
     """Files like those that the stage leaves."""
-    if stage == "data":
-        return [str(item["out"])]
-    seeds = str(item["seeds"]).split(",")
-    if stage == "init":
-        return [f"{item['theta0']}/s{seed}.safetensors" for seed in seeds]
-    path = item["path"]
-    kinds = {"prune": "masks", "rewind": "starts"}
-    if stage in kinds:
-        return [f"artifacts/{kinds[stage]}/{path}/s{seed}.safetensors" for seed in seeds]
-    parts = [
-        f"s{seed}.{part}.safetensors" for seed in seeds for part in ("mask", "weights")
-    ]
+    files = {
+        "trained": [
+            f"s{seed}.{part}.safetensors"
+            for seed in item.seeds
+            for part in ("mask", "weights")
+        ],
+        "results": ["result.json", "curves.parquet"],
+        "data": [],
+        "timing": [],
+    }
+    one_each = [f"s{seed}.safetensors" for seed in item.seeds]
     return [
-        *(f"artifacts/trained/{path}/{part}" for part in parts),
-        f"artifacts/results/{path}/result.json",
-        f"artifacts/results/{path}/curves.parquet",
-        f"artifacts/timing/{path}.json",
+        "/".join((item[name], *([file] if file else [])))
+        for name in item.kind.writes
+        for file in files.get(name, one_each) or [""]
     ]
 
 

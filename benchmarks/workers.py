@@ -89,7 +89,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="lt-benchmark-") as folder:
         root = Path(folder) / "clone"
         clone.make(root, settings, data)
-        clone.run(root, clone.python("pipeline.stages.init", "main", "0,1"))
+        clone.run(root, clone.python("pipeline.stages.init", "main-s0-1"))
         rows = measure(root, settings, repeats=arguments.repeats)
         facts = probe(root, arguments.engine, SEEDS)
     found = summary(rows)
@@ -139,8 +139,7 @@ def measure(root: Path, settings: clone.Params, *, repeats: int) -> list[Report]
 def train(root: Path, settings: clone.Params) -> Report:
     """Run the stage once, from nothing."""
     clone.write_params(root, settings)
-    engine = settings["tasks"]["main"]["train"]["engine"]
-    command = clone.python("pipeline.stages.train", "main", "0,1", engine)
+    command = clone.python("pipeline.stages.train", "main-s0-1")
     wall_s = measuring.wall(lambda: clone.run(root, command))
     timing = files.load_json(root / paths.timing_file(_instance(SEEDS)))
     return {
@@ -161,9 +160,10 @@ def probe(root: Path, engine: str, seeds: tuple[int, ...]) -> list[Report]:
     try:
         settings = params.load()
         source = trainings.Source(
-            path=_instance(seeds).path,
+            label=_instance(seeds).path,
             seeds=seeds,
             task=settings.tasks["main"],
+            data=paths.data_file(settings.tasks["main"].data),
             engine=engine,
             starts=paths.theta0_folder("main", seeds),
             masks=None,

@@ -105,7 +105,7 @@ def status() -> None:
         current = plan_file.check(settings)
         stale = states.stale_stages(root)
         print(states.table(states.cells(settings, current, root, stale), settings))
-        for line in states.analyses(settings, current, root, stale):
+        for line in states.analyses(current, root, stale):
             print(line)
 
 
@@ -115,10 +115,10 @@ def verify() -> None:
     with _at_root():
         from pipeline.config import params
         from pipeline.inspect import verify as verification
-        from pipeline.plan import plan_file
+        from pipeline.plan import items, plan_file
 
         settings = params.load()
-        groups = plan_file.groups_in(plan_file.check(settings))
+        groups = items.groups_in(plan_file.check(settings))
         findings = verification.verify(settings, groups)
         print(verification.report(findings))
         if any(finding.broken for finding in findings):
@@ -139,12 +139,12 @@ def export(
     with _at_root():
         from pipeline.config import params
         from pipeline.inspect import export as exporting
-        from pipeline.plan import plan_file
+        from pipeline.plan import items, plan_file
 
         settings = params.load()
         facts = exporting.export(
             settings,
-            plan_file.groups_in(plan_file.check(settings)),
+            items.groups_in(plan_file.check(settings)),
             exporting.Ticket(name=variant, round=round, seed=seed),
             out,
         )
@@ -164,7 +164,7 @@ def track(
         from pipeline.plan import compiler, places
 
         settings = params.load()
-        looks = places.spots(settings, [settings.seeds])
+        looks = places.places(settings, [settings.seeds])
         held = compiler.active(settings), looks
         print(tracking.track(root, settings.experiment, uri, *held))
 

@@ -16,7 +16,7 @@ from pipeline import cli, presets
 from pipeline.border import root
 from pipeline.border.root import RootError
 from pipeline.config import params
-from pipeline.plan import plan_file
+from pipeline.plan import items, plan_file
 
 COMMANDS = list(get_group(cli.app).commands)
 ARGUMENTS = {"use": ["digits"], "export": ["--round", "1", "--out", "ticket.safetensors"]}
@@ -217,7 +217,7 @@ def test_use_twice_is_no_edit(clone: Path) -> None:
 
 
 def test_use_refuses_a_damaged_plan_before_anything_is_written(clone: Path) -> None:
-    (clone / plan_file.FILE).write_text("<<<<<<< HEAD")
+    (clone / items.FILE).write_text("<<<<<<< HEAD")
     assert "pipeline/plan.json is not a plan" in refused(clone, "use", "digits")
 
 
@@ -231,7 +231,7 @@ def test_use_works_where_there_is_no_file_yet(clone: Path) -> None:
 
 
 def test_plan_writes_the_plan_and_says_what_is_to_come(clone: Path) -> None:
-    (clone / plan_file.FILE).unlink()
+    (clone / items.FILE).unlink()
     ended = run(clone, "plan")
     assert (ended.code, ended.errors) == (0, "")
     assert re.fullmatch(
@@ -239,7 +239,7 @@ def test_plan_writes_the_plan_and_says_what_is_to_come(clone: Path) -> None:
         r"\d+ MB if none is in DVC's cache\n",
         ended.output,
     )
-    assert plan_file.read(clone) is not None
+    assert items.read(clone) is not None
 
 
 def test_a_current_plan_passes_the_check_and_nothing_is_written(clone: Path) -> None:

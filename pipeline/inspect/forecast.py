@@ -18,9 +18,9 @@ from pipeline.core.models.totals import multiply_adds
 from pipeline.data.facts import FACTS
 from pipeline.engines import ENGINES
 from pipeline.engines.suitability import without_norm
-from pipeline.plan import compiler, plan_file
-from pipeline.plan.chains import instances
-from pipeline.plan.places import spots
+from pipeline.plan import compiler
+from pipeline.plan.items import Item, Plan, items_of
+from pipeline.plan.kinds import Trains
 from pipeline.run.executors import processes
 
 MULTIPLY_ADDS_PER_S = 5e10
@@ -35,10 +35,6 @@ STAGE_OVERHEAD_S = 4.0
 """of a training stage and the stages before it: processes, imports, data, files, DVC"""
 TRACKING_S = 0.15
 """of a training: what the stage ``track`` does with it"""
-BYTES_PER_WEIGHT = 2 * (4 + 4 + 1 + 1)
-"""start, trained, two masks; once in the workspace and once in DVC's cache"""
-BYTES_PER_EARLY_WEIGHT = 2 * 4
-BYTES_PER_COPY_WEIGHT = 2 * (4 + 1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,7 +62,7 @@ class Load:
     done: bool
 
 
-def forecast(settings: Settings, current: compiler.Plan) -> Forecast:
+def forecast(settings: Settings, current: Plan) -> Forecast:
     """Count what the plan asks for and what of it has no result yet."""
     loads = list(_loads(settings, current))
     missing = [load for load in loads if not load.done]
@@ -87,7 +83,7 @@ def forecast(settings: Settings, current: compiler.Plan) -> Forecast:
     )
 
 
-def describe(settings: Settings, current: compiler.Plan) -> str:
+def describe(settings: Settings, current: Plan) -> str:
     """The forecast in one line."""
     found = forecast(settings, current)
     text = f"plan: {found.num_stages} stages, {found.num_trainings} trainings"
@@ -100,58 +96,40 @@ def describe(settings: Settings, current: compiler.Plan) -> str:
     )
 
 
-def _loads(settings: Settings, current: compiler.Plan) -> Iterator[Load]:
-    engines = {
-        item["path"]: str(item["engine"])
-        for stage in ("train", "early", "retrain", "copies")
-        for item in current[stage].values()
-    }
-
+def _loads(settings: Settings, current: Plan) -> Iterator[Load]:
     @cache
     def densities(task: str, variant: str) -> list[float]:
         if variant == paths.DENSE:
             return [1.0]
         return compiler.expected_densities(settings, task, variant)
 
-    for instance in instances(settings, plan_file.groups_in(current)):
-        total = total_steps(settings.tasks[instance.task])
-        variant = settings.variants.get(instance.variant)
-        first = variant.rewind.first_step if variant else 0
+    for item in items_of(current):
+        if item.kind.trains is None:
+            continue
+        analysis = settings.analyses.get(str(item.fields.get("analysis")))
+        variant = analysis.of if analysis else str(item.fields.get("variant", paths.DENSE))
+        round = int(item.fields.get("round", 0))
         yield Load(
-            task=instance.task,
-            num=len(instance.seeds),
-            engine=engines[instance.path],
-            density=densities(instance.task, instance.variant)[instance.round],
-            share=1 - first / total,
-            bytes_per_weight=BYTES_PER_WEIGHT,
-            done=paths.results_folder(instance).exists(),
+            task=item["task"],
+            num=len(item.seeds) * (len(analysis.copies()) if analysis else 1),
+            engine=item["engine"],
+            density=densities(item["task"], variant)[round],
+            share=_share(settings, item, item.kind.trains, variant),
+            bytes_per_weight=item.kind.trains.bytes_per_weight,
+            done=item.path(item.kind.shown).exists(),
         )
-    for item in current["early"].values():
-        task, step = str(item["task"]), int(item["step"])
-        seeds = paths.parse_seeds(str(item["seeds"]))
-        yield Load(
-            task=task,
-            num=len(seeds),
-            engine=engines[item["path"]],
-            density=1.0,
-            share=step / total_steps(settings.tasks[task]),
-            bytes_per_weight=BYTES_PER_EARLY_WEIGHT,
-            done=paths.early_folder(task, step, seeds).exists(),
-        )
-    for spot in spots(settings, plan_file.groups_in(current)):
-        total = total_steps(settings.tasks[spot.task])
-        analysis = settings.analyses[spot.analysis]
-        copies = analysis.copies()
-        if copies:
-            yield Load(
-                task=spot.task,
-                num=len(copies) * len(spot.seeds),
-                engine=engines[spot.path],
-                density=densities(spot.task, analysis.of)[spot.round],
-                share=1 - spot.step / total,
-                bytes_per_weight=BYTES_PER_COPY_WEIGHT,
-                done=spot.copies.exists(),
-            )
+
+
+def _share(settings: Settings, item: Item, trains: Trains, variant: str) -> float:
+    """Which part of the steps of a whole training is trained."""
+    total = total_steps(settings.tasks[item["task"]])
+    last = item.number("step") if trains.ends_at_step else total
+    if trains.begins_at_step:
+        first = item.number("step")
+    else:
+        recipe = settings.variants.get(variant)
+        first = recipe.rewind.first_step if recipe else 0
+    return (last - first) / total
 
 
 def _seconds(settings: Settings, load: Load) -> float:

@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.artifacts import files, paths
+from pipeline.artifacts import files
 from pipeline.artifacts.paths import Instance
 from pipeline.border.errors import UserError
 from pipeline.config.settings import Settings
-from pipeline.plan.chains import instances
-from pipeline.plan.compiler import Plan, upstream
-from pipeline.plan.places import spots
-from pipeline.plan.plan_file import groups_in
+from pipeline.plan.compiler import upstream
+from pipeline.plan.items import Plan, items_of
 
 
 class StatusError(UserError):
@@ -45,37 +43,41 @@ def cells(settings: Settings, plan: Plan, root: Path, stale: set[str]) -> list[C
     """
     behind = upstream(plan)
     found = []
-    for instance in instances(settings, groups_in(plan)):
-        result = _result(root / paths.results_folder(instance))
-        own = paths.trained_folder(instance)
+    for item in items_of(plan, "train", "retrain"):
+        instance = Instance(
+            task=item["task"],
+            variant=item["variant"],
+            round=item.number("round"),
+            seeds=item.seeds,
+        )
+        result = _result(root / item.path("results"))
         for seed in instance.seeds:
             if seed not in settings.seeds:
                 continue
             facts = result.get("seeds", {}).get(str(seed))
             state = "missing" if facts is None else "done"
-            if facts is not None and not stale.isdisjoint(behind[str(own)]):
+            if facts is not None and not stale.isdisjoint(behind[item["trained"]]):
                 state = "stale"
             accuracy = facts["test_accuracy"] if facts else None
             found.append(Cell(instance=instance, seed=seed, state=state, accuracy=accuracy))
     return found
 
 
-def analyses(settings: Settings, plan: Plan, root: Path, stale: set[str]) -> list[str]:
+def analyses(plan: Plan, root: Path, stale: set[str]) -> list[str]:
     """A line per analysis and task: how many of its places are done.
 
     Args:
-        settings: of the experiment.
-        plan: that fits them.
+        plan: what there is to look at.
         root: of the repository.
         stale: names of stages, from ``stale_stages``.
     """
     behind = upstream(plan)
     states: dict[str, list[str]] = {}
-    for spot in spots(settings, groups_in(plan)):
-        state = "done" if (root / spot.lines / "lines.json").exists() else "missing"
-        if state == "done" and not stale.isdisjoint(behind[str(spot.lines)]):
+    for item in items_of(plan, "lines"):
+        state = "done" if (root / item["lines"] / "lines.json").exists() else "missing"
+        if state == "done" and not stale.isdisjoint(behind[item["lines"]]):
             state = "stale"
-        states.setdefault(f"{spot.task}/{spot.analysis}", []).append(state)
+        states.setdefault(f"{item['task']}/{item['analysis']}", []).append(state)
     return [
         f"{name}: {found.count('done')} of {len(found)} places done"
         + (f", {found.count('stale')} stale" if "stale" in found else "")

@@ -16,7 +16,7 @@ from pipeline.core.digests import digest
 from pipeline.core.starts import STARTS
 from pipeline.plan import expected
 from pipeline.plan.chains import Chain, chains
-from pipeline.run.round_starts import source_weights, start_mask, start_weights
+from pipeline.run.round_starts import Behind, source_weights, start_mask, start_weights
 
 ANOTHER_MASK = "the trained network carries another mask"
 
@@ -158,10 +158,17 @@ def _pruned_are_frozen(_: Settings, chain: Chain, round: int, seed: int) -> str:
 
 def _starts_are_rewound(settings: Settings, chain: Chain, round: int, seed: int) -> str:
     task = settings.tasks[chain.task]
-    mask = start_mask(chain, task, round=round, seed=seed)
-    source = source_weights(chain, task, mask, round=round, seed=seed)
+    behind = Behind(
+        data=paths.data_file(task.data),
+        theta0=paths.theta0_folder(chain.task, chain.seeds),
+        mask=chain.mask_before(round),
+        weights=chain.weights_behind(round),
+        round=round,
+    )
+    mask = start_mask(behind, task, chain.variant, seed)
+    source = source_weights(behind, task, chain.variant, mask, seed)
     start = files.load_weights(paths.starts_folder(chain.at(round)), seed)
-    expected = start_weights(chain, mask, source, round=round, seed=seed)
+    expected = start_weights(behind, chain.variant, mask, source, seed)
     if digest(start) == digest(expected):
         return ""
     return f"the start is not {chain.variant.rewind.to} under the mask"

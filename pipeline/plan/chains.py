@@ -107,11 +107,6 @@ class Chain:
         return self.cut_from(round)
 
 
-def find_chain(settings: Settings, task: str, name: str, seeds: str) -> Chain:
-    """The chain that a stage's command line names."""
-    return chain_of(settings, task, name, paths.parse_seeds(seeds))
-
-
 def chain_of(settings: Settings, task: str, name: str, seeds: tuple[int, ...]) -> Chain:
     """One variant on one task for one group of seeds."""
     variant = settings.variants[name]

@@ -3,7 +3,8 @@
 params.yaml says what a user wants; DVC's templates have no arithmetic. The plan is the
 list of stage instances between the two: which exist, what each reads, which code each
 depends on. It holds no setting: those stay in params.yaml, and the file that an instance
-depends on (``inputs``) has those of them that decide its result.
+depends on (``inputs``) has those of them that decide its result. Every path that a stage
+reads or writes stands in its item: DVC and the stage both take it from there.
 
 Groups of seeds are kept: seeds of one group are trained side by side in one stage, and a
 seed more must not retrain the others. New seeds form a new group; a group stays while
@@ -20,13 +21,9 @@ from pipeline.config.settings import Settings, Task, build_network
 from pipeline.core.training.engine import Ability
 from pipeline.plan import expected, fingerprints
 from pipeline.plan.chains import Chain, chains, early_steps, makes_mask
-from pipeline.plan.places import Spot, ends_of, mask_of, spots, start_of
-
-Item = dict[str, str | int]
-Plan = dict[str, dict[str, Item]]
-STAGES = ("data", "init", "train", "early", "prune", "rewind", "retrain", "copies", "lines")
-INPUTS = ("data", "theta0", "source", "mask", "behind", "start", "ends", "against")
-"""what of an item are paths that its stage reads, if they are there"""
+from pipeline.plan.items import Fields, Item, Plan, items_of
+from pipeline.plan.kinds import INPUTS, KINDS
+from pipeline.plan.places import Place, ends_of, mask_of, places, start_of
 
 
 def regroup(seeds: tuple[int, ...], groups: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
@@ -45,113 +42,135 @@ def regroup(seeds: tuple[int, ...], groups: list[tuple[int, ...]]) -> list[tuple
 
 def compile_plan(settings: Settings, groups: list[tuple[int, ...]]) -> Plan:
     """The stage instances of an experiment, by stage and key."""
-    plan: Plan = {stage: {} for stage in STAGES}
+    plan: Plan = {kind: {} for kind in KINDS}
     for name, task in settings.tasks.items():
-        data = str(paths.data_file(task.data))
         inputs = str(fingerprints.inputs_file("data"))
-        plan["data"][task.data] = {"out": data, "inputs": inputs}
+        plan["data"][task.data] = {"data": _data(task), INPUTS: inputs}
         for seeds in groups:
-            dense = Instance(task=name, variant=DENSE, round=0, seeds=seeds)
-            common: Item = {"task": name, "seeds": _listed(seeds), "data": data}
-            common["theta0"] = str(paths.theta0_folder(name, seeds))
-            key = f"{name}-{paths.group_name(seeds)}"
-            plan["init"][key] = common | {"inputs": _inputs("init", task, (name,))}
-            train = _training("train", settings, (name,), density=1.0)
-            plan["train"][key] = common | train | {"path": dense.path}
-            for step in early_steps(settings, name):
-                path = paths.early_path(name, step, seeds)
-                plan["early"][path.replace("/", "-")] = {
-                    **common,
-                    **_training("early", settings, (name,), density=1.0),
-                    "step": step,
-                    "path": path,
-                    "timing": paths.early_timing_path(name, step, seeds),
-                }
+            for kind, key, fields in _dense(settings, name, seeds):
+                plan[kind][key] = fields
     for chain in chains(settings, groups):
-        for stage, instance, item in _rounds(settings, chain):
-            plan[stage][instance.key] = item
-    for spot in spots(settings, groups):
-        if spot.trains:
-            plan["copies"][spot.key] = _copies(settings, spot)
-        plan["lines"][spot.key] = _lines(settings, spot)
+        for kind, instance, fields in _rounds(settings, chain):
+            plan[kind][instance.key] = fields
+    for place in places(settings, groups):
+        if place.trains:
+            plan["copies"][place.key] = _copies(settings, place)
+        plan["lines"][place.key] = _lines(settings, place)
     return plan
 
 
-def _spot_item(settings: Settings, spot: Spot) -> Item:
-    task = settings.tasks[spot.task]
+def _dense(
+    settings: Settings, name: str, seeds: tuple[int, ...]
+) -> Iterator[tuple[str, str, Fields]]:
+    """What a task has without any variant: θ₀, the dense training, its first steps."""
+    task = settings.tasks[name]
+    instance = Instance(task=name, variant=DENSE, round=0, seeds=seeds)
+    key = f"{name}-{paths.group_name(seeds)}"
+    common: Fields = {
+        "task": name,
+        "seeds": _listed(seeds),
+        "data": _data(task),
+        "theta0": str(paths.theta0_folder(name, seeds)),
+    }
+    yield "init", key, common | {INPUTS: _inputs("init", task, (name,))}
+    engine = _training("train", settings, (name,), density=1.0)
+    of: Fields = {"variant": DENSE, "round": 0}
+    yield "train", key, common | of | engine | _round_outputs(instance)
+    for step in early_steps(settings, name):
+        first: Fields = {
+            "step": step,
+            "early": str(paths.early_folder(name, step, seeds)),
+            "timing": str(paths.timing_at(paths.early_timing_path(name, step, seeds))),
+        }
+        engine = _training("early", settings, (name,), density=1.0)
+        path = paths.early_path(name, step, seeds)
+        yield "early", path.replace("/", "-"), common | engine | first
+
+
+def _round_outputs(instance: Instance) -> Fields:
+    """What a round's training writes."""
     return {
-        "task": spot.task,
-        "analysis": spot.analysis,
-        "round": spot.round,
-        "step": spot.step,
-        "seeds": _listed(spot.seeds),
-        "path": spot.path,
-        "data": str(paths.data_file(task.data)),
+        "trained": str(paths.trained_folder(instance)),
+        "results": str(paths.results_folder(instance)),
+        "timing": str(paths.timing_file(instance)),
     }
 
 
-def _copies(settings: Settings, spot: Spot) -> Item:
-    names = (spot.task, spot.analysis)
-    of = settings.analyses[spot.analysis].of
-    density, frozen, recipe = 1.0, False, f"analyses.{spot.analysis}.of"
+def _at_place(settings: Settings, place: Place) -> Fields:
+    return {
+        "task": place.task,
+        "analysis": place.analysis,
+        "round": place.round,
+        "step": place.step,
+        "seeds": _listed(place.seeds),
+        "data": _data(settings.tasks[place.task]),
+    }
+
+
+def _copies(settings: Settings, place: Place) -> Fields:
+    names = (place.task, place.analysis)
+    of = settings.analyses[place.analysis].of
+    density, frozen, recipe = 1.0, False, f"analyses.{place.analysis}.of"
     if of != DENSE:
-        density = expected_densities(settings, spot.task, of)[spot.round]
+        density = expected_densities(settings, place.task, of)[place.round]
         frozen, recipe = settings.variants[of].rewind.freezes, f"variants.{of}.rewind"
-    return _spot_item(settings, spot) | {
+    return _at_place(settings, place) | {
         "recipe": recipe,
-        "start": str(start_of(settings, spot)),
-        "mask": str(mask_of(settings, spot)),
+        "start": str(start_of(settings, place)),
+        "mask": str(mask_of(settings, place)),
+        "copies": str(place.copies),
+        "timing": str(paths.timing_at(place.path)),
         **_training("copies", settings, names, density=density, frozen=frozen),
     }
 
 
-def _lines(settings: Settings, spot: Spot) -> Item:
-    if spot.trains:
-        ends, against = spot.copies, start_of(settings, spot)
+def _lines(settings: Settings, place: Place) -> Fields:
+    if place.trains:
+        ends, against = place.copies, start_of(settings, place)
     else:
-        ends, against = ends_of(settings, spot)
-    names = (spot.task, spot.analysis)
-    inputs = _inputs("lines", settings.tasks[spot.task], names)
-    read = {"ends": str(ends), "against": str(against), "inputs": inputs}
-    return _spot_item(settings, spot) | read
+        ends, against = ends_of(settings, place)
+    names = (place.task, place.analysis)
+    return _at_place(settings, place) | {
+        "ends": str(ends),
+        "against": str(against),
+        "lines": str(place.lines),
+        INPUTS: _inputs("lines", settings.tasks[place.task], names),
+    }
 
 
-def _rounds(settings: Settings, chain: Chain) -> Iterator[tuple[str, Instance, Item]]:
+def _rounds(settings: Settings, chain: Chain) -> Iterator[tuple[str, Instance, Fields]]:
     task = settings.tasks[chain.task]
     names = (chain.task, chain.name)
     densities = expected_densities(settings, *names)
     for round in range(1, settings.rounds + 1):
         instance = chain.at(round)
-        common: Item = {
+        common: Fields = {
             "task": chain.task,
             "variant": chain.name,
             "round": round,
             "seeds": _listed(chain.seeds),
-            "path": instance.path,
-            "data": str(paths.data_file(task.data)),
-            "theta0": str(paths.theta0_folder(chain.task, chain.seeds)),
+            "data": _data(task),
         }
         if makes_mask(chain.variant):
             how = chain.variant.prune
             used = {"criteria": how.criterion, "transforms": how.transform}
-            item = common | {
+            pruned: Fields = {
                 "initial": str(chain.initial_at(round)),
                 "source": str(chain.mask_source_at(round)),
-                "inputs": _inputs("prune", task, names, **used),
+                "masks": str(paths.masks_folder(instance)),
+                INPUTS: _inputs("prune", task, names, **used),
             }
-            yield "prune", instance, item
-        mask = str(chain.mask_before(round))
-        rewound: Item = common | {
+            yield "prune", instance, common | pruned
+        mask, starts = str(chain.mask_before(round)), str(paths.starts_folder(instance))
+        rewound: Fields = {
+            "theta0": str(paths.theta0_folder(chain.task, chain.seeds)),
             "mask": mask,
             "behind": str(chain.weights_behind(round)),
-            "inputs": _inputs("rewind", task, names, starts=chain.variant.rewind.to),
+            "starts": starts,
+            INPUTS: _inputs("rewind", task, names, starts=chain.variant.rewind.to),
         }
-        yield "rewind", instance, rewound
-        trained: Item = common | {
-            "mask": mask,
-            "mask_owner": chain.mask_owner,
-            "start": str(paths.starts_folder(instance)),
-        }
+        yield "rewind", instance, common | rewound
+        retrained: Fields = {"mask": mask, "mask_owner": chain.mask_owner, "start": starts}
         engine = _training(
             "retrain",
             settings,
@@ -160,7 +179,11 @@ def _rounds(settings: Settings, chain: Chain) -> Iterator[tuple[str, Instance, I
             frozen=chain.variant.rewind.freezes,
             gradual=chain.variant.prune.gradual,
         )
-        yield "retrain", instance, trained | engine
+        yield "retrain", instance, common | retrained | engine | _round_outputs(instance)
+
+
+def _data(task: Task) -> str:
+    return str(paths.data_file(task.data))
 
 
 def _inputs(stage: str, task: Task, names: Sequence[str], **used: str | None) -> str:
@@ -175,7 +198,7 @@ def _training(
     density: float,
     frozen: bool = False,
     gradual: bool = False,
-) -> Item:
+) -> Fields:
     """The engine of a stage that trains for a task (and variant, or analysis)."""
     task = settings.tasks[names[0]]
     setting, network = task.compat or task.train.engine, build_network(task)
@@ -183,20 +206,19 @@ def _training(
     needs = {ability for ability, is_needed in asked.items() if is_needed}
     density = 1.0 if gradual else density
     engine = engines.resolve(setting, network, density, task.train.device, needs)
-    return {"engine": engine, "inputs": _inputs(stage, task, names, training=engine)}
+    return {"engine": engine, INPUTS: _inputs(stage, task, names, training=engine)}
 
 
-def kinds(plan: Plan) -> dict[Path, list[str]]:
-    """Files that the plan's stages depend on, ``results`` among them, and their settings.
+def inputs_of(plan: Plan) -> dict[Path, fingerprints.Decided]:
+    """The inputs files of the plan's stages, ``results`` among them: what stands in each.
 
-    Instances that share a file are of one kind: they have the same code and settings.
+    Instances that share a file have the same code, settings and facts.
     """
-    of_instances = {
-        Path(str(item["inputs"])): fingerprints.settings_of(stage, item)
-        for stage, items in plan.items()
-        for item in items.values()
-    }
-    return {fingerprints.inputs_file("results"): [], **of_instances}
+    found = {fingerprints.inputs_file("results"): fingerprints.NOTHING}
+    for item in items_of(plan):
+        decided = fingerprints.decided_by(item)
+        assert found.setdefault(item.path(INPUTS), decided) == decided, item.stage
+    return found
 
 
 def expected_densities(settings: Settings, task: str, variant: str) -> list[float]:
@@ -213,16 +235,16 @@ def expected_densities(settings: Settings, task: str, variant: str) -> list[floa
 def upstream(plan: Plan) -> dict[str, set[str]]:
     """Output of a stage instance -> names of all stages behind it, its own included."""
     behind: dict[str, set[str]] = {}
-    waiting = [(stage, key, item) for stage in STAGES for key, item in plan[stage].items()]
+    waiting = list(items_of(plan))
     while waiting:
-        later = []
-        for stage, key, item in waiting:
-            made = _output(stage, item)
-            read = {str(item[name]) for name in INPUTS if name in item} - {made}
+        later: list[Item] = []
+        for item in waiting:
+            read = {item[name] for name in item.kind.reads}
             if read <= set(behind):
-                behind[made] = {f"{stage}@{key}"}.union(*(behind[path] for path in read))
+                stages = {item.stage}.union(*(behind[path] for path in read))
+                behind |= {item[name]: stages for name in item.kind.writes}
             else:
-                later.append((stage, key, item))
+                later.append(item)
         assert len(later) < len(waiting), "stages that read each other's outputs"
         waiting = later
     return behind
@@ -242,13 +264,6 @@ def active(settings: Settings) -> dict[str, dict[str, tuple[range, tuple[int, ..
         or {DENSE: (range(0), settings.seeds)}
         for task in settings.tasks
     }
-
-
-def _output(stage: str, item: Item) -> str:
-    if stage in ("data", "init"):
-        return str(item["out" if stage == "data" else "theta0"])
-    kinds = {"prune": "masks", "rewind": "starts", "train": "trained", "retrain": "trained"}
-    return str(paths.FOLDER / kinds.get(stage, stage) / str(item["path"]))
 
 
 def _listed(seeds: tuple[int, ...]) -> str:

@@ -17,6 +17,7 @@ import ast
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import cache, reduce
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,15 @@ from pipeline import engines
 from pipeline.artifacts import files, paths
 from pipeline.border.errors import UserError
 from pipeline.core import criteria, models, starts, transforms
+from pipeline.plan.items import Item
 
 FOLDER = paths.FOLDER / "inputs"
-CORE = Path("pipeline/core")
-STAGES = Path("pipeline/stages")
+PIPELINE = Path("pipeline")
+STAGES = PIPELINE / "stages"
+DECIDING = ("core", "engines", "data", "results")
+"""folders whose code decides results, as a stage's own file does"""
+MOVING = "run"
+"""the folder that calls them: imports are followed through it"""
 ENTRIES: dict[str, Callable[[str], str]] = {
     "models": models.MODELS.file_of,
     "training": engines.ENGINES.file_of,
@@ -36,67 +42,27 @@ ENTRIES: dict[str, Callable[[str], str]] = {
     "transforms": transforms.TRANSFORMS.file_of,
     "starts": starts.STARTS.file_of,
 }
-"""by folder of the core: the file, or package, of an entry of its registry"""
-REGISTRIES = frozenset(CORE / name / "__init__.py" for name in ("", *ENTRIES))
-"""map names to modules imported on use: adding a method must not touch other results"""
-PLUMBING = frozenset(
-    Path("pipeline", name)
-    for name in (
-        "__init__.py",
-        "analyses.py",
-        "artifacts.py",
-        "border.py",
-        "chains.py",
-        "checkpoints.py",
-        "compat.py",
-        "errors.py",
-        "lifeline.py",
-        "params.py",
-        "plan.py",
-        "preloads/__init__.py",
-        "progress.py",
-        "rewinds.py",
-        "root.py",
-        "settings.py",
-        "stale.py",
-        "spots.py",
-        "stages/__init__.py",
-        "torchvision_import.py",
-        "workers.py",
-        "yaml_shape.py",
-    )
-)
-"""read settings, find, move and show things: decide no result, and are in no closure"""
-_NETWORK = ("tasks.{task}.data", "tasks.{task}.model")
-_TRAINING = (*_NETWORK, "tasks.{task}.train", "tasks.{task}.compat")
-SETTINGS: dict[str, tuple[str, ...]] = {
-    "data": (),
-    "init": _NETWORK,
-    "train": _TRAINING,
-    "early": _TRAINING,
-    "prune": (*_NETWORK, "tasks.{task}.compat", "variants.{variant}.prune"),
-    "rewind": (
-        *_NETWORK,
-        "tasks.{task}.compat",
-        "variants.{variant}.prune.mask",
-        "variants.{variant}.rewind",
-    ),
-    "retrain": (
-        *_TRAINING,
-        "variants.{mask_owner}.prune",
-        "variants.{variant}.prune.mask",
-        "variants.{variant}.prune.transform",
-        "variants.{variant}.rewind",
-    ),
-    "copies": (
-        *_TRAINING,
-        "analyses.{analysis}.of",
-        "analyses.{analysis}.pairs",
-        "{recipe}",
-    ),
-    "lines": (*_NETWORK, "tasks.{task}.train", "analyses.{analysis}"),
+"""by registry: the file, or package, of an entry"""
+FOLDERS = {
+    name: PIPELINE / ("engines" if name == "training" else f"core/{name}")
+    for name in ENTRIES
 }
-"""by stage: the settings that decide a result; braces name fields of the plan's items"""
+"""by registry: where its entries lie"""
+REGISTRIES = frozenset(folder / "__init__.py" for folder in FOLDERS.values())
+"""map names to modules imported on use: adding a method must not touch other results"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decided:
+    """What decides the results of instances that share an inputs file, beside code."""
+
+    facts: tuple[tuple[str, str | int], ...]
+    """fields of their items, by name, that DVC sees nowhere else"""
+    settings: tuple[str, ...]
+    """keys of settings, sorted"""
+
+
+NOTHING = Decided(facts=(), settings=())
 
 
 class CodeError(UserError):
@@ -119,13 +85,10 @@ def inputs_file(stage: str, *names: str, **used: str | None) -> Path:
     return FOLDER.joinpath(*names, f"{'-'.join((stage, *entries))}.txt")
 
 
-def settings_of(stage: str, item: Mapping[str, str | int]) -> list[str]:
-    """The keys of the settings that decide the result of an instance, sorted.
-
-    >>> settings_of("init", {"task": "main", "seeds": "0,1"})
-    ['tasks.main.data', 'tasks.main.model']
-    """
-    return sorted({key.format(**item) for key in SETTINGS[stage]})
+def decided_by(item: Item) -> Decided:
+    """The facts and the keys of settings that decide the result of an instance."""
+    keys = {key.format(**item.fields) for key in item.kind.settings}
+    return Decided(facts=tuple(sorted(item.facts.items())), settings=tuple(sorted(keys)))
 
 
 def code_behind(inputs: Path, root: Path = Path()) -> list[Path]:
@@ -133,51 +96,77 @@ def code_behind(inputs: Path, root: Path = Path()) -> list[Path]:
     stage, *entries = inputs.name.removesuffix(".txt").split("-")
     starts = {STAGES / f"{stage}.py"}
     for entry in entries:
-        starts |= _files_of_entry(CORE.joinpath(*entry.split(".")), root)
+        registry, _, name = entry.partition(".")
+        starts |= _files_of_entry(FOLDERS[registry] / name, root)
     return sorted(closure(starts, root))
 
 
 def closure(starts: Iterable[Path], root: Path = Path()) -> set[Path]:
-    """Files of the project that these import, themselves included.
+    """Files that decide results and that these import, themselves included.
 
     Raises:
         CodeError: if one of them is not Python.
     """
-    found = set(starts)
-    waiting = list(found)
+    seen = set(starts)
+    waiting = list(seen)
     while waiting:
         imported = _imported(waiting.pop(), root)
-        new = imported - found - REGISTRIES - PLUMBING
-        found |= new
+        new = {file for file in imported - seen if _followed(file)}
+        seen |= new
         waiting.extend(new)
-    return found
+    return {file for file in seen if file in starts or decides(file)}
+
+
+def decides(file: Path) -> bool:
+    """Whether the code of a file decides results."""
+    if file in REGISTRIES:
+        return False
+    return file.parts[1] in DECIDING or file in UNTIL_MOVED
+
+
+UNTIL_MOVED = frozenset(
+    PIPELINE / name
+    for name in (
+        "plan/expected.py",
+        "run/lines.py",
+        "run/round_starts.py",
+        "run/rounds.py",
+        "run/trainings.py",
+    )
+)
+"""compute what results hold, and belong below core"""
+
+
+def _followed(file: Path) -> bool:
+    return decides(file) or file.parts[1] == MOVING
 
 
 def text(
-    inputs: Path, keys: Iterable[str], settings: Mapping[str, Any], root: Path = Path()
+    inputs: Path, decided: Decided, settings: Mapping[str, Any], root: Path = Path()
 ) -> str:
-    """What stands in a file of ``inputs_file``: a line per setting and file of code.
+    """What stands in a file of ``inputs_file``: a line per fact, setting, file of code.
 
     Args:
         inputs: the file.
-        keys: of its settings, as ``settings_of`` names them.
+        decided: the facts and the keys of its settings.
         settings: params.yaml as nested dicts.
         root: of the repository.
     """
-    lines = [f"# {key}: {_value(settings, key)}\n" for key in keys]
+    lines = [f"# {name}: {json.dumps(value)}\n" for name, value in decided.facts]
+    lines += [f"# {key}: {_value(settings, key)}\n" for key in decided.settings]
     lines += [f"{_hash(root / file)}  {file}\n" for file in code_behind(inputs, root)]
     return "".join(lines)
 
 
 def write(
-    kinds: Mapping[Path, Iterable[str]], settings: Mapping[str, Any], root: Path = Path()
+    wanted: Mapping[Path, Decided], settings: Mapping[str, Any], root: Path = Path()
 ) -> None:
-    """Write the files of these kinds of instances, and nothing else, into FOLDER."""
+    """Write these inputs files, and nothing else, into FOLDER."""
     with files.atomic_folder(root / FOLDER) as folder:
-        for inputs, keys in kinds.items():
+        for inputs, decided in wanted.items():
             path = folder / inputs.relative_to(FOLDER)
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text(inputs, keys, settings, root), encoding="utf-8")
+            path.write_text(text(inputs, decided, settings, root), encoding="utf-8")
 
 
 def _value(settings: Mapping[str, Any], key: str) -> str:

@@ -12,7 +12,7 @@ from pipeline.plan.chains import chain_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Spot:
+class Place:
     """One analysis at one round and step of one task, for a group of seeds."""
 
     task: str
@@ -26,8 +26,8 @@ class Spot:
     @property
     def path(self) -> str:
         """Where its files lie below copies and lines."""
-        place = f"r{self.round:02d}" + (f"-k{self.step:06d}" if self.trains else "")
-        return f"{self.task}/{self.analysis}/{place}/{paths.group_name(self.seeds)}"
+        where = f"r{self.round:02d}" + (f"-k{self.step:06d}" if self.trains else "")
+        return f"{self.task}/{self.analysis}/{where}/{paths.group_name(self.seeds)}"
 
     @property
     def key(self) -> str:
@@ -39,17 +39,18 @@ class Spot:
         """Folder of the trained copies."""
         return paths.FOLDER / "copies" / self.path
 
-    def copy_file(self, seed: int, copy: int | str, part: str, folder: Path) -> Path:
-        """The weights or the mask of one copy: ``s0.instability-0-a.weights``."""
-        return paths.seed_file(folder, seed, f"{str(copy).replace('/', '-')}.{part}")
-
     @property
     def lines(self) -> Path:
         """Folder of what was seen between the ends."""
         return paths.FOLDER / "lines" / self.path
 
 
-def spots(settings: Settings, groups: list[tuple[int, ...]]) -> Iterator[Spot]:
+def copy_file(folder: Path, seed: int, copy: int | str, part: str) -> Path:
+    """The weights or the mask of one copy: ``s0.instability-0-a.weights``."""
+    return paths.seed_file(folder, seed, f"{str(copy).replace('/', '-')}.{part}")
+
+
+def places(settings: Settings, groups: list[tuple[int, ...]]) -> Iterator[Place]:
     """Where analyses look, in the order of params.yaml.
 
     A group without a pair, of one seed that would need another, is passed over.
@@ -60,7 +61,7 @@ def spots(settings: Settings, groups: list[tuple[int, ...]]) -> Iterator[Spot]:
             for round in analysis.rounds or (0,):
                 for step in analysis.steps or (_first_step(settings, analysis),):
                     for seeds in paired:
-                        yield Spot(
+                        yield Place(
                             task=task,
                             analysis=name,
                             round=round,
@@ -74,53 +75,53 @@ def _first_step(settings: Settings, analysis: Analysis) -> int:
     return settings.variants[analysis.of].rewind.first_step if analysis.trains else 0
 
 
-def start_of(settings: Settings, spot: Spot) -> Path:
+def start_of(settings: Settings, place: Place) -> Path:
     """The folder of the weights that the copies of an analysis begin with."""
-    of = settings.analyses[spot.analysis].of
+    of = settings.analyses[place.analysis].of
     if of != DENSE:
         return paths.starts_folder(
-            chain_of(settings, spot.task, of, spot.seeds).at(spot.round)
+            chain_of(settings, place.task, of, place.seeds).at(place.round)
         )
-    if spot.step == 0:
-        return paths.theta0_folder(spot.task, spot.seeds)
-    return paths.early_folder(spot.task, spot.step, spot.seeds)
+    if place.step == 0:
+        return paths.theta0_folder(place.task, place.seeds)
+    return paths.early_folder(place.task, place.step, place.seeds)
 
 
-def mask_of(settings: Settings, spot: Spot) -> Path:
+def mask_of(settings: Settings, place: Place) -> Path:
     """The folder of the masks of an analysis's copies.
 
     The dense network's, which keep everything, lie beside its trained weights.
     """
-    of = settings.analyses[spot.analysis].of
+    of = settings.analyses[place.analysis].of
     if of != DENSE:
-        return chain_of(settings, spot.task, of, spot.seeds).mask_at(spot.round)
-    return _dense(spot)
+        return chain_of(settings, place.task, of, place.seeds).mask_at(place.round)
+    return _dense(place)
 
 
-def _dense(spot: Spot) -> Path:
+def _dense(place: Place) -> Path:
     return paths.trained_folder(
-        Instance(task=spot.task, variant=DENSE, round=0, seeds=spot.seeds)
+        Instance(task=place.task, variant=DENSE, round=0, seeds=place.seeds)
     )
 
 
-def ends_of(settings: Settings, spot: Spot) -> tuple[Path, Path]:
+def ends_of(settings: Settings, place: Place) -> tuple[Path, Path]:
     """The folders of the networks that a connection connects, with their masks.
 
     Those at a ``pruned`` end are as they were trained; its mask lies in the first folder.
     """
-    analysis = settings.analyses[spot.analysis]
+    analysis = settings.analyses[place.analysis]
     if analysis.of == DENSE:
-        return _dense(spot), _dense(spot)
-    own = chain_of(settings, spot.task, analysis.of, spot.seeds)
-    here = paths.trained_folder(own.at(spot.round))
+        return _dense(place), _dense(place)
+    own = chain_of(settings, place.task, analysis.of, place.seeds)
+    here = paths.trained_folder(own.at(place.round))
     assert analysis.to is not None
     if analysis.to == OTHER_SEED:
         return here, here
     if analysis.to == PREVIOUS:
-        return here, paths.trained_folder(own.at(spot.round - 1))
+        return here, paths.trained_folder(own.at(place.round - 1))
     if analysis.to == PRUNED:
-        return here, own.cut_from(spot.round)
+        return here, own.cut_from(place.round)
     if analysis.to == DENSE:
-        return here, _dense(spot)
-    other = chain_of(settings, spot.task, analysis.to, spot.seeds)
-    return here, paths.trained_folder(other.at(spot.round))
+        return here, _dense(place)
+    other = chain_of(settings, place.task, analysis.to, place.seeds)
+    return here, paths.trained_folder(other.at(place.round))

@@ -1,51 +1,15 @@
-"""plan.json: read it, write it, hold it against params.yaml."""
+"""Write plan.json, and hold it against params.yaml."""
 
-import json
 from pathlib import Path
 
 from pipeline.artifacts import files, paths
-from pipeline.border.errors import UserError
 from pipeline.config.settings import Settings
-from pipeline.plan.compiler import STAGES, Plan, compile_plan, regroup
-
-FILE = Path("pipeline/plan.json")
-
+from pipeline.plan.compiler import compile_plan, regroup
+from pipeline.plan.items import FILE, Plan, PlanError, groups_in, missing, read
+from pipeline.plan.kinds import KINDS
 
 SUMMARY = Path("results/summary.json")
 """dep of stage ``track`` where there are no lines: DVC knows no dep that may be missing"""
-
-
-class PlanError(UserError):
-    """The plan does not fit the settings; one line that says so and what to do."""
-
-
-def read(root: Path = Path()) -> Plan | None:
-    """The plan on disk, or None where there is none.
-
-    Raises:
-        PlanError: if the file is something else, such as two plans half merged.
-    """
-    if not (root / FILE).exists():
-        return None
-    try:
-        value = json.loads((root / FILE).read_text(encoding="utf-8"))
-        plan: Plan = value["plan"]
-        groups_in(plan)
-        unknown = set(plan) ^ set(STAGES)
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        unknown = {"everything"}
-    if unknown:
-        raise PlanError(
-            f"{FILE} is not a plan; restore it with `git checkout {FILE}`, or delete it "
-            "and run `lt-pipeline plan`"
-        )
-    return plan
-
-
-def groups_in(plan: Plan | None) -> list[tuple[int, ...]]:
-    """The groups of seeds of a plan, in its order."""
-    items = (plan or {}).get("train", {}).values()
-    return list(dict.fromkeys(paths.parse_seeds(str(item["seeds"])) for item in items))
 
 
 def write(settings: Settings, root: Path = Path(), *, fresh: bool = False) -> Plan:
@@ -78,22 +42,22 @@ def check(settings: Settings, root: Path = Path()) -> Plan:
     """
     plan = read(root)
     if plan is None:
-        raise PlanError(f"{FILE} is missing; write it with `lt-pipeline plan`")
+        raise missing()
     expected = compile_plan(settings, regroup(settings.seeds, groups_in(plan)))
     if plan != expected:
         raise PlanError(
             f"{FILE} does not fit params.yaml ({_difference(plan, expected)}); "
             "run `lt-pipeline plan`, then `dvc repro`"
         )
-    return plan
+    return expected  # the same items, in the order of params.yaml
 
 
 def _difference(plan: Plan, expected: Plan) -> str:
-    missing = [f"{s}@{key}" for s in STAGES for key in expected[s].keys() - plan[s].keys()]
-    extra = [f"{s}@{key}" for s in STAGES for key in plan[s].keys() - expected[s].keys()]
+    lacking = [f"{k}@{key}" for k in KINDS for key in expected[k].keys() - plan[k].keys()]
+    extra = [f"{k}@{key}" for k in KINDS for key in plan[k].keys() - expected[k].keys()]
     parts = []
-    if missing:
-        parts.append(f"{len(missing)} stages missing, such as {min(missing)}")
+    if lacking:
+        parts.append(f"{len(lacking)} stages missing, such as {min(lacking)}")
     if extra:
         parts.append(f"{len(extra)} too many, such as {min(extra)}")
     return ", ".join(parts) or "instances read other files"

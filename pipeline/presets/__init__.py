@@ -7,7 +7,7 @@ from pipeline.artifacts import files
 from pipeline.border.errors import UserError
 from pipeline.config import params
 from pipeline.core.registry import unknown
-from pipeline.plan import compiler, plan_file
+from pipeline.plan import items, plan_file
 from pipeline.presets import recipes, written
 from pipeline.presets.recipes import Recipe
 
@@ -46,7 +46,7 @@ def description(name: str) -> str:
     return recipes.description(name)
 
 
-def use(name: str, root: Path, *, force: bool) -> compiler.Plan:
+def use(name: str, root: Path, *, force: bool) -> items.Plan:
     """Write params.yaml and the plan of a preset.
 
     Args:
@@ -62,7 +62,7 @@ def use(name: str, root: Path, *, force: bool) -> compiler.Plan:
     if not force and path.exists() and path.read_bytes() != text.encode():
         _refuse_uncommitted(root)
     settings = params.parse(params.parse_yaml(text))
-    plan_file.read(root)  # refuses a damaged one before anything is written
+    items.read(root)  # refuses a damaged one before anything is written
     with files.atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return plan_file.write(settings, root, fresh=True)

@@ -1,70 +1,41 @@
 """What lies in the workspace and the plan no longer has."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.artifacts import paths
-from pipeline.plan.compiler import Plan
+from pipeline.plan.items import Plan, items_of
+from pipeline.plan.kinds import KINDS
 from pipeline.run import checkpoints
-
-_ROUND = "*/*/*/*"
-TREES = {
-    "masks": _ROUND,
-    "starts": _ROUND,
-    "trained": _ROUND,
-    "results": _ROUND,
-    "timing": _ROUND,
-    "theta0": "*/*",
-    "early": "*/*/*",
-    "copies": _ROUND,
-    "lines": _ROUND,
-}
-"""trees below ``artifacts/`` that hold instances, and how deep these lie"""
 
 
 def folders(plan: Plan, root: Path = Path()) -> list[Path]:
-    """Results and checkpoints of instances that the plan no longer has."""
-    held = _held(plan)
+    """Results and checkpoints of instances that the plan no longer has.
+
+    Every path below a tree that stages write into, and that neither is an output of the
+    plan nor leads to one.
+    """
+    items = list(items_of(plan))
+    held = {root / item[name] for item in items for name in item.kind.writes}
+    leading = {parent for path in held for parent in path.parents}
+    trees = {tree for kind in KINDS.values() if not kind.stays for tree in kind.writes}
     found = [
         path
-        for tree, known in held.items()
-        for path in sorted((root / paths.FOLDER / tree).glob(TREES[tree]))
-        if str(path.relative_to(root / paths.FOLDER / tree)).removesuffix(".json")
-        not in known
+        for tree in sorted(trees)
+        for path in _unknown(root / paths.FOLDER / tree, held, leading)
     ]
-    prefixes = {"results": "", "early": "early-", "copies": "copies-", "lines": "lines-"}
-    keys = {
-        prefix + path.replace("/", "-")
-        for tree, prefix in prefixes.items()
-        for path in held[tree]
-    }
+    names = {item.checkpoint for item in items if item.kind.trains}
     kept = sorted((root / checkpoints.FOLDER).glob("*"))
-    return found + [folder for folder in kept if folder.name not in keys]
+    return found + [folder for folder in kept if folder.name not in names]
 
 
-def _held(plan: Plan) -> dict[str, set[str]]:
-    """Tree of artifacts -> the paths below it that the plan has."""
-    rounds = _paths(plan, "train") | _paths(plan, "retrain")
-    timed = {str(item["timing"]) for item in plan["early"].values()}
-    theta0 = paths.FOLDER / "theta0"
-    return {
-        "masks": rounds,
-        "starts": rounds,
-        "trained": rounds,
-        "results": rounds,
-        "timing": rounds | timed | _paths(plan, "copies"),
-        "theta0": {
-            str(Path(str(item["theta0"])).relative_to(theta0))
-            for item in plan["init"].values()
-        },
-        "early": _paths(plan, "early"),
-        "copies": _paths(plan, "copies"),
-        "lines": _paths(plan, "lines"),
-    }
-
-
-def _paths(plan: Plan, stage: str) -> set[str]:
-    return {str(item["path"]) for item in plan[stage].values()}
+def _unknown(folder: Path, held: set[Path], leading: set[Path]) -> Iterator[Path]:
+    for path in sorted(folder.glob("*")):
+        if path in leading:
+            yield from _unknown(path, held, leading)
+        elif path not in held:
+            yield path
 
 
 def remove(plan: Plan, root: Path = Path()) -> int:
@@ -75,8 +46,4 @@ def remove(plan: Plan, root: Path = Path()) -> int:
             shutil.rmtree(path)
         else:
             path.unlink()
-    for parent in {path.parent for path in found}:
-        for folder in (parent, *parent.parents[:2]):
-            if folder.is_dir() and not any(folder.iterdir()):
-                folder.rmdir()
     return len(found)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.artifacts import files, paths
+from pipeline.artifacts import files
 from pipeline.config.analysis import PRUNED, Analysis
 from pipeline.config.settings import Task, has_statistics, network_for
 from pipeline.core import masks
@@ -64,6 +64,7 @@ class PairWork:
     """What one worker does: the lines between two networks."""
 
     folder: Path
+    data: Path
     task: Task
     analysis: Analysis
     ends: Ends
@@ -79,9 +80,8 @@ class PairWork:
         from pipeline.core.analysis.interpolation import along_line
 
         torch.set_num_threads(1)
-        path = paths.data_file(self.task.data)
-        data = files.load_dataset(path)
-        network = network_for(self.task, files.load_facts(path))
+        data = files.load_dataset(self.data)
+        network = network_for(self.task, files.load_facts(self.data))
         ends = self.ends
         a, b = (files.load_arrays(file) for file in ends.weights)
         mask_a, mask_b = (files.load_arrays(file) for file in ends.masks)
@@ -134,23 +134,31 @@ class PairWork:
 
 
 def run(
-    path: str, task: Task, analysis: Analysis, ends: Sequence[Ends], *, at_once: int | None
+    label: str,
+    task: Task,
+    analysis: Analysis,
+    ends: Sequence[Ends],
+    *,
+    data: Path,
+    at_once: int | None,
 ) -> list[Seen]:
     """Look between all pairs.
 
     Args:
-        path: of the analysis; names the folder that workers write into.
-        task: whose network and data.
+        label: of the place; names the folder that workers write into.
+        task: whose network.
         analysis: how many points, which statistics.
         ends: pairs of networks.
+        data: the prepared data set.
         at_once: pairs side by side; None = as many as cores.
 
     Returns:
         One per pair, in the order given.
     """
-    folder = FOLDER / path.replace("/", "-")
+    folder = FOLDER / label.replace("/", "-")
     works = [
-        PairWork(folder=folder, task=task, analysis=analysis, ends=one) for one in ends
+        PairWork(folder=folder, data=data, task=task, analysis=analysis, ends=one)
+        for one in ends
     ]
     try:
         processes.run_all(

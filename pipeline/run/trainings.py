@@ -42,10 +42,12 @@ CHECKPOINT_S = 10.0
 class Source:
     """Where trainings read from; picklable, so that workers can read for themselves."""
 
-    path: str
-    """where its artifacts lie; names it in what is shown and kept"""
+    label: str
+    """names it in what is shown and kept"""
     seeds: tuple[int, ...]
     task: Task
+    data: Path
+    """the prepared data set"""
     engine: str
     starts: Path
     masks: Path | None
@@ -63,18 +65,13 @@ class Source:
     @property
     def key(self) -> str:
         """Its name among the checkpoints."""
-        return self.path.replace("/", "-")
-
-    @property
-    def data(self) -> Path:
-        """The prepared data set."""
-        return paths.data_file(self.task.data)
+        return self.label.replace("/", "-")
 
     def network(self) -> Network:
         """The task's network, for the images of the prepared data."""
         return network_for(self.task, files.load_facts(self.data))
 
-    def label(self, copy: int | str) -> str:
+    def label_of(self, copy: int | str) -> str:
         """What tells a copy apart from the others, where there are others."""
         return str(copy) if len(self.copies) > 1 else ""
 
@@ -159,7 +156,7 @@ class SeedsWork:
                         step=step,
                         total_steps=job.end_step,
                         accuracy=accuracy,
-                        copy=self.source.label(self.copy),
+                        copy=self.source.label_of(self.copy),
                         resumed=resumed,
                     )
                 )
@@ -216,8 +213,8 @@ def run(source: Source, *, at_once: int | None) -> list[Finished]:
         for unit in units
     ]
     limit = at_once or processes.available_cores()
-    labels = tuple(source.label(copy) for copy in source.copies)
-    with Progress(source.path, source.seeds, labels) as progress:
+    labels = tuple(source.label_of(copy) for copy in source.copies)
+    with Progress(source.label, source.seeds, labels) as progress:
         processes.run_all(
             works,
             at_once=limit,

@@ -1,6 +1,6 @@
 """Stage ``copies``: train copies of one start that differ in their data order only.
 
-    python -m pipeline.stages.copies main stable 3 500 0,1,2,3 reference
+    python -m pipeline.stages.copies main-stable-r00-k000500-s0-3
 
 Instability analysis, Frankle et al. 2020, arXiv:1912.05671: the two copies of a pair have
 start, mask, schedule and optimizer in common; data order and augmentation differ.
@@ -13,58 +13,45 @@ from pipeline.artifacts import files, paths
 from pipeline.artifacts.paths import DENSE
 from pipeline.border import exits
 from pipeline.config import params
-from pipeline.plan import places
-from pipeline.plan.places import Spot
+from pipeline.plan import items, places
 from pipeline.run import trainings
 from pipeline.run.executors import lifeline
 
 
-def run(place: tuple[str, str, int, int], seeds: tuple[int, ...], engine: str) -> None:
-    """Save weights and mask of every copy of every seed.
-
-    Args:
-        place: task, analysis, round, and the step where the copies part.
-        seeds: of the group.
-        engine: that trains them.
-    """
+def run(key: str) -> None:
+    """Save weights and mask of every copy of every seed."""
     settings = params.load()
     started = datetime.now(UTC)
-    task_name, name, round, step = place
-    analysis = settings.analyses[name]
-    task = settings.tasks[task_name]
+    item = items.find("copies", key, settings)
+    analysis = settings.analyses[item["analysis"]]
+    task = settings.tasks[item["task"]]
     if analysis.of != DENSE:
         task = trainings.retrained(task, settings.variants[analysis.of].rewind)
-    spot = Spot(
-        task=task_name, analysis=name, round=round, step=step, trains=True, seeds=seeds
-    )
     source = trainings.Source(
-        path=f"copies/{spot.path}",
-        seeds=seeds,
+        label=item.label,
+        seeds=item.seeds,
         task=task,
-        engine=engine,
-        starts=places.start_of(settings, spot),
-        masks=None if analysis.of == DENSE else places.mask_of(settings, spot),
-        round=round,
+        data=item.path("data"),
+        engine=item["engine"],
+        starts=item.path("start"),
+        masks=None if analysis.of == DENSE else item.path("mask"),
+        round=item.number("round"),
         copies=analysis.copies(),
-        first_step=step,
+        first_step=item.number("step"),
     )
     done = trainings.run(source, at_once=settings.workers)
-    with files.atomic_folder(spot.copies) as folder:
+    with files.atomic_folder(item.path("copies")) as folder:
         for one in done:
             for part in ("weights", "mask"):
                 kept = files.load_arrays(paths.seed_file(one.folder, one.seed, part))
-                path = spot.copy_file(one.seed, one.copy, part, folder)
+                path = places.copy_file(folder, one.seed, one.copy, part)
                 files.save_arrays(path, kept, **one.facts)
     seconds = {f"{one.seed} {one.copy}": one.timing for one in done}
-    files.save_json(paths.timing_at(spot.path), trainings.timing(seconds, started))
+    files.save_json(item.path("timing"), trainings.timing(seconds, started))
     trainings.forget(source)
 
 
 if __name__ == "__main__":
     lifeline.end_with_dvc()
     with exits.one_line_errors():
-        run(
-            (sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])),
-            paths.parse_seeds(sys.argv[5]),
-            sys.argv[6],
-        )
+        run(items.key_in(sys.argv))

@@ -1,6 +1,6 @@
 """Stage ``early``: the first steps of the dense network, for what is rewound to them.
 
-    python -m pipeline.stages.early main 500 0,1,2,3 reference
+    python -m pipeline.stages.early main-k000500-s0-3
 
 The dense training itself, ended at that step: same start, data order, schedule and
 engine, hence the same bits. So another step never trains the dense network again.
@@ -13,29 +13,32 @@ from pipeline.artifacts import files, paths
 from pipeline.border import exits
 from pipeline.config import params
 from pipeline.core.digests import digest
+from pipeline.plan import items
 from pipeline.run import trainings
 from pipeline.run.executors import lifeline
 
 
-def run(task_name: str, step: int, seeds: tuple[int, ...], engine: str) -> None:
+def run(key: str) -> None:
     """Save the weights of each seed, with the hash of its θ₀."""
     settings = params.load()
     started = datetime.now(UTC)
-    theta0 = paths.theta0_folder(task_name, seeds)
-    task = settings.tasks[task_name]
+    item = items.find("early", key, settings)
+    theta0 = item.path("theta0")
+    task = settings.tasks[item["task"]]
     source = trainings.Source(
-        path=f"early/{paths.early_path(task_name, step, seeds)}",
-        seeds=seeds,
+        label=item.label,
+        seeds=item.seeds,
         task=task,
-        engine=engine,
+        data=item.path("data"),
+        engine=item["engine"],
         starts=theta0,
         masks=None,
         round=0,
         copies=trainings.data_orders(task, paths.DENSE),
-        last_step=step,
+        last_step=item.number("step"),
     )
     done = trainings.run(source, at_once=settings.workers)
-    with files.atomic_folder(paths.early_folder(task_name, step, seeds)) as folder:
+    with files.atomic_folder(item.path("early")) as folder:
         for one in done:
             kept = paths.seed_file(one.folder, one.seed, "weights")
             weights = files.load_arrays(kept)
@@ -43,7 +46,7 @@ def run(task_name: str, step: int, seeds: tuple[int, ...], engine: str) -> None:
             path = paths.seed_file(folder, one.seed)
             files.save_arrays(path, weights, theta0=digest(drawn), weights=digest(weights))
     files.save_json(
-        paths.timing_at(paths.early_timing_path(task_name, step, seeds)),
+        item.path("timing"),
         trainings.timing({one.seed: one.timing for one in done}, started),
     )
     trainings.forget(source)
@@ -52,4 +55,4 @@ def run(task_name: str, step: int, seeds: tuple[int, ...], engine: str) -> None:
 if __name__ == "__main__":
     lifeline.end_with_dvc()
     with exits.one_line_errors():
-        run(sys.argv[1], int(sys.argv[2]), paths.parse_seeds(sys.argv[3]), sys.argv[4])
+        run(items.key_in(sys.argv))

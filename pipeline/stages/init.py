@@ -1,6 +1,6 @@
 """Stage ``init``: draw θ₀, the weights at step 0, for a group of seeds.
 
-python -m pipeline.stages.init main 0,1,2,3
+python -m pipeline.stages.init main-s0-3
 """
 
 import sys
@@ -12,14 +12,17 @@ from pipeline.config.settings import network_for
 from pipeline.core import seeding
 from pipeline.core.digests import digest
 from pipeline.core.models.init import initial_weights
+from pipeline.plan import items
 
 
-def run(task_name: str, seeds: tuple[int, ...]) -> None:
+def run(key: str) -> None:
     """Save one file of initial weights per seed, with its hash."""
-    task = params.load().tasks[task_name]
-    network = network_for(task, files.load_facts(paths.data_file(task.data)))
-    with files.atomic_folder(paths.theta0_folder(task_name, seeds)) as folder:
-        for seed in seeds:
+    settings = params.load()
+    item = items.find("init", key, settings)
+    task = settings.tasks[item["task"]]
+    network = network_for(task, files.load_facts(item.path("data")))
+    with files.atomic_folder(item.path("theta0")) as folder:
+        for seed in item.seeds:
             rng = seeding.generator(seed, "init")
             theta0 = initial_weights(network, task.model.init, rng)
             path = paths.seed_file(folder, seed)
@@ -28,4 +31,4 @@ def run(task_name: str, seeds: tuple[int, ...]) -> None:
 
 if __name__ == "__main__":
     with exits.one_line_errors():
-        run(sys.argv[1], paths.parse_seeds(sys.argv[2]))
+        run(items.key_in(sys.argv))

@@ -23,7 +23,7 @@ def run() -> None:
     current = plan_file.check(settings)
     leftovers.remove(current)
     print(forecast.describe(settings, current), file=sys.stderr)  # noqa: T201
-    fingerprints.write(compiler.kinds(current), params.resolved())
+    fingerprints.write(compiler.inputs_of(current), params.resolved())
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Stage ``prune``: find the mask of a round.
 
-python -m pipeline.stages.prune main ticket 3 0,1,2,3
+python -m pipeline.stages.prune main-ticket-r03-s0-3
 """
 
 import sys
@@ -19,37 +19,38 @@ from pipeline.core.counts import fractions_per_tensor, kept_counts
 from pipeline.core.criteria.evidence import Evidence
 from pipeline.core.digests import digest
 from pipeline.core.models.layers import parameters
-from pipeline.plan.chains import Chain, find_chain
+from pipeline.plan import items
+from pipeline.plan.items import Item
 
 
-def run(task_name: str, variant: str, round: int, seeds: str) -> None:
+def run(key: str) -> None:
     """Save one mask per seed, with its density."""
     settings = params.load()
-    chain = find_chain(settings, task_name, variant, seeds)
-    task = settings.tasks[task_name]
-    prune = chain.variant.prune
-    with files.atomic_folder(paths.masks_folder(chain.at(round))) as folder:
-        for seed in chain.seeds:
+    item = items.find("prune", key, settings)
+    task = settings.tasks[item["task"]]
+    prune = settings.variants[item["variant"]].prune
+    with files.atomic_folder(item.path("masks")) as folder:
+        for seed in item.seeds:
             if prune.own:
-                mask = _own(chain, task, prune, round=round, seed=seed)
+                mask = _own(item, task, prune, seed)
             else:
-                mask = _transformed(chain, prune, round=round, seed=seed)
+                mask = _transformed(item, prune, seed)
             path = paths.seed_file(folder, seed)
             files.save_arrays(path, mask, mask=digest(mask), density=masks.density(mask))
 
 
-def _own(chain: Chain, task: Task, prune: Prune, *, round: int, seed: int) -> Mask:
+def _own(item: Item, task: Task, prune: Prune, seed: int) -> Mask:
     """Score the weights of the source round and keep the highest.
 
     One-shot masks of all rounds come from one ranking, drawn scores included.
     """
+    round = item.number("round")
     ranking = prune.source_round(round)
     assert prune.fraction is not None
     assert prune.scope is not None
     assert prune.criterion is not None
-    source = chain.mask_source_at(round)
-    facts = files.load_facts(paths.data_file(task.data))
-    network = network_for(task, facts)
+    source = item.path("source")
+    network = network_for(task, files.load_facts(item.path("data")))
     fractions = fractions_per_tensor(parameters(network), prune.fraction)
     before = files.load_mask(source, seed)
     mask = {name: before[name] for name in fractions}
@@ -57,16 +58,16 @@ def _own(chain: Chain, task: Task, prune: Prune, *, round: int, seed: int) -> Ma
         return southampton.prune(files.load_weights(source, seed), mask, fractions)
 
     def stream(purpose: str) -> np.random.Generator:
-        return seeding.generator(seed, purpose, round=ranking, copy=chain.name)
+        return seeding.generator(seed, purpose, round=ranking, copy=item["variant"])
 
     def batches(size: int) -> Iterator[Batch]:
-        data = files.load_dataset(paths.data_file(task.data))
+        data = files.load_dataset(item.path("data"))
         return shuffled_batches(data, size, stream("score_batch"))
 
     looks_at = criteria.CRITERIA[prune.criterion]
     evidence = Evidence(
         network=network,
-        theta0=files.load_weights(chain.initial_at(round), seed),
+        theta0=files.load_weights(item.path("initial"), seed),
         trained=files.load_weights(source, seed) if looks_at.needs_trained else {},
         mask=mask,
         batches=batches if looks_at.needs_batches else None,
@@ -77,14 +78,15 @@ def _own(chain: Chain, task: Task, prune: Prune, *, round: int, seed: int) -> Ma
     return pruning.prune_to(scores, mask, counts)
 
 
-def _transformed(chain: Chain, prune: Prune, *, round: int, seed: int) -> Mask:
+def _transformed(item: Item, prune: Prune, seed: int) -> Mask:
     """Change the mask of the variant that is named."""
     assert prune.transform is not None
-    mask = files.load_mask(chain.mask_source_at(round), seed)
-    rng = seeding.generator(seed, "mask_shuffle", round=round, copy=chain.name)
+    mask = files.load_mask(item.path("source"), seed)
+    round = item.number("round")
+    rng = seeding.generator(seed, "mask_shuffle", round=round, copy=item["variant"])
     return transforms.transform(prune.transform, mask, rng)
 
 
 if __name__ == "__main__":
     with exits.one_line_errors():
-        run(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4])
+        run(items.key_in(sys.argv))

@@ -2,7 +2,7 @@
 
 Pruned weights are 0, or what the variant freezes them at.
 
-python -m pipeline.stages.rewind main ticket 3 0,1,2,3
+python -m pipeline.stages.rewind main-ticket-r03-s0-3
 """
 
 import sys
@@ -14,24 +14,30 @@ from pipeline.border import exits
 from pipeline.config import params
 from pipeline.core.arrays import Weights
 from pipeline.core.digests import digest
-from pipeline.plan.chains import find_chain
-from pipeline.run.round_starts import source_weights, start_mask, start_weights
+from pipeline.plan import items
+from pipeline.run.round_starts import Behind, source_weights, start_mask, start_weights
 
 
-def run(task_name: str, variant: str, round: int, seeds: str) -> None:
+def run(key: str) -> None:
     """Save one start per seed, with the hashes of θ₀ and of what it came from."""
     settings = params.load()
-    chain = find_chain(settings, task_name, variant, seeds)
-    task = settings.tasks[task_name]
-    theta0_folder = paths.theta0_folder(task_name, chain.seeds)
-    with files.atomic_folder(paths.starts_folder(chain.at(round))) as folder:
-        for seed in chain.seeds:
-            theta0 = _checked_theta0(theta0_folder, seed)
-            mask = start_mask(chain, task, round=round, seed=seed)
-            source = source_weights(chain, task, mask, round=round, seed=seed)
+    item = items.find("rewind", key, settings)
+    variant, task = settings.variants[item["variant"]], settings.tasks[item["task"]]
+    behind = Behind(
+        data=item.path("data"),
+        theta0=item.path("theta0"),
+        mask=item.path("mask"),
+        weights=item.path("behind"),
+        round=item.number("round"),
+    )
+    with files.atomic_folder(item.path("starts")) as folder:
+        for seed in item.seeds:
+            theta0 = _checked_theta0(behind.theta0, seed)
+            mask = start_mask(behind, task, variant, seed)
+            source = source_weights(behind, task, variant, mask, seed)
             files.save_arrays(
                 paths.seed_file(folder, seed),
-                start_weights(chain, mask, source, round=round, seed=seed),
+                start_weights(behind, variant, mask, source, seed),
                 theta0=digest(theta0),
                 source=digest(source),
                 mask=digest(mask),
@@ -52,4 +58,4 @@ def _checked_theta0(folder: Path, seed: int) -> Weights:
 
 if __name__ == "__main__":
     with exits.one_line_errors():
-        run(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4])
+        run(items.key_in(sys.argv))

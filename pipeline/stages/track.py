@@ -15,7 +15,7 @@ from pipeline import compare, plots, tracking
 from pipeline.artifacts import files, paths
 from pipeline.border import exits
 from pipeline.config import params
-from pipeline.plan import compiler, places, plan_file
+from pipeline.plan import compiler, items, places
 
 OUT = paths.FOLDER / "tracked.txt"
 FIGURES = Path("figures")
@@ -30,7 +30,7 @@ def run() -> None:
             settings.experiment,
             None,
             compiler.active(settings),
-            places.spots(settings, [settings.seeds]),
+            places.places(settings, [settings.seeds]),
         )
         print(report, file=sys.stderr)  # noqa: T201
         store = tracking.read(None, settings.experiment)
@@ -42,7 +42,7 @@ def run() -> None:
         )
     except (tracking.TrackingError, plots.PlotError) as error:
         print(f"warning: {error}", file=sys.stderr)  # noqa: T201
-    content = hashlib.sha256(plan_file.FILE.read_bytes())
+    content = hashlib.sha256(items.FILE.read_bytes())
     for folder, _ in files.results():
         content.update((folder / "result.json").read_bytes())
     for file in sorted((paths.FOLDER / "lines").glob("*/*/*/s*/lines.*")):

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.plan.places import Spot
+from pipeline.plan.places import Place
 from pipeline.results.tables import Active, records
 from pipeline.tracking import runs, words
 from pipeline.tracking.chains import chains_of
@@ -70,7 +70,7 @@ def track(
     experiment: str,
     uri: str | None,
     active: Active,
-    spots: Iterable[Spot] = (),
+    places: Iterable[Place] = (),
 ) -> TrackReport:
     """Project the plan's results into MLflow.
 
@@ -79,7 +79,7 @@ def track(
         experiment: name of the MLflow experiment, made if there is none.
         uri: the store; None = MLFLOW_TRACKING_URI, else mlflow.db in the repository.
         active: tasks, variants, rounds and seeds of the plan.
-        spots: where its analyses look, each with all seeds.
+        places: where its analyses look, each with all seeds.
 
     Returns:
         What was done. A variant is tracked as soon as its round 1 is there, a
@@ -91,7 +91,7 @@ def track(
     """
     uri = store_uri(root, uri)
     chains = chains_of(records(root, active))
-    studies = studies_of(root, spots)
+    studies = studies_of(root, places)
     tags = words.experiment_tags(experiment, chains, studies)
     marks = winning_tags(chains)
     families = (

@@ -10,7 +10,7 @@ from pipeline.artifacts import files
 from pipeline.artifacts.files import ArtifactError
 from pipeline.artifacts.paths import DENSE
 from pipeline.config.analysis import NAMED_ENDS
-from pipeline.plan.places import Spot
+from pipeline.plan.places import Place
 from pipeline.results.tables import Record, Row, records
 from pipeline.tracking.chains import digest_of
 
@@ -67,7 +67,7 @@ class Study:
     """place -> digest of what was seen there"""
 
 
-def studies_of(root: Path, spots: Iterable[Spot]) -> list[Study]:
+def studies_of(root: Path, places: Iterable[Place]) -> list[Study]:
     """Read what analyses have seen.
 
     A place is left out until the results of its network are there, which say what
@@ -76,15 +76,15 @@ def studies_of(root: Path, spots: Iterable[Spot]) -> list[Study]:
 
     Args:
         root: the folder with ``artifacts``.
-        spots: where the plan looks now, each with all of its seeds.
+        places: where the plan looks now, each with all of its seeds.
 
     Returns:
-        In the order of the spots' analyses, then by seed.
+        In the order of the places' analyses, then by seed.
 
     Raises:
         ArtifactError: a file is unreadable, or two folders hold the same seed.
     """
-    seen = [one for spot in spots for one in _seen(root, spot)]
+    seen = [one for place in places for one in _seen(root, place)]
     behind = _behind(root, seen)
     groups: dict[tuple[str, str, int], list[Look]] = defaultdict(list)
     for one in seen:
@@ -102,7 +102,7 @@ def studies_of(root: Path, spots: Iterable[Spot]) -> list[Study]:
 class _Seen:
     """One seed of one folder of lines."""
 
-    spot: Spot
+    place: Place
     seed: int
     folder: Path
     content: Mapping[str, Any]
@@ -122,12 +122,12 @@ class _Seen:
         return [self.asked["of"], *([] if named else [other])]
 
 
-def _seen(root: Path, spot: Spot) -> list[_Seen]:
+def _seen(root: Path, place: Place) -> list[_Seen]:
     found: dict[int, _Seen] = {}
-    for file in sorted((root / spot.lines).parent.glob("s*/lines.json")):
+    for file in sorted((root / place.lines).parent.glob("s*/lines.json")):
         content = files.load_json(file)
         table = files.load_lines(file.with_name("lines.parquet")).to_pylist()
-        for seed in sorted({int(s) for s in content["seeds"]} & set(spot.seeds)):
+        for seed in sorted({int(s) for s in content["seeds"]} & set(place.seeds)):
             if seed in found:
                 raise ArtifactError(
                     f"{file.parent} and {found[seed].folder} both hold seed {seed}; "
@@ -135,32 +135,32 @@ def _seen(root: Path, spot: Spot) -> list[_Seen]:
                 )
             rows = [row for row in table if row["seed"] == seed]
             found[seed] = _Seen(
-                spot=spot, seed=seed, folder=file.parent, content=content, rows=rows
+                place=place, seed=seed, folder=file.parent, content=content, rows=rows
             )
     return [found[seed] for seed in sorted(found)]
 
 
-_Place = tuple[str, str, int, int]
+_Key = tuple[str, str, int, int]
 """task, variant or dense, round, seed"""
 
 
-def _behind(root: Path, seen: Iterable[_Seen]) -> dict[_Place, Record]:
+def _behind(root: Path, seen: Iterable[_Seen]) -> dict[_Key, Record]:
     """The results of the networks that were looked at."""
     wanted: dict[str, dict[str, tuple[set[int], set[int]]]] = defaultdict(dict)
     for one in seen:
         for variant in one.ends:
             empty: tuple[set[int], set[int]] = (set(), set())
-            rounds, seeds = wanted[one.spot.task].setdefault(variant, empty)
-            rounds.add(one.spot.round)
+            rounds, seeds = wanted[one.place.task].setdefault(variant, empty)
+            rounds.add(one.place.round)
             seeds.add(one.seed)
     if not wanted:
         return {}
     return {(r.task, r.variant, r.round, r.seed): r for r in records(root, wanted)}
 
 
-def _look(seen: _Seen, behind: Mapping[_Place, Record]) -> Look | None:
-    spot = seen.spot
-    found = [behind.get((spot.task, v, spot.round, seen.seed)) for v in seen.ends]
+def _look(seen: _Seen, behind: Mapping[_Key, Record]) -> Look | None:
+    place = seen.place
+    found = [behind.get((place.task, v, place.round, seen.seed)) for v in seen.ends]
     networks = [record for record in found if record is not None]
     if len(networks) < len(found):
         return None
@@ -170,16 +170,16 @@ def _look(seen: _Seen, behind: Mapping[_Place, Record]) -> Look | None:
         settings["to"] = {name: record.settings[name] for name in RECIPE}
     pairs = seen.content["seeds"][str(seen.seed)]
     return Look(
-        task=spot.task,
-        analysis=spot.analysis,
-        round=spot.round,
-        step=spot.step,
+        task=place.task,
+        analysis=place.analysis,
+        round=place.round,
+        step=place.step,
         seed=seen.seed,
         density=first.facts["density"],
         settings=settings,
         pairs={int(pair): pairs[pair] for pair in sorted(pairs, key=int)},
         rows=seen.rows,
-        path=f"{spot.path.rpartition('/')[0]}/{seen.folder.name}",
+        path=f"{place.path.rpartition('/')[0]}/{seen.folder.name}",
     )
 
 

@@ -9,7 +9,7 @@ from helpers.experiment import CONNECTION, INSTABILITY, raw, settings
 from pipeline.artifacts import files, paths
 from pipeline.config.params import ParamsError
 from pipeline.inspect import forecast, status
-from pipeline.plan import compiler
+from pipeline.plan import compiler, items
 from pipeline.run import checkpoints, leftovers
 
 GROUP = [(0, 1)]
@@ -27,7 +27,7 @@ def refused(base: dict[str, Any], **changes: object) -> str:
     return message.removeprefix("params.yaml: analyses.line.")
 
 
-def compiled(**changes: object) -> compiler.Plan:
+def compiled(**changes: object) -> items.Plan:
     return compiler.compile_plan(settings(**changes), GROUP)
 
 
@@ -207,7 +207,7 @@ def test_copies_of_a_ticket_begin_where_its_round_begins() -> None:
     changes: dict[str, object] = {"variants__ticket__rewind": EARLY}
     found = compiled(analyses={"stable": INSTABILITY | OF_TICKET}, **changes)
     (item,) = found["copies"].values()
-    assert item["path"] == "main/stable/r02-k000001/s0-1"
+    assert item["copies"] == "artifacts/copies/main/stable/r02-k000001/s0-1"
     assert item["step"] == 1
     assert item["start"] == "artifacts/starts/main/ticket/r02/s0-1"
     assert item["mask"] == "artifacts/masks/main/ticket/r02/s0-1"
@@ -320,10 +320,8 @@ def test_status_says_how_many_places_are_done_and_stale(tmp_path: Path) -> None:
     for step, expected in ((0, "1 of 2 places done"), (1, "2 of 2 places done")):
         folder = tmp_path / f"artifacts/lines/main/stable/r00-k00000{step}/s0-1"
         files.save_json(folder / "lines.json", {})
-        assert status.analyses(asked, current, tmp_path, set()) == [
-            f"main/stable: {expected}"
-        ]
+        assert status.analyses(current, tmp_path, set()) == [f"main/stable: {expected}"]
     leftovers = {"early@main-k000001-s0-1"}
-    assert status.analyses(asked, current, tmp_path, leftovers) == [
+    assert status.analyses(current, tmp_path, leftovers) == [
         "main/stable: 1 of 2 places done, 1 stale"
     ]

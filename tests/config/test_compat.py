@@ -290,5 +290,5 @@ def test_round_0_moves_by_adams_default_rate(script: Path) -> None:
 def test_copies_of_a_ticket_are_trained_by_the_scripts_engine_too(script: Path) -> None:
     (item,) = plan_file.check(params.load())["copies"].values()
     assert item["engine"] == "southampton"
-    folder = paths.FOLDER / "copies" / str(item["path"])
+    folder = Path(str(item["copies"]))
     assert list(folder.iterdir())

@@ -5,16 +5,22 @@ the paper. Tests that break something work on a copy.
 """
 
 import json
+from collections.abc import Iterable
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from pipeline.artifacts.paths import parse_seeds
 from pipeline.config import params
 from pipeline.config.settings import Settings
-from pipeline.plan import compiler, plan_file
+from pipeline.plan import plan_file
+from pipeline.plan.items import Item, items_of
+from pipeline.plan.kinds import KINDS
 from pipeline.stages import copies, data, early, init, lines, prune, retrain, rewind, train
 
+STAGES = {
+    module.__name__.rpartition(".")[2]: module
+    for module in (data, init, train, early, prune, rewind, retrain, copies, lines)
+}
 SEEDS = (0, 1)
 ROUNDS = (1, 2)
 OWN = ("ticket", "one-shot")
@@ -140,54 +146,23 @@ def write(root: Path, **changes: object) -> None:
 
 def run() -> None:
     """Run every stage of the working directory's plan, in DVC's order."""
-    for name in plan_file.check(params.load())["data"]:
-        data.run(name)
-    run_prepared()
+    _run(items_of(plan_file.check(params.load())))
 
 
 def run_prepared() -> None:
     """Run every stage after ``data``."""
-    current = plan_file.check(params.load())
-    for item in current["init"].values():
-        init.run(str(item["task"]), parse_seeds(str(item["seeds"])))
-    for item in current["train"].values():
-        seeds = parse_seeds(str(item["seeds"]))
-        train.run(str(item["task"]), seeds, str(item["engine"]))
-    for item in current["early"].values():
-        place = int(item["step"]), parse_seeds(str(item["seeds"]))
-        early.run(str(item["task"]), *place, str(item["engine"]))
-    _run_rounds(current)
-    for stage in ("copies", "lines"):
-        for item in current[stage].values():
-            _run_analysis(stage, item)
+    later = [kind for kind in KINDS if kind != "data"]
+    _run(items_of(plan_file.check(params.load()), *later))
 
 
-def _run_rounds(current: compiler.Plan) -> None:
-    recipes = params.load().variants
-    # Masks before those who take them.
-    names = sorted(recipes, key=lambda name: not recipes[name].prune.own)
-    for place in [(round, name) for round in ROUNDS for name in names]:
-        for stage in ("prune", "rewind", "retrain"):
-            for item in current[stage].values():
-                if place == (item["round"], item["variant"]):
-                    _run_round(stage, item)
+def _run(items: Iterable[Item]) -> None:
+    waiting = list(items)
+    while waiting:
+        item = next(one for one in waiting if not _reads_of_another(one, waiting))
+        STAGES[item.kind.name].run(item.key)
+        waiting.remove(item)
 
 
-def _run_analysis(stage: str, item: compiler.Item) -> None:
-    place = str(item["task"]), str(item["analysis"]), int(item["round"]), int(item["step"])
-    seeds = parse_seeds(str(item["seeds"]))
-    if stage == "copies":
-        copies.run(place, seeds, str(item["engine"]))
-    else:
-        lines.run(place, seeds)
-
-
-def _run_round(stage: str, item: compiler.Item) -> None:
-    names = str(item["task"]), str(item["variant"])
-    place = int(item["round"]), str(item["seeds"])
-    if stage == "prune":
-        prune.run(*names, *place)
-    elif stage == "rewind":
-        rewind.run(*names, *place)
-    else:
-        retrain.run(*names, *place, str(item["engine"]))
+def _reads_of_another(item: Item, waiting: list[Item]) -> bool:
+    written = {other[name] for other in waiting for name in other.kind.writes}
+    return any(item[name] in written for name in item.kind.reads)

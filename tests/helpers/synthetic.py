@@ -12,7 +12,7 @@ import numpy as np
 
 from pipeline.artifacts import files, paths
 from pipeline.artifacts.paths import DENSE, Instance
-from pipeline.plan.places import Spot
+from pipeline.plan.places import Place
 
 SIZES = {"fc1.weight": 235200, "fc2.weight": 30000, "fc3.weight": 1000}
 RATES = {"fc1.weight": 0.2, "fc2.weight": 0.2, "fc3.weight": 0.1}
@@ -98,10 +98,10 @@ def spots(
     places: Sequence[tuple[int, int]] = ((1, 0), (2, 0)),
     seeds: Sequence[int] = (0, 1),
     trains: bool = True,
-) -> list[Spot]:
+) -> list[Place]:
     """Rounds and steps of one analysis as the plan has them."""
     return [
-        Spot(
+        Place(
             task="main",
             analysis=analysis,
             round=round,
@@ -115,7 +115,7 @@ def spots(
 
 def fabricate_lines(
     root: Path,
-    places: Iterable[Spot],
+    places: Iterable[Place],
     *,
     of: str = "ticket",
     to: str | None = None,

@@ -13,7 +13,7 @@ from pipeline.artifacts.paths import Instance
 from pipeline.config.settings import Settings
 from pipeline.core.digests import digest
 from pipeline.inspect.verify import report, verify
-from pipeline.plan import plan_file
+from pipeline.plan import items
 
 Arrays = dict[str, np.ndarray]
 COUNTS = "kept counts exact"
@@ -216,7 +216,7 @@ def test_a_missing_artifact_is_not_passed_over(experiment_root: Path) -> None:
 
 
 def test_a_stale_plan_is_refused(experiment_root: Path) -> None:
-    (experiment_root / plan_file.FILE).unlink()
+    (experiment_root / items.FILE).unlink()
     assert "pipeline/plan.json is missing" in refused(experiment_root, "verify")
 
 

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from pipeline.artifacts import files, paths
 from pipeline.config.settings import Settings
 from pipeline.inspect import forecast
-from pipeline.plan import compiler, plan_file
+from pipeline.plan import compiler, items, plan_file
 from pipeline.plan.chains import instances
-from pipeline.plan.plan_file import PlanError
+from pipeline.plan.items import PlanError
+from pipeline.plan.kinds import KINDS
 from pipeline.run import checkpoints, leftovers
 
 Groups = list[tuple[int, ...]]
@@ -23,7 +24,7 @@ LENET = {"name": "lenet-300-100", "widths": None, "init": "glorot-normal"}
 PAPER = {"fc": 0.2, "output": 0.1}
 
 
-def compiled(**changes: object) -> compiler.Plan:
+def compiled(**changes: object) -> items.Plan:
     return compiler.compile_plan(settings(**changes), GROUP)
 
 
@@ -111,12 +112,13 @@ def test_a_training_starts_from_what_its_rewind_wrote() -> None:
         "variant": "reinit",
         "round": 2,
         "seeds": "0,1",
-        "path": "main/reinit/r02/s0-1",
         "data": "artifacts/data/digits.safetensors",
-        "theta0": "artifacts/theta0/main/s0-1",
         "mask": "artifacts/masks/main/ticket/r02/s0-1",
         "mask_owner": "ticket",
         "start": "artifacts/starts/main/reinit/r02/s0-1",
+        "trained": "artifacts/trained/main/reinit/r02/s0-1",
+        "results": "artifacts/results/main/reinit/r02/s0-1",
+        "timing": "artifacts/timing/main/reinit/r02/s0-1.json",
         "engine": "reference",
         "inputs": "artifacts/inputs/main/reinit/retrain-models.mlp-training.reference.txt",
     }
@@ -130,14 +132,16 @@ def test_a_late_rewound_round_begins_with_weights_of_the_first_steps() -> None:
     found = compiled(variants__ticket__rewind=EARLY)
     assert list(found["early"]) == ["main-k000001-s0-1"]
     item = found["early"]["main-k000001-s0-1"]
-    dense = found["train"]["main-s0-1"]
-    named = {name: item[name] for name in ("inputs", "step", "path", "timing")}
-    assert item == dense | named
-    assert named == {
-        "inputs": "artifacts/inputs/main/early-models.mlp-training.reference.txt",
+    assert item == {
+        "task": "main",
+        "seeds": "0,1",
         "step": 1,
-        "path": "main/k000001/s0-1",
-        "timing": "main/early/k000001/s0-1",
+        "engine": "reference",
+        "inputs": "artifacts/inputs/main/early-models.mlp-training.reference.txt",
+        "data": "artifacts/data/digits.safetensors",
+        "theta0": "artifacts/theta0/main/s0-1",
+        "early": "artifacts/early/main/k000001/s0-1",
+        "timing": "artifacts/timing/main/early/k000001/s0-1.json",
     }
     for round in (1, 2):
         rewind = found["rewind"][f"main-ticket-r0{round}-s0-1"]
@@ -221,15 +225,14 @@ def test_no_two_instances_share_a_folder_or_a_stage(chains: list[tuple[str, str]
     found = compiler.compile_plan(settings(**changes), TWO_GROUPS)
     assert len(found["train"]) == 2 * len(tasks)
     assert len(found["retrain"]) == 2 * 2 * len(chains)
-    paths = [item["path"] for s in ("train", "retrain") for item in found[s].values()]
-    assert len(set(paths)) == len(paths)
+    written = [item[out] for item in items.items_of(found) for out in item.kind.writes]
+    assert len(set(written)) == len(written)
 
 
 def test_every_key_is_a_name_that_dvc_takes_for_a_stage() -> None:
     found = compiler.compile_plan(settings(**two_tasks()), [(0, 1, 7), (2,)])
-    for items in found.values():
-        for key in items:
-            assert not INVALID_STAGENAME_CHARS & set(key)
+    for item in items.items_of(found):
+        assert not INVALID_STAGENAME_CHARS & set(item.key)
 
 
 # How many weights each round keeps
@@ -311,14 +314,14 @@ def test_two_more_seeds_leave_the_instances_of_the_others_as_they_are(
     tmp_path: Path,
 ) -> None:
     write(tmp_path, seeds=[0, 1, 2])
-    before = plan_file.read(tmp_path)
+    before = items.read(tmp_path)
     begun(tmp_path, "s0-2")
     write(tmp_path, seeds=[0, 1, 2, 3, 4])
-    after = plan_file.read(tmp_path)
+    after = items.read(tmp_path)
     assert before is not None
     assert after is not None
-    assert plan_file.groups_in(after) == [(0, 1, 2), (3, 4)]
-    for stage in compiler.STAGES:
+    assert items.groups_in(after) == [(0, 1, 2), (3, 4)]
+    for stage in KINDS:
         assert before[stage].items() <= after[stage].items()
 
 
@@ -327,7 +330,7 @@ def test_a_group_that_was_never_run_is_formed_anew(tmp_path: Path) -> None:
     begun(tmp_path, "s0-2")
     write(tmp_path, seeds=[0, 1, 2, 3])
     write(tmp_path, seeds=[0, 1, 2, 3, 4])
-    assert plan_file.groups_in(plan_file.read(tmp_path)) == [(0, 1, 2), (3, 4)]
+    assert items.groups_in(items.read(tmp_path)) == [(0, 1, 2), (3, 4)]
 
 
 def test_active_is_what_the_settings_list() -> None:
@@ -347,21 +350,21 @@ def test_active_of_a_task_without_variants_is_its_dense_network() -> None:
 
 def test_a_plan_is_written_read_and_current(tmp_path: Path) -> None:
     write(tmp_path)
-    assert plan_file.check(settings(), tmp_path) == plan_file.read(tmp_path) == compiled()
+    assert plan_file.check(settings(), tmp_path) == items.read(tmp_path) == compiled()
 
 
 def test_writing_it_again_changes_no_byte(tmp_path: Path) -> None:
     write(tmp_path, **two_tasks())
-    before = (tmp_path / plan_file.FILE).read_bytes()
+    before = (tmp_path / items.FILE).read_bytes()
     write(tmp_path, **two_tasks())
-    assert (tmp_path / plan_file.FILE).read_bytes() == before
+    assert (tmp_path / items.FILE).read_bytes() == before
 
 
 def test_any_grouping_that_covers_the_seeds_is_current(tmp_path: Path) -> None:
     write(tmp_path, seeds=[0])
     begun(tmp_path, "s0")
     write(tmp_path, seeds=[0, 1])
-    assert plan_file.groups_in(plan_file.check(settings(), tmp_path)) == [(0,), (1,)]
+    assert items.groups_in(plan_file.check(settings(), tmp_path)) == [(0,), (1,)]
 
 
 def test_a_missing_plan_says_how_to_write_it(tmp_path: Path) -> None:
@@ -416,7 +419,7 @@ def test_a_stale_plan_says_what_differs_and_what_to_run(
 )
 def test_what_is_no_plan_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "pipeline").mkdir()
-    (tmp_path / plan_file.FILE).write_bytes(text.encode("utf-8", "surrogateescape"))
+    (tmp_path / items.FILE).write_bytes(text.encode("utf-8", "surrogateescape"))
     message = (
         r"pipeline/plan\.json is not a plan; restore it with "
         r"`git checkout pipeline/plan\.json`, or delete it and run `lt-pipeline plan`"

@@ -1,9 +1,11 @@
 """The code and the settings behind a stage, and the files that stand for them."""
 
 import hashlib
-import json
+import importlib
 import subprocess
 import sys
+from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,14 @@ from pipeline import engines
 from pipeline.config import params
 from pipeline.core import criteria, models, starts, transforms
 from pipeline.plan import compiler, fingerprints
-from pipeline.plan.fingerprints import PLUMBING, REGISTRIES, CodeError, closure, code_behind
+from pipeline.plan.fingerprints import (
+    NOTHING,
+    REGISTRIES,
+    CodeError,
+    Decided,
+    code_behind,
+    decides,
+)
 
 ROOT = Path(__file__).parents[2]
 STAGES = sorted(
@@ -21,6 +30,7 @@ STAGES = sorted(
     for path in (ROOT / "pipeline/stages").glob("[a-z]*.py")
     if path.stem not in ("plan", "track")
 )
+STAGE = "pipeline.stages"
 NAMES = {
     "models": models.MODELS,
     "training": engines.ENGINES,
@@ -32,33 +42,39 @@ TREE = {
     "pipeline/__init__.py": "",
     "pipeline/stages/train.py": (
         "import os\n"
-        "from pipeline import artifacts, rounds\n"
+        "from pipeline.artifacts import files\n"
+        "from pipeline.run import moving\n"
         "def run():\n"
-        "    from pipeline.core.training import loop, make_engine\n"
+        "    from pipeline.core.training import loop\n"
     ),
-    "pipeline/artifacts.py": "import pipeline.unseen\n",
-    "pipeline/unseen.py": "",
-    "pipeline/run/rounds.py": "import pipeline.core.analysis.lines as lines\n",
+    "pipeline/artifacts/files.py": "import pipeline.core.unseen\n",
+    "pipeline/core/unseen.py": "",
+    "pipeline/run/moving.py": "import pipeline.core.analysis.lines as lines\n",
     "pipeline/core/__init__.py": "",
     "pipeline/core/analysis/__init__.py": "",
     "pipeline/core/analysis/lines.py": "",
-    "pipeline/core/training/__init__.py": "import pipeline.engines.dense\n",
-    "pipeline/core/training/loop.py": "from pipeline.core.arrays import Weights\n",
+    "pipeline/core/training/__init__.py": "",
+    "pipeline/core/training/loop.py": (
+        "from pipeline import engines\nfrom pipeline.core.arrays import Weights\n"
+    ),
+    "pipeline/engines/__init__.py": "import pipeline.engines.dense\n",
     "pipeline/engines/dense.py": "",
     "pipeline/engines/sparse/__init__.py": "",
     "pipeline/engines/sparse/kernels.py": "from pipeline.core import seeding\n",
-    "pipeline/core/arrays.py": "from pipeline import rounds\n",
+    "pipeline/core/arrays.py": "from pipeline.run import moving\n",
     "pipeline/core/seeding.py": "",
 }
 TRAIN = {
+    "pipeline/core/__init__.py",
     "pipeline/core/analysis/__init__.py",
     "pipeline/core/analysis/lines.py",
     "pipeline/core/arrays.py",
+    "pipeline/core/training/__init__.py",
     "pipeline/core/training/loop.py",
-    "pipeline/run/rounds.py",
     "pipeline/stages/train.py",
 }
-"""what ``train.py`` runs: neither registries nor plumbing, nor what these import"""
+"""what decides the results of ``train.py``: neither registries, nor what moves things and
+what only that imports"""
 
 
 @pytest.fixture
@@ -94,25 +110,27 @@ def test_all_files_of_a_package_count(root: Path) -> None:
 
 def test_a_file_of_hashes_is_what_sha256sum_checks(root: Path) -> None:
     digest = fingerprints.FOLDER / "train.txt"
-    fingerprints.write({digest: ()}, {}, root)
+    fingerprints.write({digest: NOTHING}, {}, root)
     lines = [line.split("  ") for line in (root / digest).read_text().splitlines()]
     assert [file for _, file in lines] == sorted(TRAIN)
     for found, file in lines:
         assert found == hashlib.sha256((root / file).read_bytes()).hexdigest()
 
 
-def test_settings_are_comments_before_the_hashes(root: Path) -> None:
+def test_facts_and_settings_are_comments_before_the_hashes(root: Path) -> None:
     train = fingerprints.FOLDER / "main/train.txt"
     keys = ["tasks.main.compat", "tasks.main.train", "tasks.main.train.lr"]
     settings = {"tasks": {"main": {"train": {"steps": 2, "lr": 0.1}, "compat": None}}}
-    fingerprints.write({train: keys}, settings, root)
+    decided = Decided(facts=(("engine", "dense"),), settings=tuple(keys))
+    fingerprints.write({train: decided}, settings, root)
     lines = (root / train).read_text().splitlines()
-    assert lines[:3] == [
+    assert lines[:4] == [
+        '# engine: "dense"',
         "# tasks.main.compat: null",
         '# tasks.main.train: {"lr": 0.1, "steps": 2}',
         "# tasks.main.train.lr: 0.1",
     ]
-    assert len(lines) == 3 + len(TRAIN)
+    assert len(lines) == 4 + len(TRAIN)
     subprocess.run(["sha256sum", "--check", "--strict", train], cwd=root, check=True)
 
 
@@ -158,9 +176,10 @@ def texts(**changes: object) -> dict[Path, str]:
     )
     compiled = compiler.compile_plan(params.parse(settings), [(0, 1)])
     assert all(compiled.values())
-    kinds = compiler.kinds(compiled)
+    inputs = compiler.inputs_of(compiled)
     return {
-        kind: fingerprints.text(kind, keys, settings, ROOT) for kind, keys in kinds.items()
+        file: fingerprints.text(file, decided, settings, ROOT)
+        for file, decided in inputs.items()
     }
 
 
@@ -168,11 +187,11 @@ def test_an_edit_changes_the_files_it_stands_in_and_no_other(root: Path) -> None
     digests = [
         fingerprints.FOLDER / f"train-training.{name}.txt" for name in ("dense", "sparse")
     ]
-    kinds: dict[Path, tuple[str, ...]] = dict.fromkeys(digests, ())
-    fingerprints.write(kinds, {}, root)
+    wanted = dict.fromkeys(digests, NOTHING)
+    fingerprints.write(wanted, {}, root)
     dense, sparse = ((root / digest).read_bytes() for digest in digests)
     (root / "pipeline/core/seeding.py").write_text("EDITED = True\n")
-    fingerprints.write(kinds, {}, root)
+    fingerprints.write(wanted, {}, root)
     assert (root / digests[0]).read_bytes() == dense
     assert (root / digests[1]).read_bytes() != sparse
 
@@ -182,8 +201,8 @@ def test_files_of_hashes_that_nobody_needs_are_removed(root: Path) -> None:
         fingerprints.FOLDER / "train-training.dense.txt",
         fingerprints.FOLDER / "train.txt",
     )
-    fingerprints.write({old: ()}, {}, root)
-    fingerprints.write({new: ()}, {}, root)
+    fingerprints.write({old: NOTHING}, {}, root)
+    fingerprints.write({new: NOTHING}, {}, root)
     assert [path.name for path in (root / fingerprints.FOLDER).iterdir()] == [new.name]
 
 
@@ -195,8 +214,10 @@ def test_code_that_is_not_python_is_one_line(root: Path) -> None:
     assert str(refused.value) == expected
 
 
-def test_registries_and_plumbing_exist() -> None:
-    assert [file for file in REGISTRIES | PLUMBING if not (ROOT / file).is_file()] == []
+def test_registries_and_deciding_folders_exist() -> None:
+    assert [file for file in REGISTRIES if not (ROOT / file).is_file()] == []
+    folders = fingerprints.DECIDING
+    assert [name for name in folders if not (ROOT / "pipeline" / name).is_dir()] == []
 
 
 def test_a_closure_has_every_module_that_an_import_loads() -> None:
@@ -207,37 +228,48 @@ def test_a_closure_has_every_module_that_an_import_loads() -> None:
         for registry, known in NAMES.items()
         for name in known
     }
-    # Imported by what is no code of the stage.
-    others = closure(REGISTRIES | PLUMBING, ROOT)
     for digest, loaded in loaded_with(digests).items():
-        unseen = loaded - set(code_behind(digest, ROOT)) - others
+        unseen = {file for file in loaded - code_behind_all(digest) if decides(file)}
         assert unseen == set(), digest.name
 
 
-def loaded_with(digests: list[Path]) -> dict[Path, set[Path]]:
+def code_behind_all(digest: Path) -> set[Path]:
+    """The code behind a stage, and what reading the settings imports."""
+    return set(code_behind(digest, ROOT)) | read_settings()
+
+
+@cache
+def read_settings() -> set[Path]:
+    """What is loaded to read settings and plan, and decides nothing there."""
+    names = ("config.params", "plan.items", "plan.places", "artifacts.files")
+    return loaded(*(f"pipeline.{name}" for name in names))
+
+
+def loaded_with(digests: Iterable[Path]) -> dict[Path, set[Path]]:
     """The project's files that a fresh import of a stage and its entries loads."""
-    code = """
-import importlib, json, sys
-from pathlib import Path
-found = []
-for names in json.loads(sys.argv[1]):
-    for name in [n for n in sys.modules if n.partition(".")[0] == "pipeline"]:
-        del sys.modules[name]
-    for name in names:
-        importlib.import_module(name)
-    modules = [m for n, m in sys.modules.items() if n.partition(".")[0] == "pipeline"]
-    found.append([str(Path(m.__file__).relative_to(Path.cwd())) for m in modules])
-print(json.dumps(found))
-"""
-    modules = []
+    found = {}
     for digest in digests:
         stage, *entries = digest.name.removesuffix(".txt").split("-")
-        core = [f"pipeline.core.{entry}" for entry in entries]
-        modules.append([f"pipeline.stages.{stage}", *core])
-    command = [sys.executable, "-c", code, json.dumps(modules)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    return {
-        digest: set(map(Path, files)) for digest, files in zip(digests, found, strict=True)
-    }
+        modules = [".".join((STAGE, stage))]
+        for entry in entries:
+            registry, _, name = entry.partition(".")
+            modules.append(".".join((*fingerprints.FOLDERS[registry].parts, name)))
+        found[digest] = loaded(*modules)
+    return found
+
+
+def loaded(*modules: str) -> set[Path]:
+    """The project's files that a fresh import of these modules loads."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [n for n in sys.modules if n.partition(".")[0] == "pipeline"]:
+            patch.delitem(sys.modules, name)
+        for name in modules:
+            importlib.import_module(name)
+        files = [
+            Path(str(module.__file__)).relative_to(ROOT)
+            for name, module in sys.modules.items()
+            if name.partition(".")[0] == "pipeline"
+        ]
+        for name in [n for n in sys.modules if n.partition(".")[0] == "pipeline"]:
+            patch.delitem(sys.modules, name)
+    return set(files)

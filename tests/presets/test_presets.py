@@ -128,7 +128,7 @@ def test_every_preset_runs_to_its_end_with_two_steps(
     experiment.run_prepared()
     for stage, folder in (("train", "results"), ("retrain", "results"), ("lines", "lines")):
         for item in current[stage].values():
-            assert list((paths.FOLDER / folder / str(item["path"])).glob("*.json"))
+            assert list(Path(str(item[folder])).glob("*.json"))
 
 
 # What the sources fix: methods.md, sections 1.3, 2.2, 2.3, 3, 11 and 15

@@ -11,17 +11,24 @@ from pipeline.core import masks, seeding
 from pipeline.core.arrays import Weights
 from pipeline.core.digests import digest
 from pipeline.core.models.init import initial_weights
-from pipeline.plan.chains import find_chain
-from pipeline.run.round_starts import source_weights
+from pipeline.plan.compiler import compile_plan
+from pipeline.run.round_starts import Behind, source_weights
 
 pytestmark = pytest.mark.usefixtures("experiment_root")
 
 
 def source(variant: str, round: int = 2, **changes: object) -> Weights:
     edited = settings(**{f"variants__{variant}__{key}": v for key, v in changes.items()})
-    chain = find_chain(edited, "main", variant, "0,1")
-    mask = files.load_mask(chain.mask_at(round), 1)
-    return source_weights(chain, edited.tasks["main"], mask, round=round, seed=1)
+    item = compile_plan(edited, [(0, 1)])["rewind"][f"main-{variant}-r0{round}-s0-1"]
+    behind = Behind(
+        data=Path(str(item["data"])),
+        theta0=Path(str(item["theta0"])),
+        mask=Path(str(item["mask"])),
+        weights=Path(str(item["behind"])),
+        round=round,
+    )
+    mask = files.load_mask(behind.mask, 1)
+    return source_weights(behind, edited.tasks["main"], edited.variants[variant], mask, 1)
 
 
 def theta0() -> Weights:

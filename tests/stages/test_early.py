@@ -62,9 +62,10 @@ def _in_the_experiment(rewound: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_first_steps_and_the_rest_are_the_dense_training() -> None:
     asked = settings(**CHANGES, variants=variants())
     source = trainings.Source(
-        path="the/rest",
+        label="the/rest",
         seeds=SEEDS,
         task=asked.tasks["main"],
+        data=paths.data_file("digits"),
         engine="reference",
         starts=FOLDER,
         masks=None,

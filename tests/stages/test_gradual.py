@@ -127,8 +127,8 @@ def test_every_promise_holds(there: Path) -> None:
 def test_running_a_round_again_gives_the_same_bytes(there: Path) -> None:
     folder = trained("ticket", 1)
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    rewind.run("main", "ticket", 1, "0,1")
-    retrain.run("main", "ticket", 1, "0,1", "reference")
+    rewind.run("main-ticket-r01-s0-1")
+    retrain.run("main-ticket-r01-s0-1")
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 

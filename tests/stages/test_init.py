@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import numpy as np
-from helpers.experiment import SEEDS
+from helpers.experiment import SEEDS, write
 
 from pipeline.artifacts import files, paths
 from pipeline.core.digests import digest
@@ -27,7 +27,8 @@ def test_every_seed_has_its_own_weights_and_their_hash(experiment_root: Path) ->
 
 
 def test_a_seed_is_drawn_alike_in_any_group(experiment_root: Path) -> None:
-    init.run("main", (1, 5))
+    write(experiment_root, seeds=[1, 5])
+    init.run("main-s1_5")
     other = paths.theta0_folder("main", (1, 5))
     found = paths.seed_file(other, 1).read_bytes()
     assert found == paths.seed_file(FOLDER, 1).read_bytes()

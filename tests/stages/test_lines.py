@@ -216,22 +216,27 @@ def test_a_batch_norm_network_is_seen_with_either_statistics(tmp_path: Path) -> 
     asked = settings(**changes, analyses={"dense": analysis})
     tensors = parameters(build_network(asked.tasks["main"]))
     mask = masks.dense(tensors, [n for n, tensor in tensors.items() if tensor.kind])
-    paths = [tmp_path / f"{name}.safetensors" for name in ("a", "b", "mask")]
+    ends_at = [tmp_path / f"{name}.safetensors" for name in ("a", "b", "mask")]
     for seed in (0, 1):
         rng = seeding.generator(seed, "init")
         network = build_network(asked.tasks["main"])
-        files.save_arrays(paths[seed], initial_weights(network, "kaiming-normal", rng))
-    files.save_arrays(paths[2], mask)
+        files.save_arrays(ends_at[seed], initial_weights(network, "kaiming-normal", rng))
+    files.save_arrays(ends_at[2], mask)
     ends = Ends(
         seed=0,
         pair=0,
         round=0,
-        weights=(paths[0], paths[1]),
-        masks=(paths[2], paths[2]),
+        weights=(ends_at[0], ends_at[1]),
+        masks=(ends_at[2], ends_at[2]),
         start=None,
     )
     (seen,) = run_lines(
-        "norm", asked.tasks["main"], asked.analyses["dense"], [ends], at_once=1
+        "norm",
+        asked.tasks["main"],
+        asked.analyses["dense"],
+        [ends],
+        data=paths.data_file("digits"),
+        at_once=1,
     )
     assert list(seen.facts["statistics"]) == ["interpolated", "recalibrated"]
     places = [(row["statistics"], row["alpha"]) for row in seen.rows]
@@ -252,8 +257,8 @@ def test_what_was_asked_stands_above_the_seeds() -> None:
 
 def test_again_gives_the_same_bytes_and_leaves_nothing_else() -> None:
     before = {p: p.read_bytes() for base in (COPIES, LINES) for p in base.rglob("*.*")}
-    copies.run(("main", "dense", 0, 1), SEEDS, "reference")
-    lines.run(("main", "dense", 0, 1), SEEDS)
+    copies.run("main-dense-r00-k000001-s0-1")
+    lines.run("main-dense-r00-k000001-s0-1")
     assert {
         p: p.read_bytes() for base in (COPIES, LINES) for p in base.rglob("*.*")
     } == before

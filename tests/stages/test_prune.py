@@ -91,5 +91,5 @@ def test_pruning_again_gives_the_same_bytes(variant: str) -> None:
     path = paths.seed_file(folder_of(variant, 2), 1)
     before = path.read_bytes()
     path.unlink()
-    prune.run("main", variant, 2, "0,1")
+    prune.run(f"main-{variant}-r02-s0-1")
     assert path.read_bytes() == before

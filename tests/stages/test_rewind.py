@@ -96,7 +96,7 @@ def test_a_changed_theta0_is_refused_and_the_old_start_stays() -> None:
     start = paths.starts_folder(at("ticket", 1))
     before = {file: file.read_bytes() for file in start.iterdir()}
     with pytest.raises(ArtifactError, match=r"the weights are not those that init drew"):
-        rewind.run("main", "ticket", 1, "0,1")
+        rewind.run("main-ticket-r01-s0-1")
     assert {file: file.read_bytes() for file in start.iterdir()} == before
     assert [file.name for file in start.parent.iterdir()] == ["s0-1"]
 
@@ -105,7 +105,7 @@ def test_rewinding_again_gives_the_same_bytes() -> None:
     path = paths.seed_file(paths.starts_folder(at("reinit", 2)), 1)
     before = path.read_bytes()
     path.unlink()
-    rewind.run("main", "reinit", 2, "0,1")
+    rewind.run("main-reinit-r02-s0-1")
     assert path.read_bytes() == before
 
 

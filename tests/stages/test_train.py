@@ -119,7 +119,7 @@ def test_training_again_gives_the_same_bytes() -> None:
     folders = (paths.trained_folder(DENSE), paths.results_folder(DENSE))
     before = {p: p.read_bytes() for folder in folders for p in folder.iterdir()}
     assert len(before) == 6
-    train.run("main", SEEDS, "reference")
+    train.run("main-s0-1")
     assert {p: p.read_bytes() for folder in folders for p in folder.iterdir()} == before
 
 
@@ -127,7 +127,7 @@ def test_a_diverged_training_is_marked_and_handed_on(experiment_root: Path) -> N
     write(
         experiment_root, tasks__main__train__weight_decay=1e9, tasks__main__train__steps=5
     )
-    train.run("main", SEEDS, "reference")
+    train.run("main-s0-1")
     for facts in result_of(DENSE)["seeds"].values():
         assert facts["diverged"]
         assert facts["test_loss"] is None or math.isfinite(facts["test_loss"])

@@ -22,11 +22,12 @@ from typer.testing import CliRunner
 
 from pipeline import cli, engines
 from pipeline.core import criteria, models, starts, transforms
-from pipeline.plan import compiler, fingerprints
+from pipeline.plan import compiler, fingerprints, items
+from pipeline.plan.kinds import KINDS
 
 DVC: dict[str, Any] = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").read_text())
 STAGES = {name: stage.get("do", stage) for name, stage in DVC["stages"].items()}
-INSTANCES = STAGES.keys() - {"plan", "results", "track"}
+INSTANCES = KINDS.keys()
 """stages with instances in the plan; the code of the view ``track`` is no dep"""
 NAMES: dict[str, tuple[str, ...]] = {
     "models": tuple(models.MODELS),
@@ -56,32 +57,30 @@ def test_an_instance_depends_on_the_hashes_of_its_stages_code(stage: str) -> Non
 @pytest.mark.parametrize("stage", sorted(INSTANCES))
 def test_the_hashes_are_of_an_entry_of_every_registry_that_a_stage_uses(stage: str) -> None:
     used = registries_used(Path(f"pipeline/stages/{stage}.py"))
-    if "tasks.{task}.model" in fingerprints.SETTINGS[stage]:
+    if "tasks.{task}.model" in KINDS[stage].settings:
         used.add("models")  # by way of the settings
     named = {registry for digest in planned(stage) for registry in registries_of(digest)}
     assert named == used - LOOKED_UP.get(stage, set())
 
 
-def test_instances_of_one_kind_have_the_same_settings() -> None:
-    kinds: dict[str, set[tuple[str, ...]]] = {}
-    for stage, items in everything().items():
-        for item in items.values():
-            keys = tuple(fingerprints.settings_of(stage, item))
-            kinds.setdefault(str(item["inputs"]), set()).add(keys)
-    assert {kind: keys for kind, keys in kinds.items() if len(keys) > 1} == {}
+def test_instances_that_share_an_inputs_file_are_decided_by_the_same() -> None:
+    seen: dict[str, fingerprints.Decided] = {}
+    for item in items.items_of(everything()):
+        decided = fingerprints.decided_by(item)
+        assert seen.setdefault(item["inputs"], decided) == decided
 
 
 def test_the_table_depends_on_the_hashes_of_its_code() -> None:
     digest = fingerprints.inputs_file("results")
     assert str(digest) in STAGES["results"]["deps"]
-    assert digest in compiler.kinds(everything())
+    assert digest in compiler.inputs_of(everything())
     used = registries_used(Path("pipeline/stages/results.py"))
     assert used == LOOKED_UP["results"]
 
 
 def test_the_stage_that_writes_hashes_depends_on_all_code_they_are_of() -> None:
     listed = {Path(dep) for dep in STAGES["plan"]["deps"]}
-    assert Path("pipeline/plan/fingerprints.py") in listed
+    assert Path("pipeline/plan") in listed
     starts_of_all = {Path(f"pipeline/stages/{stage}.py") for stage in STAGES} - VIEWS
     core = {path.relative_to(ROOT) for path in (ROOT / "pipeline/core").rglob("*.py")}
     for file in fingerprints.closure(starts_of_all | core, ROOT):
@@ -89,9 +88,8 @@ def test_the_stage_that_writes_hashes_depends_on_all_code_they_are_of() -> None:
 
 
 def test_views_are_in_no_hash() -> None:
-    code = {
-        f for d in compiler.kinds(everything()) for f in fingerprints.code_behind(d, ROOT)
-    }
+    inputs = compiler.inputs_of(everything())
+    code = {file for one in inputs for file in fingerprints.code_behind(one, ROOT)}
     for folder in ("compare", "plots", "tracking", "presets"):
         assert not [f for f in code if Path("pipeline", folder) in f.parents]
     assert not code & VIEWS
@@ -111,12 +109,25 @@ def test_an_entry_of_a_registry_is_one_file_or_a_package(registry: str, name: st
 @pytest.mark.parametrize("engine", engines.ENGINES)
 def test_an_engine_shares_only_what_every_training_uses(engine: str) -> None:
     """Else an edit of one engine's helper would train the others' results again."""
-    folder = Path("pipeline/core/training")
+    folder = Path("pipeline/engines")
     other = set(engines.ENGINES) - {engine}
     for file in shared("training", engine):
         if folder in file.parents:
             users = [name for name in other if file in shared("training", name)]
             assert users, f"only {engine} uses {file}: put both into a package of their own"
+
+
+def test_dvc_yaml_says_of_every_kind_what_its_record_says() -> None:
+    assert STAGES.keys() - {"plan", "results", "track"} == KINDS.keys()
+    for name, kind in KINDS.items():
+        assert DVC["stages"][name] == {
+            "foreach": f"${{plan.{name}}}",
+            "do": {
+                "cmd": f"python -m pipeline.stages.{name} ${{key}}",
+                "deps": [f"${{item.{field}}}" for field in ("inputs", *kind.reads)],
+                "outs": [f"${{item.{field}}}" for field in kind.writes],
+            },
+        }
 
 
 def test_every_stage_runs_a_module_of_that_name() -> None:
@@ -140,7 +151,7 @@ def test_stage_modules_import_nothing_heavy() -> None:
 def test_stages_that_need_no_gradients_run_without_torch(
     workspace: Workspace, stage: str
 ) -> None:
-    arguments = ["main", "0,1"] if stage == "init" else ["main", "ticket", "1", "0,1"]
+    arguments = ["main-s0-1" if stage == "init" else "main-ticket-r01-s0-1"]
     code = (
         "import runpy, sys; "
         f"sys.argv[1:] = {arguments}; "
@@ -161,7 +172,7 @@ def test_the_readme_names_every_command(name: str) -> None:
     assert f"lt-pipeline {name}" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def everything() -> compiler.Plan:
+def everything() -> items.Plan:
     """A plan with instances of every stage."""
     early = {"to": "early", "step": 1, "draw": None, "pruned": "zero"}
     changes = {"analyses": {"stable": INSTABILITY}, "variants__reinit__rewind": early}
@@ -191,7 +202,8 @@ def registries_used(stage: Path) -> set[str]:
             elif isinstance(node, ast.ImportFrom) and node.module:
                 names = {f"{node.module}.{alias.name}" for alias in node.names}
                 modules |= {name if is_module(name) else node.module for name in names}
-    return {name for name in NAMES if f"pipeline.core.{name}" in modules}
+    folders = {name: ".".join(fingerprints.FOLDERS[name].parts) for name in NAMES}
+    return {name for name in NAMES if folders[name] in modules}
 
 
 def is_module(name: str) -> bool:
@@ -201,7 +213,7 @@ def is_module(name: str) -> bool:
 
 def own_files(registry: str, name: str) -> set[Path]:
     """The file of an entry, or all files of its package."""
-    path = ROOT / fingerprints.CORE / registry / fingerprints.ENTRIES[registry](name)
+    path = ROOT / fingerprints.FOLDERS[registry] / fingerprints.ENTRIES[registry](name)
     files = sorted(path.rglob("*.py")) if path.is_dir() else [path]
     return {file.relative_to(ROOT) for file in files if file.is_file()}
 

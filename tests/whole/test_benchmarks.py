@@ -19,6 +19,7 @@ from pipeline.core.arrays import Floats
 from pipeline.core.batches import Dataset
 from pipeline.core.training.engine import Engine, Job
 from pipeline.engines import sparse, sparse_conv
+from pipeline.plan import items
 
 Report = dict[str, Any]
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -151,7 +152,7 @@ def test_workers(tmp_path: Path) -> None:
     settings = workers.settings_for(steps=2, engine="dense", data="digits")
     root = tmp_path / "clone"
     clone.make(root, settings, measuring.random_data((120, 60, 60), (1, 8, 8)))
-    clone.run(root, clone.python("pipeline.stages.init", "main", "0,1"))
+    clone.run(root, clone.python("pipeline.stages.init", "main-s0-1"))
     rows = [workers.train(root, settings | {"workers": n}) for n in (1, 2)]
     facts = workers.probe(root, "dense", (0, 1))
     assert [row["workers"] for row in rows] == [1, 2]
@@ -176,11 +177,11 @@ def test_a_failed_command_shows_what_it_said(tmp_path: Path) -> None:
 
 
 def test_made_up_outputs_are_those_of_the_stages(stages_run: Path) -> None:
-    overheads, plan = script("overheads"), script("pipeline.plan")
-    for stage, items in plan.read(stages_run).items():
-        for item in items.values():
-            for path in overheads._outputs(stage, item):
-                assert (stages_run / path).exists(), path
+    overheads, plan = script("overheads"), items.read(stages_run)
+    assert plan is not None
+    for item in items.items_of(plan):
+        for path in overheads._outputs(item):
+            assert (stages_run / path).exists(), path
 
 
 def test_dvc_has_nothing_to_do_once_outputs_are_committed(tmp_path: Path) -> None:

@@ -242,7 +242,7 @@ def test_copies_begin_and_train_as_their_round_does(settings: Settings) -> None:
         ("tuned", "fine-tune", {"lr": 0.1 * 0.1, "schedule": constant}, 1),
         ("frozen", "freeze-init", {}, 0),
     ):
-        spot = next(s for s in places.spots(settings, [SEEDS]) if s.analysis == analysis)
+        spot = next(s for s in places.places(settings, [SEEDS]) if s.analysis == analysis)
         copy = settings.analyses[analysis].copies()[0]
         found = files.load_arrays(spot.copy_file(0, copy, "weights", spot.copies))
         expected = by_hand(
