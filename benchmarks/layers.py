@@ -50,8 +50,12 @@ from pipeline.core.models.layers import (
 )
 from pipeline.core.training.engine import Job
 from pipeline.engines import sparse, sparse_conv
-from pipeline.engines.sparse import kernels as linear_kernels
-from pipeline.engines.sparse_conv import kernels as conv_kernels
+from pipeline.engines.shared.vectors import LANES
+from pipeline.engines.sparse.backward import backward
+from pipeline.engines.sparse.forward import forward
+from pipeline.engines.sparse.inputs import take_biases
+from pipeline.engines.sparse_conv.convolutions import convolve
+from pipeline.engines.sparse_conv.kernels import add_sums, order_values
 
 Work = Callable[[], object]
 Array = NDArray[np.float32]
@@ -193,9 +197,9 @@ def our_linear(shape: Shape, weight: Array) -> Work:
     )
 
     def both() -> None:
-        linear_kernels.take_biases(net, work)
-        linear_kernels.forward(net, 0, work, lanes)
-        linear_kernels.backward(net, 0, work, lanes)
+        take_biases(net, work)
+        forward(net, 0, work, lanes)
+        backward(net, 0, work, lanes)
 
     return both
 
@@ -219,15 +223,15 @@ def our_conv(shape: Shape, weight: Array) -> Work:
     rng = seeding.generator(0, "score_batch")
     for planes in (*work.planes, work.plane_gradients):
         planes[:] = rng.standard_normal(len(planes), dtype=np.float32)
-    blocks = -(-shape.batch_size // conv_kernels.LANES)
+    blocks = -(-shape.batch_size // LANES)
 
     def both() -> None:
-        conv_kernels._order_values(net, work)
+        order_values(net, work)
         for planes in work.planes[:blocks]:
-            conv_kernels._convolve(net, work, planes, conv)
+            convolve(net, work, planes, conv, back=False)
         for planes in work.planes[:blocks]:
-            conv_kernels._convolve_back(net, work, planes, conv)
-        conv_kernels._add_sums(net, work)
+            convolve(net, work, planes, conv, back=True)
+        add_sums(net, work)
 
     return both
 

@@ -24,7 +24,7 @@ from pipeline.core.models.layers import (
 )
 from pipeline.core.training.engine import Job
 from pipeline.engines import make_engine
-from pipeline.engines.sparse_conv.kernels import TILES
+from pipeline.engines.sparse_conv.records import TILES
 from pipeline.engines.sparse_conv.wiring import cover
 from pipeline.engines.suitability import plain_convolutional
 

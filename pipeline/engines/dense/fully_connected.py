@@ -11,8 +11,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from pipeline.core.arrays import Bytes, Floats, Integers, Mask, Weights
-from pipeline.core.batches import Split
+from pipeline.core.arrays import Floats, Integers, Mask, Weights
 from pipeline.core.models.layers import Linear, Network
 from pipeline.core.training.engine import Evaluation, Job, State
 from pipeline.engines.dense import kernels
@@ -20,11 +19,12 @@ from pipeline.engines.dense.kernels import UNITS, Bits, Layers, Net, Workspace
 from pipeline.engines.shared.compiled import (
     aligned,
     augmented,
+    flat,
     optimizer_numbers,
     refuse_unfit,
     tensor,
 )
-from pipeline.engines.shared.kernels import Examples, Rule
+from pipeline.engines.shared.kernels import Rule
 from pipeline.engines.shared.vectors import LANES, MAX_VECTORS, block_shape
 
 SEEN = (0,) * MAX_VECTORS
@@ -57,7 +57,7 @@ class FullyConnected:
         self._shape = block_shape(job.settings.batch_size)
         self._work = _workspace(self._layers, LANES * len(self._shape))
         self._seen_work = _workspace(self._layers, LANES * len(SEEN))
-        self._train = _flat(job.data.train)
+        self._train = flat(job.data.train.images, job.data.train.labels)
 
     def advance(self, num_steps: int) -> None:
         """Run that many optimizer steps."""
@@ -71,7 +71,8 @@ class FullyConnected:
 
     def evaluate(self, split: str) -> list[Evaluation]:
         """Loss and accuracy on ``train``, ``validation`` or ``test``."""
-        examples = _flat(getattr(self._job.data, split))
+        found = getattr(self._job.data, split)
+        examples = flat(found.images, found.labels)
         num_examples = len(examples.labels)
         loss, correct = kernels.evaluate(
             self._net, examples, np.arange(num_examples), self._seen_work, SEEN
@@ -138,8 +139,7 @@ class FullyConnected:
         nothing = np.zeros_like(self._net.mean)
         net = self._net._replace(mean=nothing, std=nothing + np.float32(1))
         for images, labels, one, now in augmented(self._job, order, rule, self._step):
-            examples = Examples(images.reshape(-1), labels, images[0].size)
-            kernels.train(net, examples, one, now, self._work, self._shape)
+            kernels.train(net, flat(images, labels), one, now, self._work, self._shape)
 
 
 def _layers(network: Network) -> Layers:
@@ -171,9 +171,3 @@ def _workspace(layers: Layers, width: int) -> Workspace:
         peaks=aligned(width, np.float32),
         totals=aligned(width, np.float32),
     )
-
-
-def _flat(split: Split) -> Examples:
-    images: Bytes = np.ascontiguousarray(split.images).reshape(-1)
-    labels = np.ascontiguousarray(split.labels)
-    return Examples(images, labels, images.size // max(len(labels), 1))

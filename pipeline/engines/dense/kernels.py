@@ -29,26 +29,27 @@ from pipeline.engines.shared.kernels import (
     move_all,
     moved_value,
 )
+from pipeline.engines.shared.processor import flush_denormals, restore_mode
+from pipeline.engines.shared.rows import (
+    add_products,
+    load_each,
+    store_each,
+    turn,
+    zero_each,
+)
+from pipeline.engines.shared.sums import lane_sum
 from pipeline.engines.shared.vectors import (
     LANES,
     MAX_VECTORS,
     ONE,
     Shape,
-    add_products,
-    flush_denormals,
     gate,
-    lane_sum,
     larger,
     load,
-    load_each,
     only,
-    restore_mode,
     splat,
     store,
-    store_each,
-    turn,
     uint,
-    zero_each,
 )
 
 UNITS = (0,) * (6 if MAX_VECTORS == 4 else 3)

@@ -3,6 +3,7 @@
 Nothing here is compiled; what kernels share is in ``kernels.py`` and ``vectors.py``.
 """
 
+import math
 from collections.abc import Iterator
 from typing import TypeVar
 
@@ -16,10 +17,11 @@ from pipeline.core.models.layers import Linear
 from pipeline.core.training.engine import Job, refuse_frozen
 from pipeline.core.training.schedules import learning_rate
 from pipeline.core.training.settings import ADAM_BETAS
-from pipeline.engines.shared.kernels import Rule, Tensor
+from pipeline.engines.shared.kernels import Examples, Rule, Tensor
 from pipeline.engines.shared.vectors import CACHE_LINE, LANES
 
 Number = TypeVar("Number", np.float32, np.uint32)
+Pixel = TypeVar("Pixel", np.float32, np.uint8)
 
 
 def refuse_unfit(job: Job, engine: str) -> None:
@@ -109,6 +111,25 @@ def augmented(
             np.arange(len(examples))[np.newaxis],
             rule._replace(rates=rule.rates[number : number + 1]),
         )
+
+
+def flat(images: NDArray[Pixel], labels: Integers, at_least: int = 1) -> Examples:
+    """Examples as kernels read them.
+
+    Args:
+        images: (N, C, H, W).
+        labels: (N,).
+        at_least: pixels of an image; smaller ones are filled up with 0.
+    """
+    rows = images.reshape(len(images), math.prod(images.shape[1:]))
+    missing = max(at_least - rows.shape[1], 0)
+    if missing:
+        rows = np.pad(rows, ((0, 0), (0, missing)))
+    return Examples(
+        images=np.ascontiguousarray(rows).reshape(-1),
+        labels=np.ascontiguousarray(labels),
+        num_pixels=rows.shape[1],
+    )
 
 
 def tensor(values: Floats) -> Tensor:

@@ -10,6 +10,7 @@ import numpy as np
 
 from pipeline.core.arrays import Bytes, Floats, Integers
 from pipeline.engines.shared.caching import kernel
+from pipeline.engines.shared.processor import prefetch
 from pipeline.engines.shared.vectors import (
     CACHE_LINE,
     LANES,
@@ -23,7 +24,6 @@ from pipeline.engines.shared.vectors import (
     larger,
     load,
     mul,
-    prefetch,
     root,
     splat,
     store,

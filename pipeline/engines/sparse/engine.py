@@ -18,15 +18,17 @@ from pipeline.core.training.engine import Evaluation, Job, State, only_job
 from pipeline.engines.shared.compiled import (
     aligned,
     augmented,
+    flat,
     optimizer_numbers,
     refuse_unfit,
     tensor,
 )
 from pipeline.engines.shared.kernels import Rule
+from pipeline.engines.shared.rows import CHUNK
 from pipeline.engines.shared.vectors import LANES, MAX_VECTORS, Shape, block_shape
 from pipeline.engines.sparse import kernels
-from pipeline.engines.sparse.kernels import Arranged, Net, Scaling, Tiles, Wiring, Workspace
-from pipeline.engines.sparse.tiles import TILE, are_few, arranged, flat, make_tiles
+from pipeline.engines.sparse.records import Arranged, Net, Scaling, Tiles, Wiring, Workspace
+from pipeline.engines.sparse.tiles import TILE, are_few, arranged, make_tiles
 from pipeline.engines.sparse.wiring import Bools, wire
 from pipeline.engines.suitability import fully_connected
 
@@ -73,7 +75,7 @@ class Sparse:
         self._block_work = _workspace(wiring, BLOCK)
         self._splits: dict[str, Arranged] = {}
         self._tiles: dict[str, Tiles] = {}
-        self._train = flat(job.data.train.images, job.data.train.labels)
+        self._train = flat(job.data.train.images, job.data.train.labels, CHUNK)
 
     def advance(self, num_steps: int) -> None:
         """Run that many optimizer steps."""
@@ -151,7 +153,7 @@ class Sparse:
         """Step by step: moved images are no longer whole numbers (their border is 0)."""
         net, work = _for_floats(self._net, self._work)
         for images, labels, one, now in augmented(self._job, order, rule, self._step):
-            kernels.train(net, flat(images, labels), one, now, work, self._shape)
+            kernels.train(net, flat(images, labels, CHUNK), one, now, work, self._shape)
 
 
 def _check(job: Job) -> None:

@@ -4,26 +4,15 @@ Digits are narrow and wide. Those alike leave the same pixels 0, and what reads 
 is 0 in a whole tile is left out.
 """
 
-from typing import TypeVar
-
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.core.arrays import Integers
 from pipeline.core.batches import Split
-from pipeline.engines.shared.compiled import aligned
-from pipeline.engines.shared.kernels import Examples
-from pipeline.engines.shared.vectors import CHUNK, LANES, MAX_VECTORS, Shape
-from pipeline.engines.sparse.kernels import (
-    Arranged,
-    Net,
-    Reads,
-    Tiles,
-    Workspace,
-    find_filled,
-    list_reads,
-    pack,
-)
+from pipeline.engines.shared.compiled import aligned, flat
+from pipeline.engines.shared.rows import CHUNK
+from pipeline.engines.shared.vectors import LANES, MAX_VECTORS, Shape
+from pipeline.engines.sparse.inputs import find_filled, list_reads, pack
+from pipeline.engines.sparse.records import Arranged, Net, Reads, Tiles, Workspace
 from pipeline.engines.sparse.wiring import Bools, firsts, starts_of
 
 TILE: Shape = (0,) * (2 * MAX_VECTORS)
@@ -32,8 +21,6 @@ MAX_READS = 2**22
 """of a split, to be listed tile by tile: 16 MB, or half of it where half is 0"""
 MAX_ROWS = 2**16
 """of a tile: so many are told apart in a list"""
-
-Pixel = TypeVar("Pixel", np.float32, np.uint8)
 
 
 def are_few(reads: Reads, split: Arranged) -> bool:
@@ -87,19 +74,6 @@ def _numbers_of_reads(reads: Reads, is_lit: Bools) -> Integers:
     return counts
 
 
-def flat(images: NDArray[Pixel], labels: Integers) -> Examples:
-    """Images as rows, each at least as long as what is read at once."""
-    rows = images.reshape(len(images), -1)
-    missing = max(CHUNK - rows.shape[1], 0)
-    if missing:
-        rows = np.pad(rows, ((0, 0), (0, missing)))
-    return Examples(
-        images=np.ascontiguousarray(rows).reshape(-1),
-        labels=np.ascontiguousarray(labels),
-        num_pixels=rows.shape[1],
-    )
-
-
 def arranged(split: Split) -> Arranged:
     """A split from narrow to wide images, equally wide ones from left to right."""
     num_columns = split.images.shape[-1]
@@ -109,4 +83,4 @@ def arranged(split: Split) -> Arranged:
     left, right = filled.argmax(axis=1), filled[:, ::-1].argmax(axis=1)
     width = np.where(filled.any(axis=1), num_columns - left - right, 0)
     order = np.lexsort((left, width))
-    return Arranged(flat(split.images, split.labels), order, split.labels[order])
+    return Arranged(flat(split.images, split.labels, CHUNK), order, split.labels[order])

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from pipeline.core.arrays import Floats, Integers
 from pipeline.core.batches import Dataset
-from pipeline.engines.shared.vectors import CHUNK
-from pipeline.engines.sparse.kernels import Reads, Scaling, Wiring
+from pipeline.engines.shared.rows import CHUNK
+from pipeline.engines.sparse.records import Reads, Scaling, Wiring
 
 Bools = NDArray[np.bool_]
 Pairs = tuple[Integers, ...]

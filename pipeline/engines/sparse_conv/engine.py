@@ -17,22 +17,21 @@ from numpy.typing import NDArray
 
 from pipeline.core.arrays import Floats, Weights
 from pipeline.core.augmentation import MAX_SHIFT, flip_crop_draws
-from pipeline.core.batches import Split
 from pipeline.core.models.layers import Conv, Linear
 from pipeline.core.training.engine import Evaluation, Job, State, only_job
 from pipeline.engines.shared.compiled import (
     aligned,
+    flat,
     optimizer_numbers,
     refuse_unfit,
     tensor,
 )
 from pipeline.engines.shared.kernels import Rule
+from pipeline.engines.shared.vectors import LANES
 from pipeline.engines.sparse_conv import kernels
-from pipeline.engines.sparse_conv.kernels import (
-    LANES,
+from pipeline.engines.sparse_conv.records import (
     NUM_BLOCKS,
     WIDTH,
-    Examples,
     Net,
     Order,
     Workspace,
@@ -77,7 +76,7 @@ class SparseConv:
         """Run that many optimizer steps."""
         kernels.train(
             self._net,
-            _examples(self._job.data.train),
+            flat(self._job.data.train.images, self._job.data.train.labels),
             self._ordered(num_steps),
             Rule(*optimizer_numbers(self._job, self._step, num_steps)),
             self._work,
@@ -86,7 +85,8 @@ class SparseConv:
 
     def evaluate(self, split: str) -> list[Evaluation]:
         """Loss and accuracy on ``train``, ``validation`` or ``test``."""
-        examples = _examples(getattr(self._job.data, split))
+        found = getattr(self._job.data, split)
+        examples = flat(found.images, found.labels)
         num_examples = len(examples.labels)
         order = _unmoved(np.arange(num_examples)[np.newaxis])
         loss, correct = kernels.evaluate(self._net, examples, order, self._work)
@@ -129,13 +129,14 @@ class SparseConv:
         order = _unmoved(self._order.indices(self._step, num_steps))
         if job.settings.augment == "flip-crop":
             for number in range(num_steps):
-                order.flips[number], order.corners[number] = flip_crop_draws(
+                order.flips[number], corners = flip_crop_draws(
                     job.settings.batch_size,
                     seed=job.seed,
                     round=job.round,
                     copy=job.copy,
                     step=self._step + number,
                 )
+                order.shifts[number] = corners - MAX_SHIFT
         return order
 
 
@@ -172,13 +173,9 @@ def _workspace(layout: Layout) -> Workspace:
     )
 
 
-def _examples(split: Split) -> Examples:
-    return Examples(np.ascontiguousarray(split.images), np.ascontiguousarray(split.labels))
-
-
 def _unmoved(examples: NDArray[np.int64]) -> Order:
     return Order(
         examples=examples,
         flips=np.zeros(examples.shape, np.bool_),
-        corners=np.full((*examples.shape, 2), MAX_SHIFT),
+        shifts=np.zeros((*examples.shape, 2), np.int64),
     )

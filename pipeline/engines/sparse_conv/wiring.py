@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from pipeline.core.arrays import Integers, Mask
 from pipeline.core.batches import Dataset, normalize
 from pipeline.core.models.layers import Conv, Linear, MaxPool, Network
-from pipeline.engines.sparse_conv.kernels import (
+from pipeline.engines.shared.vectors import LANES
+from pipeline.engines.sparse_conv.records import (
     CONV,
-    LANES,
     NO_POOL,
     TILES,
     UNITS,

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from pipeline.core import seeding
-from pipeline.engines.shared import vectors
+from pipeline.engines.shared import rows, sums, vectors
 from pipeline.engines.shared.caching import kernel
 
 
@@ -15,7 +15,7 @@ def _turned(source, target, size):
         for column in range(0, size, 16):
             out = (np.uint64(row * size + column), np.uint64(size))
             into = (np.uint64(column * size + row), np.uint64(size))
-            vectors.turn(source, out, target, into)
+            rows.turn(source, out, target, into)
 
 
 @kernel
@@ -31,10 +31,20 @@ def _is_blank(matrix, at, shape):
 
 
 @kernel
-def _product(a, b, target, shape):
+def _product(a, b, target, shape, turns):
     first = np.uint64(0)
-    rows = vectors.load(a, first, shape), vectors.load(b, first, shape)
-    vectors.store(target, first, vectors.product(*rows))
+    pair = vectors.load(a, first, shape), vectors.load(b, first, shape)
+    vectors.store(target, first, sums.product(*pair, turns))
+
+
+@kernel
+def _scaled(source, target, shape, stride):
+    """Relu(2 · source) of a tile, and the sums of its vectors."""
+    place = (np.uint64(32), np.uint64(stride))
+    two, zero = vectors.splat(np.float32(2), shape), vectors.splat(np.float32(0), shape)
+    tile = vectors.larger(zero, vectors.mul(two, vectors.load(source, place, shape)))
+    vectors.store(target, place, tile)
+    vectors.store(target, np.uint64(0), sums.part_sum(tile))
 
 
 def test_rows_become_columns():
@@ -70,13 +80,30 @@ def test_a_row_is_blank_if_all_columns_are_0(vectors_of_16, dtype):
         assert found == [True, False, True]
 
 
-@pytest.mark.parametrize("vectors_of_16", [2, 4])
-def test_products_are_summed_up_over_every_16th_lane(vectors_of_16):
+@pytest.mark.parametrize("turns", [1, 3])
+@pytest.mark.parametrize("vectors_of_16", [1, 2, 4])
+def test_products_are_summed_up_over_every_16th_lane(vectors_of_16, turns):
     size = 16 * vectors_of_16
     a, b = seeding.generator(0, "init").random((2, size), dtype=np.float32)
     target = np.zeros(16, np.float32)
-    _product(a, b, target, (0,) * vectors_of_16)
+    _product(a, b, target, (0,) * vectors_of_16, (0,) * turns)
     np.testing.assert_allclose(target, (a * b).reshape(-1, 16).sum(axis=0), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("num_rows", "num_columns"), [(1, 1), (1, 4), (2, 2), (3, 1)])
+def test_a_tile_is_read_from_its_rows_and_written_to_them(num_rows, num_columns):
+    width, stride = 16 * num_columns, 80
+    source = seeding.generator(0, "init").normal(size=32 + 3 * stride).astype(np.float32)
+    expected = np.full_like(source, 7)
+    total = np.zeros(16, np.float32)
+    for row in range(num_rows):
+        here = slice(32 + row * stride, 32 + row * stride + width)
+        expected[here] = np.maximum(2 * source[here], 0)
+        total += expected[here].reshape(-1, 16).sum(axis=0)
+    target = np.full_like(source, 7)
+    _scaled(source, target, ((0,) * num_rows, (0,) * num_columns), stride)
+    np.testing.assert_array_equal(target[16:], expected[16:])
+    np.testing.assert_allclose(target[:16], total, rtol=1e-6)
 
 
 def test_the_exponential_is_exact_to_2_in_10_million():
