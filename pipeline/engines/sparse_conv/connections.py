@@ -21,7 +21,8 @@ from pipeline.engines.shared.vectors import (
 from pipeline.engines.sparse_conv.records import GROUP, WIDTH, Net, Wiring, Workspace
 
 TURNS = (0,) * 3
-"""in which products are summed up"""
+"""Sums of products take so many turns; the sparse engine's take one, since it has eight
+products under way at once. Another number would change the last bits of all trainings."""
 AS_IT_IS = (np.float32(1), np.float32(0))
 """what is added to gradients: scale and shift"""
 

@@ -141,9 +141,9 @@ def _clear(wiring: Wiring, work: Workspace, block: int) -> None:
 def _softmax(logits: Floats, column: int) -> tuple[int, float]:
     """The first largest of a column of logits; the sum of exp(logit - largest).
 
-    The other engines' (``shared/kernels.py``) takes 64 columns at once, and an exponential
-    and sums of its own. One of both here would change the last bits of every training
-    of one of them, for a thousandth of a step's time.
+    The engines of fully connected networks have another one (``shared/kernels.py``): a
+    whole block at once, with an exponential of its own and sums in float32. Either in
+    place of the other would change the last bits of all trainings.
     """
     best, total = 0, 0.0
     for unit in range(1, len(logits)):
