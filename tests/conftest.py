@@ -1,5 +1,6 @@
 """Settings for every test, and the small experiment that the real dvc runs."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -7,6 +8,9 @@ import pytest
 from helpers import workspace as workspaces
 from helpers.workspace import Workspace
 from hypothesis import HealthCheck, settings
+
+# Tests run side by side, and threads that wait for each other take each other's cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # No deadline: the machine may be busy. Derandomised: the same bits for everybody.
 settings.register_profile(

@@ -16,11 +16,19 @@ from pipeline.core import seeding
 from pipeline.core.augmentation import flip_crop, flip_crop_draws
 from pipeline.core.batches import BatchOrder, normalize
 from pipeline.core.models.init import initial_weights
-from pipeline.core.models.layers import Flatten, Linear, ReLU, parameters
+from pipeline.core.models.layers import (
+    Conv,
+    Flatten,
+    Linear,
+    MaxPool,
+    ReLU,
+    parameters,
+)
 from pipeline.core.training.engine import Job
+from pipeline.core.training.settings import Schedule
 from pipeline.engines.reference import make
 
-TRAJECTORY = Path(__file__).parent.parent / "reference" / "lenet_digits_50_steps.csv"
+TRAJECTORIES = Path(__file__).parents[1] / "reference"
 LENET = (
     Flatten(),
     Linear(name="fc1", inputs=64, outputs=300),
@@ -29,15 +37,34 @@ LENET = (
     ReLU(),
     Linear(name="fc3", inputs=100, outputs=10, kind="output"),
 )
+CONV = (
+    Conv(name="conv1", inputs=1, outputs=8),
+    ReLU(),
+    Conv(name="conv2", inputs=8, outputs=8),
+    ReLU(),
+    MaxPool(),
+    Flatten(),
+    Linear(name="fc1", inputs=128, outputs=32),
+    ReLU(),
+    Linear(name="fc2", inputs=32, outputs=10, kind="output"),
+)
 SETTINGS = replace(PLAIN, engine="reference")
+MOMENTUM = {
+    "optimizer": "sgd",
+    "lr": 0.05,
+    "momentum": 0.9,
+    "weight_decay": 1e-3,
+    "schedule": Schedule(name="milestones", milestones=(40,), gamma=0.1, warmup_steps=10),
+}
+"""with the rate rising to step 10 and falling at step 40"""
 
 
-def make_job(**settings):
+def make_job(network=LENET, **settings):
     """Half of all weights kept: every other one of each kernel, by position."""
-    theta0 = initial_weights(LENET, "glorot-normal", seeding.generator(0, "init"))
+    theta0 = initial_weights(network, "glorot-normal", seeding.generator(0, "init"))
     mask = {
         name: (np.arange(theta0[name].size) % 2 == 0).reshape(tensor.shape)
-        for name, tensor in parameters(LENET).items()
+        for name, tensor in parameters(network).items()
         if tensor.kind is not None
     }
     start = {
@@ -45,7 +72,7 @@ def make_job(**settings):
         for name, weight in theta0.items()
     }
     return Job(
-        network=LENET,
+        network=network,
         start=start,
         mask=mask,
         data=digits(),
@@ -128,18 +155,30 @@ def test_augmented_batches_are_those_drawn_for_each_step():
     assert_agrees(job, expected, num_steps=3)
 
 
-def test_50_losses_on_digits_are_those_of_the_reference_trajectory():
-    """With LT_UPDATE_REFERENCE=1 the file is written anew: say why in that commit."""
-    engine = make([make_job()])
+@pytest.mark.parametrize(
+    ("name", "job"),
+    [
+        ("lenet_digits_50_steps", make_job()),
+        ("conv_digits_50_steps", make_job(CONV, **MOMENTUM)),
+    ],
+    ids=["lenet-adam", "conv-momentum"],
+)
+def test_50_losses_on_digits_are_those_of_the_reference_trajectory(name, job):
+    """Say why in the commit that changes one of these files. This writes them anew:
+
+    LT_UPDATE_REFERENCE=1 pytest tests/engines/test_reference.py -k reference_trajectory
+    """
+    engine = make([job])
     losses = []
     for _ in range(50):
         engine.advance(1)
         losses.append(engine.evaluate("train")[0].loss)
+    file = TRAJECTORIES / f"{name}.csv"
     if os.environ.get("LT_UPDATE_REFERENCE"):
         rows = [f"{step},{loss!r}\n" for step, loss in enumerate(losses, start=1)]
-        TRAJECTORY.write_text("step,loss\n" + "".join(rows))
-    with TRAJECTORY.open(newline="") as file:
-        known = {int(row["step"]): float(row["loss"]) for row in csv.DictReader(file)}
+        file.write_text("step,loss\n" + "".join(rows))
+    with file.open(newline="") as opened:
+        known = {int(row["step"]): float(row["loss"]) for row in csv.DictReader(opened)}
     assert list(known) == list(range(1, 51))
     # CPUs sum in different orders.
     assert losses == pytest.approx(list(known.values()), rel=1e-5)
