@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
+from helpers.covers import covered
 from helpers.on_digits import small_resnet
 from helpers.train_settings import PLAIN
 
@@ -75,44 +76,31 @@ SETTINGS = replace(PLAIN, batch_size=20, lr=2e-3, schedule=CONSTANT)
 FREEZING = {n for n, record in ENGINES.items() if Ability.FREEZE in record.abilities}
 SEVERAL = {name for name, record in ENGINES.items() if record.several_jobs}
 
-every_engine_and_network = pytest.mark.parametrize(
-    ("engine", "network"),
-    [
-        (engine, name)
-        for engine in ENGINES
-        for name, network in NETWORKS.items()
-        if ENGINES[engine].trains(network)
-    ],
-)
-every_correct_engine_and_network = pytest.mark.parametrize(
-    ("engine", "network"),
-    [
-        (engine, name)
-        for engine in CHOICES[1:]
-        for name, network in NETWORKS.items()
-        if ENGINES[engine].trains(network)
-    ],
-)
-every_batched_engine_and_network = pytest.mark.parametrize(
-    ("engine", "network"),
-    [
-        (engine, name)
-        for engine in sorted(SEVERAL)
-        for name, network in NETWORKS.items()
-        if ENGINES[engine].trains(network)
-    ],
-)
-every_freezing_engine_and_network = pytest.mark.parametrize(
-    ("engine", "network"),
-    [
-        (engine, name)
-        for engine in sorted(FREEZING)
-        for name, network in NETWORKS.items()
-        if ENGINES[engine].trains(network)
-    ],
-)
+
+def networks_of(engine):
+    return [n for n, network in NETWORKS.items() if ENGINES[engine].trains(network)]
+
+
+def every_network_of(engines):
+    """For each engine, every network that it trains."""
+    cases = [(engine, network) for engine in engines for network in networks_of(engine)]
+    return pytest.mark.parametrize(("engine", "network"), cases)
+
+
+def cover_of(engines, **factors):
+    """For each engine every pair of values of the rest; the slow suite has every case."""
+    cases = [
+        case
+        for engine in engines
+        for case in covered([engine], networks_of(engine), *factors.values())
+    ]
+    return pytest.mark.parametrize(("engine", "network", *factors), cases)
+
+
+every_engine_and_network = every_network_of(ENGINES)
+every_batched_engine_and_network = every_network_of(sorted(SEVERAL))
+every_freezing_engine_and_network = every_network_of(sorted(FREEZING))
 every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
-every_density = pytest.mark.parametrize("density", DENSITIES)
 
 
 @cache
@@ -233,10 +221,12 @@ def assert_same_bits(one, other):
         assert array.tobytes() == other[name].tobytes(), name
 
 
-@every_correct_engine_and_network
-@every_optimizer
-@every_density
-@pytest.mark.parametrize("schedule", SCHEDULES)
+@cover_of(
+    [name for name in CHOICES if name not in {AUTO, "reference"}],
+    optimizer=OPTIMIZERS,
+    density=DENSITIES,
+    schedule=SCHEDULES,
+)
 def test_50_steps_agree_with_the_reference(engine, network, optimizer, density, schedule):
     settings = OPTIMIZERS[optimizer] | {"schedule": SCHEDULES[schedule]}
     job = make_job(network, density, **settings)
@@ -248,9 +238,7 @@ def test_50_steps_agree_with_the_reference(engine, network, optimizer, density, 
         assert difference <= 1e-5 * np.linalg.norm(weight), name
 
 
-@every_engine_and_network
-@every_optimizer
-@every_density
+@cover_of(ENGINES, optimizer=OPTIMIZERS, density=DENSITIES)
 def test_no_slicing_changes_a_bit(engine, network, optimizer, density):
     job = make_job(network, density, **OPTIMIZERS[optimizer])
     whole = trained(engine, job, 20)
@@ -259,9 +247,7 @@ def test_no_slicing_changes_a_bit(engine, network, optimizer, density):
     assert_same_bits(whole.state(), sliced.state())
 
 
-@every_engine_and_network
-@every_optimizer
-@every_density
+@cover_of(ENGINES, optimizer=OPTIMIZERS, density=DENSITIES)
 def test_pruned_weights_are_0_after_every_step(engine, network, optimizer, density):
     job = make_job(network, density, **OPTIMIZERS[optimizer])
     made = make_engine(engine, [job])
@@ -272,9 +258,7 @@ def test_pruned_weights_are_0_after_every_step(engine, network, optimizer, densi
             assert not weights[name][~kept].any(), name
 
 
-@every_freezing_engine_and_network
-@every_optimizer
-@every_density
+@cover_of(sorted(FREEZING), optimizer=OPTIMIZERS, density=DENSITIES)
 def test_frozen_weights_keep_their_bits_after_every_step(
     engine, network, optimizer, density
 ):
@@ -347,9 +331,7 @@ def test_everything_trainable_moves_and_only_masks_hold(engine, network):
     assert all((weights[name] != start).any() for name, start in job.start.items())
 
 
-@every_engine_and_network
-@every_optimizer
-@every_density
+@cover_of(ENGINES, optimizer=OPTIMIZERS, density=DENSITIES)
 def test_a_restored_engine_goes_on_bit_for_bit(engine, network, optimizer, density):
     settings = OPTIMIZERS[optimizer] | {"schedule": SCHEDULES["warm-cosine"]}
     job = make_job(network, density, **settings)

@@ -1,12 +1,13 @@
 """Compiled training of fully connected networks against numpy and the reference.
 
-What every engine promises is in test_engines_contract.py.
+What every engine promises is in test_contract.py.
 """
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from helpers.covers import covered
 from helpers.fully_connected import (
     SHAPES,
     blank_pixels,
@@ -21,8 +22,10 @@ from helpers.fully_connected import (
 from pipeline.engines import make_engine
 from pipeline.engines.sparse import engine as sparse
 
+ENGINES = ("dense", "sparse")
 
-@pytest.fixture(params=["dense", "sparse"])
+
+@pytest.fixture(params=ENGINES)
 def engine_name(request):
     return request.param
 
@@ -40,9 +43,10 @@ def assert_equal_in_norm(ours, reference):
         assert difference <= 1e-5 * np.linalg.norm(weight), name
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("batch_size", [1, 5, 16, 17, 40, 64, 100])
-@pytest.mark.parametrize("density", [1.0, 0.3, 0.05])
+@pytest.mark.parametrize(
+    ("engine_name", "shape", "batch_size", "density"),
+    covered(ENGINES, SHAPES, [1, 5, 16, 17, 40, 64, 100], [1.0, 0.3, 0.05]),
+)
 def test_one_step_is_that_of_numpy(engine_name, shape, batch_size, density):
     job = make_job(shape, density, batch_size=batch_size)
     engine = make_engine(engine_name, [job])
@@ -73,9 +77,10 @@ def test_50_steps_agree_with_the_reference(engine_name, shape, density):
     assert_equal_in_norm(ours, reference)
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("batch_size", [5, 64, 100])
-@pytest.mark.parametrize("density", [1.0, 0.3, 0.05])
+@pytest.mark.parametrize(
+    ("engine_name", "shape", "batch_size", "density"),
+    covered(ENGINES, SHAPES, [5, 64, 100], [1.0, 0.3, 0.05]),
+)
 def test_one_step_on_mostly_blank_images_is_that_of_numpy(
     engine_name, shape, batch_size, density
 ):

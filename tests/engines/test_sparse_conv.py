@@ -1,6 +1,6 @@
 """The sparse engine for convolutions against torch, and what is special about it.
 
-What every engine promises is in test_engines_contract.py. One step of plain SGD with rate
+What every engine promises is in test_contract.py. One step of plain SGD with rate
 1 shows the gradients: start - trained.
 """
 

@@ -220,7 +220,7 @@ def test_no_two_instances_share_a_folder_or_a_stage(chains: list[tuple[str, str]
     }
     changes = {"tasks": dict.fromkeys(tasks, value["tasks"]["main"]), "variants": variants}
     joined = [f"{task}-{name}" for task, name in chains]
-    if len(set(joined)) < len(joined):  # refused: tests/test_params.py
+    if len(set(joined)) < len(joined):  # refused: tests/config/test_params.py
         return
     found = compiler.compile_plan(settings(**changes), TWO_GROUPS)
     assert len(found["train"]) == 2 * len(tasks)
