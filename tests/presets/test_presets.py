@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from _pytest.mark.structures import ParameterSet
 from helpers import experiment
 from ruamel.yaml import YAML
 
@@ -86,6 +87,51 @@ def alike() -> list[list[str]]:
     return list(groups.values())
 
 
+def words(raw: dict[str, Any]) -> set[tuple[str, object]]:
+    """What the settings choose by a word: a start, a criterion, an optimizer, …
+
+    Names of variants are one word. Networks and data have tests of their own.
+    """
+    own = raw["variants"].keys()
+    parts = (raw[part].values() for part in ("tasks", "variants", "analyses"))
+    found = {pair for part in parts for one in part for pair in _words(one, "")}
+    return {
+        (key, "…" if key in {".of", ".to", ".prune.mask"} and word in own else word)
+        for key, word in found
+        if key not in {".data", ".model.name"}
+    }
+
+
+def _words(value: object, key: str) -> set[tuple[str, object]]:
+    if isinstance(value, dict):
+        return {pair for k, v in value.items() for pair in _words(v, f"{key}.{k}")}
+    return {(key, value)} if isinstance(value, str | bool) else set()
+
+
+def cover(groups: list[list[str]]) -> list[list[str]]:
+    """Few of these presets, in which every word of any preset stands."""
+    missing = set[tuple[str, object]]().union(*(words(RAW[names[0]]) for names in groups))
+    found = []
+    while missing:
+        found.append(max(groups, key=lambda names: len(missing & words(RAW[names[0]]))))
+        missing -= words(RAW[found[-1][0]])
+    return found
+
+
+def trained() -> list[ParameterSet]:
+    """The presets by what the cuts leave; those outside the cover are ``slow``."""
+    groups = alike()
+    fast = cover(groups)
+    return [
+        pytest.param(
+            names,
+            id=" ".join(names),
+            marks=[] if names in fast else [pytest.mark.slow],
+        )
+        for names in groups
+    ]
+
+
 def noise(name: str) -> Dataset:
     """A few images; of CIFAR-10's 8 x 8 pixels, which keeps its networks small."""
     facts = FACTS[name]
@@ -113,7 +159,17 @@ def _preloaded() -> None:
     forkserver.ensure_running()
 
 
-@pytest.mark.parametrize("names", alike(), ids=" ".join)
+@pytest.mark.parametrize("name", presets.names())
+def test_every_preset_is_planned(name: str) -> None:
+    settings = params.parse(RAW[name])
+    planned = compiler.compile_plan(settings, [settings.seeds])
+    assert {item["task"] for item in planned["train"].values()} == set(settings.tasks)
+    assert {item["variant"] for item in planned["retrain"].values()} == set(
+        settings.variants
+    )
+
+
+@pytest.mark.parametrize("names", trained())
 def test_every_preset_runs_to_its_end_with_two_steps(
     names: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
