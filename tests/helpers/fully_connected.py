@@ -1,13 +1,17 @@
 """Jobs of small fully connected networks, and what numpy makes of them in float64."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from helpers.train_settings import PLAIN
 from pipeline.core import seeding
+from pipeline.core.arrays import Bytes, Mask, Weights
 from pipeline.core.batches import BatchOrder, Dataset, Split, normalize
-from pipeline.core.models.layers import Flatten, Linear, ReLU, parameters
+from pipeline.core.models.layers import Flatten, Linear, Network, ReLU, parameters
 from pipeline.core.training.engine import Job
 
 SETTINGS = replace(PLAIN, batch_size=16, optimizer="sgd", lr=0.1)
@@ -21,18 +25,18 @@ SHAPES = {  # of images and layers
 }
 
 
-def network(inputs, widths):
-    layers = [Flatten()]
+def network(inputs: int, widths: Sequence[int]) -> Network:
+    layers: list[Flatten | Linear | ReLU] = [Flatten()]
     for number, outputs in enumerate(widths, start=1):
         layers += [Linear(name=f"fc{number}", inputs=inputs, outputs=outputs), ReLU()]
         inputs = outputs
     return tuple(layers[:-1])
 
 
-def dataset(image_shape, num_classes, size=130):
+def dataset(image_shape: tuple[int, ...], num_classes: int, size: int = 130) -> Dataset:
     rng = seeding.generator(0, "score_batch")
 
-    def split(size):
+    def split(size: int) -> Split:
         images = rng.integers(0, 256, (size, *image_shape)).astype(np.uint8)
         return Split(images=images, labels=rng.integers(0, num_classes, size))
 
@@ -48,12 +52,13 @@ def dataset(image_shape, num_classes, size=130):
     )
 
 
-def make_job(shape="odd", density=0.4, **settings):
+def make_job(shape: str = "odd", density: float = 0.4, **settings: Any) -> Job:  # noqa: ANN401
     """Random weights and masks; the first layer's third row keeps nothing."""
     image_shape, widths = SHAPES[shape]
     layers = network(int(np.prod(image_shape)), widths)
     rng = seeding.generator(0, "mask_sample")
-    start, mask = {}, {}
+    start: Weights = {}
+    mask: Mask = {}
     for name, tensor in parameters(layers).items():
         weight = rng.standard_normal(tensor.shape).astype(np.float32)
         if tensor.kind is not None:
@@ -72,7 +77,7 @@ def make_job(shape="odd", density=0.4, **settings):
     )
 
 
-def only(mask_name, job):
+def only(mask_name: str, job: Job) -> Job:
     """The same job with nothing kept in one layer."""
     empty = np.zeros_like(job.mask[mask_name])
     return replace(
@@ -82,7 +87,9 @@ def only(mask_name, job):
     )
 
 
-def logits_and_activations(job, weights, images):
+def logits_and_activations(
+    job: Job, weights: Weights, images: Bytes
+) -> tuple[list[str], list[NDArray[Any]]]:
     hidden = normalize(images, mean=job.data.mean, std=job.data.std)
     hidden = hidden.reshape(len(images), -1).astype(np.float64)
     activations = [hidden]
@@ -95,7 +102,7 @@ def logits_and_activations(job, weights, images):
     return names, activations
 
 
-def one_sgd_step(job):
+def one_sgd_step(job: Job) -> dict[str, NDArray[Any]]:
     """Weights after one step, in float64."""
     order = BatchOrder(len(job.data.train), job.settings.batch_size, seed=0, round=1)
     batch = order.batch(0)
@@ -116,7 +123,7 @@ def one_sgd_step(job):
     return stepped
 
 
-def narrow_and_wide(job, size):
+def narrow_and_wide(job: Job, size: int) -> Job:
     """The same job; its validation images show between one column and all of them."""
     rng = seeding.generator(1, "score_batch")
     shape = job.data.image_shape
@@ -129,7 +136,7 @@ def narrow_and_wide(job, size):
     return replace(job, data=replace(job.data, validation=split))
 
 
-def blank_pixels(job, first):
+def blank_pixels(job: Job, first: int) -> Job:
     """The same job, its validation images 0 from that pixel on, in more than one tile."""
     split = job.data.train
     images = split.images.reshape(len(split), -1).copy()
@@ -138,7 +145,7 @@ def blank_pixels(job, first):
     return replace(job, data=replace(job.data, validation=blank))
 
 
-def mostly_blank(job):
+def mostly_blank(job: Job) -> Job:
     """The same job; most pixels are lit in few training images, the last ones in none.
 
     In the validation images all are lit.

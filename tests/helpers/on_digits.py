@@ -1,9 +1,12 @@
 """Two small networks on scikit-learn's digits, for tests that need real training."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
 from helpers.train_settings import PLAIN
@@ -16,12 +19,14 @@ from pipeline.core.models.layers import (
     Flatten,
     GlobalAveragePool,
     Linear,
+    Network,
     ReLU,
     Residual,
     parameters,
 )
 from pipeline.core.training.engine import Job
 from pipeline.core.training.loop import train
+from pipeline.core.training.results import Trained
 from pipeline.core.training.settings import Schedule
 from pipeline.engines import make_engine
 
@@ -35,7 +40,7 @@ MLP = (
 )
 
 
-def small_resnet(first, second, *, classes):
+def small_resnet(first: int, second: int, *, classes: int) -> Network:
     """One convolution, one down-sampling residual block, and batch norms."""
     return (
         Conv(name="conv", inputs=1, outputs=first, bias=False),
@@ -74,13 +79,13 @@ SETTINGS = replace(PLAIN, steps=30, batch_size=50, lr=3e-3, schedule=WARM_COSINE
 
 
 @cache
-def digits():
+def digits() -> Dataset:
     """1,797 images of 8 × 8 pixels, values 0 to 16."""
     found = load_digits()
     images = found.images.astype(np.uint8)[:, None]
     labels = found.target.astype(np.int64)
 
-    def part(first, last):
+    def part(first: int, last: int) -> Split:
         return Split(images=images[first:last], labels=labels[first:last])
 
     return Dataset(
@@ -93,7 +98,7 @@ def digits():
     )
 
 
-def dense_job(network, *, seed=0, **settings):
+def dense_job(network: str, *, seed: int = 0, **settings: Any) -> Job:  # noqa: ANN401
     """A dense network's training from its θ₀."""
     layers = NETWORKS[network]
     tensors = parameters(layers)
@@ -108,13 +113,15 @@ def dense_job(network, *, seed=0, **settings):
     )
 
 
-def trained(job, engine="reference"):
+def trained(job: Job, engine: str = "reference") -> Trained:
     """What training the job alone gives."""
     (result,) = train([job], make_engine(engine, [job]))
     return result
 
 
-def assert_same_bits(one, other):
+def assert_same_bits(
+    one: Mapping[str, NDArray[Any]], other: Mapping[str, NDArray[Any]]
+) -> None:
     assert list(one) == list(other)
     for name, array in one.items():
         assert array.tobytes() == other[name].tobytes(), name

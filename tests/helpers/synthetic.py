@@ -16,7 +16,7 @@ from pipeline.plan.places import Place
 
 SIZES = {"fc1.weight": 235200, "fc2.weight": 30000, "fc3.weight": 1000}
 RATES = {"fc1.weight": 0.2, "fc2.weight": 0.2, "fc3.weight": 0.1}
-TRAIN = {
+TRAIN: dict[str, Any] = {
     "steps": 2000,
     "epochs": None,
     "batch_size": 60,
@@ -154,7 +154,8 @@ def fabricate_lines(
     }
     statistics = ["interpolated", *(["recalibrated"] if recalibrated else [])]
     for spot in places:
-        rows, facts = [], {}
+        rows: list[dict[str, Any]] = []
+        facts: dict[int, dict[int, Any]] = {}
         for seed in spot.seeds:
             facts[seed] = {}
             for pair in range(pairs):
@@ -171,7 +172,7 @@ def fabricate_lines(
                 }
         folder = root / spot.lines
         files.save_lines(folder / "lines.parquet", rows)
-        head = {"task": spot.task, "analysis": spot.analysis}
+        head: dict[str, Any] = {"task": spot.task, "analysis": spot.analysis}
         head |= {"round": spot.round, "step": spot.step, "settings": asked}
         files.save_json(folder / "lines.json", head | {"seeds": facts})
 

@@ -1,6 +1,8 @@
 """What is in a workspace's MLflow store: of a ``Workspace`` read without MLflow."""
 
 import sqlite3
+from pathlib import Path
+from typing import Any
 
 from helpers.workspace import Workspace
 from pipeline.tracking.store import opened, store_uri
@@ -29,20 +31,20 @@ def tracked_chains(workspace: Workspace) -> dict[str, set[int]]:
     return found
 
 
-def runs(root, experiment, query=""):
+def runs(root: Path, experiment: str, query: str = "") -> list[Any]:
     """The runs of an experiment in the store of a folder, as MLflow gives them."""
     with opened(store_uri(root)) as client:
         number = client.get_experiment_by_name(experiment).experiment_id
         return list(client.search_runs([number], query, max_results=1000))
 
 
-def history(root, run, metric):
+def history(root: Path, run: Any, metric: str) -> dict[int, float]:  # noqa: ANN401
     """Step -> value of one metric."""
     with opened(store_uri(root)) as client:
         points = client.get_metric_history(run.info.run_id, metric)
     return {point.step: point.value for point in points}
 
 
-def _rows(workspace: Workspace, query: str) -> list[tuple]:
+def _rows(workspace: Workspace, query: str) -> list[tuple[Any, ...]]:
     with sqlite3.connect(workspace.root / "mlflow.db") as store:
         return store.execute(query).fetchall()
