@@ -123,7 +123,7 @@ class Known:
     """variant -> its tasks"""
     normed: Sequence[str]
     """tasks whose networks have running statistics"""
-    gradual: Sequence[str]
+    changing: Sequence[str]
     """variants that are pruned while they train"""
     owners: Mapping[str, str]
     """variant -> the one whose recipe decides its masks, most often itself"""
@@ -171,7 +171,7 @@ def _instability(where: str, analysis: Analysis, known: Known) -> Iterator[str]:
         yield from _of_dense(where, analysis, known)
         return
     yield from _variant(f"{where}.of", analysis.of, analysis, known)
-    if analysis.of in known.gradual:
+    if analysis.of in known.changing:
         yield (
             f"{where}.of: {analysis.of} is pruned while it trains, and copies train under "
             "one mask; name a control that takes its masks"
@@ -240,7 +240,7 @@ def _pruned(where: str, of: str, known: Known) -> Iterator[str]:
             f"{where}: {of} transforms the masks of {owner}, and no network was pruned to "
             "them; name another end"
         )
-    if owner in known.gradual:
+    if owner in known.changing:
         yield (
             f"{where}: {owner} is pruned while it trains, so that no network is cut to "
             f"the masks of {of}; name another end"

@@ -1,65 +1,56 @@
 """What a task with ``compat`` may ask for: what its program can do, and nothing else."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from operator import attrgetter
 
-from pipeline.config.yaml_shape import shown
+from pipeline.config.settings import Task, Variant
+from pipeline.config.yaml_shape import choose, shown
 from pipeline.core.models.layers import Network
+from pipeline.core.programs import PROGRAMS, Demands
+from pipeline.data.facts import FACTS
 from pipeline.engines.suitability import without_norm
 
-Demands = Mapping[str, tuple[str, ...]]
-"""setting -> the values that are possible"""
 
-OF_TASK: Demands = {
-    "train.optimizer": ("adam",),
-    "train.augment": ("none",),
-    "train.test_cadence": ("every",),
-    "train.engine": ("auto",),
-    "train.device": ("cpu",),
-}
-OF_VARIANT: Demands = {
-    "prune.mask": ("own",),
-    "prune.schedule": ("iterative",),
-    "prune.criterion": ("magnitude",),
-    "prune.scope": ("layerwise",),
-    "rewind.to": ("theta0", "reinit"),
-    "rewind.pruned": ("zero",),
-}
+def problems(where: str, task: Task, network: Network) -> Iterator[str]:
+    """What of a task its program does otherwise; the first one counts."""
+    if task.compat is not None and task.compat not in PROGRAMS:
+        yield f"{where}.compat: {choose(task.compat, PROGRAMS)}"
+    name, program = f"compat: {task.compat}", task.program
+    yield from _other_settings(where, task, program.of_task, name)
+    if not program.norms and not without_norm(network):
+        yield (
+            f"{where}.model.name: it has batch norm, which {name} does not emulate; take a "
+            "network without, such as lenet-300-100 or conv-2"
+        )
+    num_test = FACTS[task.data].num_test
+    if program.full_batches and task.train.batch_size > num_test:
+        yield (
+            f"{where}.train.batch_size: {task.train.batch_size} is more than the "
+            f"{num_test} test images, which {name} counts in full batches; give a smaller "
+            "one"
+        )
 
 
-def other_settings(
-    where: str, settings: object, demands: Demands, compat: str
-) -> Iterator[str]:
-    """What of a task or a variant its program does otherwise; the first one counts.
+def of_variant(where: str, variant: Variant, name: str, task: Task) -> Iterator[str]:
+    """What of a variant the program of one of its tasks does otherwise.
 
     Args:
-        where: it stands in params.yaml.
-        settings: has every setting of the demands as an attribute.
-        demands: OF_TASK or OF_VARIANT.
-        compat: what asks for them, as a reader finds it.
+        where: the variant stands in params.yaml.
+        variant: as it stands there.
+        name: of the task.
+        task: that it is run on.
     """
+    said = f"compat: {task.compat} of task {name}"
+    yield from _other_settings(where, variant, task.program.of_variant, said)
+
+
+def _other_settings(
+    where: str, settings: object, demands: Demands, said: str
+) -> Iterator[str]:
     for setting, possible in demands.items():
         found = attrgetter(setting)(settings)
         if found not in possible:
             yield (
-                f"{where}.{setting}: {shown(found)} found; {compat} needs "
+                f"{where}.{setting}: {shown(found)} found; {said} needs "
                 f"{' or '.join(possible)}"
             )
-
-
-def unfit_network(where: str, network: Network, compat: str) -> Iterator[str]:
-    """Batch norm, whose scales the program prunes like weights."""
-    if not without_norm(network):
-        yield (
-            f"{where}: it has batch norm, which {compat} does not emulate; take a network "
-            "without, such as lenet-300-100 or conv-2"
-        )
-
-
-def unfit_batch(where: str, batch_size: int, num_test: int, compat: str) -> Iterator[str]:
-    """No full batch of test images: none would be looked at."""
-    if batch_size > num_test:
-        yield (
-            f"{where}: {batch_size} is more than the {num_test} test images, which "
-            f"{compat} counts in full batches; give a smaller one"
-        )

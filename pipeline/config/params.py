@@ -18,7 +18,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from pipeline import engines
 from pipeline.border.errors import UserError
-from pipeline.config import analysis, compat, defaults, rewind
+from pipeline.config import analysis, compat, defaults, prune, rewind
 from pipeline.config.analysis import Analysis, Known
 from pipeline.config.rewind import Masks, Retraining
 from pipeline.config.settings import (
@@ -31,11 +31,8 @@ from pipeline.config.settings import (
     total_steps,
 )
 from pipeline.config.yaml_shape import choose, refuse_odd_values, refuse_wrong_keys, shown
-from pipeline.core import models, transforms
-from pipeline.core.criteria import CRITERIA
+from pipeline.core import models
 from pipeline.core.models.init import INITS
-from pipeline.core.models.layers import Kind, Network, parameters
-from pipeline.core.training.engine import Ability
 from pipeline.data.facts import FACTS
 
 FILE = Path("params.yaml")
@@ -182,7 +179,7 @@ def _analyses(settings: Settings) -> Iterator[str]:
         steps={name: total_steps(task) for name, task in settings.tasks.items()},
         variants={name: variant.tasks for name, variant in settings.variants.items()},
         normed=[name for name, task in settings.tasks.items() if has_statistics(task)],
-        gradual=[name for name, v in settings.variants.items() if v.prune.gradual],
+        changing=[name for name, v in settings.variants.items() if _changing(v)],
         owners={
             name: name if v.prune.own else v.prune.mask
             for name, v in settings.variants.items()
@@ -215,8 +212,7 @@ def _task(where: str, task: Task) -> Iterator[str]:
     except ValueError as error:
         yield f"{where}.train.engine: {error}"
     yield from _lengths(where, task)
-    if task.compat:
-        yield from _compat(where, task, network)
+    yield from compat.problems(where, task, network)
 
 
 def _lengths(where: str, task: Task) -> Iterator[str]:
@@ -234,15 +230,6 @@ def _lengths(where: str, task: Task) -> Iterator[str]:
         )
 
 
-def _compat(where: str, task: Task, network: Network) -> Iterator[str]:
-    name = f"compat: {task.compat}"
-    num_test = FACTS[task.data].num_test
-    yield from compat.other_settings(where, task, compat.OF_TASK, name)
-    yield from compat.unfit_network(f"{where}.model.name", network, name)
-    batch = f"{where}.train.batch_size", task.train.batch_size
-    yield from compat.unfit_batch(*batch, num_test, name)
-
-
 def _variant(where: str, variant: Variant, settings: Settings) -> Iterator[str]:
     if not variant.tasks:
         yield f"{where}.tasks: none given; known tasks: {', '.join(settings.tasks)}"
@@ -252,17 +239,15 @@ def _variant(where: str, variant: Variant, settings: Settings) -> Iterator[str]:
     if len(set(variant.tasks)) < len(variant.tasks):
         yield f"{where}.tasks: a task stands there twice"
     for task in variant.tasks:
-        if settings.tasks[task].compat:
-            name = f"compat: {settings.tasks[task].compat} of task {task}"
-            yield from compat.other_settings(where, variant, compat.OF_VARIANT, name)
-    if variant.prune.own:
-        yield from _own_mask(f"{where}.prune", variant, settings)
-    else:
-        yield from _taken_mask(f"{where}.prune", variant, settings)
-    yield from _gradual(where, variant, settings)
+        yield from compat.of_variant(where, variant, task, settings.tasks[task])
+    yield from prune.problems(f"{where}.prune", variant, settings)
     tasks = {name: _retraining(settings.tasks[name]) for name in variant.tasks}
-    masks = Masks(own=variant.prune.own, gradual=variant.prune.gradual)
+    masks = Masks(own=variant.prune.own, changing=_changing(variant))
     yield from rewind.problems(f"{where}.rewind", variant.rewind, masks, tasks)
+
+
+def _changing(variant: Variant) -> str | None:
+    return variant.prune.schedule if variant.prune.policy.changes else None
 
 
 def _retraining(task: Task) -> Retraining:
@@ -271,94 +256,6 @@ def _retraining(task: Task) -> Retraining:
         total_steps=total_steps(task),
         network=build_network(task),
     )
-
-
-def _own_mask(where: str, variant: Variant, settings: Settings) -> Iterator[str]:
-    prune = variant.prune
-    for key in ("schedule", "criterion", "scope", "fraction"):
-        if getattr(prune, key) is None:
-            yield f"{where}.{key}: null found; a variant with its own mask needs it"
-    if prune.transform is not None:
-        yield f"{where}.transform: only another variant's mask can be transformed"
-    if prune.criterion not in CRITERIA:
-        yield f"{where}.criterion: {choose(str(prune.criterion), CRITERIA)}"
-    assert prune.fraction is not None
-    yield from _fractions(f"{where}.fraction", prune.fraction, prune.scope)
-    for name in variant.tasks:
-        task = settings.tasks[name]
-        yield from _kinds(f"{where}.fraction", prune.fraction, name, task)
-
-
-def _gradual(where: str, variant: Variant, settings: Settings) -> Iterator[str]:
-    if not variant.prune.gradual:
-        return
-    if variant.prune.criterion != "magnitude":
-        yield (
-            f"{where}.prune.criterion: {variant.prune.criterion} found; gradual pruning "
-            "ranks weights by magnitude while they train: write magnitude"
-        )
-    for name in variant.tasks:
-        task = settings.tasks[name]
-        try:
-            train, needs = task.train, {Ability.CHANGE_MASK}
-            engines.resolve(train.engine, build_network(task), 1.0, train.device, needs)
-        except ValueError as error:
-            yield f"{where}.prune.schedule: task {name}: {error}"
-
-
-def _fractions(
-    where: str, fractions: dict[Kind, float | None], scope: str | None
-) -> Iterator[str]:
-    for kind, fraction in fractions.items():
-        if fraction is not None and not 0 <= fraction < 1:
-            yield (
-                f"{where}.{kind}: {fraction} found; it is the fraction "
-                "removed per round, in (0, 1), 0 for none, or null"
-            )
-    positive = {f for f in fractions.values() if f}
-    if not positive:
-        yield f"{where}: nothing would be pruned; give a kind a value above 0"
-    if scope == "global" and len(positive) > 1:
-        yield (
-            f"{where}: global scope pools the layers, so one fraction is "
-            f"needed; found {sorted(positive)}"
-        )
-
-
-def _kinds(
-    where: str, fraction: dict[Kind, float | None], name: str, task: Task
-) -> Iterator[str]:
-    present = {p.kind for p in parameters(build_network(task)).values() if p.kind}
-    for kind in sorted(present - set(fraction)):
-        yield (
-            f"{where}: {task.model.name} of task {name} has {kind} weights; give "
-            f"{kind} a fraction (0 keeps them, null leaves them out of the count)"
-        )
-    if not any(fraction.get(kind) for kind in present):
-        yield f"{where}: no kind of layer of {task.model.name} would be pruned"
-
-
-def _taken_mask(where: str, variant: Variant, settings: Settings) -> Iterator[str]:
-    prune = variant.prune
-    if prune.mask not in settings.variants:
-        known = [OWN, *settings.variants]
-        yield f"{where}.mask: {choose(prune.mask, known)}: a control needs its ticket"
-    source = settings.variants[prune.mask]
-    if not source.prune.own:
-        yield (
-            f"{where}.mask: {prune.mask} takes its own mask from {source.prune.mask}; "
-            f"name {source.prune.mask}"
-        )
-    for task in variant.tasks:
-        if task not in source.tasks:
-            yield f"{where}.mask: {prune.mask} is not run on task {task}"
-    if prune.transform is not None and prune.transform not in transforms.TRANSFORMS:
-        yield f"{where}.transform: {choose(prune.transform, transforms.TRANSFORMS)}"
-    for key in ("schedule", "criterion", "scope", "fraction"):
-        if getattr(prune, key) is not None:
-            yield (
-                f"{where}.{key}: must be null, because the mask is taken from {prune.mask}"
-            )
 
 
 def behind(task: str, variant: str | None, root: Path = Path()) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pipeline.config.yaml_shape import choose, shown
 from pipeline.core.fields import Default, Needed, OneOf, Tree
 from pipeline.core.models.layers import Network
 from pipeline.core.rewinding import LOOK_AT_TRAINED
-from pipeline.core.starts import STARTS, Start
+from pipeline.core.starts import CHOICES, STARTS, Start
 from pipeline.core.training.engine import Ability
 from pipeline.core.training.schedules import is_constant
 from pipeline.core.training.settings import TrainSettings
@@ -34,7 +34,7 @@ def _first_draw(here: Tree, _: Tree) -> object:
 class Rewind:
     """Which weights a round starts from."""
 
-    to: Annotated[str, OneOf(STARTS)]
+    to: Annotated[str, OneOf(CHOICES)]
     """what the weights of a round are before it trains: theta0, or another start"""
     step: Annotated[int | None, Needed("for early", _needs_step)] = None
     """where the round begins on schedule and data order. ``early``: also whose weights
@@ -63,7 +63,8 @@ class Masks:
     """How a variant comes by its masks, for the checks."""
 
     own: bool
-    gradual: bool
+    changing: str | None
+    """the schedule that changes them while a round trains; None = they stay"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,8 +81,8 @@ def problems(
 ) -> Iterator[str]:
     """What is impossible about a start; the first one counts."""
     yield from _start(where, rewind)
-    if masks.gradual:
-        yield from _gradual(f"{where}.to", rewind)
+    if masks.changing:
+        yield from _from_the_beginning(f"{where}.to", rewind, masks.changing)
     yield from _step(f"{where}.step", rewind, tasks)
     if STARTS[rewind.to].at_last_rate:
         yield from _fine_tuning(f"{where}.to", rewind, tasks)
@@ -90,8 +91,8 @@ def problems(
 
 
 def _start(where: str, rewind: Rewind) -> Iterator[str]:
-    if rewind.to not in STARTS:
-        yield f"{where}.to: {choose(rewind.to, STARTS)}"
+    if rewind.to not in CHOICES:
+        yield f"{where}.to: {choose(rewind.to, CHOICES)}"
     draws = STARTS[rewind.to].draws
     if draws and (rewind.draw is None or rewind.draw < 0):
         yield f"{where}.draw: {shown(rewind.draw)} found; number the draw: 0, 1, …"
@@ -99,11 +100,11 @@ def _start(where: str, rewind: Rewind) -> Iterator[str]:
         yield f"{where}.draw: {rewind.to} draws nothing; write null"
 
 
-def _gradual(where: str, rewind: Rewind) -> Iterator[str]:
+def _from_the_beginning(where: str, rewind: Rewind, schedule: str) -> Iterator[str]:
     start = STARTS[rewind.to]
     if start.step or start.needs_trained:
         yield (
-            f"{where}: {rewind.to} goes on from trained weights, but a gradual round is "
+            f"{where}: {rewind.to} goes on from trained weights, but a {schedule} round is "
             "one training from its beginning; write theta0 or reinit"
         )
 
@@ -152,8 +153,8 @@ def _frozen(
             f"{where}: {rewind.pruned} freezes weights at theta0, but {rewind.to} goes on "
             "from later ones; write zero, or a start of step 0 such as theta0"
         )
-    if masks.gradual:
-        yield f"{where}: gradual pruning sets to 0 what it prunes; write zero"
+    if masks.changing:
+        yield f"{where}: {masks.changing} pruning sets to 0 what it prunes; write zero"
     from_theta0 = masks.own and rewind.to == "theta0"
     if rewind.pruned in LOOK_AT_TRAINED and not from_theta0:
         yield (

@@ -11,11 +11,13 @@ from typing import Annotated, Any, Literal
 
 from pipeline.config.analysis import Analysis
 from pipeline.config.rewind import Rewind
-from pipeline.core import models, transforms
+from pipeline.core import models, policies, transforms
 from pipeline.core.criteria import CRITERIA
 from pipeline.core.fields import Default, Needed, OneOf, Tree
 from pipeline.core.models.init import INITS
 from pipeline.core.models.layers import Kind, Network, parameters
+from pipeline.core.policies import SCHEDULES, Policy
+from pipeline.core.programs import PROGRAMS, Program, program_of
 from pipeline.core.training.settings import TrainSettings
 from pipeline.data.facts import FACTS
 
@@ -55,8 +57,13 @@ class Task:
     """the network and how its weights are drawn"""
     train: TrainSettings
     """how the network is trained"""
-    compat: Literal["southampton"] | None = None
-    """southampton: what the report's script really did"""
+    compat: Annotated[str | None, OneOf(PROGRAMS)] = None
+    """whose program's departures from the algorithm are kept, to compare with it"""
+
+    @property
+    def program(self) -> Program:
+        """The parts that take the place of the algorithm's."""
+        return program_of(self.compat)
 
 
 def _iterative(here: Tree, _: Tree) -> object:
@@ -75,7 +82,8 @@ class Prune:
     transform: Annotated[str | None, OneOf(transforms.TRANSFORMS)] = None
     """what is done to another variant's mask: shuffle moves it within each layer"""
     schedule: Annotated[
-        Literal["iterative", "one-shot", "gradual"] | None,
+        str | None,
+        OneOf(SCHEDULES),
         Default("iterative where the mask is own, else null", _iterative),
     ]
     """own masks: from the previous round, from the dense network in one cut, or found
@@ -94,13 +102,17 @@ class Prune:
         return self.mask == OWN
 
     @property
-    def gradual(self) -> bool:
-        """Whether its masks are found while its rounds train, from dense ones on."""
-        return self.schedule == "gradual"
+    def policy(self) -> Policy:
+        """How a round comes by its mask."""
+        return policies.of_recipe(self.schedule)
 
-    def source_round(self, round: int) -> int:
-        """The round whose trained weights an own mask of ``round`` is cut from."""
-        return 0 if self.schedule == "one-shot" else round - 1
+    @property
+    def makes_masks(self) -> bool:
+        """Whether a stage of its own makes a mask before a round trains.
+
+        A plain control takes a mask as it is, and some policies find it while training.
+        """
+        return self.policy.cuts or self.transform is not None
 
 
 def _all_tasks(_: Tree, settings: Tree) -> object:

@@ -36,7 +36,7 @@ class EngineRecord(Entry):
     abilities: frozenset[Ability] = frozenset()
     several_jobs: bool = False
     """whether it trains several jobs as one stacked computation; the others take one"""
-    protocol: bool = False
+    program: bool = False
     """whether it trains as somebody's program did, not as the reference: a task's
     ``compat`` names it, ``train.engine`` cannot"""
     preferred_on: frozenset[str] = frozenset()
@@ -107,7 +107,7 @@ ENGINES = Registry(
             preferred_on=CUDA,
         ),
         "southampton": EngineRecord(
-            module="dense.southampton", trains=without_norm, devices=CPU, protocol=True
+            module="dense.southampton", trains=without_norm, devices=CPU, program=True
         ),
     },
     offers="make",
@@ -116,7 +116,7 @@ ENGINES = Registry(
 each module has the arguments of ``make_engine``. Rates were measured on an Intel Xeon
 (AVX-512) at its slowest, both cores busy, 2026-11-21."""
 
-CHOICES = (AUTO, *(name for name, record in ENGINES.items() if not record.protocol))
+CHOICES = (AUTO, *(name for name, record in ENGINES.items() if not record.program))
 """what ``train.engine`` may be"""
 
 
@@ -148,7 +148,7 @@ def resolve(
         needs: what the training asks of the engine.
 
     Returns:
-        A name in ENGINES, a protocol's only where it is the setting.
+        A name in ENGINES, a program's only where it is the setting.
 
     Raises:
         ValueError: if there is no such engine, or it cannot train this network there.
@@ -156,7 +156,7 @@ def resolve(
     fit = [
         name
         for name, record in ENGINES.items()
-        if not record.protocol and _refusal(record, network, device, needs) is None
+        if not record.program and _refusal(record, network, device, needs) is None
     ]
     if setting != AUTO:
         refusal = _refusal(ENGINES[setting], network, device, needs)

@@ -59,7 +59,7 @@ def export(
         ArtifactError: if the artifacts are missing.
     """
     chain = _find(settings, groups, ticket)
-    if chain.variant.prune.gradual:
+    if chain.variant.prune.policy.changes:
         raise ExportError(
             f"{chain.name} finds its masks while it trains, so that no training began "
             "with one; export a control that takes them, or load its trained weights"

@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from pipeline.artifacts import files, paths
-from pipeline.config.settings import Settings
-from pipeline.core import masks, southampton
+from pipeline.config.settings import Settings, build_network
+from pipeline.core import cuts, masks
 from pipeline.core.arrays import Mask
 from pipeline.core.counts import pool_counts
+from pipeline.core.criteria.evidence import Evidence
+from pipeline.core.cuts import CUTS
 from pipeline.core.digests import digest
 from pipeline.core.starts import STARTS
 from pipeline.plan import expected
@@ -62,7 +64,7 @@ def _chain(settings: Settings, chain: Chain, seed: int) -> Iterator[Finding]:
     promises["one θ₀ by hash"] = _one_theta0
     if chain.variant.prune.transform is not None:
         promises["counts per layer as in its source"] = _layers_are_as_in_the_source
-    elif not chain.owner.prune.gradual:
+    elif chain.owner.prune.policy.nested:
         promises["masks nested"] = _masks_are_nested
     for promise, check in promises.items():
         broken = [
@@ -79,10 +81,9 @@ def _chain(settings: Settings, chain: Chain, seed: int) -> Iterator[Finding]:
 
 
 def _about_counts(settings: Settings, chain: Chain) -> dict[str, Check]:
-    """Exact counts; with ``compat`` thresholds decide, which anybody can take again."""
-    if settings.tasks[chain.task].compat:
-        return {"masks cut at the percentile": _masks_are_cut_at_the_percentile}
-    return {"kept counts exact": _counts_are_exact}
+    """Exact counts, or a cut that anybody can make again."""
+    cut = CUTS[settings.tasks[chain.task].program.cut]
+    return {cut.promise: _counts_are_exact if cut.exact else _masks_are_cut_again}
 
 
 def _mask(chain: Chain, round: int, seed: int) -> Mask:
@@ -101,14 +102,21 @@ def _counts_are_exact(settings: Settings, chain: Chain, round: int, seed: int) -
     return ""
 
 
-def _masks_are_cut_at_the_percentile(
-    settings: Settings, chain: Chain, round: int, seed: int
-) -> str:
-    fractions = expected.fractions(settings.tasks[chain.task], chain.variant.prune)
+def _masks_are_cut_again(settings: Settings, chain: Chain, round: int, seed: int) -> str:
+    """Where counts follow from weights: the same cut of the same weights."""
+    task, prune = settings.tasks[chain.task], chain.variant.prune
+    asked = expected.asked(task, prune, round - prune.policy.source_round(round))
     source = chain.mask_source_at(round)
     before = files.load_mask(source, seed)
-    trained = files.load_weights(source, seed)
-    cut = southampton.prune(trained, {name: before[name] for name in fractions}, fractions)
+    evidence = Evidence(
+        network=build_network(task),
+        theta0=files.load_weights(chain.initial_at(round), seed),
+        trained=files.load_weights(source, seed),
+        mask={name: before[name] for name in asked.fractions},
+        batches=None,
+        rng=None,
+    )
+    cut = cuts.cut(task.program.cut, evidence, asked)
     if digest(cut) == digest(_mask(chain, round, seed)):
         return ""
     return "the mask is not the one that the previous round's weights give"

@@ -20,6 +20,8 @@ class Chain:
     owner: Variant
     """whose recipe decides the masks: the variant itself, or the one it takes them from"""
     seeds: tuple[int, ...]
+    start: str
+    """of STARTS: what ``rewind.to`` stands for in the task's program"""
 
     def at(self, round: int) -> Instance:
         """This chain's instance of a round; round 0 is the dense network's."""
@@ -33,16 +35,17 @@ class Chain:
 
     def mask_at(self, round: int) -> Path:
         """The folder that has the mask which a round ends with."""
-        if makes_mask(self.variant):
+        if self.variant.prune.makes_masks:
             return paths.masks_folder(self.at(round))
         return self._found_at(round)
 
     def mask_before(self, round: int) -> Path:
         """What decides the mask that a round begins with, which is the one it ends with.
 
-        A gradual round begins with a mask that keeps everything, as θ₀ does.
+        Where it changes on the way, the round begins with a mask that keeps everything,
+        as θ₀ does.
         """
-        if self.variant.prune.gradual:
+        if self.variant.prune.policy.changes:
             return paths.theta0_folder(self.task, self.seeds)
         return self.mask_at(round)
 
@@ -59,7 +62,7 @@ class Chain:
         They are the mask owner's, and the dense ones in its first round and where it
         prunes in one shot. For masks that are cut, not found while a round trains.
         """
-        source = self.owner.prune.source_round(round)
+        source = self.owner.prune.policy.source_round(round)
         name = self.mask_owner if source else DENSE
         return paths.trained_folder(
             Instance(task=self.task, variant=name, round=source, seeds=self.seeds)
@@ -68,18 +71,18 @@ class Chain:
     def _found_at(self, round: int) -> Path:
         """The folder with the mask that the mask's owner found for a round.
 
-        A gradual mask lies beside the weights that were trained with it.
+        One that changed while its round trained lies beside the weights.
         """
         found = Instance(
             task=self.task, variant=self.mask_owner, round=round, seeds=self.seeds
         )
-        if self.owner.prune.gradual:
+        if self.owner.prune.policy.changes:
             return paths.trained_folder(found)
         return paths.masks_folder(found)
 
     def initial_at(self, round: int) -> Path:
         """Where the training began whose weights a round's own mask is cut from."""
-        previous = self.variant.prune.source_round(round)
+        previous = self.variant.prune.policy.source_round(round)
         if previous == 0:
             return paths.theta0_folder(self.task, self.seeds)
         return paths.starts_folder(self.at(previous))
@@ -89,20 +92,20 @@ class Chain:
 
         Those of the first steps where it is rewound to one; the chain's own where the
         start continues them: of the previous round, or of the dense network where masks
-        are cut from that in one shot; else those that the round's mask was cut from: of
-        a gradual mask those trained with it, and for the gradual round itself, which has
-        none before it, θ₀.
+        are cut from that in one shot; else those that the round's mask was cut from. A
+        mask that changed while its round trained has those trained with it; the round
+        itself has none before it but θ₀.
         """
-        start = STARTS[self.variant.rewind.to]
+        start = STARTS[self.start]
         if start.step == "needed":
             step = self.variant.rewind.first_step
             return paths.early_folder(self.task, step, self.seeds)
-        if self.variant.prune.gradual:
+        if self.variant.prune.policy.changes:
             return paths.theta0_folder(self.task, self.seeds)
-        if self.owner.prune.gradual and start.needs_trained != "chain":
+        if self.owner.prune.policy.changes and start.needs_trained != "chain":
             return self._found_at(round)
         if start.needs_trained == "chain":
-            previous = self.owner.prune.source_round(round)
+            previous = self.owner.prune.policy.source_round(round)
             return paths.trained_folder(self.at(previous))
         return self.cut_from(round)
 
@@ -111,16 +114,14 @@ def chain_of(settings: Settings, task: str, name: str, seeds: tuple[int, ...]) -
     """One variant on one task for one group of seeds."""
     variant = settings.variants[name]
     owner = variant if variant.prune.own else settings.variants[variant.prune.mask]
-    return Chain(task=task, name=name, variant=variant, owner=owner, seeds=seeds)
-
-
-def makes_mask(variant: Variant) -> bool:
-    """Whether a variant has prune stages.
-
-    A plain control takes a mask as it is, and a gradual one is found by retrain.
-    """
-    prune = variant.prune
-    return (prune.own and not prune.gradual) or prune.transform is not None
+    return Chain(
+        task=task,
+        name=name,
+        variant=variant,
+        owner=owner,
+        seeds=seeds,
+        start=settings.tasks[task].program.start(variant.rewind.to),
+    )
 
 
 def chains(settings: Settings, groups: list[tuple[int, ...]]) -> Iterator[Chain]:

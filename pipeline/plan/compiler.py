@@ -17,10 +17,10 @@ from pathlib import Path
 from pipeline import engines
 from pipeline.artifacts import paths
 from pipeline.artifacts.paths import DENSE, Instance
-from pipeline.config.settings import Settings, Task, build_network
+from pipeline.config.settings import Prune, Settings, Task, build_network
 from pipeline.core.training.engine import Ability
 from pipeline.plan import expected, fingerprints
-from pipeline.plan.chains import Chain, chains, early_steps, makes_mask
+from pipeline.plan.chains import Chain, chains, early_steps
 from pipeline.plan.items import Fields, Item, Plan, items_of
 from pipeline.plan.kinds import INPUTS, KINDS
 from pipeline.plan.places import Place, ends_of, mask_of, places, start_of
@@ -151,9 +151,13 @@ def _rounds(settings: Settings, chain: Chain) -> Iterator[tuple[str, Instance, F
             "seeds": _listed(chain.seeds),
             "data": _data(task),
         }
-        if makes_mask(chain.variant):
+        if chain.variant.prune.makes_masks:
             how = chain.variant.prune
-            used = {"criteria": how.criterion, "transforms": how.transform}
+            used = {
+                "criteria": how.criterion,
+                "transforms": how.transform,
+                "cuts": task.program.cut if how.policy.cuts else None,
+            }
             pruned: Fields = {
                 "initial": str(chain.initial_at(round)),
                 "source": str(chain.mask_source_at(round)),
@@ -167,7 +171,7 @@ def _rounds(settings: Settings, chain: Chain) -> Iterator[tuple[str, Instance, F
             "mask": mask,
             "behind": str(chain.weights_behind(round)),
             "starts": starts,
-            INPUTS: _inputs("rewind", task, names, starts=chain.variant.rewind.to),
+            INPUTS: _inputs("rewind", task, names, starts=chain.start),
         }
         yield "rewind", instance, common | rewound
         retrained: Fields = {"mask": mask, "mask_owner": chain.mask_owner, "start": starts}
@@ -177,7 +181,7 @@ def _rounds(settings: Settings, chain: Chain) -> Iterator[tuple[str, Instance, F
             names,
             density=densities[round],
             frozen=chain.variant.rewind.freezes,
-            gradual=chain.variant.prune.gradual,
+            prune=chain.variant.prune,
         )
         yield "retrain", instance, common | retrained | engine | _round_outputs(instance)
 
@@ -197,16 +201,22 @@ def _training(
     *,
     density: float,
     frozen: bool = False,
-    gradual: bool = False,
+    prune: Prune | None = None,
 ) -> Fields:
     """The engine of a stage that trains for a task (and variant, or analysis)."""
     task = settings.tasks[names[0]]
-    setting, network = task.compat or task.train.engine, build_network(task)
-    asked = {Ability.FREEZE: frozen, Ability.CHANGE_MASK: gradual}
+    setting, network = task.program.engine or task.train.engine, build_network(task)
+    changes = prune is not None and prune.policy.changes
+    asked = {Ability.FREEZE: frozen, Ability.CHANGE_MASK: changes}
     needs = {ability for ability, is_needed in asked.items() if is_needed}
-    density = 1.0 if gradual else density
+    density = 1.0 if changes else density
     engine = engines.resolve(setting, network, density, task.train.device, needs)
-    return {"engine": engine, INPUTS: _inputs(stage, task, names, training=engine)}
+    used = {
+        "engines": engine,
+        "metrics": task.program.metric,
+        "policies": prune.schedule if prune and changes else None,
+    }
+    return {"engine": engine, INPUTS: _inputs(stage, task, names, **used)}
 
 
 def inputs_of(plan: Plan) -> dict[Path, fingerprints.Decided]:

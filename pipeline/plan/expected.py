@@ -3,9 +3,11 @@
 from math import prod
 
 from pipeline.config.settings import Prune, Task, build_network
+from pipeline.core import policies
 from pipeline.core.counts import fractions_per_tensor, kept_counts
+from pipeline.core.cuts.asked import Asked
 from pipeline.core.models.layers import parameters
-from pipeline.core.training.gradual import Gradual
+from pipeline.core.training.mask_rules import MaskRule
 
 
 def fractions(task: Task, prune: Prune) -> dict[str, float]:
@@ -14,13 +16,22 @@ def fractions(task: Task, prune: Prune) -> dict[str, float]:
     return fractions_per_tensor(parameters(build_network(task)), prune.fraction)
 
 
+def asked(task: Task, prune: Prune, rounds: int) -> Asked:
+    """What a recipe with its own masks asks for, after so many pruning rounds at once."""
+    assert prune.criterion is not None
+    assert prune.scope is not None
+    return Asked(
+        criterion=prune.criterion,
+        fractions=fractions(task, prune),
+        scope=prune.scope,
+        rounds=rounds,
+    )
+
+
 def counts(task: Task, prune: Prune, rounds: int) -> list[dict[str, int]]:
     """Weights kept in rounds 0 … rounds, per pool, whatever the schedule."""
     assert prune.scope is not None
-    found = fractions(task, prune)
-    tensors = parameters(build_network(task))
-    sizes = {name: prod(tensors[name].shape) for name in found}
-    return kept_counts(sizes, found, prune.scope, rounds)
+    return kept_counts(_sizes(task, prune), fractions(task, prune), prune.scope, rounds)
 
 
 def densities(task: Task, prune: Prune, rounds: int) -> list[float]:
@@ -29,8 +40,15 @@ def densities(task: Task, prune: Prune, rounds: int) -> list[float]:
     return [total / totals[0] for total in totals]
 
 
-def gradual(task: Task, prune: Prune, round: int) -> Gradual:
-    """What a round is pruned to while it trains: what an iterative one begins with."""
-    return Gradual(
-        counted=tuple(fractions(task, prune)), target=counts(task, prune, round)[round]
-    )
+def rule(task: Task, prune: Prune, round: int) -> MaskRule | None:
+    """How the mask of a round changes while it trains, down to what is asked for."""
+    if not prune.policy.changes:
+        return None
+    assert prune.schedule is not None
+    return policies.rule(prune.schedule, asked(task, prune, round), _sizes(task, prune))
+
+
+def _sizes(task: Task, prune: Prune) -> dict[str, int]:
+    """Weights of every tensor that counts."""
+    tensors = parameters(build_network(task))
+    return {name: prod(tensors[name].shape) for name in fractions(task, prune)}

@@ -10,7 +10,7 @@ what instances depend on. It has the settings as comments and the hashes of the 
 
 The closure follows import statements at any depth. It does not follow registries: what
 they import on use is named beside the stage, in the name of the file:
-``train-models.mlp-training.dense.txt``.
+``train-models.mlp-engines.dense-metrics.at_end.txt``.
 """
 
 import ast
@@ -25,7 +25,7 @@ from typing import Any
 from pipeline import engines
 from pipeline.artifacts import files, paths
 from pipeline.border.errors import UserError
-from pipeline.core import criteria, models, starts, transforms
+from pipeline.core import criteria, cuts, metrics, models, policies, starts, transforms
 from pipeline.plan.items import Item
 
 FOLDER = paths.FOLDER / "inputs"
@@ -37,14 +37,17 @@ MOVING = "run"
 """the folder that calls them: imports are followed through it"""
 ENTRIES: dict[str, Callable[[str], str]] = {
     "models": models.MODELS.file_of,
-    "training": engines.ENGINES.file_of,
+    "engines": engines.ENGINES.file_of,
     "criteria": criteria.CRITERIA.file_of,
     "transforms": transforms.TRANSFORMS.file_of,
     "starts": starts.STARTS.file_of,
+    "cuts": cuts.CUTS.file_of,
+    "policies": policies.POLICIES.file_of,
+    "metrics": metrics.METRICS.file_of,
 }
 """by registry: the file, or package, of an entry"""
 FOLDERS = {
-    name: PIPELINE / ("engines" if name == "training" else f"core/{name}")
+    name: PIPELINE / ("engines" if name == "engines" else f"core/{name}")
     for name in ENTRIES
 }
 """by registry: where its entries lie"""
@@ -72,8 +75,8 @@ class CodeError(UserError):
 def inputs_file(stage: str, *names: str, **used: str | None) -> Path:
     """The file of a stage for a task (and variant, or analysis) that uses these entries.
 
-    >>> inputs_file("train", "main", models="lenet-300-100", training="sparse").as_posix()
-    'artifacts/inputs/main/train-models.mlp-training.sparse.txt'
+    >>> inputs_file("train", "main", models="lenet-300-100", engines="sparse").as_posix()
+    'artifacts/inputs/main/train-models.mlp-engines.sparse.txt'
     >>> inputs_file("prune", models="mlp", criteria=None, transforms="shuffle").name
     'prune-models.mlp-transforms.shuffle.txt'
     """

@@ -14,6 +14,7 @@ from pipeline.config.settings import OWN
 from pipeline.core import models
 from pipeline.core.models import totals
 from pipeline.core.models.layers import Network, kernels
+from pipeline.core.policies import of_recipe
 from pipeline.core.starts import STARTS
 from pipeline.data.facts import FACTS
 
@@ -57,9 +58,10 @@ def before(
 ) -> list[Training] | None:
     """The trainings that had to happen before a mask and a start existed.
 
-    Of an iterative round r the dense network and rounds 1 … r-1; one-shot, the dense
-    network; gradual, nothing. A control needs what its ticket needed, and of a gradual
-    one the training itself. A start that looks at trained weights adds theirs; the first
+    Where masks are cut from the previous round, for round r the dense network and rounds
+    1 … r-1; where from the dense network, that one; where a mask changes while its round
+    trains, nothing. A control needs what its ticket needed, and of a mask that changed
+    the training itself. A start that looks at trained weights adds theirs; the first
     steps of the dense network count as all of it.
 
     Args:
@@ -91,15 +93,12 @@ def _directly_before(training: Training, settings: Settings) -> set[Training]:
     own = prune["mask"] == OWN
     owner = variant if own else prune["mask"]
     found: set[Training] = set()
-    schedule = (prune if own else settings["mask_source"])["schedule"]
-    match schedule:
-        case "gradual":
-            found |= set() if own else {(owner, round)}
-        case "one-shot":
-            found.add((DENSE, 0))
-        case _:
-            found.add(_at(owner, round - 1))
-    if start.needs_trained == "chain" and schedule != "one-shot":
+    policy = of_recipe((prune if own else settings["mask_source"])["schedule"])
+    if policy.cuts:
+        found.add(_at(owner, policy.source_round(round)))
+    elif not own:
+        found.add((owner, round))
+    if start.needs_trained == "chain" and policy.reads != "dense":
         found.add(_at(variant, round - 1))
     if start.step == "needed":
         found.add((DENSE, 0))

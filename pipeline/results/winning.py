@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.core import winning_tickets
+from pipeline.core.policies import POLICIES
+from pipeline.core.starts import STARTS
 from pipeline.core.winning_tickets import Pair, Reached, WinningTest, winning_tests
 from pipeline.results.tables import Row
 
-TICKETS = ("theta0", "early")
-"""values of rewind.to with which a subnetwork is a ticket, if its mask is its own and its
-pruned weights are 0"""
 NO_WINNER = "no density wins in every seed"
 """what is said where there is no Winner"""
 NEEDED = ("test_accuracy_early_stop", "early_stop_step", "kept")
@@ -33,9 +32,11 @@ def are_tickets(to: str | None, pruned: str | None, schedule: str | None) -> boo
     Args:
         to: ``rewind.to``, as recorded.
         pruned: ``rewind.pruned``; frozen weights are part of the network.
-        schedule: ``prune.schedule``; a gradual mask never began with its weights.
+        schedule: ``prune.schedule``; no training began with a mask that changed on the way.
     """
-    return to in TICKETS and pruned == "zero" and schedule != "gradual"
+    changes = schedule is not None and POLICIES[schedule].changes
+    begins = to is not None and STARTS[to].ticket
+    return begins and pruned == "zero" and not changes
 
 
 def reached(row: Row) -> Reached | None:

@@ -66,7 +66,7 @@ def unit_digest(jobs: list[Job], *, engine: str, data: str, host: str) -> str:
                 "copy": job.copy,
                 "first_step": job.first_step,
                 "last_step": job.last_step,
-                "gradual": asdict(job.gradual) if job.gradual else None,
+                "rule": repr(job.rule),
             }
             for job in jobs
         ],

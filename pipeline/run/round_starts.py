@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pipeline.artifacts import files
 from pipeline.config.settings import Task, Variant, network_for
-from pipeline.core import masks, rewinding, seeding, southampton, starts
+from pipeline.core import masks, rewinding, seeding, starts
 from pipeline.core.arrays import Mask, Weights
 from pipeline.core.models.layers import kernels
 from pipeline.core.starts.given import Given
@@ -26,12 +26,12 @@ class Behind:
 
 
 def start_mask(behind: Behind, task: Task, variant: Variant, seed: int) -> Mask:
-    """The mask that a round begins with: of a gradual one, one that keeps everything.
+    """The mask that a round begins with; one that keeps everything where it changes.
 
     Raises:
         ArtifactError: if the round's mask is missing.
     """
-    if not variant.prune.gradual:
+    if not variant.prune.policy.changes:
         return files.load_mask(behind.mask, seed)
     tensors = kernels(network_for(task, files.load_facts(behind.data)))
     return masks.dense(tensors, tensors)
@@ -81,7 +81,8 @@ def source_weights(
         ArtifactError: if an earlier stage's weights are missing.
     """
     rewind, round = variant.rewind, behind.round
-    start = starts.STARTS[rewind.to]
+    name = task.program.start(rewind.to)
+    start = starts.STARTS[name]
     trained: Weights = {}
     if start.needs_trained:
         trained = files.load_weights(behind.weights, seed)
@@ -93,12 +94,9 @@ def source_weights(
         trained=trained,
         early=early,
         mask=mask,
+        round=round,
         network=network_for(task, files.load_facts(behind.data)),
         init=task.model.init,
         rng=seeding.generator(seed, "reinit", round=round, copy=rewind.draw or 0),
     )
-    source = starts.start_source(rewind.to, given)
-    if task.compat and rewind.to == "theta0" and round > 1:
-        before = files.load_weights(behind.weights, seed)
-        return southampton.with_trained_biases(source, before)
-    return source
+    return starts.start_source(name, given)

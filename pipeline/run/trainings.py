@@ -20,13 +20,13 @@ from pipeline import engines
 from pipeline.artifacts import files, paths
 from pipeline.config.rewind import Rewind
 from pipeline.config.settings import Task, network_for, total_steps
-from pipeline.core import masks, southampton
+from pipeline.core import masks, metrics
 from pipeline.core.batches import Dataset
 from pipeline.core.digests import digest
 from pipeline.core.models.layers import Network, kernels
 from pipeline.core.starts import STARTS
 from pipeline.core.training.engine import Job
-from pipeline.core.training.gradual import Gradual
+from pipeline.core.training.mask_rules import MaskRule
 from pipeline.core.training.results import Trained
 from pipeline.core.training.schedules import at_last_rate
 from pipeline.run import checkpoints
@@ -59,8 +59,8 @@ class Source:
     first_step: int = 0
     last_step: int | None = None
     """None = with the schedule"""
-    gradual: Gradual | None = None
-    """what it is pruned to while it trains"""
+    rule: MaskRule | None = None
+    """how its mask changes while it trains"""
 
     @property
     def key(self) -> str:
@@ -117,7 +117,7 @@ class SeedsWork:
         source = self.source
         if source.masks is None:
             tensors = kernels(network)
-            counted = source.gradual.counted if source.gradual else tensors
+            counted = source.rule.counted if source.rule else tensors
             mask = masks.dense(tensors, counted)
         else:
             mask = files.load_mask(source.masks, seed)
@@ -132,7 +132,7 @@ class SeedsWork:
             copy=self.copy,
             first_step=source.first_step,
             last_step=source.last_step,
-            gradual=source.gradual,
+            rule=source.rule,
         )
 
     def _train(
@@ -179,7 +179,8 @@ class SeedsWork:
         trained = train(jobs, engine, resume=resume, watch=watch)
         seconds = seconds_before + time.monotonic() - begin
         for job, result in zip(jobs, trained, strict=True):
-            accuracy = _test_accuracy(self.source.task, job, result)
+            metric = self.source.task.program.metric
+            accuracy = metrics.accuracy(metric, result, job.end_step)
             _leave(folder, job, result, test_accuracy=accuracy, seconds=seconds / len(jobs))
 
 
@@ -253,17 +254,6 @@ def _finished(source: Source, copy: int | str, seed: int) -> Finished:
 def _prefix(source: Source, copy: int | str) -> str:
     """What tells the units of a copy apart from those of the others."""
     return f"c{source.copies.index(copy)}-" if len(source.copies) > 1 else ""
-
-
-def _test_accuracy(task: Task, job: Job, trained: Trained) -> float:
-    """What a result calls its test accuracy: that at the end.
-
-    With ``compat: southampton`` the script's: the best before the end.
-    """
-    if task.compat is None:
-        return trained.end.test.accuracy
-    test = trained.curves["test"]
-    return southampton.best_accuracy(test.step, test.accuracy, job.end_step)
 
 
 def _leave(

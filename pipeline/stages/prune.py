@@ -12,14 +12,12 @@ from pipeline.artifacts import files, paths
 from pipeline.border import exits
 from pipeline.config import params
 from pipeline.config.settings import Prune, Task, network_for
-from pipeline.core import criteria, masks, pruning, seeding, southampton, transforms
+from pipeline.core import criteria, cuts, masks, seeding, transforms
 from pipeline.core.arrays import Mask
 from pipeline.core.batches import Batch, shuffled_batches
-from pipeline.core.counts import fractions_per_tensor, kept_counts
 from pipeline.core.criteria.evidence import Evidence
 from pipeline.core.digests import digest
-from pipeline.core.models.layers import parameters
-from pipeline.plan import items
+from pipeline.plan import expected, items
 from pipeline.plan.items import Item
 
 
@@ -31,51 +29,43 @@ def run(key: str) -> None:
     prune = settings.variants[item["variant"]].prune
     with files.atomic_folder(item.path("masks")) as folder:
         for seed in item.seeds:
-            if prune.own:
-                mask = _own(item, task, prune, seed)
+            if prune.policy.cuts:
+                mask = _cut(item, task, prune, seed)
             else:
                 mask = _transformed(item, prune, seed)
             path = paths.seed_file(folder, seed)
             files.save_arrays(path, mask, mask=digest(mask), density=masks.density(mask))
 
 
-def _own(item: Item, task: Task, prune: Prune, seed: int) -> Mask:
-    """Score the weights of the source round and keep the highest.
+def _cut(item: Item, task: Task, prune: Prune, seed: int) -> Mask:
+    """Cut the mask of a round from trained weights.
 
-    One-shot masks of all rounds come from one ranking, drawn scores included.
+    Masks that are all cut from the dense network come from one ranking, drawn scores
+    included.
     """
     round = item.number("round")
-    ranking = prune.source_round(round)
-    assert prune.fraction is not None
-    assert prune.scope is not None
-    assert prune.criterion is not None
+    source_round = prune.policy.source_round(round)
+    asked = expected.asked(task, prune, round - source_round)
     source = item.path("source")
-    network = network_for(task, files.load_facts(item.path("data")))
-    fractions = fractions_per_tensor(parameters(network), prune.fraction)
     before = files.load_mask(source, seed)
-    mask = {name: before[name] for name in fractions}
-    if task.compat:
-        return southampton.prune(files.load_weights(source, seed), mask, fractions)
 
     def stream(purpose: str) -> np.random.Generator:
-        return seeding.generator(seed, purpose, round=ranking, copy=item["variant"])
+        return seeding.generator(seed, purpose, round=source_round, copy=item["variant"])
 
     def batches(size: int) -> Iterator[Batch]:
         data = files.load_dataset(item.path("data"))
         return shuffled_batches(data, size, stream("score_batch"))
 
-    looks_at = criteria.CRITERIA[prune.criterion]
+    looks_at = criteria.CRITERIA[asked.criterion]
     evidence = Evidence(
-        network=network,
+        network=network_for(task, files.load_facts(item.path("data"))),
         theta0=files.load_weights(item.path("initial"), seed),
         trained=files.load_weights(source, seed) if looks_at.needs_trained else {},
-        mask=mask,
+        mask={name: before[name] for name in asked.fractions},
         batches=batches if looks_at.needs_batches else None,
         rng=stream("mask_sample") if looks_at.draws else None,
     )
-    scores = criteria.score(prune.criterion, evidence)
-    counts = kept_counts(masks.kept(mask), fractions, prune.scope, round - ranking)[-1]
-    return pruning.prune_to(scores, mask, counts)
+    return cuts.cut(task.program.cut, evidence, asked)
 
 
 def _transformed(item: Item, prune: Prune, seed: int) -> Mask:

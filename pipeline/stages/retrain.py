@@ -15,14 +15,14 @@ from pipeline.run.executors import lifeline
 def run(key: str) -> None:
     """Train from the rewound weights, and from the rewound step of schedule and data order.
 
-    The mask holds after every step; a gradual round finds its own on the way.
+    The mask holds after every step, or changes as the policy says.
     Fine-tuning replaces the schedule by its last rate.
     """
     settings = params.load()
     item = items.find("retrain", key, settings)
     variant, round = settings.variants[item["variant"]], item.number("round")
     task = trainings.retrained(settings.tasks[item["task"]], variant.rewind)
-    prune = variant.prune
+    rule = expected.rule(task, variant.prune, round)
     source = trainings.Source(
         label=item.label,
         seeds=item.seeds,
@@ -30,11 +30,11 @@ def run(key: str) -> None:
         data=item.path("data"),
         engine=item["engine"],
         starts=item.path("start"),
-        masks=None if prune.gradual else item.path("mask"),
+        masks=None if rule else item.path("mask"),
         round=round,
         copies=trainings.data_orders(task, item["variant"]),
         first_step=variant.rewind.first_step,
-        gradual=expected.gradual(task, prune, round) if prune.gradual else None,
+        rule=rule,
     )
     behind = params.behind(item["task"], item["variant"])
     rounds.run(item, source, behind, at_once=settings.workers)

@@ -14,7 +14,7 @@ from pipeline.artifacts import files, paths
 from pipeline.artifacts.paths import DENSE, Instance
 from pipeline.config import params
 from pipeline.config.params import ParamsError
-from pipeline.core import southampton
+from pipeline.core.programs import southampton
 from pipeline.plan import compiler, plan_file
 
 TRAIN = "tasks__main__train__"

@@ -551,7 +551,7 @@ def test_auto_computes_only_with_kept_weights_where_that_pays(model, density, en
 
 
 def test_auto_takes_no_protocol():
-    assert [name for name, record in ENGINES.items() if record.protocol] == ["southampton"]
+    assert [name for name, record in ENGINES.items() if record.program] == ["southampton"]
     assert "southampton" not in CHOICES
     assert resolve("southampton", MLP, 1.0, "cpu") == "southampton"
 

@@ -22,6 +22,8 @@ GROUP: Groups = [(0, 1)]
 TWO_GROUPS: Groups = [(0, 1), (2, 3, 4)]
 LENET = {"name": "lenet-300-100", "widths": None, "init": "glorot-normal"}
 PAPER = {"fc": 0.2, "output": 0.1}
+TRAINING = "models.mlp-engines.reference-metrics.at_end"
+"""the entries that a training uses, in the name of its inputs file"""
 
 
 def compiled(**changes: object) -> items.Plan:
@@ -120,7 +122,7 @@ def test_a_training_starts_from_what_its_rewind_wrote() -> None:
         "results": "artifacts/results/main/reinit/r02/s0-1",
         "timing": "artifacts/timing/main/reinit/r02/s0-1.json",
         "engine": "reference",
-        "inputs": "artifacts/inputs/main/reinit/retrain-models.mlp-training.reference.txt",
+        "inputs": f"artifacts/inputs/main/reinit/retrain-{TRAINING}.txt",
     }
 
 
@@ -137,7 +139,7 @@ def test_a_late_rewound_round_begins_with_weights_of_the_first_steps() -> None:
         "seeds": "0,1",
         "step": 1,
         "engine": "reference",
-        "inputs": "artifacts/inputs/main/early-models.mlp-training.reference.txt",
+        "inputs": f"artifacts/inputs/main/early-{TRAINING}.txt",
         "data": "artifacts/data/digits.safetensors",
         "theta0": "artifacts/theta0/main/s0-1",
         "early": "artifacts/early/main/k000001/s0-1",

@@ -1,7 +1,7 @@
 """The code and the settings behind a stage, and the files that stand for them."""
 
 import hashlib
-import importlib
+import json
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from helpers.experiment import INSTABILITY, edited
 
 from pipeline import engines
 from pipeline.config import params
-from pipeline.core import criteria, models, starts, transforms
+from pipeline.core import criteria, cuts, metrics, models, policies, starts, transforms
 from pipeline.plan import compiler, fingerprints
 from pipeline.plan.fingerprints import (
     NOTHING,
@@ -33,7 +33,10 @@ STAGES = sorted(
 STAGE = "pipeline.stages"
 NAMES = {
     "models": models.MODELS,
-    "training": engines.ENGINES,
+    "engines": engines.ENGINES,
+    "cuts": cuts.CUTS,
+    "policies": [name for name, policy in policies.POLICIES.items() if policy.changes],
+    "metrics": metrics.METRICS,
     "criteria": criteria.CRITERIA,
     "transforms": transforms.TRANSFORMS,
     "starts": starts.STARTS,
@@ -95,12 +98,12 @@ def test_code_is_what_the_imports_name_at_any_depth(root: Path) -> None:
 
 
 def test_an_entry_of_a_registry_counts_where_it_is_named(root: Path) -> None:
-    one = names("train-training.dense.txt", root)
+    one = names("train-engines.dense.txt", root)
     assert one == TRAIN | {"pipeline/engines/dense.py"}
 
 
 def test_all_files_of_a_package_count(root: Path) -> None:
-    found = names("train-training.sparse.txt", root)
+    found = names("train-engines.sparse.txt", root)
     assert found - TRAIN == {
         "pipeline/core/seeding.py",
         "pipeline/engines/sparse/__init__.py",
@@ -185,7 +188,7 @@ def texts(**changes: object) -> dict[Path, str]:
 
 def test_an_edit_changes_the_files_it_stands_in_and_no_other(root: Path) -> None:
     digests = [
-        fingerprints.FOLDER / f"train-training.{name}.txt" for name in ("dense", "sparse")
+        fingerprints.FOLDER / f"train-engines.{name}.txt" for name in ("dense", "sparse")
     ]
     wanted = dict.fromkeys(digests, NOTHING)
     fingerprints.write(wanted, {}, root)
@@ -198,7 +201,7 @@ def test_an_edit_changes_the_files_it_stands_in_and_no_other(root: Path) -> None
 
 def test_files_of_hashes_that_nobody_needs_are_removed(root: Path) -> None:
     old, new = (
-        fingerprints.FOLDER / "train-training.dense.txt",
+        fingerprints.FOLDER / "train-engines.dense.txt",
         fingerprints.FOLDER / "train.txt",
     )
     fingerprints.write({old: NOTHING}, {}, root)
@@ -242,34 +245,53 @@ def code_behind_all(digest: Path) -> set[Path]:
 def read_settings() -> set[Path]:
     """What is loaded to read settings and plan, and decides nothing there."""
     names = ("config.params", "plan.items", "plan.expected", "artifacts.files")
-    return loaded(*(f"pipeline.{name}" for name in names))
+    (files,) = loaded([[f"pipeline.{name}" for name in names]])
+    return files
 
 
 def loaded_with(digests: Iterable[Path]) -> dict[Path, set[Path]]:
     """The project's files that a fresh import of a stage and its entries loads."""
-    found = {}
-    for digest in digests:
-        stage, *entries = digest.name.removesuffix(".txt").split("-")
-        modules = [".".join((STAGE, stage))]
-        for entry in entries:
-            registry, _, name = entry.partition(".")
-            modules.append(".".join((*fingerprints.FOLDERS[registry].parts, name)))
-        found[digest] = loaded(*modules)
-    return found
+    asked = {digest: modules_of(digest) for digest in digests}
+    return dict(zip(asked, loaded(list(asked.values())), strict=True))
 
 
-def loaded(*modules: str) -> set[Path]:
-    """The project's files that a fresh import of these modules loads."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in [n for n in sys.modules if n.partition(".")[0] == "pipeline"]:
-            patch.delitem(sys.modules, name)
-        for name in modules:
-            importlib.import_module(name)
-        files = [
-            Path(str(module.__file__)).relative_to(ROOT)
-            for name, module in sys.modules.items()
-            if name.partition(".")[0] == "pipeline"
-        ]
-        for name in [n for n in sys.modules if n.partition(".")[0] == "pipeline"]:
-            patch.delitem(sys.modules, name)
-    return set(files)
+def modules_of(digest: Path) -> list[str]:
+    """The modules of a stage and of the entries that its inputs file names."""
+    stage, *entries = digest.name.removesuffix(".txt").split("-")
+    modules = [".".join((STAGE, stage))]
+    for entry in entries:
+        registry, _, name = entry.partition(".")
+        modules.append(".".join((*fingerprints.FOLDERS[registry].parts, name)))
+    return modules
+
+
+LOADING = """
+import importlib, json, sys
+for modules in json.load(sys.stdin):
+    for name in [n for n in sys.modules if n.partition(".")[0] == "pipeline"]:
+        del sys.modules[name]
+    for name in modules:
+        importlib.import_module(name)
+    own = [m for n, m in sys.modules.items() if n.partition(".")[0] == "pipeline"]
+    print(json.dumps([module.__file__ for module in own]))
+"""
+
+
+def loaded(asked: list[list[str]]) -> list[set[Path]]:
+    """The project's files that a fresh import of each of these lists of modules loads.
+
+    In a process of its own: modules that are imported anew have other classes.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", LOADING],
+        input=json.dumps(asked),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return [
+        {Path(file).relative_to(ROOT) for file in json.loads(line)}
+        for line in done.stdout.splitlines()
+    ]

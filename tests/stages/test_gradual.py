@@ -11,7 +11,7 @@ from pipeline.artifacts.paths import Instance
 from pipeline.config import params
 from pipeline.core import masks
 from pipeline.core.digests import digest
-from pipeline.core.training.gradual import pruning_steps
+from pipeline.core.policies.gradual import pruning_steps
 from pipeline.inspect import export, verify
 from pipeline.plan import compiler, expected, plan_file
 from pipeline.stages import retrain, rewind

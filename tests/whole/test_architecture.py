@@ -21,7 +21,7 @@ from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
 from pipeline import cli, engines
-from pipeline.core import criteria, models, starts, transforms
+from pipeline.core import criteria, cuts, metrics, models, policies, starts, transforms
 from pipeline.plan import compiler, fingerprints, items
 from pipeline.plan.kinds import KINDS
 
@@ -31,7 +31,10 @@ INSTANCES = KINDS.keys()
 """stages with instances in the plan; the code of the view ``track`` is no dep"""
 NAMES: dict[str, tuple[str, ...]] = {
     "models": tuple(models.MODELS),
-    "training": tuple(engines.ENGINES),
+    "engines": tuple(engines.ENGINES),
+    "cuts": tuple(cuts.CUTS),
+    "policies": tuple(name for name, one in policies.POLICIES.items() if one.changes),
+    "metrics": tuple(metrics.METRICS),
     "criteria": tuple(criteria.CRITERIA),
     "transforms": tuple(transforms.TRANSFORMS),
     "starts": tuple(starts.STARTS),
@@ -39,10 +42,11 @@ NAMES: dict[str, tuple[str, ...]] = {
 """by registry"""
 VIEWS = {Path("pipeline/stages/plan.py"), Path("pipeline/stages/track.py")}
 LOOKED_UP = {stage: {"starts"} for stage in ("train", "early", "retrain", "copies")} | {
-    "results": {"models", "starts"}
+    "prune": {"policies"},
+    "results": {"models", "policies", "starts"},
 }
-"""registries of which a stage reads a line, and imports no module; ``results`` counts on
-networks, and one that changes makes its own results stale"""
+"""registries of which a stage reads a record, and imports no module; ``results`` counts
+on networks, and one that changes makes its own results stale"""
 HEAVY = ("torch", "torchvision", "mlflow", "numba", "sklearn", "matplotlib", "pyarrow")
 COMMANDS = typer.main.get_command(cli.app)
 
@@ -111,9 +115,9 @@ def test_an_engine_shares_only_what_every_training_uses(engine: str) -> None:
     """Else an edit of one engine's helper would train the others' results again."""
     folder = Path("pipeline/engines")
     other = set(engines.ENGINES) - {engine}
-    for file in shared("training", engine):
+    for file in shared("engines", engine):
         if folder in file.parents:
-            users = [name for name in other if file in shared("training", name)]
+            users = [name for name in other if file in shared("engines", name)]
             assert users, f"only {engine} uses {file}: put both into a package of their own"
 
 
@@ -175,7 +179,22 @@ def test_the_readme_names_every_command(name: str) -> None:
 def everything() -> items.Plan:
     """A plan with instances of every stage."""
     early = {"to": "early", "step": 1, "draw": None, "pruned": "zero"}
-    changes = {"analyses": {"stable": INSTABILITY}, "variants__reinit__rewind": early}
+    recipe = settings().variants["ticket"].prune
+    slow = {
+        "prune": {
+            "mask": "own",
+            "schedule": "gradual",
+            "criterion": "magnitude",
+            "scope": "layerwise",
+            "fraction": recipe.fraction,
+        },
+        "rewind": {"to": "theta0"},
+    }
+    changes = {
+        "analyses": {"stable": INSTABILITY},
+        "variants__reinit__rewind": early,
+        "variants__slow": slow,
+    }
     found = compiler.compile_plan(settings(**changes), [(0, 1)])
     assert all(found.values())
     return found

@@ -63,7 +63,7 @@ BIASES: dict[str, Callable[[Parameter, np.random.Generator], Floats]] = {
     "southampton": standard_normal,
 }
 """How the biases are drawn by those inits that draw them; else they are 0. The script of
-the reproducibility report does (core/southampton.py)."""
+the reproducibility report does (core/programs/southampton.py)."""
 
 
 def initial_weights(network: Network, init: str, rng: np.random.Generator) -> Weights:

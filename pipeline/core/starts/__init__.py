@@ -32,6 +32,11 @@ class Start(Entry):
     is needed, the weights are those of the dense network at that step"""
     at_last_rate: bool = False
     """whether the round trains at the rate that the schedule ends with"""
+    ticket: bool = False
+    """whether kept weights are the dense network's own, of step 0 or of an early step: a
+    subnetwork that begins so under a mask of its own is a ticket"""
+    program: bool = False
+    """whether only a program names it (``core/programs``), and ``rewind.to`` cannot"""
 
 
 STARTS = Registry(
@@ -39,7 +44,7 @@ STARTS = Registry(
     __name__,
     {
         "constant": Start(module="constant", draws=True),
-        "early": Start(module="returned", draws=False, step="needed"),
+        "early": Start(module="returned", draws=False, step="needed", ticket=True),
         "fine-tune": Start(
             module="returned",
             draws=False,
@@ -54,7 +59,10 @@ STARTS = Registry(
         "signed-constant": Start(module="constant", draws=False),
         "signed-reinit": Start(module="drawn", draws=True),
         "signed-reshuffle": Start(module="permuted", draws=True, needs_mask=True),
-        "theta0": Start(module="returned", draws=False),
+        "theta0": Start(module="returned", draws=False, ticket=True),
+        "theta0-trained-biases": Start(
+            module="southampton", draws=False, needs_trained="chain", program=True
+        ),
         "trained": Start(
             module="returned",
             draws=False,
@@ -64,6 +72,10 @@ STARTS = Registry(
         "trained-sign-reinit": Start(module="drawn", draws=True, needs_trained="mask"),
     },
 )
+
+
+CHOICES = tuple(name for name, start in STARTS.items() if not start.program)
+"""what ``rewind.to`` may be"""
 
 
 def start_source(name: str, given: Given) -> Weights:

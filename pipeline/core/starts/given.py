@@ -22,6 +22,8 @@ class Given:
     """of the dense network after the first steps; {} where none are needed"""
     mask: Mask
     """of the round that starts; {} where none is needed"""
+    round: int
+    """the round that starts, 1 or more"""
     network: Network
     init: str
     """how the network's kernels are drawn: a key of INITS"""

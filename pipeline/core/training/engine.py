@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from pipeline.core.arrays import Mask, Weights
 from pipeline.core.batches import BatchOrder, Dataset
 from pipeline.core.models.layers import Network
-from pipeline.core.training.gradual import Gradual
+from pipeline.core.training.mask_rules import MaskRule
 from pipeline.core.training.settings import TrainSettings
 
 State = dict[str, NDArray[np.generic]]
@@ -56,8 +56,8 @@ class Job:
     """where on schedule and data order this training starts (late rewinding: k)"""
     last_step: int | None = None
     """where it ends although its schedule goes on (early: k); None = with the schedule"""
-    gradual: Gradual | None = None
-    """what it is pruned to while it trains; the mask then keeps everything"""
+    rule: MaskRule | None = None
+    """how the mask changes while the network trains; None = it stays as it is"""
 
     @property
     def total_steps(self) -> int:

@@ -15,7 +15,7 @@ import numpy as np
 from pipeline.core import masks
 from pipeline.core.arrays import Weights
 from pipeline.core.training.engine import Engine, Job, PruningEngine
-from pipeline.core.training.gradual import Pruning, pruning_steps
+from pipeline.core.training.mask_rules import LivingMask, Seen
 from pipeline.core.training.results import (
     SPLITS,
     Curve,
@@ -63,9 +63,9 @@ def train(
     (``every``). A network whose loss is NaN or infinite at an evaluation is stopped
     there, with the weights it has; the others go on.
 
-    A job with ``gradual`` is pruned between two updates, before any evaluation there. Only
-    evaluations of its final mask are candidates for the early stop. One that diverges is
-    pruned to its target where it stops.
+    A job with a mask rule has its mask changed between two updates, before any evaluation
+    there. Only evaluations of its final mask are candidates for the early stop. A network
+    that diverges takes its final mask where it stops.
 
     Args:
         jobs: the lanes of the engine, in its order; equal settings, first and last step.
@@ -79,11 +79,11 @@ def train(
 
     Raises:
         ValueError: if the jobs differ in settings, first step, or number of steps, or if
-            the steps are not in the order 0, first, last, total, or if they are pruned
+            the steps are not in the order 0, first, last, total, or if their masks change
             while they train and the engine cannot do that.
     """
     plan = _plan(jobs)
-    if plan.prunings and not isinstance(engine, PruningEngine):
+    if plan.changes and not isinstance(engine, PruningEngine):
         raise ValueError(
             "this engine cannot change masks while it trains; give train.engine: auto, "
             "or reference"
@@ -91,7 +91,7 @@ def train(
     if resume is None:
         step = plan.first_step
         lanes = [_Lane(job) for job in jobs]
-        _prune(engine, lanes, plan, step)
+        _change(engine, lanes, plan, step)
         _look(engine, lanes, plan, step)
     else:
         step = resume.step
@@ -102,7 +102,7 @@ def train(
     while not plan.over(step, lanes):
         evaluation = plan.next_evaluation(step)
         step += pace.advance(engine, plan.next_stop(step) - step)
-        _prune(engine, lanes, plan, step)
+        _change(engine, lanes, plan, step)
         if step == evaluation:
             _look(engine, lanes, plan, step)
         if pace.due() or plan.over(step, lanes):
@@ -114,7 +114,7 @@ def train(
             lane.stopped or weights,
             lane.curves(),
             stopped_early=lane.stopped is not None,
-            pruning=lane.pruning,
+            living=lane.living,
         )
         for job, lane, weights in zip(jobs, lanes, final, strict=True)
     ]
@@ -128,13 +128,13 @@ class _Plan:
     end_step: int
     evaluate_every: int
     test_every: bool
-    prunings: tuple[int, ...]
-    """steps after which masks are pruned; none where they stay as they are"""
+    changes: tuple[int, ...]
+    """steps after which masks change; none where they stay as they are"""
 
     @property
     def candidates_since(self) -> int:
         """The first step whose network may be the early stop's."""
-        return self.prunings[-1] if self.prunings else self.first_step
+        return self.changes[-1] if self.changes else self.first_step
 
     def next_evaluation(self, step: int) -> int:
         """The first step of the grid after this one."""
@@ -143,8 +143,8 @@ class _Plan:
 
     def next_stop(self, step: int) -> int:
         """The first step after this one at which the engine must pause."""
-        pruning = next((s for s in self.prunings if s > step), self.end_step)
-        return min(pruning, self.next_evaluation(step))
+        change = next((s for s in self.changes if s > step), self.end_step)
+        return min(change, self.next_evaluation(step))
 
     def over(self, step: int, lanes: list["_Lane"]) -> bool:
         """Whether there is nothing left to train."""
@@ -155,8 +155,7 @@ def _plan(jobs: Sequence[Job]) -> _Plan:
     job = jobs[0]
     settings = job.settings
     plans = {
-        (j.settings, j.first_step, j.end_step, j.total_steps, j.gradual is None)
-        for j in jobs
+        (j.settings, j.first_step, j.end_step, j.total_steps, j.rule is None) for j in jobs
     }
     if len(plans) > 1:
         raise ValueError(
@@ -173,20 +172,19 @@ def _plan(jobs: Sequence[Job]) -> _Plan:
         end_step=job.end_step,
         evaluate_every=settings.evaluate_every,
         test_every=settings.test_cadence == "every",
-        prunings=pruning_steps(job.first_step, job.total_steps) if job.gradual else (),
+        changes=job.rule.steps(job.first_step, job.total_steps) if job.rule else (),
     )
 
 
 class _Lane:
-    """The curves of one network, growing, and its mask where that shrinks."""
+    """The curves of one network, growing, and its mask where that changes."""
 
     def __init__(self, job: Job, known: Lane | None = None) -> None:
-        self.pruning: Pruning | None = None
-        if job.gradual:
-            steps = pruning_steps(job.first_step, job.total_steps)
-            self.pruning = Pruning(job.gradual.target, job.mask, job.first_step, steps)
+        self.living: LivingMask | None = None
+        if job.rule:
+            self.living = job.rule.begin(job.mask, job.first_step, job.total_steps)
             if known:
-                self.pruning.restore(known.pruning)
+                self.living.restore(known.living)
         self.stopped: Weights | None = known.stopped if known else None
         self.rows = {
             split: _rows(known.curves[split] if known else None) for split in SPLITS
@@ -194,9 +192,9 @@ class _Lane:
 
     def stop(self, step: int, weights: Weights) -> None:
         """Keep the weights of a network that diverged, at its final density."""
-        if self.pruning:
-            self.pruning.finish(step, weights)
-            weights = masks.apply(weights, self.pruning.mask)
+        if self.living:
+            self.living.finish(Seen(step=step, weights=weights))
+            weights = masks.apply(weights, self.living.mask)
         self.stopped = weights
 
     def curves(self) -> Curves:
@@ -213,7 +211,7 @@ class _Lane:
         return Lane(
             curves=self.curves(),
             stopped=self.stopped,
-            pruning=self.pruning.state() if self.pruning else {},
+            living=self.living.state() if self.living else {},
         )
 
 
@@ -288,21 +286,21 @@ def _look(engine: Engine, lanes: list[_Lane], plan: _Plan, step: int) -> None:
             lanes[i].stop(step, weights[i])
 
 
-def _prune(engine: Engine, lanes: list[_Lane], plan: _Plan, step: int) -> None:
-    """Prune the networks that still train, where that is due."""
-    if step not in plan.prunings:
+def _change(engine: Engine, lanes: list[_Lane], plan: _Plan, step: int) -> None:
+    """Change the masks of the networks that still train, where that is due."""
+    if step not in plan.changes:
         return
     for lane, weights in zip(lanes, engine.weights(), strict=True):
-        if lane.pruning and lane.stopped is None:
-            lane.pruning.prune(step, weights)
+        if lane.living and lane.stopped is None:
+            lane.living.change(Seen(step=step, weights=weights))
     _restrict(engine, lanes)
 
 
 def _restrict(engine: Engine, lanes: list[_Lane]) -> None:
-    """Let the engine go on under the masks of its lanes, where they shrink."""
-    shrunk = [lane.pruning.mask for lane in lanes if lane.pruning]
-    if shrunk and isinstance(engine, PruningEngine):
-        engine.restrict(shrunk)
+    """Let the engine go on under the masks of its lanes, where they change."""
+    changed = [lane.living.mask for lane in lanes if lane.living]
+    if changed and isinstance(engine, PruningEngine):
+        engine.restrict(changed)
 
 
 def _progress(engine: Engine, lanes: list[_Lane], plan: _Plan, step: int) -> Progress:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.arrays import Integers, Mask, Weights
 from pipeline.core.training.engine import Evaluation, Job, State
-from pipeline.core.training.gradual import Pruning
+from pipeline.core.training.mask_rules import LivingMask
 
 SPLITS = ("validation", "test")
 """the splits that are looked at during training"""
@@ -48,8 +48,8 @@ class Trained:
     curves: Curves
     early_stop: Reading
     """at the first minimum of the raw validation loss over the evaluation grid; of a
-    network that was pruned while it trained, over what was seen of the final mask: the
-    networks before it had more weights"""
+    network whose mask changed while it trained, over what was seen of the final mask: the
+    networks before it had other weights"""
     end: Reading
     """at the last step; of a diverged network at the step where it was stopped"""
     censored: bool
@@ -71,7 +71,7 @@ def read_off(
     curves: Curves,
     *,
     stopped_early: bool,
-    pruning: Pruning | None = None,
+    living: LivingMask | None = None,
 ) -> Trained:
     """The result of one training.
 
@@ -80,14 +80,15 @@ def read_off(
         weights: at the end of the curves; pruned ones are as in the start.
         curves: with a test evaluation at the early stop and at the end.
         stopped_early: the loss became NaN or infinite.
-        pruning: of a job that was pruned while it trained.
+        living: the mask of a job with a rule.
     """
-    mask = pruning.mask if pruning else job.mask
+    mask = living.mask if living else job.mask
     for name, kept in mask.items():
         # What is pruned on the way becomes 0; the start has a value there.
-        held = 0 if pruning else job.start[name][~kept]
+        held = 0 if living else job.start[name][~kept]
         assert (weights[name][~kept] == held).all(), f"{name}: a pruned weight has moved"
-    since = pruning.steps[-1] if pruning else job.first_step
+    changes = job.rule.steps(job.first_step, job.total_steps) if job.rule else ()
+    since = changes[-1] if changes else job.first_step
     early = _reading(curves, early_stop_step(curves["validation"], since))
     end = _reading(curves, int(curves["validation"].step[-1]))
     finite = all(np.isfinite(weight).all() for weight in weights.values())
@@ -100,7 +101,7 @@ def read_off(
         end=end,
         censored=20 * left < job.end_step - job.first_step,
         diverged=stopped_early or not finite,
-        kept_steps=pruning.kept_steps(end.step) if pruning else None,
+        kept_steps=living.kept_steps(end.step) if living else None,
     )
 
 
@@ -131,8 +132,8 @@ class Lane:
     curves: Curves
     stopped: Weights | None
     """weights of a network that diverged, at the last step of its curves"""
-    pruning: State = field(default_factory=dict)
-    """of a network that is pruned while it trains: its mask, and what going on needs"""
+    living: State = field(default_factory=dict)
+    """of a network whose mask changes while it trains: the mask, and what going on needs"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -155,8 +156,8 @@ def pack(snapshot: Snapshot) -> State:
         if lane.stopped is not None:
             for name, weight in lane.stopped.items():
                 packed[f"lane/{i}/stopped/{name}"] = weight
-        for name, array in lane.pruning.items():
-            packed[f"lane/{i}/pruning/{name}"] = array
+        for name, array in lane.living.items():
+            packed[f"lane/{i}/living/{name}"] = array
     return packed
 
 
@@ -183,7 +184,7 @@ def _lane(packed: State) -> Lane:
             for split, found in columns.items()
         },
         stopped={n: np.asarray(w, np.float32) for n, w in stopped.items()} or None,
-        pruning=_below("pruning/", packed),
+        living=_below("living/", packed),
     )
 
 

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.core import southampton
 from pipeline.core.arrays import Weights
 from pipeline.core.batches import Split
 from pipeline.core.models.layers import Network
+from pipeline.core.programs import southampton
 from pipeline.core.training.engine import Evaluation, Job, State, only_job, refuse_frozen
 from pipeline.engines.dense.engine import refuse_unfit
 from pipeline.engines.dense.layered import Layered

@@ -41,6 +41,7 @@ def make_given(*, mask=None, trained=None, early=None, init="glorot-normal", dra
         trained=trained,
         early=early,
         mask=mask,
+        round=2,
         network=NETWORK,
         init=init,
         rng=seeding.generator(0, "reinit", round=1, copy=draw),
@@ -95,6 +96,8 @@ def test_biases_and_norms_are_those_of_theta0_unless_training_goes_on(name):
     trained = given.trained
     goes_on = {"early": given.early, "trained": trained, "fine-tune": trained}
     source = goes_on.get(name, given.theta0)
+    if starts.STARTS[name].program:
+        pytest.skip("a program departs from the algorithm: its own test says how")
     for tensor in weights.keys() - set(KERNELS):
         assert weights[tensor].tobytes() == source[tensor].tobytes()
 

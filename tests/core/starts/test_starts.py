@@ -33,6 +33,7 @@ def given(
         trained=trained,
         early=EARLY,
         mask=mask,
+        round=2,
         network=network,
         init=init,
         rng=seeding.generator(0, "reinit", round=1),

@@ -1,6 +1,7 @@
 """The script's quirks, each by numbers that can be checked by hand, and its own loop."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,12 +9,18 @@ import torch
 from helpers.on_digits import dense_job
 from torch import nn
 
-from pipeline.core import masks, seeding, southampton
+from pipeline.core import cuts, masks, metrics, seeding
 from pipeline.core.batches import BatchOrder, normalize
+from pipeline.core.criteria.evidence import Evidence
+from pipeline.core.cuts.asked import Asked
 from pipeline.core.models.init import initial_weights
 from pipeline.core.models.layers import Linear, parameters
+from pipeline.core.programs import southampton
+from pipeline.core.starts import start_source
+from pipeline.core.starts.given import Given
 from pipeline.core.training.engine import Job
 from pipeline.core.training.loop import train
+from pipeline.core.training.results import Curve
 from pipeline.core.training.settings import Schedule
 from pipeline.engines import make_engine
 
@@ -32,8 +39,36 @@ def bools(*values):
 def cut(weights, kept=None, fraction=0.1):
     weights = np.asarray(weights, np.float32)
     mask = np.ones(weights.shape, np.bool_) if kept is None else kept
-    pruned = southampton.prune({"w": weights}, {"w": mask}, {"w": fraction})
-    return pruned["w"]
+    return cut_all({"w": weights}, {"w": mask}, {"w": fraction})["w"]
+
+
+def cut_all(trained, mask, fractions):
+    asked = Asked(criterion="magnitude", fractions=fractions, scope="layerwise", rounds=1)
+    evidence = Evidence(
+        network=(), theta0={}, trained=trained, mask=mask, batches=None, rng=None
+    )
+    return cuts.cut("southampton", evidence, asked)
+
+
+def start(theta0, trained, round):
+    given = Given(
+        theta0=theta0,
+        trained=trained,
+        early={},
+        mask={},
+        round=round,
+        network=(),
+        init="southampton",
+        rng=seeding.generator(0, "reinit"),
+    )
+    return start_source("theta0-trained-biases", given)
+
+
+def best_accuracy(steps, accuracies, end_step):
+    """By the metric, which looks at the curve of the test set alone."""
+    curve = Curve(step=steps, loss=np.zeros(len(steps)), accuracy=accuracies)
+    trained = SimpleNamespace(curves={"test": curve})
+    return metrics.accuracy("best-before-end", trained, end_step)
 
 
 def job(*, round=1, seed=0, **settings):
@@ -84,7 +119,7 @@ def test_a_weight_trained_to_exactly_0_goes_without_being_counted():
 def test_every_tensor_has_its_own_percentile_the_output_layer_too():
     weights = {"fc1.weight": floats(1, 2, 3), "fc2.weight": floats(10, 20, 30)}
     kept = {name: np.ones(3, np.bool_) for name in weights}
-    found = southampton.prune(weights, kept, {"fc1.weight": 0.5, "fc2.weight": 0.1})
+    found = cut_all(weights, kept, {"fc1.weight": 0.5, "fc2.weight": 0.1})
     assert {n: m.tolist() for n, m in found.items()} == {
         "fc1.weight": [False, True, True],
         "fc2.weight": [False, True, True],
@@ -118,7 +153,8 @@ def test_pruning_leaves_its_arguments_alone():
 def test_only_biases_start_as_trained():
     source = {"fc1.weight": floats(1, 2), "fc1.bias": floats(3)}
     trained = {"fc1.weight": floats(10, 20), "fc1.bias": floats(30)}
-    found = southampton.with_trained_biases(source, trained)
+    assert start(source, trained, round=1) == source
+    found = start(source, trained, round=2)
     assert {n: w.tolist() for n, w in found.items()} == {
         "fc1.weight": [1, 2],
         "fc1.bias": [30],
@@ -130,12 +166,12 @@ def test_only_biases_start_as_trained():
 
 def test_the_best_accuracy_counts_the_untrained_network_and_never_the_end():
     steps = np.array([0, 4, 8, 12])
-    assert southampton.best_accuracy(steps, np.array([0.1, 0.4, 0.3, 0.9]), 12) == 0.4
-    assert southampton.best_accuracy(steps, np.array([0.8, 0.4, 0.3, 0.9]), 12) == 0.8
+    assert best_accuracy(steps, np.array([0.1, 0.4, 0.3, 0.9]), 12) == 0.4
+    assert best_accuracy(steps, np.array([0.8, 0.4, 0.3, 0.9]), 12) == 0.8
 
 
 def test_a_training_that_diverged_counts_the_test_at_which_it_was_stopped():
-    assert southampton.best_accuracy(np.array([0, 4]), np.array([0.1, 0.2]), 12) == 0.2
+    assert best_accuracy(np.array([0, 4]), np.array([0.1, 0.2]), 12) == 0.2
 
 
 def test_correct_answers_in_full_batches_are_divided_by_all_test_images():

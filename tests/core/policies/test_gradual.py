@@ -11,15 +11,16 @@ from pipeline.core.batches import Split
 from pipeline.core.counts import kept_counts
 from pipeline.core.models.init import initial_weights
 from pipeline.core.models.layers import Conv, Flatten, Linear, MaxPool, ReLU, parameters
-from pipeline.core.training.engine import Ability, Job
-from pipeline.core.training.gradual import (
+from pipeline.core.policies.gradual import (
     MOST_PRUNINGS,
     Gradual,
     Pruning,
     counts_at,
     pruning_steps,
 )
+from pipeline.core.training.engine import Ability, Job
 from pipeline.core.training.loop import train
+from pipeline.core.training.mask_rules import Seen
 from pipeline.core.training.results import pack, unpack
 from pipeline.engines import ENGINES, make_engine, resolve
 
@@ -102,7 +103,7 @@ def smaller_mask(network):
 def gradual_job(network="mlp", scope="layerwise", **settings):
     job = dense_job(network, **settings)
     gradual = Gradual(counted=tuple(job.mask), target=target_of(job.network, scope))
-    return replace(job, gradual=gradual)
+    return replace(job, rule=gradual)
 
 
 def trained(engine, job, **watching):
@@ -143,17 +144,18 @@ def test_half_a_weight_is_rounded_to_even():
 
 def test_what_goes_is_smallest_and_of_equal_ones_what_comes_last():
     pruning = Pruning({"a": 2}, {"a": np.ones(4, bool)}, 0, (5,))
-    pruning.prune(5, {"a": np.array([0.5, -2.0, 0.5, 0.5], np.float32)})
+    weights = {"a": np.array([0.5, -2.0, 0.5, 0.5], np.float32)}
+    pruning.change(Seen(step=5, weights=weights))
     assert pruning.mask["a"].tolist() == [True, True, False, False]
 
 
 def test_steps_are_counted_with_the_weights_they_had():
     pruning = Pruning({"a": 1}, {"a": np.ones(4, bool)}, 2, (5, 7))
     weights = {"a": np.array([1, 2, 3, 4], np.float32)}
-    pruning.prune(5, weights)
+    pruning.change(Seen(step=5, weights=weights))
     assert masks.kept(pruning.mask) == {"a": 1}
     assert pruning.kept_steps(5) == {"a": 3 * 4}
-    pruning.prune(7, weights)
+    pruning.change(Seen(step=7, weights=weights))
     assert pruning.kept_steps(9) == {"a": 3 * 4 + 4 * 1}
 
 
@@ -201,7 +203,7 @@ def test_a_training_ends_with_the_counts_it_was_given(engine, network, scope):
     job = gradual_job(network, scope)
     result = trained(engine, job)
     kept = masks.kept(result.mask)
-    pools = job.gradual.target
+    pools = job.rule.target
     assert (kept if scope == "layerwise" else {"global": sum(kept.values())}) == pools
     assert masks.revived(result.weights, result.mask) == []
 
@@ -212,14 +214,14 @@ def test_masks_are_nested_and_exact_at_every_step():
 
     def watch(now):
         lane = now.snapshot().lanes[0]
-        seen[now.step] = {n: lane.pruning[f"mask/{n}"] for n in job.mask}
+        seen[now.step] = {n: lane.living[f"mask/{n}"] for n in job.mask}
 
     trained("reference", job, watch=watch, interval_s=0)
     sizes = masks.kept(job.mask)
     steps = pruning_steps(0, STEPS)
     for step, mask in seen.items():
         done = sum(pruning <= step for pruning in steps)
-        expected = counts_at(sizes, job.gradual.target, done, len(steps))
+        expected = counts_at(sizes, job.rule.target, done, len(steps))
         assert masks.kept(mask) == expected
         assert masks.is_nested(mask, seen.get(step - 1, job.mask))
     assert len(seen) == STEPS
@@ -250,7 +252,7 @@ def test_a_training_goes_on_from_any_step_bit_for_bit(engine, network, optimizer
 
 def test_a_training_without_pruning_has_a_mask_that_stays():
     job = gradual_job()
-    result = trained("reference", replace(job, gradual=None))
+    result = trained("reference", replace(job, rule=None))
     assert result.kept_steps is None
     assert_same_bits(result.mask, job.mask)
 
@@ -272,7 +274,7 @@ def test_the_shortest_trainings_are_pruned_to_the_target_too(num_steps):
     constant = replace(job.settings.schedule, name="constant", warmup_steps=0)
     settings = replace(job.settings, schedule=constant, steps=num_steps, evaluate_every=1)
     result = trained("reference", replace(job, settings=settings))
-    assert masks.kept(result.mask) == job.gradual.target
+    assert masks.kept(result.mask) == job.rule.target
     assert result.early_stop.step >= pruning_steps(0, num_steps)[-1]
 
 
@@ -286,7 +288,7 @@ def test_a_network_that_diverges_is_pruned_to_the_target_where_it_stops(step):
     assert result.diverged
     assert result.end.step < pruning_steps(0, STEPS)[-1]
     assert result.early_stop.step == result.end.step
-    assert masks.kept(result.mask) == job.gradual.target
+    assert masks.kept(result.mask) == job.rule.target
     assert masks.revived(result.weights, result.mask) == []
 
 

@@ -21,10 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core import masks, pruning
-from pipeline.core.arrays import Mask, Weights
+from pipeline.core.arrays import Mask
 from pipeline.core.counts import POOL
-
-Arrays = dict[str, NDArray[Any]]
+from pipeline.core.cuts.asked import Asked
+from pipeline.core.training.mask_rules import Arrays, Seen
 
 BEGIN = Fraction(1, 4)
 END = Fraction(3, 4)
@@ -40,6 +40,24 @@ class Gradual:
     """tensors of the mask"""
     target: Mapping[str, int]
     """weights kept in the end, per pool as for ``pruning.prune_to``"""
+
+    def steps(self, first: int, end: int) -> tuple[int, ...]:
+        """After which updates it prunes: ``pruning_steps``."""
+        return pruning_steps(first, end)
+
+    def begin(self, mask: Mask, first: int, end: int) -> "Pruning":
+        """The mask of one network, which keeps everything at the first step."""
+        return Pruning(self.target, mask, first, pruning_steps(first, end))
+
+
+def rule(asked: Asked, sizes: Mapping[str, int]) -> Gradual:
+    """Prune to what is asked for, in the course of one training.
+
+    Args:
+        asked: counts as those of an iterative round.
+        sizes: weights of the dense network, per tensor that counts.
+    """
+    return Gradual(counted=tuple(sizes), target=asked.counts(sizes))
 
 
 def pruning_steps(first: int, end: int) -> tuple[int, ...]:
@@ -92,7 +110,7 @@ class Pruning:
             first: step at which the training begins.
             steps: ``pruning_steps``.
         """
-        self.steps = steps
+        self._steps = steps
         self.mask = dense
         self._target = target
         self._sizes = _pool_sizes(dense, target)
@@ -105,15 +123,14 @@ class Pruning:
         self._spent = {n: int(state[f"spent/{n}"][0]) for n in self._spent}
         self._since = int(state["since"][0])
 
-    def prune(self, step: int, weights: Weights) -> None:
+    def change(self, seen: Seen) -> None:
         """Remove what is due after this step's update: the smallest weights kept."""
-        num = len(self.steps)
-        position = self.steps.index(step) + 1
-        self._cut(step, weights, counts_at(self._sizes, self._target, position, num))
+        position = self._steps.index(seen.step) + 1
+        self._cut(seen, counts_at(self._sizes, self._target, position, len(self._steps)))
 
-    def finish(self, step: int, weights: Weights) -> None:
+    def finish(self, seen: Seen) -> None:
         """Prune to the target at once: the training ends here."""
-        self._cut(step, weights, self._target)
+        self._cut(seen, self._target)
 
     def kept_steps(self, step: int) -> dict[str, int]:
         """Weights kept × steps trained with them, up to this step, per tensor."""
@@ -122,16 +139,16 @@ class Pruning:
             for name, kept in masks.kept(self.mask).items()
         }
 
-    def state(self) -> Arrays:
+    def state(self) -> dict[str, NDArray[Any]]:
         """A copy of all that going on needs."""
-        state: Arrays = {"since": np.array([self._since])}
+        state: dict[str, NDArray[Any]] = {"since": np.array([self._since])}
         state |= {f"mask/{name}": kept.copy() for name, kept in self.mask.items()}
         return state | {f"spent/{n}": np.array([s]) for n, s in self._spent.items()}
 
-    def _cut(self, step: int, weights: Weights, counts: Mapping[str, int]) -> None:
-        self._spent = self.kept_steps(step)
-        self._since = step
-        scores = {name: np.abs(weights[name]) for name in self.mask}
+    def _cut(self, seen: Seen, counts: Mapping[str, int]) -> None:
+        self._spent = self.kept_steps(seen.step)
+        self._since = seen.step
+        scores = {name: np.abs(seen.weights[name]) for name in self.mask}
         self.mask = pruning.prune_to(scores, self.mask, counts)
 
 

@@ -1,0 +1,126 @@
+"""How a variant comes by its masks: what of a recipe is impossible."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from pipeline import engines
+from pipeline.config.settings import OWN, Prune, Settings, Task, Variant, build_network
+from pipeline.config.yaml_shape import choose
+from pipeline.core import transforms
+from pipeline.core.criteria import CRITERIA
+from pipeline.core.models.layers import Kind, parameters
+from pipeline.core.policies import RECIPE, SCHEDULES
+from pipeline.core.training.engine import Ability
+
+
+def problems(where: str, variant: Variant, settings: Settings) -> Iterator[str]:
+    """What is impossible about the masks of a variant; the first one counts."""
+    prune = variant.prune
+    if prune.own:
+        yield from _own(where, prune)
+    else:
+        yield from _taken(where, variant, settings)
+    yield from _keys(where, prune)
+    tasks = {name: settings.tasks[name] for name in variant.tasks}
+    if prune.own:
+        yield from _recipe(where, prune, tasks)
+    if prune.policy.changes:
+        yield from _changing(where, tasks)
+
+
+def _own(where: str, prune: Prune) -> Iterator[str]:
+    if prune.schedule is None:
+        yield f"{where}.schedule: null found; a variant with its own mask needs it"
+    if prune.schedule not in SCHEDULES:
+        yield f"{where}.schedule: {choose(str(prune.schedule), SCHEDULES)}"
+    if prune.transform is not None:
+        yield f"{where}.transform: only another variant's mask can be transformed"
+
+
+def _keys(where: str, prune: Prune) -> Iterator[str]:
+    """A recipe gives what its policy needs, and nothing else."""
+    for key in RECIPE:
+        found, needed = getattr(prune, key), key in prune.policy.needs
+        if needed and found is None:
+            yield f"{where}.{key}: null found; a variant with its own mask needs it"
+        if not needed and found is not None:
+            yield (
+                f"{where}.{key}: must be null, because the mask is taken from {prune.mask}"
+            )
+
+
+def _recipe(where: str, prune: Prune, tasks: Mapping[str, Task]) -> Iterator[str]:
+    if prune.criterion not in CRITERIA:
+        yield f"{where}.criterion: {choose(str(prune.criterion), CRITERIA)}"
+    possible = prune.policy.criteria
+    if possible is not None and prune.criterion not in possible:
+        yield (
+            f"{where}.criterion: {prune.criterion} found; {prune.schedule} pruning ranks "
+            f"weights by {' or '.join(possible)} while they train: write "
+            f"{' or '.join(possible)}"
+        )
+    assert prune.fraction is not None
+    yield from _fractions(f"{where}.fraction", prune.fraction, prune.scope)
+    for name, task in tasks.items():
+        yield from _kinds(f"{where}.fraction", prune.fraction, name, task)
+
+
+def _changing(where: str, tasks: Mapping[str, Task]) -> Iterator[str]:
+    """An engine must be able to change the mask while it trains."""
+    for name, task in tasks.items():
+        try:
+            train, needs = task.train, {Ability.CHANGE_MASK}
+            engines.resolve(train.engine, build_network(task), 1.0, train.device, needs)
+        except ValueError as error:
+            yield f"{where}.schedule: task {name}: {error}"
+
+
+def _fractions(
+    where: str, fractions: dict[Kind, float | None], scope: str | None
+) -> Iterator[str]:
+    for kind, fraction in fractions.items():
+        if fraction is not None and not 0 <= fraction < 1:
+            yield (
+                f"{where}.{kind}: {fraction} found; it is the fraction "
+                "removed per round, in (0, 1), 0 for none, or null"
+            )
+    positive = {f for f in fractions.values() if f}
+    if not positive:
+        yield f"{where}: nothing would be pruned; give a kind a value above 0"
+    if scope == "global" and len(positive) > 1:
+        yield (
+            f"{where}: global scope pools the layers, so one fraction is "
+            f"needed; found {sorted(positive)}"
+        )
+
+
+def _kinds(
+    where: str, fraction: dict[Kind, float | None], name: str, task: Task
+) -> Iterator[str]:
+    present = {p.kind for p in parameters(build_network(task)).values() if p.kind}
+    for kind in sorted(present - set(fraction)):
+        yield (
+            f"{where}: {task.model.name} of task {name} has {kind} weights; give "
+            f"{kind} a fraction (0 keeps them, null leaves them out of the count)"
+        )
+    if not any(fraction.get(kind) for kind in present):
+        yield f"{where}: no kind of layer of {task.model.name} would be pruned"
+
+
+def _taken(where: str, variant: Variant, settings: Settings) -> Iterator[str]:
+    prune = variant.prune
+    if prune.mask not in settings.variants:
+        known: Sequence[str] = [OWN, *settings.variants]
+        yield f"{where}.mask: {choose(prune.mask, known)}: a control needs its ticket"
+    source = settings.variants[prune.mask]
+    if not source.prune.own:
+        yield (
+            f"{where}.mask: {prune.mask} takes its own mask from {source.prune.mask}; "
+            f"name {source.prune.mask}"
+        )
+    for task in variant.tasks:
+        if task not in source.tasks:
+            yield f"{where}.mask: {prune.mask} is not run on task {task}"
+    if prune.transform is not None and prune.transform not in transforms.TRANSFORMS:
+        yield f"{where}.transform: {choose(prune.transform, transforms.TRANSFORMS)}"
+    if prune.schedule is not None:
+        yield f"{where}.schedule: must be null, because the mask is taken from {prune.mask}"

@@ -1,0 +1,8 @@
+"""Test accuracy at the last step, or where a diverged training was stopped."""
+
+from pipeline.core.training.results import Trained
+
+
+def accuracy(trained: Trained, end_step: int) -> float:  # noqa: ARG001 - as all metrics
+    """The accuracy of the network that the training hands on."""
+    return trained.end.test.accuracy
