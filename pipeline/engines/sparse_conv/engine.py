@@ -6,7 +6,7 @@ work is done. No pruned weight exists there, nor any optimizer state of one.
 Conv-2, batch 60, Adam, against the faster of the reference and dense engines: .9, 1.7, 5.5
 and 12 times as fast on 1 × 28 × 28 at density 1, .5, .1 and .02; .7, 1.3, 4.4 and 10 times
 on 3 × 32 × 32. AMD EPYC (Zen 5), one thread, torch 2.13, medians of 7, 2026-11-21; attempts
-and the limits of its agreement with the reference are in docs/LOG.md.
+and the limits of its agreement with the reference are in docs/log/convolutions.md.
 """
 
 from collections.abc import Sequence
