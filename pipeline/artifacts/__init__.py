@@ -1,1 +1,1 @@
-"""Where every artifact lies, and every file format."""
+"""The path and the file format of every artifact."""

@@ -1,7 +1,8 @@
-"""Every file format of the artifacts: safetensors, Parquet, JSON.
+"""Read and write artifacts as safetensors, Parquet and JSON files.
 
-Files appear atomically: written under a temporary name, then renamed. Safetensors carry
-one metadata key with sorted JSON, because several keys are written in random order.
+Files appear atomically: they are written under a temporary name and then renamed. A
+safetensors file has a single metadata key with sorted JSON, because several keys would be
+written in random order.
 """
 
 import json
@@ -47,12 +48,12 @@ CURVE_SCHEMA = pa.schema(
 
 
 class ArtifactError(UserError):
-    """An artifact is missing or unreadable; one line that says which and what to do."""
+    """An artifact is missing or unreadable; the message says which and what to do."""
 
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` that takes its name when the block succeeds."""
+    """A temporary path that is renamed to ``path`` when the block succeeds."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -64,10 +65,10 @@ def atomic(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """A new folder that takes the place of ``path`` when the block succeeds."""
-    # What a killed process left would be part of the folder above for DVC.
-    for left in path.parent.glob(f".{path.name}.*.tmp"):
-        shutil.rmtree(left, ignore_errors=True)
+    """A new folder that replaces ``path`` when the block succeeds."""
+    # DVC would count the remains of a killed process to the folder above.
+    for remains in path.parent.glob(f".{path.name}.*.tmp"):
+        shutil.rmtree(remains, ignore_errors=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     temporary.mkdir(parents=True)
     try:
@@ -79,7 +80,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def copy(source: Path, target: Path) -> None:
-    """Copy one finished file as it is."""
+    """Copy one finished file byte for byte."""
     shutil.copyfile(source, target)
 
 
@@ -97,7 +98,7 @@ def load_json(path: Path) -> Any:  # noqa: ANN401 - JSON is any value
 
 
 def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], **facts: object) -> None:
-    """Write named arrays with content facts (hashes, densities) as metadata."""
+    """Write named arrays, with facts about them (hashes, densities) as metadata."""
     metadata = {"facts": json.dumps(facts, sort_keys=True)}
     contiguous = {n: np.asarray(arrays[n], order="C") for n in sorted(arrays)}
     with atomic(path) as temporary:
@@ -112,7 +113,7 @@ def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def load_facts(path: Path) -> dict[str, Any]:
-    """Read the content facts of a file without its arrays."""
+    """Read the facts of a file without its arrays."""
     with _readable(path), safe_open(path, framework="np") as opened:
         facts: dict[str, Any] = json.loads((opened.metadata() or {})["facts"])
         return facts
@@ -151,26 +152,26 @@ def load_dataset(path: Path) -> Dataset:
 
 
 def load_weights(folder: Path, seed: int) -> Weights:
-    """Weights of one seed: of a theta0, a starts or a trained folder."""
+    """Read the weights of one seed from a theta0, starts or trained folder."""
     part = "weights" if _is_trained(folder) else ""
     return load_arrays(seed_file(folder, seed, part))
 
 
 def load_mask(folder: Path, seed: int) -> Mask:
-    """Mask of one seed: of a masks or a trained folder."""
+    """Read the mask of one seed from a masks or trained folder."""
     part = "mask" if _is_trained(folder) else ""
     return load_arrays(seed_file(folder, seed, part))
 
 
 def save_curves(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
-    """Write learning curves: seed, step, split, loss, accuracy."""
+    """Write learning curves with the columns of ``CURVE_SCHEMA``."""
     arrays = [_column(columns[field.name], field.type) for field in CURVE_SCHEMA]
     with atomic(path) as temporary:
         pq.write_table(pa.Table.from_arrays(arrays, schema=CURVE_SCHEMA), temporary)
 
 
 def save_lines(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
-    """Write lines: seed, pair, statistics, alpha, loss, error."""
+    """Write lines between networks, as rows with the columns of ``LINE_SCHEMA``."""
     with atomic(path) as temporary:
         pq.write_table(pa.Table.from_pylist(list(rows), schema=LINE_SCHEMA), temporary)
 
@@ -182,7 +183,7 @@ def load_lines(path: Path) -> pa.Table:
 
 
 def save_curve_table(path: Path, tables: Sequence[pa.Table]) -> None:
-    """Write the learning curves of several seeds below each other."""
+    """Write the learning curves of several seeds into one file."""
     with atomic(path) as temporary:
         pq.write_table(pa.concat_tables(tables), temporary)
 
@@ -195,16 +196,18 @@ def load_curves(path: Path) -> pa.Table:
 
 
 def results(root: Path = Path()) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Every result.json below the root, sorted by path, with its folder."""
+    """Every result.json below the root with its folder, sorted by path."""
     for path in sorted((root / FOLDER / "results").glob("*/*/*/s*/result.json")):
         yield path.parent, load_json(path)
 
 
 def _column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
-    """What pa.array makes of them; that imports pandas first, 0.3 s in every worker.
+    """The values as a column, like ``pa.array(values, kind)``.
+
+    ``pa.array`` imports pandas first, which takes 0.3 s in every worker.
 
     Raises:
-        TypeError: if they are of another kind.
+        TypeError: the values are of another kind.
     """
     if pa.types.is_string(kind):
         encoded = [text.encode() for text in values]

@@ -1,6 +1,6 @@
-"""Where every artifact lies.
+"""The path of every artifact.
 
-One folder per kind of artifact, below it ``task/variant/rNN/seeds``::
+There is one folder per kind of artifact, with ``task/variant/rNN/seeds`` below it::
 
     artifacts/data/mnist.safetensors             the data with its fixed split
     artifacts/theta0/main/s0-3/s0.safetensors    weights at step 0, one file per seed
@@ -11,7 +11,7 @@ One folder per kind of artifact, below it ``task/variant/rNN/seeds``::
     artifacts/copies/main/stable/r03-k000500/s0-3/   copies of a start, by data order
     artifacts/lines/main/stable/r03-k000500/s0-3/    lines.parquet, lines.json
     artifacts/results/main/ticket/r03/s0-3/      result.json, curves.parquet
-    artifacts/timing/main/ticket/r03/s0-3.json   seconds, host: in no digest
+    artifacts/timing/main/ticket/r03/s0-3.json   seconds and host; part of no digest
 """
 
 import re
@@ -22,12 +22,12 @@ FOLDER = Path("artifacts")
 
 
 DENSE = "dense"
-"""the name that stands for a variant in the paths of round 0"""
+"""takes the place of the variant's name in the paths of round 0"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, order=True)
 class Instance:
-    """One variant, one round, one group of seeds of one task."""
+    """One round of one variant on one task, for one group of seeds."""
 
     task: str
     variant: str
@@ -36,17 +36,17 @@ class Instance:
 
     @property
     def path(self) -> str:
-        """Where its files lie below every kind of artifact."""
+        """Path of its files below the folder of each kind of artifact."""
         return f"{self.task}/{self.variant}/r{self.round:02d}/{group_name(self.seeds)}"
 
     @property
     def key(self) -> str:
-        """Its name among the instances of a DVC stage."""
+        """Name of the instance in the plan and in DVC."""
         return self.path.replace("/", "-")
 
 
 def group_name(seeds: tuple[int, ...]) -> str:
-    """A name for a group of seeds that says which: runs of seeds as ranges.
+    """The name of a group of seeds, with consecutive seeds as ranges.
 
     >>> group_name((0, 1, 2, 3)), group_name((0, 1, 2, 7)), group_name((4,))
     ('s0-3', 's0-2_7', 's4')
@@ -63,62 +63,62 @@ def group_name(seeds: tuple[int, ...]) -> str:
 
 
 def data_file(name: str) -> Path:
-    """The prepared data set of that name."""
+    """File of the prepared data set of that name."""
     return FOLDER / "data" / f"{name}.safetensors"
 
 
 def theta0_folder(task: str, seeds: tuple[int, ...]) -> Path:
-    """Initial weights of a group of seeds."""
+    """Folder of the initial weights of a group of seeds."""
     return FOLDER / "theta0" / task / group_name(seeds)
 
 
 def early_path(task: str, step: int, seeds: tuple[int, ...]) -> str:
-    """Where weights after the first steps of a dense training lie."""
+    """Path of the dense network's weights after ``step`` steps, below their folder."""
     return f"{task}/k{step:06d}/{group_name(seeds)}"
 
 
 def early_folder(task: str, step: int, seeds: tuple[int, ...]) -> Path:
-    """Weights of the dense network after the first steps."""
+    """Folder of the dense network's weights after ``step`` steps."""
     return FOLDER / "early" / early_path(task, step, seeds)
 
 
 def early_timing_path(task: str, step: int, seeds: tuple[int, ...]) -> str:
-    """Where seconds of the first steps lie, beside those of the task's rounds."""
+    """Path of the first steps' timing file, below the folder and without suffix."""
     return f"{task}/early/k{step:06d}/{group_name(seeds)}"
 
 
 def timing_at(path: str) -> Path:
-    """Seconds and host of a training that is no round."""
+    """Timing file (seconds and host) at a path below the folder, without suffix."""
     return FOLDER / "timing" / f"{path}.json"
 
 
 def masks_folder(instance: Instance) -> Path:
-    """Masks that the prune stage made."""
+    """Folder of the masks that the prune stage writes."""
     return FOLDER / "masks" / instance.path
 
 
 def starts_folder(instance: Instance) -> Path:
-    """Weights that a round's training begins from."""
+    """Folder of the weights that a round's training starts from."""
     return FOLDER / "starts" / instance.path
 
 
 def trained_folder(instance: Instance) -> Path:
-    """Weights and masks that a training hands on."""
+    """Folder of the weights and masks at the end of a training."""
     return FOLDER / "trained" / instance.path
 
 
 def results_folder(instance: Instance) -> Path:
-    """Facts and learning curves of a training."""
+    """Folder of the facts and learning curves of a training."""
     return FOLDER / "results" / instance.path
 
 
 def timing_file(instance: Instance) -> Path:
-    """Seconds and host of a training."""
+    """Timing file (seconds and host) of a training."""
     return FOLDER / "timing" / f"{instance.path}.json"
 
 
 def seed_file(folder: Path, seed: int, part: str = "") -> Path:
-    """The file of one seed in a folder; trained folders have parts."""
+    """File of one seed in a folder; ``part`` is weights or mask in a trained folder."""
     return folder / (f"s{seed}.{part}.safetensors" if part else f"s{seed}.safetensors")
 
 

@@ -1,1 +1,1 @@
-"""Where the program meets its user: mistakes as one line, exit codes, the root folder."""
+"""The border to the user: errors in one line, exit codes, the root folder."""

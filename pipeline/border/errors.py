@@ -1,5 +1,5 @@
-"""Mistakes that the user can solve, from every border of the program."""
+"""The base class of all errors that the user can solve."""
 
 
 class UserError(Exception):
-    """One line: what is wrong, what was found, what to do. Exit code 2."""
+    """The message says what is wrong, what was found and what to do. Exit code 2."""

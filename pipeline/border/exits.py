@@ -1,4 +1,4 @@
-"""Where errors become one line and an exit code; users' mistakes have no traceback."""
+"""Turn errors that the user can solve into one line and an exit code."""
 
 import sys
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ INTERRUPTED = 130
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Turn expected errors into one line on stderr and an exit code."""
+    """Print a UserError as one line on stderr and exit; let other errors through."""
     try:
         yield
     except UserError as error:

@@ -1,7 +1,7 @@
-"""Where the experiment is: the nearest folder upward with a dvc.yaml.
+"""Find the root folder of the experiment: the nearest one upward with a dvc.yaml.
 
-Never ``__file__``: an installed command must work in whatever clone or worktree it is
-called from.
+The root is never derived from ``__file__``, because an installed command must work in
+the clone or worktree that it is called from.
 """
 
 from pathlib import Path
@@ -25,10 +25,10 @@ def find() -> Path:
 
 
 def enclosing(root: Path) -> Path:
-    """The repository that a temporary DVC experiment belongs to; else the root itself.
+    """The repository around a temporary DVC experiment; otherwise the root itself.
 
-    ``dvc exp run --temp`` works in a copy below ``.dvc/tmp/exps`` that it deletes: what
-    is relative to the repository (data, the default store) must not vanish with it.
+    ``dvc exp run --temp`` works in a copy below ``.dvc/tmp/exps`` and deletes it. Data
+    and the default store belong to the repository and must not be deleted with the copy.
     """
     parts = root.resolve().parts
     for i in range(len(parts) - 2):

@@ -1,7 +1,7 @@
-"""Published claims beside measured results: ``compare`` a store, render the rows."""
+"""Compare published claims with tracked results: ``compare`` gives each claim a verdict."""
 
+from pipeline.compare.layouts import LAYOUTS, summary
 from pipeline.compare.published import published
-from pipeline.compare.tables import LAYOUTS, summary
 from pipeline.compare.untrained import untrained
 from pipeline.compare.verdicts import Compared, Verdict, compare
 

@@ -1,7 +1,7 @@
-"""A claim's check and the rows behind it -> statements about means, and what was measured.
+"""Apply the check of a claim to tracked runs: measured values, and statements to test.
 
-Every kind of check becomes a family of ``Statement``: one value per seed and density,
-and the bounds between which the claim puts their mean.
+A check becomes a family of statements, one per density. A statement has one value per
+seed, and the bounds that the claim sets for the mean of the values.
 """
 
 import math
@@ -21,7 +21,7 @@ from pipeline.compare.claims import (
     Reading,
     Winning,
 )
-from pipeline.compare.protocols import Evidence, NoAnswerError
+from pipeline.compare.fitting_runs import FittingRuns, NoAnswerError
 from pipeline.compare.samples import (
     NEAR,
     STEP,
@@ -69,14 +69,14 @@ UNIT_OF = MappingProxyType(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Measured:
-    """What the runs say, in the unit of the published number."""
+    """The measured value of a check, in the unit of the published number."""
 
     unit: str
     """a key of UNITS"""
     value: float | None
     low: float | None
     high: float | None
-    """least and greatest seed"""
+    """``low`` and ``high``: least and greatest seed"""
     num_seeds: int
     family: tuple[Statement, ...]
     interval: Interval | None = None
@@ -84,18 +84,18 @@ class Measured:
     notes: tuple[str, ...] = ()
 
 
-def measure(check: Check, evidence: Evidence) -> Measured:
+def measure(check: Check, runs: FittingRuns) -> Measured:
     """Apply a check to the runs of its protocol.
 
     Raises:
-        NoAnswerError: ``not run`` where a density or a metric is not there; ``not
-            comparable`` where a censored early stop would have to be averaged.
+        NoAnswerError: ``not run`` if the runs lack a density or a metric; ``not
+            comparable`` if a censored early stop would have to be averaged.
     """
-    return MEASURES[check.kind](check, evidence)
+    return MEASURES[check.kind](check, runs)
 
 
 def accepted(check: Check) -> str:
-    """What counts as agreement: the bounds and margins of the check, in words."""
+    """The bounds and margins of a check in words: a value inside of them agrees."""
     match check:
         case Leaves():
             upper, lower = (UNITS["density"](d) for d in (check.upper, check.lower))
@@ -109,40 +109,40 @@ def accepted(check: Check) -> str:
             return _range(check.low, check.high, UNITS[UNIT_OF[check.kind]])
 
 
-def _difference(check: Difference | Equivalence, evidence: Evidence) -> Measured:
-    samples = _contrasts(check, evidence, partial(minus, metric=check.metric))
+def _difference(check: Difference | Equivalence, runs: FittingRuns) -> Measured:
+    samples = _contrasts(check, runs, partial(minus, metric=check.metric))
     if isinstance(check, Equivalence):
         low, high = -check.margin, check.margin
     else:
         low, high = _bounds(check.low, check.high)
-    notes = _lost(evidence, check.metric)
+    notes = _lost(runs, check.metric)
     return _worst(samples, (low, high), unit=UNIT_OF[check.kind], notes=notes)
 
 
-def _reading(check: Reading, evidence: Evidence) -> Measured:
-    curve = curve_of(evidence, check.variant)
+def _reading(check: Reading, runs: FittingRuns) -> Measured:
+    curve = curve_of(runs, check.variant)
     samples = [
         Sample(density=density, groups=values_of(rows, check.metric))
         for density, rows in picked(curve, check.at)
     ]
     refuse_unmeasured(samples, check.metric)
-    notes = _lost(evidence, check.metric)
+    notes = _lost(runs, check.metric)
     return _worst(
         samples, _bounds(check.low, check.high), unit=UNIT_OF[check.kind], notes=notes
     )
 
 
-def _ratio(check: Ratio, evidence: Evidence) -> Measured:
+def _ratio(check: Ratio, runs: FittingRuns) -> Measured:
     against_at = None if check.against_at is None else (check.against_at,)
-    samples = _contrasts(check, evidence, log_ratio, against_at=against_at)
+    samples = _contrasts(check, runs, log_ratio, against_at=against_at)
     low, high = _bounds(check.low, check.high)
     bounds = (math.log(low) if low > 0 else low, math.log(high))
-    notes = _lost(evidence, STEP)
+    notes = _lost(runs, STEP)
     return _worst(samples, bounds, unit=UNIT_OF[check.kind], notes=notes, shown=math.exp)
 
 
-def _leaves(check: Leaves, evidence: Evidence) -> Measured:
-    curve, other = (curve_of(evidence, r) for r in (check.variant, check.against))
+def _leaves(check: Leaves, runs: FittingRuns) -> Measured:
+    curve, other = (curve_of(runs, r) for r in (check.variant, check.against))
     if min(curve, default=1.0) > check.lower * NEAR:
         raise NoAnswerError("not run", f"no round at density {check.lower:.1%} or below")
     samples = [
@@ -160,7 +160,7 @@ def _leaves(check: Leaves, evidence: Evidence) -> Measured:
         leaving_density({s.density: fmean(s.groups[seed]) for s in samples}, check.margin)
         for seed in seeds
     ]
-    notes = _lost(evidence, check.metric)
+    notes = _lost(runs, check.metric)
     if mean == samples[-1].density:
         notes += ("it has not left in the last round",)
     return Measured(
@@ -174,11 +174,11 @@ def _leaves(check: Leaves, evidence: Evidence) -> Measured:
     )
 
 
-def _winning(check: Winning, evidence: Evidence) -> Measured:
-    dense = {row["seed"]: reached(row) for row in evidence.dense}
+def _winning(check: Winning, runs: FittingRuns) -> Measured:
+    dense = {row["seed"]: reached(row) for row in runs.dense}
     family: list[Statement] = []
     least: tuple[float, int, int] | None = None
-    for density, rows in picked(curve_of(evidence, check.variant), check.at):
+    for density, rows in picked(curve_of(runs, check.variant), check.at):
         pairs = [
             (ticket, whole)
             for row in rows
@@ -186,10 +186,10 @@ def _winning(check: Winning, evidence: Evidence) -> Measured:
         ]
         if not pairs:
             raise NoAnswerError("not run", f"no seed survived at density {density:.1%}")
-        both = winning_tickets.statements(pairs, step_margin=evidence.evaluate_every)
+        both = winning_tickets.statements(pairs, step_margin=runs.evaluate_every)
         if both is None:
             raise NoAnswerError(
-                "not comparable", why_censored([*rows, *evidence.dense], density)
+                "not comparable", why_censored([*rows, *runs.dense], density)
             )
         family += both
         won = sum(winning_tickets.seed_wins(*pair) is True for pair in pairs)
@@ -209,9 +209,9 @@ def _winning(check: Winning, evidence: Evidence) -> Measured:
     )
 
 
-def _barrier(check: Barrier, evidence: Evidence) -> Measured:
+def _barrier(check: Barrier, runs: FittingRuns) -> Measured:
     rounds: dict[int, list[Row]] = {}
-    for row in evidence.rows[check.variant]:
+    for row in runs.rows[check.variant]:
         rounds.setdefault(row["round"], []).append(row)
     if not rounds:
         raise NoAnswerError(
@@ -221,7 +221,7 @@ def _barrier(check: Barrier, evidence: Evidence) -> Measured:
         )
     curve = {fmean(row["density"] for row in rows): rows for rows in rounds.values()}
     found = picked(curve, check.at)
-    seen: dict[str, list[Sample]] = {
+    by_statistics: dict[str, list[Sample]] = {
         statistics: [
             Sample(
                 density=density,
@@ -235,20 +235,22 @@ def _barrier(check: Barrier, evidence: Evidence) -> Measured:
             row["statistics"] for _, rows in found for row in rows
         )
     }
-    samples = seen.pop(check.statistics, [Sample(density=found[0][0], groups={})])
+    samples = by_statistics.pop(check.statistics, [Sample(density=found[0][0], groups={})])
     refuse_unmeasured(samples, BARRIER)
     return _worst(
         samples,
         _bounds(check.low, check.high),
         unit=UNIT_OF[check.kind],
-        notes=tuple(_barrier_notes([row for _, rows in found for row in rows], seen)),
+        notes=tuple(
+            _barrier_notes([row for _, rows in found for row in rows], by_statistics)
+        ),
     )
 
 
 def _barrier_notes(
     rows: Sequence[Row], others: Mapping[str, Sequence[Sample]]
 ) -> Iterator[str]:
-    """Pairs without a barrier, and the barrier with other statistics of norms."""
+    """Notes on pairs without a barrier, and on barriers with other statistics of norms."""
     num = len({(r["round"], r["seed"], r["pair"]) for r in rows if r[BARRIER] is None})
     if num:
         yield f"{num} pairs of copies diverged and are left out"
@@ -279,7 +281,7 @@ def _worst(
     notes: tuple[str, ...],
     shown: Callable[[float], float] = float,
 ) -> Measured:
-    """The family, shown by its density that is least inside of the bounds."""
+    """Measure all densities; the values are those of the density with the worst fit."""
     low, high = bounds
     family = [Statement(values=s.means, low=low, high=high) for s in samples]
     worst = min(range(len(family)), key=lambda n: family[n].slack())
@@ -307,11 +309,11 @@ def _worst(
 
 def _contrasts(
     check: Difference | Equivalence | Ratio,
-    evidence: Evidence,
+    runs: FittingRuns,
     contrast: Callable[[Sequence[Row], Sequence[Row]], Groups],
     against_at: Sequence[float] | None = None,
 ) -> list[Sample]:
-    curve, other = (curve_of(evidence, r) for r in (check.variant, check.against))
+    curve, other = (curve_of(runs, r) for r in (check.variant, check.against))
     samples = []
     for density, rows in picked(curve, check.at):
         if against_at is None:
@@ -323,8 +325,8 @@ def _contrasts(
     return samples
 
 
-def _lost(evidence: Evidence, metric: str) -> tuple[str, ...]:
-    rows = [row for found in evidence.rows.values() for row in found]
+def _lost(runs: FittingRuns, metric: str) -> tuple[str, ...]:
+    rows = [row for found in runs.rows.values() for row in found]
     num = sum(bool(row["diverged"]) and row.get(metric) is None for row in rows)
     return (f"{num} trainings diverged and are left out",) if num else ()
 

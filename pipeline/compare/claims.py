@@ -1,6 +1,6 @@
-"""Published claims as data: what was said, where, under which protocol, how to check it.
+"""Published claims, each with its source, its protocol and the check that tests it.
 
-They stand in claims.yaml; everything that can be wrong there is said at load.
+They are read from claims.yaml. ``load`` refuses a file with any mistake in it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,38 +22,38 @@ Metric = Literal[
     "test_accuracy",
     "test_accuracy_early_stop",
 ]
-"""fractions, per task, variant, seed and round of the tracked store"""
+"""columns of the tracked store that are fractions"""
 Value = str | bool | int | float | None
 Required = Mapping[str, Value | tuple[Value, ...]]
-"""setting as the store records it -> value, or several allowed ones; null = absent"""
+"""setting, named as in the store -> its value, or all allowed values; null = absent"""
 Sure = Literal["paper", "paper-blind", "code", "data", "repo README", "secondary", "memory"]
-"""where the number was read: the tags of the methods reference"""
+"""where the number was read"""
 
 FORBID = pydantic.ConfigDict(extra="forbid")
 
 
 class ClaimsError(UserError):
-    """claims.yaml cannot be used; one line that says where and what."""
+    """claims.yaml has a mistake; the message says where and which."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Protocol:
-    """What a run must have done so that claims can be checked against it."""
+    """The settings that a run needs so that a claim can be checked against it."""
 
     __pydantic_config__: ClassVar = FORBID
     settings: Required
-    """of data, model and training; the names of the store's parameters"""
+    """of data, model and training, named as in the store"""
     masks: Required
-    """of the recipe that finds the masks: the variant's own, or the one it takes"""
+    """of the recipe that finds the masks, the variant's own or another's"""
     min_steps: int
-    """of every training; fewer are another experiment"""
+    """least number of steps of a training"""
     dense_accuracy: float
-    """a dense network below this mean test accuracy did not train"""
+    """a dense network with a lower mean test accuracy counts as not trained"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Difference:
-    """Variant minus ``against``, paired by seed, lies in [low, high]."""
+    """The mean difference variant - ``against``, paired by seed, is in [low, high]."""
 
     __pydantic_config__: ClassVar = FORBID
     kind: Literal["difference"]
@@ -61,7 +61,7 @@ class Difference:
     against: str
     metric: Metric
     at: tuple[float, ...]
-    """one density, or the largest and smallest: then it holds at every round between"""
+    """one density; or the largest and the smallest, if it holds at all rounds between"""
     low: float | None = None
     high: float | None = None
 
@@ -81,7 +81,7 @@ class Equivalence:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reading:
-    """The mean of a metric lies in [low, high]."""
+    """The mean of a metric is in [low, high]."""
 
     __pydantic_config__: ClassVar = FORBID
     kind: Literal["reading"]
@@ -94,7 +94,7 @@ class Reading:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ratio:
-    """Early-stop step of a variant divided by that of ``against``: geometric mean."""
+    """The geometric mean of early-stop steps, variant / ``against``, is in [low, high]."""
 
     __pydantic_config__: ClassVar = FORBID
     kind: Literal["ratio"]
@@ -111,8 +111,8 @@ class Ratio:
 class Leaves:
     """The curve of a variant falls below ``against`` between two densities.
 
-    At every round down to ``upper`` it is not lower by more than the margin, at the
-    first round from ``lower`` on it is.
+    At every round with density ``upper`` or more, it is not lower by more than the
+    margin; at the first round with density ``lower`` or less, it is.
     """
 
     __pydantic_config__: ClassVar = FORBID
@@ -127,7 +127,7 @@ class Leaves:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Winning:
-    """The variant wins at a density, by the definition of a winning ticket."""
+    """The variant is a winning ticket at a density, by the definition."""
 
     __pydantic_config__: ClassVar = FORBID
     kind: Literal["winning"]
@@ -137,9 +137,9 @@ class Winning:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Barrier:
-    """The error barrier between copies that part at a step lies in [low, high].
+    """The error barrier between copies that part at a step is in [low, high].
 
-    The mean over initializations, of each the mean over its pairs of copies.
+    It is the mean over seeds of the mean over a seed's pairs of copies.
     """
 
     __pydantic_config__: ClassVar = FORBID
@@ -148,7 +148,7 @@ class Barrier:
     step: int
     at: tuple[float, ...]
     statistics: Literal["interpolated", "recalibrated"] = "interpolated"
-    """how the running statistics of norms on the line are made"""
+    """how the running statistics of norms on the line are found"""
     low: float | None = None
     high: float | None = None
 
@@ -161,7 +161,7 @@ Check = Annotated[
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Claim:
-    """One published statement that a store can agree or disagree with."""
+    """One published statement, and the check that tests it."""
 
     __pydantic_config__: ClassVar = FORBID
     id: str
@@ -173,30 +173,29 @@ class Claim:
     sure: Sure
     protocol: str
     published: float | str
-    """the number in the unit of what is measured (fractions, ratios, densities), or
-    words where none is given"""
+    """the number, as a fraction, a ratio or a density; or words if the source has none"""
     check: Check
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Book:
-    """All of claims.yaml."""
+    """The content of claims.yaml."""
 
     __pydantic_config__: ClassVar = FORBID
     variants: Mapping[str, Required]
-    """role in a claim -> settings of the recipe that plays it"""
+    """role in a claim -> settings of a variant that can play it"""
     protocols: Mapping[str, Protocol]
     claims: tuple[Claim, ...]
 
 
 def load(text: str | None = None) -> Book:
-    """The published claims.
+    """Read the published claims.
 
     Args:
-        text: another claims file; None = the one that comes with the package.
+        text: of a claims file; None = the one of the package.
 
     Raises:
-        ClaimsError: with one line, whatever is wrong.
+        ClaimsError: the file has a mistake.
     """
     if text is None:
         text = (files(__package__) / FILE).read_text(encoding="utf-8")
@@ -224,7 +223,7 @@ def densities(check: Check) -> tuple[float, ...]:
 
 
 def roles(check: Check) -> list[str]:
-    """The variants that a check needs, the dense network included where it is used."""
+    """The variants that a check needs, with the dense network if it needs that."""
     named = [check.variant, DENSE if isinstance(check, Winning) else check.variant]
     if not isinstance(check, Reading | Winning | Barrier):
         named.append(check.against)
@@ -238,7 +237,7 @@ def _problems(book: Book) -> Iterator[str]:
     seen: set[str] = set()
     for claim in book.claims:
         if claim.id in seen:
-            yield f"claim {claim.id} stands there twice; give each its own id"
+            yield f"claim {claim.id} appears twice; give each claim its own id"
         seen.add(claim.id)
         for message in (
             *_unknown_names(claim, book),

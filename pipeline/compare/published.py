@@ -1,4 +1,4 @@
-"""Claims as numbers that a figure can mark: only of protocols that were really run."""
+"""Published numbers that a figure can mark, for the protocols that a store has run."""
 
 from collections.abc import Iterator, Mapping
 
@@ -14,7 +14,7 @@ from pipeline.compare.claims import (
     Reading,
     load,
 )
-from pipeline.compare.protocols import fits, recipe_of
+from pipeline.compare.setups import fits, recipe_of
 from pipeline.results.tables import Row
 from pipeline.tracking import TrackedStore
 
@@ -23,18 +23,18 @@ Names = Mapping[str, str]
 
 
 def published(store: TrackedStore, book: Book | None = None) -> list[Row]:
-    """Published numbers about what the store holds.
+    """Published numbers about the variants in a store.
 
-    Claims without a number, and those about variants that were not run, are left out.
+    Claims without a number, and claims about other variants, are left out.
 
     Args:
         store: one experiment.
-        book: other claims; None = those that come with the package.
+        book: the claims; None = those of the package.
 
     Returns:
         task, variant, metric, kind (reading, difference, equivalence, ratio, leaves),
-        against and against_at (what a difference or ratio refers to), density, value
-        (None where the claim is a density at which a curve falls off), source, where.
+        against and against_at (variant and density that a difference or ratio refers
+        to), density, value (None for ``leaves``), source, where.
     """
     book = book or load()
     rows: list[Row] = []
@@ -51,7 +51,7 @@ def published(store: TrackedStore, book: Book | None = None) -> list[Row]:
 
 
 def _was_run(store: TrackedStore, task: str, protocol: Protocol) -> bool:
-    """Whether the task's settings are the protocol's, and it trained long enough."""
+    """Whether a task has the settings of a protocol and trained long enough."""
     settings = next(s for (name, _), s in store.settings.items() if name == task)
     steps = [
         row["steps"]
@@ -63,7 +63,7 @@ def _was_run(store: TrackedStore, task: str, protocol: Protocol) -> bool:
 
 
 def _roles(store: TrackedStore, task: str, book: Book, protocol: Protocol) -> Names:
-    """The first variant that plays each role with the protocol's masks."""
+    """Role -> the first variant that plays it with the masks of the protocol."""
     masks = {f"mask.{name}": value for name, value in protocol.masks.items()}
     names = {DENSE: DENSE}
     for (name, variant), settings in store.settings.items():

@@ -1,4 +1,4 @@
-"""Rows of a role -> its curve over densities, and contrasts of two roles, per seed."""
+"""Values per seed and density: of one variant, or as differences between two variants."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from statistics import fmean
 import numpy as np
 
 from pipeline.compare.claims import DENSE
-from pipeline.compare.protocols import Evidence, NoAnswerError
+from pipeline.compare.fitting_runs import FittingRuns, NoAnswerError
 from pipeline.core.statistics import (
     Interval,
     nested_bootstrap,
@@ -18,18 +18,18 @@ from pipeline.core.statistics import (
 from pipeline.results.tables import Row
 
 NEAR = 1.03
-"""factor within which two densities are the same round"""
+"""two densities within this factor belong to the same round"""
 REACHED = 1.3
-"""factor by which the last round may miss the smallest density of a range"""
+"""the last round may be denser than the end of a range by this factor"""
 STEP = "early_stop_step"
 
 Groups = Mapping[int, Sequence[float]]
-"""seed -> its repetitions"""
+"""seed -> the values of its repetitions"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sample:
-    """One contrast at one density."""
+    """Values, or differences between two variants, at one density."""
 
     density: float
     groups: Groups
@@ -40,7 +40,7 @@ class Sample:
         return tuple(fmean(values) for values in self.groups.values())
 
     def interval(self) -> Interval | None:
-        """Of the mean over seeds, at 95 %; None for a single seed."""
+        """The 95 % interval of the mean over seeds; None for a single seed."""
         if len(self.groups) < 2:
             return None
         if any(len(values) > 1 for values in self.groups.values()):
@@ -49,12 +49,12 @@ class Sample:
         return t_interval(self.means)
 
 
-def curve_of(evidence: Evidence, role: str) -> dict[float, list[Row]]:
-    """Density -> rows; the dense network is one point."""
+def curve_of(runs: FittingRuns, role: str) -> dict[float, list[Row]]:
+    """Density -> rows of a role; the dense network has density 1 only."""
     if role == DENSE:
-        return {1.0: list(evidence.dense)}
+        return {1.0: list(runs.dense)}
     rounds: dict[int, list[Row]] = {}
-    for row in evidence.rows[role]:
+    for row in runs.rows[role]:
         if row["round"]:
             rounds.setdefault(row["round"], []).append(row)
     return {fmean(row["density"] for row in rows): rows for rows in rounds.values()}
@@ -63,7 +63,11 @@ def curve_of(evidence: Evidence, role: str) -> dict[float, list[Row]]:
 def picked(
     curve: Mapping[float, list[Row]], at: Sequence[float]
 ) -> list[tuple[float, list[Row]]]:
-    """The round at one density, or those of a range, densest first."""
+    """The rounds in a range of densities, or the one at a single density, densest first.
+
+    Raises:
+        NoAnswerError: no round is near the smallest density.
+    """
     largest, smallest = max(at), min(at)
     found = sorted(
         (d for d in curve if smallest / NEAR <= d <= largest * NEAR), reverse=True
@@ -78,14 +82,14 @@ def picked(
 
 
 def at_density(curve: Mapping[float, list[Row]], density: float) -> list[Row]:
-    """The round of that density; the dense network is compared at every density."""
+    """The rows at a density; those of the dense network fit every density."""
     if set(curve) == {1.0}:
         return curve[1.0]
     return picked(curve, (density,))[0][1]
 
 
 def values_of(rows: Sequence[Row], metric: str) -> Groups:
-    """Seed -> known values; a training that diverged has none."""
+    """Seed -> known values of a metric; a training that diverged has none."""
     groups: dict[int, list[float]] = {}
     for row in rows:
         if row.get(metric) is not None:
@@ -94,15 +98,16 @@ def values_of(rows: Sequence[Row], metric: str) -> Groups:
 
 
 def minus(first: Sequence[Row], second: Sequence[Row], *, metric: str) -> Groups:
-    """Differences per seed that both have; repetitions of either side are kept."""
+    """Differences of a metric per common seed, over all repetitions of either side."""
     return paired_differences(values_of(first, metric), values_of(second, metric))
 
 
 def log_ratio(first: Sequence[Row], second: Sequence[Row]) -> Groups:
-    """Logarithms of the ratio of early-stop steps, per seed that both have.
+    """Logarithm of the ratio of early-stop steps, per common seed.
 
     Raises:
-        NoAnswerError: where one is censored: leaving it out would favor late ones.
+        NoAnswerError: an early stop is censored; leaving it out would bias the mean
+            towards early ones.
     """
     for rows in (first, second):
         if any(row["censored"] or row[STEP] == 0 for row in rows):
@@ -112,7 +117,7 @@ def log_ratio(first: Sequence[Row], second: Sequence[Row]) -> Groups:
 
 
 def why_censored(rows: Sequence[Row], density: float) -> str:
-    """What keeps the early stops of these trainings from being averaged."""
+    """The reason why the early stops of these trainings have no mean."""
     num = sum(bool(row["censored"]) for row in rows)
     if not num:
         return f"no early stop after step 0 at density {density:.1%}"
@@ -123,7 +128,7 @@ def why_censored(rows: Sequence[Row], density: float) -> str:
 
 
 def leaving_density(differences: Mapping[float, float], margin: float) -> float:
-    """The last density before the curve first falls below -margin; 1 = at once."""
+    """The last density before the differences fall below -margin; 1 if the first does."""
     last = 1.0
     for density in sorted(differences, reverse=True):
         if differences[density] < -margin:
@@ -133,7 +138,7 @@ def leaving_density(differences: Mapping[float, float], margin: float) -> float:
 
 
 def refuse_unmeasured(samples: Sequence[Sample], metric: str) -> None:
-    """Raise NoAnswerError where a density has no value at all."""
+    """Raise NoAnswerError if a density has no value at all."""
     for sample in samples:
         if not sample.groups:
             raise NoAnswerError(

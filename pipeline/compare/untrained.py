@@ -1,4 +1,4 @@
-"""Whether a network learned at all: what is compared with one that failed says nothing."""
+"""Find tasks whose dense network did not train; comparisons with it mean nothing."""
 
 from collections.abc import Mapping, Sequence
 from statistics import fmean
@@ -9,11 +9,11 @@ from pipeline.tracking import TrackedStore
 
 
 def untrained(store: TrackedStore, book: Book | None = None) -> dict[str, str]:
-    """Tasks whose dense network did not train, each with the reason.
+    """Task -> the reason why its dense network counts as not trained.
 
     Args:
-        store: one experiment.
-        book: of the protocols that ask for an accuracy; None = that of the package.
+        store: of one experiment.
+        book: with the accuracies that protocols need; None = that of the package.
     """
     book = book or load()
     reasons: dict[str, str] = {}
@@ -31,11 +31,11 @@ def untrained(store: TrackedStore, book: Book | None = None) -> dict[str, str]:
 
 
 def failure(rows: Sequence[Row], needed: float) -> str:
-    """Why a network counts as not trained; empty where it does not.
+    """The reason why a network counts as not trained; empty if it trained.
 
     Args:
         rows: of one network, one per seed.
-        needed: the least mean test accuracy of one that trained.
+        needed: least mean test accuracy of a trained network.
     """
     reached = [r["test_accuracy"] for r in rows if r["test_accuracy"] is not None]
     if len(reached) < len(rows) / 2 or not reached:
@@ -46,10 +46,10 @@ def failure(rows: Sequence[Row], needed: float) -> str:
 
 
 def needed_accuracy(settings: Mapping[str, str], book: Book) -> float:
-    """Dense accuracy that protocols of this model on this data ask for, the lowest.
+    """The lowest accuracy that protocols need of this model on this data.
 
     Args:
-        settings: behind the dense network, as recorded.
+        settings: of the dense network, as the store holds them.
         book: with the protocols.
     """
     names = ("data", "model.name")

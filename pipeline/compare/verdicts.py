@@ -1,8 +1,8 @@
-"""Published claims beside what the tracked store holds, each with a verdict.
+"""Give every published claim a verdict, from the runs in tracked stores.
 
-A verdict needs runs of the claim's protocol and at least MIN_SEEDS seeds; then a claim
-agrees when all its statements are shown, disagrees when one is refuted, and otherwise
-the answer is how many seeds would probably tell.
+A verdict needs runs of the claim's protocol and at least MIN_SEEDS seeds. A claim agrees
+if all its statements are shown, and disagrees if one is refuted. Otherwise the answer is
+how many seeds would probably decide it.
 """
 
 import math
@@ -13,8 +13,9 @@ from typing import Literal
 from pipeline.compare import claims
 from pipeline.compare.checks import UNIT_OF, UNITS, Measured, accepted, measure
 from pipeline.compare.claims import Book, Claim
-from pipeline.compare.protocols import Evidence, NoAnswerError, Setup, evidence, setups
+from pipeline.compare.fitting_runs import FittingRuns, NoAnswerError, fitting_runs
 from pipeline.compare.samples import curve_of
+from pipeline.compare.setups import Setup, setups
 from pipeline.compare.untrained import failure, needed_accuracy
 from pipeline.core.statistics import (
     ALPHA,
@@ -43,15 +44,15 @@ Verdict = Literal[
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Compared:
-    """One claim and what was found."""
+    """One claim, its measured value and its verdict."""
 
     id: str
     claim: str
     source: str
-    """with the figure, and how sure the number is"""
+    """with the figure, and where the number was read"""
     published: float | str
     accepted: str
-    """what counts as agreement"""
+    """the range of values that agree, in words"""
     measured: float | None
     low: float | None
     """least seed"""
@@ -60,17 +61,17 @@ class Compared:
     seeds: int
     verdict: Verdict
     note: str
-    """why, and how sure"""
+    """the reason for the verdict, and its confidence"""
     unit: str
-    """of published, measured, low and high: a key of UNITS"""
+    """of ``published``, ``measured``, ``low`` and ``high``: a key of UNITS"""
 
 
 def compare(stores: Sequence[TrackedStore], book: Book | None = None) -> list[Compared]:
-    """Check every published claim, then the definition on every chain of tickets.
+    """Check every published claim, then the definition of a winning ticket on every ticket.
 
     Args:
-        stores: experiments, read with their settings; none gives "not run" everywhere.
-        book: other claims than those of the package.
+        stores: experiments; without any, every claim gets the verdict "not run".
+        book: the claims; None = those of the package.
     """
     book = book or claims.load()
     found = setups(stores)
@@ -82,23 +83,23 @@ def _checked(claim: Claim, book: Book, found: Sequence[Setup]) -> Compared:
     verdict: Verdict
     unit = UNIT_OF[claim.check.kind]
     try:
-        fitting = evidence(claim, book, found)
+        runs = fitting_runs(claim, book, found)
     except NoAnswerError as answer:
         return _row(claim, answer.verdict, str(answer), unit=unit)
-    untrained = _untrained(claim, book, fitting)
+    untrained = _untrained(claim, book, runs)
     try:
-        measured = measure(claim.check, fitting)
+        measured = measure(claim.check, runs)
     except NoAnswerError as answer:
         return _row(claim, *(untrained or (answer.verdict, str(answer))), unit=unit)
     verdict, why = untrained or _verdict(claim, measured)
-    noise = "" if fitting.common_noise else "each variant with its own data order"
+    noise = "" if runs.common_noise else "each variant with its own data order"
     parts = [why, *_interval(measured), *measured.notes, noise]
     note = "; ".join(part for part in parts if part)
     return _row(claim, verdict, note, measured=measured, unit=measured.unit)
 
 
 def _verdict(claim: Claim, measured: Measured) -> tuple[Verdict, str]:
-    """The decision in words, and what it rests on."""
+    """The verdict, and the test that it rests on."""
     match decide(measured.family):
         case "inside":
             p_value = max(p_inside(statement) for statement in measured.family)
@@ -106,19 +107,19 @@ def _verdict(claim: Claim, measured: Measured) -> tuple[Verdict, str]:
             return "agrees", f"{exact} against the opposite"
         case "outside":
             return "disagrees", f"refuted at {ALPHA:.0%} (Holm)"
-    return "not enough seeds", f"about {_about(claim, measured)} needed"
+    return "not enough seeds", f"about {_seeds_to_decide(claim, measured)} needed"
 
 
-def _about(claim: Claim, measured: Measured) -> str:
-    """Seeds that would tell if the published number were true, else the observed one."""
+def _seeds_to_decide(claim: Claim, measured: Measured) -> str:
+    """How many seeds would decide, if the published (or the observed) number is true."""
     if any(len(statement.values) < 2 for statement in measured.family):
         return f"{MIN_SEEDS} or more"
-    needed = max(_price(statement, claim, measured) for statement in measured.family)
+    needed = max(_seeds_for(statement, claim, measured) for statement in measured.family)
     return f"{MOST_SEEDS:,} or more" if needed >= MOST_SEEDS else str(needed)
 
 
-def _price(statement: Statement, claim: Claim, measured: Measured) -> int:
-    """Seeds for one statement; what is already shown costs no more than there are."""
+def _seeds_for(statement: Statement, claim: Claim, measured: Measured) -> int:
+    """How many seeds one statement needs; no more than there are if it is shown."""
     num = len(statement.values)
     if num >= MIN_SEEDS and p_inside(statement) < ALPHA:
         return num
@@ -136,26 +137,27 @@ def _price(statement: Statement, claim: Claim, measured: Measured) -> int:
 
 
 def _room(published: float | str, statement: Statement, unit: str) -> float:
-    """Distance of the published number from the nearest bound; 0 where it has none."""
+    """Distance of the published number from the nearest bound; 0 without a number."""
     if isinstance(published, str) or unit not in ("points", "percent", "ratio"):
         return 0.0
     value = math.log(published) if unit == "ratio" else published
     return min(value - statement.low, statement.high - value)
 
 
-def _untrained(claim: Claim, book: Book, fitting: Evidence) -> tuple[Verdict, str] | None:
-    """The verdict where what a claim compares did not learn; None where it did.
+def _untrained(claim: Claim, book: Book, runs: FittingRuns) -> tuple[Verdict, str] | None:
+    """The verdict if the networks of a claim did not learn; None if they did.
 
-    The dense network, or both sides of a contrast in its first round: whatever is
-    measured between two networks that failed says nothing about pruning.
+    A claim gets no other verdict if the dense network failed, or if both sides of a
+    contrast failed in their first round: a contrast of failures says nothing about
+    pruning.
     """
     needed = book.protocols[claim.protocol].dense_accuracy
-    if reason := failure(fitting.dense, needed):
+    if reason := failure(runs.dense, needed):
         return "the dense network did not train", reason
     against = getattr(claim.check, "against", claims.DENSE)
     if against == claims.DENSE:
         return None
-    sides = {role: curve_of(fitting, role) for role in (claim.check.variant, against)}
+    sides = {role: curve_of(runs, role) for role in (claim.check.variant, against)}
     reasons = [
         f"{role} at density {max(curve):.1%}: {reason}"
         for role, curve in sides.items()
@@ -167,9 +169,10 @@ def _untrained(claim: Claim, book: Book, fitting: Evidence) -> tuple[Verdict, st
 
 
 def _definition(setup: Setup, book: Book) -> list[Compared]:
-    """One row per chain of tickets: with their own masks, from weights of step 0 or k.
+    """One row per variant of tickets: with its own masks, from the weights of step 0 or k.
 
-    A mask that was found while its network trained is no ticket: it never began so.
+    A network that was pruned while it trained is no ticket, because its training did
+    not begin with the mask.
     """
     reason = failure(setup.dense, needed_accuracy(setup.settings, book))
     rows = []

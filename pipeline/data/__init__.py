@@ -1,1 +1,1 @@
-"""Data sets: what is known of each, and how the raw files are read."""
+"""Data sets: facts about each one, and how its raw files are read."""

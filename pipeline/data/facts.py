@@ -1,4 +1,4 @@
-"""What is known of each data set before it is read: shapes, sizes, checksums."""
+"""Facts about each data set: shapes, sizes, checksums."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,27 +7,27 @@ from typing import Literal
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DatasetFacts:
-    """What is known of a data set before it is read."""
+    """Facts about a data set that are known before it is read."""
 
     name: str
     layout: Literal["scikit-learn", "idx", "cifar"]
-    """shipped with scikit-learn, or files that torchvision reads"""
+    """the format: shipped with scikit-learn, or files that torchvision reads"""
     image_shape: tuple[int, int, int]
     """(C, H, W)"""
     num_classes: int
     mean: tuple[float, ...]
-    """per channel, of the raw pixel values; of official training images if there are"""
+    """per channel, of raw pixel values; of official training images, if any"""
     std: tuple[float, ...]
     """likewise"""
     num_train: int
     num_validation: int
     num_test: int
     reader: str
-    """torchvision's class for it; empty where the data comes with the package"""
+    """torchvision's class that reads it; empty if the data comes with scikit-learn"""
     folder: str
-    """where torchvision keeps it below the data root; empty likewise"""
+    """its folder below the data root, as in torchvision; empty likewise"""
     checksums: Mapping[str, str]
-    """md5 by file name, the official values; IDX files also as unpacked from them"""
+    """file name -> official md5; of IDX files also the md5 of the unpacked file"""
 
 
 _ALL = (
@@ -111,4 +111,4 @@ _ALL = (
     ),
 )
 FACTS: dict[str, DatasetFacts] = {facts.name: facts for facts in _ALL}
-"""What is known of each data set, by name."""
+"""name -> facts"""

@@ -1,4 +1,4 @@
-"""Raw data: found, checked, unpacked, downloaded, and read with the fixed split."""
+"""Read raw data sets: find or download the files, check them, and make the fixed split."""
 
 import gzip
 import hashlib
@@ -18,14 +18,14 @@ __all__ = ["FACTS", "DataError", "DatasetFacts", "read", "read_as"]
 
 
 class DataError(UserError):
-    """Raw data missing, damaged, or not to be had; one line, with what to do."""
+    """Raw data is missing, damaged or cannot be downloaded; the message says what to do."""
 
 
 def read(name: str, *, root: Path, download: bool) -> Dataset:
     """Read a data set by name; see ``read_as``.
 
     Raises:
-        DataError: if there is no data set of that name.
+        DataError: there is no data set of that name.
     """
     if name not in FACTS:
         raise DataError(f"unknown data set {name!r}; the data sets are {sorted(FACTS)}")
@@ -33,23 +33,23 @@ def read(name: str, *, root: Path, download: bool) -> Dataset:
 
 
 def read_as(facts: DatasetFacts, *, root: Path, download: bool) -> Dataset:
-    """Read the data set that the facts describe, every file checked against its md5.
+    """Read the data set that the facts describe, and check every file against its md5.
 
-    The split is fixed: stream ``split`` of seed 0, whatever the replicate. The official
-    test set is kept where there is one; digits are divided so that every part holds
-    the classes in equal shares.
+    The split is the same for all replicates: it uses the stream ``split`` of seed 0. An
+    official test set is kept. Digits have none, and are divided so that the classes have
+    equal shares in every part.
 
     Args:
-        facts: an entry of FACTS, or one for other files of the same layout.
-        root: data folder in torchvision's layout; only written to by a download. MNIST
-            files may be packed. Not used by digits, which come with scikit-learn.
-        download: whether to fetch what is missing, into ``root``.
+        facts: an entry of FACTS, or facts about other files with the same layout.
+        root: data folder in torchvision's layout; only a download writes to it. MNIST
+            files may be packed. Digits come with scikit-learn and do not need it.
+        download: whether to download missing files into ``root``.
 
     Returns:
-        Images uint8 (N, C, H, W) and labels int64 (N,), each part in its raw order.
+        Images uint8 (N, C, H, W) and labels int64 (N,); each part keeps its raw order.
 
     Raises:
-        DataError: if files are missing, differ from their md5, or cannot be fetched.
+        DataError: files are missing, differ from their md5, or cannot be downloaded.
     """
     if facts.layout == "scikit-learn":
         return _divide(facts, _read_digits(), official_test=None)
@@ -94,8 +94,8 @@ def _read_digits() -> Split:
 def _read_idx(facts: DatasetFacts, _root: Path, files: list[Path]) -> tuple[Split, Split]:
     """Training pool and test set.
 
-    torchvision opens unpacked files only and would unpack beside the packed ones, where
-    it may not be allowed to write.
+    torchvision opens unpacked files only. It would unpack them beside the packed ones,
+    where it may not be allowed to write.
     """
     reader = getattr(torchvision_datasets(), facts.reader)
     with tempfile.TemporaryDirectory(prefix="lt-pipeline-") as temporary:
@@ -121,7 +121,7 @@ def _unpack(file: Path, folder: Path) -> None:
 def _read_cifar(facts: DatasetFacts, root: Path, _files: list[Path]) -> tuple[Split, Split]:
     """Training pool and test set, by torchvision's reader, which loads pickles."""
     reader = getattr(torchvision_datasets(), facts.reader)
-    # torchvision compares the files with these once more before it loads them.
+    # torchvision checks the files against these again before it loads them.
     checks = {
         part: [[name, facts.checksums[name]] for name, _ in getattr(reader, part)]
         for part in ("train_list", "test_list")
@@ -143,7 +143,7 @@ _READERS = {"idx": _read_idx, "cifar": _read_cifar}
 
 
 def _find(facts: DatasetFacts, folder: Path, name: str) -> Path | None:
-    """The file, or the unpacked one where its md5 is known too."""
+    """The path of the file, packed or unpacked; None if neither exists."""
     for candidate in (name, name.removesuffix(".gz")):
         if candidate in facts.checksums and (folder / candidate).is_file():
             return folder / candidate
@@ -169,10 +169,10 @@ def _checked(facts: DatasetFacts, folder: Path, name: str) -> Path:
 
 
 def _download(facts: DatasetFacts, root: Path) -> None:
-    """Fetch all files beside their place and move them there once complete."""
+    """Download all files into a temporary folder, and move them when they are complete."""
     reader = getattr(torchvision_datasets(), facts.reader)
     folder = root / facts.folder
-    new = [place for place in (folder, *folder.parents) if not place.exists()]
+    new = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=root, prefix="download-") as temporary:
@@ -182,9 +182,9 @@ def _download(facts: DatasetFacts, root: Path) -> None:
                 if fetched.is_file():
                     fetched.replace(folder / name)
     except (OSError, RuntimeError) as error:
-        for place in new:
-            with suppress(OSError):  # something is in it, or it was never made
-                place.rmdir()
+        for path in new:
+            with suppress(OSError):  # it is not empty, or was never created
+                path.rmdir()
         reason = " ".join(str(error).split())
         raise DataError(
             f"{facts.name}: cannot download into {root}: {reason}; set LT_DATA_ROOT "

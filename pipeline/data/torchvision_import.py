@@ -1,7 +1,7 @@
-"""torchvision's data sets, also where its compiled operators cannot be loaded.
+"""Import torchvision's data sets, even if its compiled operators cannot be loaded.
 
-The wheel on PyPI links CUDA. Beside a CPU-only torch its operators are missing, and
-``import torchvision`` stops where it registers fake kernels for two of them.
+The wheel on PyPI links CUDA. With a CPU-only torch its operators are missing, and
+``import torchvision`` fails when it registers fake kernels for two of them.
 """
 
 import importlib
@@ -12,17 +12,17 @@ MISSING_OPERATOR = "operator torchvision::nms does not exist"
 SCHEMA = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 
 _declared: list[object] = []
-"""a torch library takes its schemas along when it is dropped"""
+"""keeps the torch library alive, because its schemas are deleted with it"""
 
 
 def datasets() -> ModuleType:
     """The module ``torchvision.datasets``.
 
-    Only after exactly that error, the two operators are declared (not implemented:
-    calling them still raises) and the import is repeated; otherwise nothing is touched.
+    If the import fails with exactly that error, the two operators are declared and the
+    import is repeated. They are not implemented: a call of one still raises.
 
     Raises:
-        RuntimeError: whatever else torchvision raises when imported.
+        RuntimeError: the import of torchvision fails in any other way.
     """
     try:
         return importlib.import_module("torchvision.datasets")

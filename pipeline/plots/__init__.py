@@ -1,4 +1,4 @@
-"""Tracked store -> figures, and beside each figure a tidy CSV of what it shows."""
+"""Draw figures of a tracked store; beside each lies a CSV of the numbers in it."""
 
 import csv
 import io
@@ -11,62 +11,67 @@ from pipeline.artifacts.files import atomic
 from pipeline.border.errors import UserError
 from pipeline.plots import (
     barriers,
-    comparisons,
     cost,
     criteria,
-    details,
+    density_curves,
     interpolation,
+    layer_density,
+    learning_curves,
     protocols,
 )
-from pipeline.plots.shown import Shown
+from pipeline.plots.figure_input import FigureInput
 from pipeline.plots.style import FORMATS, Drawn, drawing, save
 from pipeline.results.tables import Row
 from pipeline.tracking import TrackedStore
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
-    """How a figure is made."""
+class FigureKind:
+    """How a figure is drawn, and which results it needs."""
 
-    draw: Callable[[Shown], Drawn | None]
-    """None where there is nothing to show"""
+    draw: Callable[[FigureInput], Drawn | None]
+    """returns None if the store has nothing for this figure"""
     needs: str
-    """what must be in the store, in words"""
-    together: bool = False
-    """of all tasks at once, instead of one figure per task"""
+    """the results that it needs, in words for an error message"""
+    all_tasks: bool = False
+    """whether one figure shows all tasks, instead of one figure per task"""
 
 
 ROUNDS = "pruning rounds"
 FIGURES = MappingProxyType(
     {
-        "test_accuracy": Figure(comparisons.test_accuracy, ROUNDS),
-        "test_accuracy_early_stop": Figure(comparisons.test_accuracy_early_stop, ROUNDS),
-        "early_stop_step": Figure(comparisons.early_stop_step, ROUNDS),
-        "validation_curves": Figure(details.validation_curves, "learning curves"),
-        "layer_density": Figure(details.layer_density, ROUNDS),
-        "criteria": Figure(
+        "test_accuracy": FigureKind(density_curves.test_accuracy, ROUNDS),
+        "test_accuracy_early_stop": FigureKind(
+            density_curves.test_accuracy_early_stop, ROUNDS
+        ),
+        "early_stop_step": FigureKind(density_curves.early_stop_step, ROUNDS),
+        "validation_curves": FigureKind(
+            learning_curves.validation_curves, "learning curves"
+        ),
+        "layer_density": FigureKind(layer_density.layer_density, ROUNDS),
+        "criteria": FigureKind(
             criteria.criteria, f"{criteria.LEAST} or more variants of one task"
         ),
-        "interpolation": Figure(
+        "interpolation": FigureKind(
             interpolation.interpolation, "an entry under analyses in params.yaml"
         ),
-        "error_barrier": Figure(
+        "error_barrier": FigureKind(
             barriers.error_barrier, "an entry under analyses in params.yaml"
         ),
-        "mask_overlap": Figure(
+        "mask_overlap": FigureKind(
             barriers.mask_overlap, "a connection of different masks under analyses"
         ),
-        "protocols": Figure(
-            protocols.protocols, "two tasks with the same variant", together=True
+        "protocols": FigureKind(
+            protocols.protocols, "two tasks with the same variant", all_tasks=True
         ),
-        "cost": Figure(cost.cost, "results with their costs", together=True),
+        "cost": FigureKind(cost.cost, "results with their costs", all_tasks=True),
     }
 )
-"""name, also of the file -> how it is made"""
+"""name of the figure and of its file -> how it is drawn"""
 
 
 class PlotError(UserError):
-    """Nothing can be drawn; one line that says why and what there is."""
+    """A figure cannot be drawn; the message says why and what can be drawn."""
 
 
 def draw(
@@ -78,39 +83,41 @@ def draw(
     published: Sequence[Row] = (),
     untrained: Collection[str] = (),
 ) -> list[Path]:
-    """Draw figures of every task in the store, and those of all tasks together.
+    """Draw the figures of every task in the store, and those that show all tasks.
 
-    The same store and versions give the same bytes.
+    The same store and the same versions of the libraries give the same bytes.
 
     Args:
         store: as ``pipeline.tracking.read`` gives it.
-        out: folder for the files, made if there is none.
-        figures: names from ``FIGURES``; None = all that the store has something for.
+        out: folder for the files; created if it does not exist.
+        figures: names from ``FIGURES``; None = all for which the store has data.
         format: png, svg or pdf.
-        published: numbers to mark, as ``pipeline.compare.published`` finds them.
-        untrained: tasks whose dense network did not train, as
-            ``pipeline.compare.untrained`` finds them: no ticket wins against it.
+        published: published numbers to mark, from ``pipeline.compare.published``.
+        untrained: tasks whose dense network did not train, from
+            ``pipeline.compare.untrained``. No winning ticket is marked in them.
 
     Returns:
-        The figures' files: ``NAME.FORMAT``, or ``NAME-TASK.FORMAT`` where the store has
-        several tasks. Beside each lies a CSV of that name.
+        The figures' files: ``NAME.FORMAT``, or ``NAME-TASK.FORMAT`` if the store has
+        several tasks. Beside each lies a CSV of the same name.
 
     Raises:
-        PlotError: an unknown figure or format, an empty store, or nothing to show in a
-            figure that was asked for; then nothing is written.
+        PlotError: a figure or format is unknown, the store is empty, or it has no data
+            for a figure in ``figures``. Nothing is written then.
     """
     names = _known_names(figures)
     if format not in FORMATS:
         raise PlotError(f"no format {format!r}; there is {', '.join(FORMATS)}")
-    shown = Shown(store=store, published=tuple(published), untrained=frozenset(untrained))
-    if not shown.tasks:
+    given = FigureInput(
+        store=store, published=tuple(published), untrained=frozenset(untrained)
+    )
+    if not given.tasks:
         raise PlotError(
             f"experiment {store.experiment!r} holds no results; "
             "run `dvc repro`, or `lt-pipeline track` if results are there"
         )
     files = []
     with drawing():
-        drawn = {name: dict(_drawn(shown, name)) for name in names}
+        drawn = {name: dict(_drawn(given, name)) for name in names}
         for name in names if figures else ():
             if not drawn[name]:
                 raise PlotError(
@@ -124,12 +131,12 @@ def draw(
     return files
 
 
-def _drawn(shown: Shown, name: str) -> Iterator[tuple[str, Drawn]]:
-    """File name without suffix, and what goes there."""
+def _drawn(given: FigureInput, name: str) -> Iterator[tuple[str, Drawn]]:
+    """File name without suffix, and the figure to save there."""
     figure = FIGURES[name]
-    whole = figure.together or len(shown.tasks) == 1
+    whole = figure.all_tasks or len(given.tasks) == 1
     parts = (
-        {name: shown} if whole else {f"{name}-{t}": shown.of_task(t) for t in shown.tasks}
+        {name: given} if whole else {f"{name}-{t}": given.of_task(t) for t in given.tasks}
     )
     for stem, part in parts.items():
         drawn = figure.draw(part)

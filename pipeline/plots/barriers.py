@@ -1,7 +1,7 @@
-"""Error barriers and mask overlap: one number per pair of networks, against where.
+"""Figures of error barriers and mask overlap, one number per pair of networks.
 
-A barrier is the rise of the error on the line above the mean of its ends (Frankle et al.
-2020); below 2 points they call a start stable.
+A barrier is the highest error on the line between two networks minus the mean error of
+its ends. Frankle et al. 2020 call a start stable if the barrier is below 2 points.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,36 +13,36 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from pipeline.core.analysis.interpolation import STABLE_BELOW
-from pipeline.plots.between import (
+from pipeline.plots.analyses import (
     INTERPOLATED,
     PERCENT,
     THRESHOLD,
-    Spot,
+    PlaceKey,
     analyses_of,
-    by_spot,
+    by_place,
     by_step,
     label,
 )
-from pipeline.plots.shown import Shown
+from pipeline.plots.figure_input import FigureInput
 from pipeline.plots.spread import extent
 from pipeline.plots.style import Drawn, looks, new_figure, weights_axis
 from pipeline.results.tables import Row
 
 WIDE = 15
-"""points of barrier beyond which the axis is logarithmic above the threshold: a linear
-one would show nothing of it"""
+"""a barrier above this many points makes the axis logarithmic above the threshold, which
+would vanish on a linear one"""
 DODGE = 0.09
-"""between series, in steps of an evenly spaced axis"""
+"""shift between series, in units of the evenly spaced axis"""
 
 CHANCE: Mapping[str, Any] = {"linestyle": (0, (3, 2)), "marker": "", "linewidth": 1.1}
 
-Place = Callable[[Row], float]
-"""row -> x"""
+ToX = Callable[[Row], float]
+"""row -> where it is drawn on the x axis"""
 
 
-def error_barrier(shown: Shown) -> Drawn | None:
-    """Against the step where dense copies part, and against weights remaining."""
-    known = [row for row in shown.store.barriers if row["error_barrier"] is not None]
+def error_barrier(given: FigureInput) -> Drawn | None:
+    """Error barriers against the step where dense copies part, and against density."""
+    known = [row for row in given.store.barriers if row["error_barrier"] is not None]
     dense = [row for row in known if by_step(row)]
     sparse = [row for row in known if not by_step(row) and row["density"] is not None]
     sides = [side for side in (dense, sparse) if side]
@@ -54,8 +54,8 @@ def error_barrier(shown: Shown) -> Drawn | None:
     first: Axes | None = None
     for position, rows in enumerate(sides):
         axes = figure.add_subplot(1, len(sides), position + 1, sharey=first)
-        place = _steps_axis(axes, rows) if rows is dense else _density_axis(axes, rows)
-        table += _draw_barriers(axes, rows, style, place)
+        to_x = _steps_axis(axes, rows) if rows is dense else _density_axis(axes, rows)
+        table += _draw_barriers(axes, rows, style, to_x)
         axes.axhline(PERCENT * STABLE_BELOW, zorder=1.5, **THRESHOLD)
         if first is None:
             first = axes
@@ -69,11 +69,11 @@ def error_barrier(shown: Shown) -> Drawn | None:
     return Drawn(figure, table)
 
 
-def mask_overlap(shown: Shown) -> Drawn | None:
-    """Weights kept by both masks among those kept by either, and what chance gives."""
+def mask_overlap(given: FigureInput) -> Drawn | None:
+    """Share of weights kept by both masks among those kept by either, and by chance."""
     known = [
         row
-        for row in shown.store.barriers
+        for row in given.store.barriers
         if row["mask_overlap"] is not None and row["density"] is not None
     ]
     if not known:
@@ -83,15 +83,15 @@ def mask_overlap(shown: Shown) -> Drawn | None:
     rows = list(once.values())
     figure = new_figure(5.8, 3.9)
     axes = figure.add_subplot()
-    place = _density_axis(axes, rows)
+    to_x = _density_axis(axes, rows)
     style = looks(analyses_of(rows))
     table: list[Row] = []
     for name, look in style.items():
-        spots = by_spot([row for row in rows if row["analysis"] == name])
-        table += _draw_series(axes, spots, place, look, metric="mask_overlap")
+        places = by_place([row for row in rows if row["analysis"] == name])
+        table += _draw_series(axes, places, to_x, look, metric="mask_overlap")
         chance = {**look, **CHANCE}
         metric = "mask_overlap_by_chance"
-        table += _draw_series(axes, spots, place, chance, metric=metric)
+        table += _draw_series(axes, places, to_x, chance, metric=metric)
     axes.set_ylim(0, 1.04)
     axes.set_ylabel("Mask overlap (kept by both / by either)")
     handles = [Line2D([], [], label=label(name, rows), **style[name]) for name in style]
@@ -102,40 +102,40 @@ def mask_overlap(shown: Shown) -> Drawn | None:
 
 
 def _draw_barriers(
-    axes: Axes, rows: Sequence[Row], style: Mapping[str, Mapping[str, Any]], place: Place
+    axes: Axes, rows: Sequence[Row], style: Mapping[str, Mapping[str, Any]], to_x: ToX
 ) -> list[Row]:
     table: list[Row] = []
     for name in analyses_of(rows):
         mine = [row for row in rows if row["analysis"] == name]
         for way in dict.fromkeys(row["statistics"] for row in mine):
-            spots = by_spot([row for row in mine if row["statistics"] == way])
+            places = by_place([row for row in mine if row["statistics"] == way])
             look = style[name] if way == INTERPOLATED else _hollow(style[name])
-            table += _draw_series(axes, spots, place, look, metric="error_barrier")
+            table += _draw_series(axes, places, to_x, look, metric="error_barrier")
     return table
 
 
 def _hollow(look: Mapping[str, Any]) -> dict[str, Any]:
-    """Of recalibrated statistics."""
+    """The look of recalibrated statistics."""
     return {**look, "markerfacecolor": "white", "linestyle": (0, (4, 1.6))}
 
 
 def _draw_series(
     axes: Axes,
-    spots: Mapping[Spot, Sequence[Row]],
-    place: Place,
+    places: Mapping[PlaceKey, Sequence[Row]],
+    to_x: ToX,
     look: Mapping[str, Any],
     *,
     metric: str,
 ) -> list[Row]:
-    """Mean and range over pairs and seeds at every place."""
+    """Draw the mean and the range over pairs and seeds at every place."""
     scale = PERCENT if metric == "error_barrier" else 1
     points: list[tuple[float, float, float, float]] = []
     table: list[Row] = []
-    for rows in spots.values():
+    for rows in places.values():
         values = [row[metric] for row in rows if row[metric] is not None]
         if values:
             mean, low, high = extent(values)
-            points.append((place(rows[0]), mean, mean - low, high - mean))
+            points.append((to_x(rows[0]), mean, mean - low, high - mean))
             head = _head(rows[0], metric)
             found = {"mean": mean, "min": low, "max": high, "pairs": len(values)}
             table.append(head | found)
@@ -153,8 +153,8 @@ def _head(row: Row, metric: str) -> Row:
     return {name: row[name] for name in (*names, "statistics")} | {"metric": metric}
 
 
-def _steps_axis(axes: Axes, rows: Sequence[Row]) -> Place:
-    """Evenly spaced: steps are chosen as 0, 100, 500, 2,000, and 0 has no logarithm."""
+def _steps_axis(axes: Axes, rows: Sequence[Row]) -> ToX:
+    """Space the steps evenly: a logarithmic axis has no place for step 0."""
     steps = sorted({row["step"] for row in rows})
     names = analyses_of(rows)
     axes.set_xlim(-0.5, len(steps) - 0.5)
@@ -169,7 +169,7 @@ def _steps_axis(axes: Axes, rows: Sequence[Row]) -> Place:
     return lambda row: number[row["step"]] + shift[row["analysis"]]
 
 
-def _density_axis(axes: Axes, rows: Sequence[Row]) -> Place:
+def _density_axis(axes: Axes, rows: Sequence[Row]) -> ToX:
     weights_axis(axes, [row["density"] for row in rows], room=0.1)
     return lambda row: float(row["density"])
 

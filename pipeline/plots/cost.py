@@ -1,4 +1,4 @@
-"""Test accuracy against what it costs to find and train a network, all tasks together."""
+"""Figure of test accuracy against the cost to find and train a network, for all tasks."""
 
 import itertools
 import math
@@ -16,7 +16,7 @@ from matplotlib.ticker import (
     NullLocator,
 )
 
-from pipeline.plots.shown import Shown
+from pipeline.plots.figure_input import FigureInput
 from pipeline.plots.spread import extent, pruned_variants
 from pipeline.plots.style import DENSE_COLOR, Drawn, end_at_100, looks, new_figure
 from pipeline.results.tables import Row
@@ -25,12 +25,12 @@ COSTS = {
     "multiply_adds": "Multiply-adds to find and train",
     "seconds": "Seconds to find and train",
 }
-"""column of the rounds -> label; ``find_`` before the name gives what went before"""
+"""column of a training's cost -> label; ``find_`` + name is the cost of those before it"""
 DENSE_MARKERS = "oDs^vP*Xhd<>p"
 LABELED = ((10, (1, 1.5, 2, 3, 5, 7)), (100, (1, 2, 5)), (math.inf, (1,)))
-"""range of costs -> multiples of a power of 10 that have a label up to there"""
+"""largest ratio of costs on the axis -> multiples of a power of 10 to label"""
 TALL = 10
-"""legend entries beyond which the figure grows"""
+"""with more legend entries than this the figure grows"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,20 +49,20 @@ class Point:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Series:
-    """A legend entry: the rounds of a variant, or one dense network."""
+    """One legend entry: the rounds of a variant, or one dense network."""
 
     label: str
     is_dense: bool
     rows: Sequence[Row]
 
 
-def cost(shown: Shown) -> Drawn | None:
-    """A curve per variant over its rounds; every dense network is a single marker.
+def cost(given: FigureInput) -> Drawn | None:
+    """One curve per variant over its rounds, and one marker per dense network.
 
-    All tasks share the axes: a dense network trained as long as all rounds together, or
-    a small one of equal size, is a task of its own.
+    All tasks share the axes, because a useful baseline is often another task: a dense
+    network trained as long as all rounds together, or a small dense network.
     """
-    series = _series(shown)
+    series = _series(given)
     sides = [name for name in COSTS if any(_points(one.rows, name) for one in series)]
     if not sides:
         return None
@@ -98,19 +98,19 @@ def cost(shown: Shown) -> Drawn | None:
     return Drawn(figure, table)
 
 
-def _series(shown: Shown) -> list[Series]:
-    tasks = shown.tasks
-    with_variants = {row["task"] for row in shown.store.rounds if row["round"]}
+def _series(given: FigureInput) -> list[Series]:
+    tasks = given.tasks
+    with_variants = {row["task"] for row in given.store.rounds if row["round"]}
     found: list[Series] = []
     for task in tasks:
-        rows = shown.of_task(task).store.rounds
+        rows = given.of_task(task).store.rounds
         for variant in pruned_variants(rows):
             mine = [row for row in rows if row["variant"] == variant and row["round"]]
-            # Where only one task has variants, its name would say nothing.
+            # If only one task has variants, the label needs no task.
             label = variant if len(with_variants) == 1 else f"{task}: {variant}"
             found.append(Series(label=label, is_dense=False, rows=mine))
     for task in tasks:
-        rows = shown.of_task(task).store.rounds
+        rows = given.of_task(task).store.rounds
         # The dense network is repeated in every variant.
         dense = {row["seed"]: row for row in rows if row["round"] == 0}
         label = _dense_label(task, tasks, with_variants)
@@ -125,7 +125,7 @@ def _dense_label(task: str, tasks: Sequence[str], with_variants: Collection[str]
 
 
 def _points(rows: Sequence[Row], name: str) -> list[Point]:
-    """One per round in which some seed has an accuracy and a known cost."""
+    """One point per round in which a seed has an accuracy and a known cost."""
     points = []
     for number in sorted({row["round"] for row in rows}):
         known = [row for row in rows if row["round"] == number and _is_known(row, name)]
@@ -143,7 +143,7 @@ def _points(rows: Sequence[Row], name: str) -> list[Point]:
 
 
 def _is_known(row: Row, name: str) -> bool:
-    """Stores of earlier versions hold no costs; a diverged training has no accuracy."""
+    """Whether a row has an accuracy and costs; diverged or very old ones lack them."""
     needed = ("test_accuracy", name, f"find_{name}")
     return all(row.get(column) is not None for column in needed)
 
@@ -185,8 +185,8 @@ def _cost_axis(axes: Axes, name: str) -> None:
     subs = next(subs for reach, subs in LABELED if most / least <= reach)
     axes.xaxis.set_major_locator(LogLocator(subs=subs))
     axes.xaxis.set_minor_locator(NullLocator())
-    shown = _plain if name == "seconds" else _power
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: shown(x)))
+    format = _plain if name == "seconds" else _power
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: format(x)))
 
 
 def _plain(value: float) -> str:

@@ -1,4 +1,4 @@
-"""Many variants at a few densities, as dots on lines (Zhou et al. 2019's comparison)."""
+"""Figure that compares many variants at a few densities, as Zhou et al. 2019 do."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from pipeline.plots.shown import Shown
+from pipeline.plots.figure_input import FigureInput
 from pipeline.plots.spread import (
     KNOWN,
     Spread,
@@ -22,35 +22,35 @@ from pipeline.plots.spread import (
     pruned_variants,
     spread,
 )
-from pipeline.plots.style import DENSE_COLOR, Drawn, looks, new_figure, percent
-from pipeline.results.tables import Row
+from pipeline.plots.style import DENSE_COLOR, Drawn, looks, new_figure
+from pipeline.results.tables import Row, percent
 
 METRIC = "test_accuracy_early_stop"
 LEAST = 5
-"""variants: fewer are legible as curves"""
+"""variants; curves are legible with fewer"""
 DENSITIES_SHOWN = 3
 NEAR = 1.1
 """factor within which densities of different variants count as the same"""
 WIDE = 4.0
-"""ratio of errors beyond which the axis is logarithmic in the error: one criterion that
-fails would squeeze all others"""
+"""from this ratio of errors on, the axis is logarithmic in the error: on a linear axis, one
+criterion that fails would squeeze all others"""
 ERRORS = (0.5, 1, 1.5, 2, 3, 5, 7, 10, 20, 30, 50, 70, 90)
-"""candidates for ticks of that axis, in percent"""
+"""possible ticks of the logarithmic axis, in percent"""
 TICKS = 5
 LABEL = "Test accuracy at early stop (%), mean and min–max"
 NEUTRAL = "#333333"
-"""of variants without a color of their own"""
+"""color of variants without one of their own"""
 
 Cells = Mapping[str, Mapping[float, Spread]]
-"""variant -> density of the panel -> what its seeds reached there"""
+"""variant -> density of the panel -> spread over its seeds"""
 
 
-def criteria(shown: Shown) -> Drawn | None:
-    """Test accuracy at early stop, a row per variant, a panel per density.
+def criteria(given: FigureInput) -> Drawn | None:
+    """Test accuracy at early stop: one panel per density, one row per variant.
 
-    The best variant, by its mean over the panels, stands on top.
+    The variant with the best mean over the panels is at the top.
     """
-    rows = shown.store.rounds
+    rows = given.store.rounds
     variants = pruned_variants(rows)
     if len(variants) < LEAST:
         return None
@@ -87,10 +87,10 @@ def criteria(shown: Shown) -> Drawn | None:
 def _cells(rows: Sequence[Row], variants: Sequence[str]) -> dict[str, dict[float, Spread]]:
     lines = {name: by_round(rows, name, METRIC) for name in variants}
     ladder = [p.density for number, p in lines[variants[0]].items() if number]
-    # Not the first round: with most weights kept no criterion can do harm.
+    # Never the first round: no criterion does harm while most weights are kept.
     shares = np.arange(1, DENSITIES_SHOWN + 1) / DENSITIES_SHOWN
-    places = np.ceil(shares * len(ladder)).astype(int) - 1
-    chosen = [ladder[n] for n in dict.fromkeys(places)]
+    positions = np.ceil(shares * len(ladder)).astype(int) - 1
+    chosen = [ladder[n] for n in dict.fromkeys(positions)]
     return {
         name: {density: _nearest(line, density) for density in chosen}
         for name, line in lines.items()
@@ -98,7 +98,7 @@ def _cells(rows: Sequence[Row], variants: Sequence[str]) -> dict[str, dict[float
 
 
 def _nearest(line: Mapping[int, Spread], density: float) -> Spread:
-    """The round of that density; nothing known where none is near."""
+    """The spread at the density; one without values if no round is near it."""
     point = min(line.values(), key=lambda p: abs(math.log(p.density / density)))
     if abs(math.log(point.density / density)) <= math.log(NEAR):
         return point
@@ -114,7 +114,7 @@ def _nearest(line: Mapping[int, Spread], density: float) -> Spread:
 
 
 def _mean(line: Mapping[float, Spread]) -> float:
-    """Over densities; variants without a value come last."""
+    """Mean over densities; -1 without a value, so that the variant comes last."""
     values = [p.mean for p in line.values() if p.mean is not None]
     return fmean(values) if values else -1.0
 
@@ -122,16 +122,14 @@ def _mean(line: Mapping[float, Spread]) -> float:
 def _draw_column(
     axes: Axes, column: Mapping[str, Spread], style: Mapping[str, Mapping[str, Any]]
 ) -> None:
-    for place, (name, p) in enumerate(column.items()):
+    for y, (name, p) in enumerate(column.items()):
         if p.mean is None or p.low is None or p.high is None:
             continue
         look = style.get(name, {"color": NEUTRAL, "marker": "o"})
         dot = {"color": look["color"], "marker": look["marker"], "markersize": 5}
         low, mean, high = (100 * value for value in (p.low, p.mean, p.high))
-        axes.plot(
-            [low, high], [place, place], color=look["color"], linewidth=1.6, alpha=0.5
-        )
-        axes.plot(mean, place, linestyle="none", zorder=3, **dot)
+        axes.plot([low, high], [y, y], color=look["color"], linewidth=1.6, alpha=0.5)
+        axes.plot(mean, y, linestyle="none", zorder=3, **dot)
 
 
 def _draw_dense(axes: Axes, reached: Spread | None) -> None:
@@ -146,7 +144,7 @@ def _draw_dense(axes: Axes, reached: Spread | None) -> None:
 def _accuracy_axis(
     axes: Axes, column: Mapping[str, Spread], reached: Spread | None
 ) -> bool:
-    """Linear; or logarithmic in the error, then True, where one variant is far off."""
+    """Scale the axis; True if one variant is so far off that it is logarithmic."""
     every = [*column.values(), *([reached] if reached else [])]
     known = [p for p in every if p.low is not None and p.high is not None]
     errors = [100 * (1 - (value or 0)) for p in known for value in (p.low, p.high)]
@@ -169,8 +167,8 @@ def _to_axis(accuracy: Any) -> Any:  # noqa: ANN401 - matplotlib gives arrays of
     return -np.log(np.maximum(100 - np.asarray(accuracy, float), 1e-3))
 
 
-def _from_axis(place: Any) -> Any:  # noqa: ANN401 - matplotlib gives arrays of any shape
-    return 100 - np.exp(-np.asarray(place, float))
+def _from_axis(value: Any) -> Any:  # noqa: ANN401 - matplotlib gives arrays of any shape
+    return 100 - np.exp(-np.asarray(value, float))
 
 
 def _legend(figure: Figure, reached: Spread | None) -> None:

@@ -1,4 +1,7 @@
-"""Test error on the straight line between two networks (Frankle et al. 2020, figure 2)."""
+"""Figure of the test error on the line between two networks.
+
+It follows figure 2 of Frankle et al. 2020.
+"""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -12,32 +15,39 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from pipeline.core.analysis.interpolation import STABLE_BELOW
-from pipeline.plots.between import PERCENT, STATISTICS, Spot, by_spot, ends, place
+from pipeline.plots.analyses import (
+    PERCENT,
+    STATISTICS,
+    PlaceKey,
+    by_place,
+    ends,
+    place_name,
+)
+from pipeline.plots.figure_input import FigureInput
 from pipeline.plots.panels import COLUMNS, panels
-from pipeline.plots.shown import Shown
 from pipeline.plots.spread import extent
 from pipeline.plots.style import Drawn
 from pipeline.results.tables import Row
 
 PANELS = 12
-"""shared by all analyses; each shows its ends, and places evenly between"""
+"""for all analyses together; each gets its first and last place and some between"""
 LEAST_HEIGHT = 2.5
-"""of a panel, in thresholds: a flat line must look flat"""
+"""height of a panel in units of the stability threshold, so that a flat line looks flat"""
 
 Line = dict[float, tuple[float, float, float]]
 """alpha -> (mean, least, greatest) over pairs and seeds"""
 
 
-def interpolation(shown: Shown) -> Drawn | None:
-    """A panel per analysis and place; a thin line per pair, the mean thick."""
-    spots = _chosen(by_spot(shown.store.lines))
-    if not spots:
+def interpolation(given: FigureInput) -> Drawn | None:
+    """One panel per analysis and place, with a thin line per pair and a thick mean."""
+    places = _chosen(by_place(given.store.lines))
+    if not places:
         return None
-    figure, columns = panels(len(spots), height=2.6, share_y=False)
+    figure, columns = panels(len(places), height=2.6, share_y=False)
     table: list[Row] = []
-    seen: set[str] = set()
-    for position, (rows, (axes,)) in enumerate(zip(spots, columns, strict=True)):
-        axes.set_title(f"{rows[0]['analysis']}, {place(rows[0])}\n({ends(rows[0])})")
+    drawn: set[str] = set()
+    for position, (rows, (axes,)) in enumerate(zip(places, columns, strict=True)):
+        axes.set_title(f"{rows[0]['analysis']}, {place_name(rows[0])}\n({ends(rows[0])})")
         axes.set_xlabel("Between the networks (α)")
         axes.set_xlim(0, 1)
         if position % COLUMNS == 0:
@@ -48,26 +58,26 @@ def interpolation(shown: Shown) -> Drawn | None:
             if line:
                 _draw(axes, mine, line, look)
                 table += _table(mine[0], line)
-                seen.add(way)
+                drawn.add(way)
         _make_room(axes)
-    handles = _legend([way for way in STATISTICS if way in seen])
+    handles = _legend([way for way in STATISTICS if way in drawn])
     figure.legend(
-        handles=handles, loc="outside upper center", ncols=2 if len(spots) < 3 else 4
+        handles=handles, loc="outside upper center", ncols=2 if len(places) < 3 else 4
     )
     return Drawn(figure, table)
 
 
-def _chosen(spots: Mapping[Spot, list[Row]]) -> list[list[Row]]:
-    """Evenly chosen places of every analysis, those with a number on the line."""
+def _chosen(places: Mapping[PlaceKey, list[Row]]) -> list[list[Row]]:
+    """Rows of evenly chosen places of every analysis; places without any error are out."""
     groups: dict[str, list[list[Row]]] = defaultdict(list)
-    for (name, _, _), rows in spots.items():
+    for (name, _, _), rows in places.items():
         if any(row["error"] is not None for row in rows):
             groups[name].append(rows)
     each = max(2, PANELS // max(len(groups), 1))
     chosen = []
     for found in groups.values():
-        places = np.linspace(0, len(found) - 1, min(each, len(found)))
-        chosen += [found[n] for n in places.round().astype(int)]
+        positions = np.linspace(0, len(found) - 1, min(each, len(found)))
+        chosen += [found[n] for n in positions.round().astype(int)]
     return chosen
 
 

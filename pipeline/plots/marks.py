@@ -1,4 +1,4 @@
-"""Marks on curves: the smallest winning ticket, and what was published."""
+"""Marks on curves: the smallest winning tickets, and published numbers."""
 
 import math
 import textwrap
@@ -12,17 +12,16 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
 from pipeline.artifacts.paths import DENSE
-from pipeline.plots.shown import Shown
+from pipeline.plots.figure_input import FigureInput
 from pipeline.plots.spread import Spread
-from pipeline.plots.style import percent
 from pipeline.results import winning
-from pipeline.results.tables import Row
+from pipeline.results.tables import Row, percent
 from pipeline.results.winning import Winner
 
 NEAR = 1.03
-"""factor within which two densities are the same round"""
+"""two densities within this factor belong to the same round"""
 FEW = 3
-"""winners of which the legend has place for the confidence"""
+"""up to so many winners, the legend says how sure each is"""
 INCHES = 0.17
 """height of a line in a legend"""
 LINE = 84
@@ -35,15 +34,15 @@ KINDS = {
     "ratio": ("d", RELATIVE),
     "leaves": ("v", "published density at which the curve falls off"),
 }
-"""kind of a claim -> marker, and words in the legend"""
+"""kind of a claim -> marker, and text in the legend"""
 
 Points = Mapping[str, Mapping[int, Spread]]
-"""variant -> round -> what its seeds reached"""
+"""variant -> round -> spread over its seeds"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Canvas:
-    """Where marks go."""
+    """The axes with the curves that marks are drawn on."""
 
     axes: Axes
     points: Points
@@ -52,25 +51,25 @@ class Canvas:
     style: Mapping[str, Mapping[str, Any]]
     """variant -> look"""
     shift: Mapping[str, float]
-    """variant -> factor on its densities, so that curves do not hide each other"""
+    """variant -> factor on its densities, as its curve was drawn"""
 
 
-def winners(shown: Shown, variants: Sequence[str]) -> dict[str, Winner]:
-    """Variant -> its smallest winning density, of the ticket chains that have one.
+def winners(given: FigureInput, variants: Sequence[str]) -> dict[str, Winner]:
+    """Variant -> its smallest winning ticket, for the variants that have one.
 
     Args:
-        shown: of one task.
-        variants: those asked for.
+        given: of one task.
+        variants: to look for winning tickets in.
 
     Returns:
-        Nothing where the dense network did not train: there is nothing to win against.
+        Nothing if the dense network did not train, because no ticket can win against it.
     """
-    if shown.untrained.intersection(shown.tasks):
+    if given.untrained.intersection(given.tasks):
         return {}
     found: dict[str, Winner] = {}
     for variant in variants:
-        rows = [row for row in shown.store.rounds if row["variant"] == variant]
-        settings = shown.settings(rows[0]["task"], variant)
+        rows = [row for row in given.store.rounds if row["variant"] == variant]
+        settings = given.settings(rows[0]["task"], variant)
         own = settings.get("prune.mask") == "own"
         every = settings.get("train.evaluate_every")
         names = ("rewind.to", "rewind.pruned", "prune.schedule")
@@ -83,9 +82,12 @@ def winners(shown: Shown, variants: Sequence[str]) -> dict[str, Winner]:
 
 
 def mark_winners(canvas: Canvas, found: Mapping[str, Winner]) -> list[Artist]:
-    """A star at each smallest winning density, hollow where it is not shown.
+    """Draw a star at each smallest winning density, hollow if the test does not show it.
 
-    With many winners the legend only names them; their confidence is in the table.
+    With many winners the legend leaves out their confidence, which is in the table.
+
+    Returns:
+        Legend entries.
     """
     handles: list[Artist] = []
     for variant, winner in found.items():
@@ -101,8 +103,8 @@ def mark_winners(canvas: Canvas, found: Mapping[str, Winner]) -> list[Artist]:
             "linestyle": "none",
             "zorder": 5,
         }
-        place = canvas.shift[variant] * here.density
-        canvas.axes.plot(place, canvas.scale * here.mean, **look)
+        x = canvas.shift[variant] * here.density
+        canvas.axes.plot(x, canvas.scale * here.mean, **look)
         text = f"{variant}, smallest winning density: {percent(winner.density)} %"
         if len(found) <= FEW:
             text += f"; {winner.confidence}"
@@ -111,19 +113,19 @@ def mark_winners(canvas: Canvas, found: Mapping[str, Winner]) -> list[Artist]:
 
 
 def mark_published(canvas: Canvas, rows: Sequence[Row]) -> tuple[list[Artist], list[Row]]:
-    """Open marks in the color of their variant.
+    """Draw published numbers as open marks in the color of their variant.
 
     Args:
-        canvas: where.
-        rows: of the metric shown.
+        canvas: to draw on.
+        rows: published numbers of the metric on the y axis.
 
     Returns:
-        Legend entries, and the rows that could be placed with their value as ``mean``.
+        Legend entries, and the rows that were drawn, with the y value as ``mean``.
     """
     placed: list[Row] = []
     entries: dict[str, Artist] = {}
     for row in map(_downwards, rows):
-        marker, words = KINDS[row["kind"]]
+        marker, meaning = KINDS[row["kind"]]
         look: dict[str, Any] = {
             "marker": marker,
             "markersize": 7.5,
@@ -142,27 +144,27 @@ def mark_published(canvas: Canvas, rows: Sequence[Row]) -> tuple[list[Artist], l
             continue
         else:
             canvas.axes.plot(row["density"], canvas.scale * value, color=color, **look)
-        text = wrapped(f"{words}: {_short(row['source'])}")
+        text = wrapped(f"{meaning}: {_short(row['source'])}")
         entries.setdefault(text, Line2D([], [], label=text, color="black", **look))
         placed.append(row | {"mean": value})
     return list(entries.values()), placed
 
 
 def wrapped(text: str) -> str:
-    """Lines of a legend of marks; ``p = 0.03`` stays on one."""
+    """Wrap a text for the legend of marks; ``p = 0.03`` stays on one line."""
     return textwrap.fill(text.replace(" = ", "\u00a0=\u00a0"), LINE)
 
 
 def height(entries: Sequence[Artist]) -> float:
-    """Inches that a legend of marks takes in one column."""
+    """Height of a legend of marks in one column, in inches."""
     lines = sum(str(entry.get_label()).count("\n") + 1 for entry in entries)
     return INCHES * lines + (0.1 if entries else 0)
 
 
 def _downwards(row: Row) -> Row:
-    """A gap between two variants as a mark below the upper one.
+    """Turn a gap between two variants so that its mark lies below the upper one.
 
-    Above the lower one it could lie beyond 100 %.
+    A mark above the lower one could lie beyond 100 %.
     """
     up = row["kind"] in ("difference", "equivalence") and (row["value"] or 0) > 0
     if not up or row["against"] in (None, DENSE):
@@ -172,7 +174,7 @@ def _downwards(row: Row) -> Row:
 
 
 def _value(canvas: Canvas, row: Row) -> float | None:
-    """A published number on the y axis; None where what it refers to was not measured."""
+    """A published number on the y axis; None if it refers to a curve that is not there."""
     value: float | None = row["value"]
     if row["kind"] in ("reading", "leaves") or value is None:
         return value
@@ -188,7 +190,7 @@ def _value(canvas: Canvas, row: Row) -> float | None:
 
 
 def _at(line: Mapping[int, Spread], density: float) -> Spread | None:
-    """The round of that density."""
+    """The spread at the round of that density; None if there is no such round."""
     near = [p for p in line.values() if abs(math.log(p.density / density)) < math.log(NEAR)]
     return min(near, key=lambda p: abs(math.log(p.density / density)), default=None)
 

@@ -1,30 +1,37 @@
-"""Several panels in one figure, and a sequence of colors."""
+"""Lay out several panels in one figure, label their axes, and color a sequence."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from pipeline.plots.style import new_figure
 
 COLUMNS = 3
 """panels side by side"""
+NO_DASHES: Mapping[str, Any] = MappingProxyType({})
 
 
 def panels(
     count: int, *, rows_each: int = 1, height: float = 3.1, share_y: bool = True
 ) -> tuple[Figure, list[tuple[Axes, ...]]]:
-    """One column of panels per thing shown, wrapped after ``COLUMNS``.
+    """A figure with columns of panels, in blocks of at most ``COLUMNS`` columns.
 
     Args:
-        count: of columns before they are wrapped.
-        rows_each: panels of a column.
-        height: of a column, in inches.
-        share_y: whether panels of a kind have one y axis.
+        count: number of columns, in all blocks.
+        rows_each: panels in a column.
+        height: of a block, in inches.
+        share_y: whether the panels of one row of a block share their y axis.
+
+    Returns:
+        The figure, and the panels of each column from top to bottom.
     """
     columns = min(count, COLUMNS)
     blocks = -(-count // COLUMNS)
@@ -45,7 +52,7 @@ def panels(
 
 
 def label_outer(panels: Sequence[tuple[Axes, ...]]) -> None:
-    """The y-axis is named and numbered once per row of panels."""
+    """Keep the label and the numbers of the y axis in the leftmost panels only."""
     for position, mine in enumerate(panels):
         for axes in mine:
             if position % COLUMNS:
@@ -54,13 +61,41 @@ def label_outer(panels: Sequence[tuple[Axes, ...]]) -> None:
 
 
 def plain_log_ticks(axes: Axes) -> None:
-    """Mark 1, 2 and 5 of every decade, written out."""
+    """Put ticks at 1, 2 and 5 of every decade of the y axis, as plain numbers."""
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
     axes.yaxis.set_minor_locator(NullLocator())
 
 
 def sequence(count: int) -> list[str]:
-    """Colors in order, readable on white and in gray."""
-    places = np.linspace(0.15, 0.88, count)
-    return [to_hex(colormaps["plasma"](place)) for place in places]
+    """Colors in order, distinct on white and in gray."""
+    values = np.linspace(0.15, 0.88, count)
+    return [to_hex(colormaps["plasma"](value)) for value in values]
+
+
+def color_legend(
+    figure: Figure,
+    colors: Mapping[str, str],
+    *,
+    title: str,
+    dashes: Mapping[str, Any] = NO_DASHES,
+) -> None:
+    """Add a legend of line colors on the right.
+
+    Args:
+        figure: to add it to.
+        colors: label -> color.
+        title: of the legend.
+        dashes: label -> dash, for labels whose line is not solid.
+    """
+    handles = [
+        Line2D([], [], color=color, linestyle=dashes.get(label, "-"), label=label)
+        for label, color in colors.items()
+    ]
+    figure.legend(
+        handles=handles,
+        loc="outside right center",
+        title=title,
+        title_fontsize=8,
+        ncols=-(-len(handles) // 24),
+    )

@@ -1,24 +1,25 @@
-"""The same variants under several tasks, side by side: protocols, rates, models."""
+"""Figure of the same variants under several tasks, side by side."""
 
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
-from pipeline.plots.comparisons import TEST_ACCURACY, draw_curves
+from pipeline.plots.density_curves import TEST_ACCURACY, draw_curves
+from pipeline.plots.figure_input import FigureInput
 from pipeline.plots.marks import height, wrapped
 from pipeline.plots.panels import COLUMNS, panels
-from pipeline.plots.shown import Shown
 from pipeline.plots.spread import pruned_variants, variants_of
 from pipeline.plots.style import Drawn, looks
 from pipeline.results.tables import Row
 
 
-def protocols(shown: Shown) -> Drawn | None:
-    """Test accuracy against weights remaining, a panel per task.
+def protocols(given: FigureInput) -> Drawn | None:
+    """Test accuracy against weights remaining, one panel per task.
 
-    Only tasks that share a variant with another one: a task alone has its own figures.
-    Each has its own y axis: on a common one, a task that fails would flatten all others.
+    Tasks often differ in one part of the protocol: a learning rate, a model, an
+    optimizer. Only tasks that share a variant with another task are drawn. Each panel
+    has its own y axis; on a common one, a task that fails would flatten all others.
     """
-    tasks = _comparable(shown)
+    tasks = _comparable(given)
     if len(tasks) < 2:
         return None
     variants = variants_of(
@@ -49,9 +50,9 @@ def protocols(shown: Shown) -> Drawn | None:
     return Drawn(figure, table)
 
 
-def _comparable(shown: Shown) -> dict[str, Shown]:
-    """Task -> its part, of those that share a variant."""
-    parts = {task: shown.of_task(task) for task in shown.tasks}
+def _comparable(given: FigureInput) -> dict[str, FigureInput]:
+    """Task -> its input, for the tasks that share a variant with another one."""
+    parts = {task: given.of_task(task) for task in given.tasks}
     variants = {
         task: set(pruned_variants(part.store.rounds)) for task, part in parts.items()
     }

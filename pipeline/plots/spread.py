@@ -1,4 +1,4 @@
-"""Rows of single seeds -> mean, least and greatest over seeds."""
+"""Compute the mean, the least and the greatest value of a metric over seeds."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -8,17 +8,17 @@ from statistics import fmean
 from pipeline.results.tables import Row
 
 KNOWN = ("ticket", "reinit", "one-shot", "random-mask", "late-rewind")
-"""well-known variants come first and look the same in every figure"""
+"""well-known variants, which come first and look the same in every figure"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Spread:
-    """What the seeds of one group reached."""
+    """Mean and range of a metric over the seeds of one group."""
 
     density: float
     """mean over the seeds"""
     mean: float | None
-    """None where no seed has a value"""
+    """None if no seed has a value"""
     low: float | None
     high: float | None
     num_seeds: int
@@ -30,12 +30,12 @@ class Spread:
 def variants_of(rows: Iterable[Row]) -> list[str]:
     """Names in the order of figures: well-known ones first, then by name."""
     names = {row["variant"] for row in rows}
-    place = {name: n for n, name in enumerate(KNOWN)}
-    return sorted(names, key=lambda n: (place.get(n.split(" (")[0], len(KNOWN)), n))
+    rank = {name: n for n, name in enumerate(KNOWN)}
+    return sorted(names, key=lambda n: (rank.get(n.split(" (")[0], len(KNOWN)), n))
 
 
 def pruned_variants(rows: Iterable[Row]) -> list[str]:
-    """Those with rounds beyond the dense network, in the order of figures."""
+    """Variants that have a round after round 0, in the order of figures."""
     return variants_of(row for row in rows if row["round"])
 
 
@@ -49,7 +49,7 @@ def by_round(rows: Sequence[Row], variant: str, metric: str) -> dict[int, Spread
 
 
 def extent(values: Sequence[float]) -> tuple[float, float, float]:
-    """Mean, least, greatest; the mean lies between them, also where rounding says no.
+    """Mean, least and greatest value; rounding never moves the mean outside of them.
 
     >>> extent([0.1, 0.1, 0.1])
     (0.1, 0.1, 0.1)
@@ -59,7 +59,7 @@ def extent(values: Sequence[float]) -> tuple[float, float, float]:
 
 
 def spread(rows: Sequence[Row], metric: str) -> Spread:
-    """Spread of a metric over rows; rows without a value only count as diverged."""
+    """Spread of a metric over rows; those without a value do not count in the mean."""
     values = [row[metric] for row in rows if row[metric] is not None]
     mean, low, high = extent(values) if values else (None, None, None)
     return Spread(
@@ -74,9 +74,9 @@ def spread(rows: Sequence[Row], metric: str) -> Spread:
 
 
 def one_dense(rows: Sequence[Row], metric: str) -> list[Row] | None:
-    """The dense networks' rows, one per seed; None where variants disagree.
+    """The rows of the dense network, one per seed; None if variants have different ones.
 
-    They disagree where results of several settings are drawn together.
+    Variants have different dense networks if results of several settings are drawn.
     """
     seen: dict[int, Row] = {}
     for row in rows:

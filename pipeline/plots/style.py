@@ -1,7 +1,7 @@
-"""How every figure looks: colours, type, the axis of weights remaining, files.
+"""The style that all figures share: colors, type, the density axis, saved files.
 
-Colours are Okabe and Ito's (distinct for colour-blind readers), each with a marker of
-its own. Matplotlib's object interface with Agg: no global figure, no display.
+Colors are Okabe and Ito's (distinct for color-blind readers), each with a marker of
+its own. Matplotlib is used without its global state and without a display.
 """
 
 import itertools
@@ -19,14 +19,14 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from pipeline.artifacts.files import atomic
 from pipeline.plots.spread import KNOWN
-from pipeline.results.tables import Row
+from pipeline.results.tables import Row, percent
 
 FORMATS: dict[str, dict[str, Any]] = {
     "png": {"Software": None},
     "svg": {"Date": None, "Creator": None},
     "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
 }
-"""format -> the metadata to leave out, so that the bytes depend on the content only"""
+"""format -> metadata to leave out, so that equal figures give equal bytes"""
 
 SETTINGS: dict[str, Any] = {
     "font.family": "DejaVu Sans",
@@ -60,14 +60,14 @@ SLOTS = (
     ("#56B4E9", "P"),
 )
 SPARE_MARKERS = "<>phd*"
-"""with a dashed line, for variants beyond the sixth"""
+"""markers from the seventh variant on, with a dashed line"""
 DENSE_COLOR = "#555555"
 WEIGHTS_REMAINING = "Weights remaining (%)"
 
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A figure and the tidy table of what it shows."""
+    """A figure, and a tidy table of the numbers in it."""
 
     figure: Figure
     table: list[Row]
@@ -75,7 +75,7 @@ class Drawn:
 
 @contextmanager
 def drawing() -> Iterator[None]:
-    """Our settings, whatever the user's matplotlibrc says."""
+    """Use the settings of this module instead of the user's matplotlibrc."""
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(cast("dict[Any, Any]", SETTINGS))
@@ -83,14 +83,14 @@ def drawing() -> Iterator[None]:
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure of so many inches in which nothing overlaps."""
+    """An empty figure, in inches, whose layout keeps its parts from overlapping."""
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
 
 def looks(variants: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Variant -> colour, marker and dash; unlike each other up to twelve variants."""
+    """Variant -> color, marker and dash, distinct for up to twelve variants."""
     known = {name: KNOWN.index(name) for name in variants if name in KNOWN}
     free = (n for n in itertools.count() if n not in known.values())
     chosen = {name: known[name] if name in known else next(free) for name in variants}
@@ -106,12 +106,12 @@ def _look(slot: int) -> dict[str, Any]:
 
 
 def weights_axis(axes: Axes, densities: Sequence[float], *, room: float = 0.055) -> None:
-    """Make x logarithmic, falling to the right, with the rounds' percentages as ticks.
+    """Make the x axis logarithmic and falling, with ticks at the densities of rounds.
 
     Args:
         axes: whose x values are densities.
         densities: of all points.
-        room: least distance of two labels, as a fraction of the axis.
+        room: least distance between two labels, as a fraction of the axis.
     """
     high, low = max(densities), min(densities)
     pad = max((high / low) ** 0.03, 1.02)
@@ -124,12 +124,12 @@ def weights_axis(axes: Axes, densities: Sequence[float], *, room: float = 0.055)
 
 
 def end_at_100(axes: Axes) -> None:
-    """End the y axis at 100 %, which no accuracy exceeds; when everything is drawn."""
+    """End the y axis at 100 %, which no accuracy exceeds. Call it after drawing."""
     axes.set_ylim(top=min(axes.get_ylim()[1], 100))
 
 
 def ticks(densities: Sequence[float], *, room: float) -> list[float]:
-    """Densities with place for a label: the first, the last, and those between.
+    """The densities that get a label: the first, the last, and some between.
 
     >>> ticks([1.0, 0.8, 0.64, 0.5, 0.1], room=0.2)
     [1.0, 0.5, 0.1]
@@ -145,20 +145,8 @@ def ticks(densities: Sequence[float], *, room: float) -> list[float]:
     return [*chosen, low]
 
 
-def percent(density: float) -> str:
-    """A density as a tick label, as the paper prints it.
-
-    >>> percent(1.0), percent(0.51281), percent(0.0345), percent(0.00721)
-    ('100', '51.3', '3.5', '0.72')
-    """
-    share = 100 * density
-    if share >= 99.95:
-        return "100"
-    return f"{share:.1f}" if share >= 1 else f"{share:.2g}"
-
-
 def save(figure: Figure, path: Path) -> None:
-    """Write the figure in the format of the path's suffix, atomically."""
+    """Write the figure atomically, in the format that the path's suffix names."""
     kind = path.suffix.removeprefix(".")
     with atomic(path) as temporary:
         figure.savefig(temporary, format=kind, metadata=FORMATS[kind])

@@ -1,4 +1,4 @@
-"""Known experiments, each of which becomes a whole params.yaml."""
+"""Presets: known experiments that ``use`` writes as a complete params.yaml."""
 
 import subprocess
 from pathlib import Path
@@ -13,33 +13,33 @@ from pipeline.presets.recipes import Recipe
 
 
 class PresetError(UserError):
-    """A preset cannot be used; one line that says why and what to do."""
+    """A preset cannot be used; the message says why and what to do."""
 
 
 def names() -> list[str]:
-    """Every preset, sorted."""
+    """The names of all presets, sorted."""
     return recipes.names()
 
 
 def text_of(name: str) -> str:
-    """The params.yaml of a preset, with every key; the experiment is called as it is.
+    """The params.yaml of a preset, with every key; the experiment has the preset's name.
 
     Raises:
-        PresetError: if there is no such preset.
+        PresetError: there is no such preset.
     """
-    said = description(name)
+    first_line = description(name)
     recipe = recipes.composed(name)
     named = Recipe(
         settings={"experiment": name} | recipe.settings, comments=recipe.comments
     )
-    return written.text(named, said)
+    return written.text(named, first_line)
 
 
 def description(name: str) -> str:
-    """What a preset is, in a line.
+    """One line that describes a preset.
 
     Raises:
-        PresetError: if there is no such preset.
+        PresetError: there is no such preset.
     """
     if name not in names():
         raise PresetError(unknown(name, names(), "preset"))
@@ -52,10 +52,10 @@ def use(name: str, root: Path, *, force: bool) -> items.Plan:
     Args:
         name: of the preset.
         root: of the repository.
-        force: also over edits that git does not have.
+        force: whether to overwrite edits that are not committed.
 
     Raises:
-        PresetError: if there is no such preset, or edits would be lost.
+        PresetError: there is no such preset, or edits would be lost.
     """
     text = text_of(name)
     path = root / params.FILE

@@ -1,1 +1,1 @@
-"""Result files -> tidy rows: tables, costs, winning tickets."""
+"""Results of trainings as tables, with their costs and the test for winning tickets."""

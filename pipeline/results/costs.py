@@ -1,7 +1,7 @@
-"""What a round cost: its own training, and all that had to be trained before it.
+"""Count the cost of a round: its own training, and all trainings before it.
 
-Everything is read off the settings and facts of result files, also of those that were
-written before costs were counted.
+Costs are computed from the settings and facts in result files. They are therefore known
+for results of earlier versions too, which did not count them.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,11 +19,11 @@ from pipeline.core.starts import STARTS
 from pipeline.data.facts import FACTS
 
 FORWARD_AND_BACKWARD = 3
-"""a training step in forward passes: the gradients with respect to activations and to
-weights cost as much as the forward pass each"""
+"""cost of a training step in forward passes: the gradients with respect to activations and
+those with respect to weights cost one forward pass each"""
 
 Settings = Mapping[str, Any]
-"""what stands behind a result, as ``params.behind`` gives it"""
+"""all settings behind a result, as ``params.behind`` gives them"""
 Training = tuple[str, int]
 """variant and round; (DENSE, 0) is the dense network"""
 
@@ -31,15 +31,15 @@ Training = tuple[str, int]
 def multiply_adds(settings: Settings, facts: Mapping[str, Any]) -> int:
     """Multiply-adds of one training: 3 × forward pass × batch × steps.
 
-    A kept weight costs one per position and example; pruned weights that are 0, biases,
-    norms, the optimizer and evaluations are not counted, whatever the engine computed.
-    Where pruned weights are frozen they act, so that all count. A start at
-    step k has k steps less. Where the mask changed while it trained (``kept_steps``),
-    each step counts with the weights it had.
+    A kept weight costs one multiply-add per position and example. Pruned weights that
+    are 0, biases, norms, the optimizer and evaluations do not count, whatever the engine
+    computed. Frozen pruned weights act in the network and count. A training that starts
+    at step k has k steps less. If the mask changed during the training (``kept_steps``),
+    each step counts the weights that it had.
 
     Args:
         settings: of the result.
-        facts: of one seed.
+        facts: of one seed in result.json.
     """
     data, model = settings["data"], settings["model"]
     network = _network(data, model["name"], tuple(model.get("widths") or ()))
@@ -56,20 +56,21 @@ def multiply_adds(settings: Settings, facts: Mapping[str, Any]) -> int:
 def before(
     training: Training, settings_of: Callable[[Training], Settings | None]
 ) -> list[Training] | None:
-    """The trainings that had to happen before a mask and a start existed.
+    """The trainings that had to happen before a round had its mask and its start.
 
-    Where masks are cut from the previous round, for round r the dense network and rounds
-    1 … r-1; where from the dense network, that one; where a mask changes while its round
-    trains, nothing. A control needs what its ticket needed, and of a mask that changed
-    the training itself. A start that looks at trained weights adds theirs; the first
-    steps of the dense network count as all of it.
+    If masks are cut from the previous round, round r needs the dense network and rounds 1
+    to r-1; if they are cut from the dense network, it needs that one; if the mask changes
+    while the round trains, it needs nothing. A control needs the trainings that its
+    ticket needed, and the ticket's own training if the mask changed in it. A start that
+    is made from trained weights adds their training. The first steps of the dense
+    network count as its whole training.
 
     Args:
-        training: which is not counted itself.
-        settings_of: the settings behind a training, or None where it has no result.
+        training: of the round; it is not counted.
+        settings_of: gives the settings behind a training, or None if it has no result.
 
     Returns:
-        In no order; None where a result is missing or comes from other settings.
+        In no particular order; None if a result is missing or has other settings.
     """
     found: set[Training] = set()
     waiting = [training]
@@ -110,7 +111,7 @@ def _at(variant: str, round: int) -> Training:
 
 
 def _agree(one: Settings, other: Settings) -> bool:
-    """Whether two trainings belong to one task, and one mask recipe stands behind them."""
+    """Whether two trainings have the same task and the same recipe for masks."""
     same = all(one.get(key) == other.get(key) for key in ("data", "model", "train"))
     recipes = [s["mask_source"] or s["prune"] for s in (one, other)]
     return same and (None in recipes or recipes[0] == recipes[1])

@@ -1,7 +1,7 @@
-"""Result files -> tidy tables: one row per task, variant, round and seed.
+"""Read result files into tidy tables: one row per task, variant, round and seed.
 
-Round 0, the dense network, belongs to every variant and is repeated in each. Only what
-the plan holds is read: folders of removed variants, rounds and seeds do not appear.
+Round 0 is the dense network; it belongs to every variant and appears in each. Results
+that the plan no longer holds (removed variants, rounds and seeds) do not appear.
 """
 
 import csv
@@ -18,7 +18,7 @@ from pipeline.artifacts.paths import DENSE
 from pipeline.results import costs
 
 Active = Mapping[str, Mapping[str, tuple[Collection[int], Collection[int]]]]
-"""task -> variant -> (rounds, seeds): what the plan holds now"""
+"""task -> variant -> (rounds, seeds) of the plan"""
 
 Row = dict[str, Any]
 
@@ -49,36 +49,37 @@ MEANS = ("density", "test_accuracy", "early_stop_step")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Record:
-    """What the training of one seed in one round reached, as its files say."""
+class RoundResult:
+    """The result of training one seed in one round, read from its files."""
 
     task: str
     variant: str
-    """the variant it is a round of, also for the dense network"""
+    """the variant that the round belongs to, also for the dense network"""
     round: int
     seed: int
     facts: Mapping[str, Any]
-    """of this seed in result.json"""
+    """the entry of this seed in result.json"""
     sizes: Mapping[str, int]
     """prunable weights per layer"""
     settings: Mapping[str, Any]
-    """everything behind the result, as in params.yaml"""
+    """all settings that decide the result, as in params.yaml"""
     engine: str
     folder: Path
-    """where result.json and curves.parquet lie"""
-    before: tuple["Record", ...] | None = None
-    """the trainings that its mask and its start took; None where one has no result"""
+    """holds result.json and curves.parquet"""
+    before: tuple["RoundResult", ...] | None = None
+    """the trainings that had to happen before this one, for its mask and its start;
+    None where one of them has no result"""
 
 
-def records(root: Path, active: Active) -> list[Record]:
-    """Read the results that the plan holds and that exist.
+def round_results(root: Path, active: Active) -> list[RoundResult]:
+    """Read all results of the plan that exist.
 
     Args:
         root: the folder with ``artifacts``.
         active: tasks, variants, rounds and seeds of the plan.
 
     Returns:
-        Ordered as the plan's tasks and variants, then by seed and round.
+        Ordered by task and variant as in the plan, then by seed and round.
 
     Raises:
         ArtifactError: a result is unreadable, or two folders hold the same training.
@@ -93,7 +94,7 @@ def records(root: Path, active: Active) -> list[Record]:
                     "delete the older one and run `dvc repro`"
                 )
             found[key] = folder, result
-    known = {key: _record(*found[key], seed=key[-1]) for key in found}
+    known = {key: _round_result(*found[key], seed=key[-1]) for key in found}
     return [
         replace(known[key], variant=variant, before=_before(known, key))
         for task, variants in active.items()
@@ -104,13 +105,13 @@ def records(root: Path, active: Active) -> list[Record]:
     ]
 
 
-def rows(records: Iterable[Record]) -> list[Row]:
-    """One row per record with the names of ``COLUMNS``; None where nothing is known."""
-    return [_row(record) for record in records]
+def rows(results: Iterable[RoundResult]) -> list[Row]:
+    """One row per result with the names of ``COLUMNS``; None where a value is unknown."""
+    return [_row(result) for result in results]
 
 
 def rounds_csv(rows: Sequence[Row]) -> str:
-    """The rows as CSV text: numbers in full, nothing for None, true and false."""
+    """The rows as CSV: numbers in full, an empty cell for None, ``true`` and ``false``."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -119,12 +120,12 @@ def rounds_csv(rows: Sequence[Row]) -> str:
 
 
 def summary(rows: Sequence[Row]) -> dict[str, Any]:
-    """Few numbers for ``dvc metrics show``: task -> dense, and every variant.
+    """A few numbers for ``dvc metrics show``: task -> dense and variants -> numbers.
 
-    Of the dense network and of each variant's last round: means over the seeds that did
-    not diverge (those that did are counted in ``diverged``). Of a variant also the
-    smallest density whose mean test accuracy is at least the dense network's; None where
-    there is none. It is a reading of means, not a test.
+    The numbers are means over seeds, of the dense network and of each variant's last
+    round. Seeds that diverged are left out and counted in ``diverged``.
+    ``density_at_dense_accuracy`` is the smallest density at which a variant's mean test
+    accuracy is at least the dense network's, or None. It compares means and tests nothing.
     """
     groups: dict[tuple[str, str, int], dict[int, Row]] = defaultdict(dict)
     for row in rows:
@@ -141,7 +142,7 @@ def summary(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def _smallest(before: Row | None, leaf: Row, dense: Row | None) -> Row:
-    """The smallest density at the dense accuracy so far; rounds come in order."""
+    """The smallest density at the dense accuracy, up to this round."""
     if dense is None or "density" not in leaf:
         return {}
     found = before["density_at_dense_accuracy"] if before else None
@@ -161,19 +162,19 @@ def _is_active(key: _Key, active: Active) -> bool:
     )
 
 
-def _before(known: Mapping[_Key, Record], key: _Key) -> tuple[Record, ...] | None:
+def _before(known: Mapping[_Key, RoundResult], key: _Key) -> tuple[RoundResult, ...] | None:
     task, variant, number, seed = key
 
     def settings_of(training: costs.Training) -> costs.Settings | None:
-        record = known.get((task, *training, seed))
-        return record.settings if record else None
+        result = known.get((task, *training, seed))
+        return result.settings if result else None
 
     found = costs.before((variant, number), settings_of)
     return None if found is None else tuple(known[task, *one, seed] for one in found)
 
 
-def _record(folder: Path, result: Mapping[str, Any], *, seed: int) -> Record:
-    return Record(
+def _round_result(folder: Path, result: Mapping[str, Any], *, seed: int) -> RoundResult:
+    return RoundResult(
         task=result["task"],
         variant=result["variant"],
         round=result["round"],
@@ -191,28 +192,45 @@ def _kept(result: Mapping[str, Any], seed: int) -> Mapping[str, int]:
     return kept
 
 
-def multiply_adds(record: Record) -> int:
-    """Of the record's own training, see ``costs.multiply_adds``."""
-    return costs.multiply_adds(record.settings, record.facts)
+def multiply_adds(result: RoundResult) -> int:
+    """Multiply-adds of the training itself, see ``costs.multiply_adds``."""
+    return costs.multiply_adds(result.settings, result.facts)
 
 
-def found_with(record: Record, cost: Callable[[Record], float]) -> float | None:
-    """The cost of all that had to be trained before the record; None where unknown."""
-    return None if record.before is None else sum(cost(one) for one in record.before)
+def cost_before(result: RoundResult, cost: Callable[[RoundResult], float]) -> float | None:
+    """The cost of all trainings that had to happen before; None where unknown.
+
+    Args:
+        result: of a round.
+        cost: of one training.
+    """
+    return None if result.before is None else sum(cost(one) for one in result.before)
 
 
-def _row(record: Record) -> Row:
+def percent(density: float) -> str:
+    """A density in percent, rounded as the paper prints it.
+
+    >>> percent(1.0), percent(0.51281), percent(0.0345), percent(0.00721)
+    ('100', '51.3', '3.5', '0.72')
+    """
+    share = 100 * density
+    if share >= 99.95:
+        return "100"
+    return f"{share:.1f}" if share >= 1 else f"{share:.2g}"
+
+
+def _row(result: RoundResult) -> Row:
     known = {
-        "task": record.task,
-        "variant": record.variant,
-        "round": record.round,
-        "seed": record.seed,
-        "kept": sum(record.facts["kept"].values()),
-        "prunable": sum(record.sizes.values()),
-        "multiply_adds": multiply_adds(record),
-        "find_multiply_adds": found_with(record, multiply_adds),
+        "task": result.task,
+        "variant": result.variant,
+        "round": result.round,
+        "seed": result.seed,
+        "kept": sum(result.facts["kept"].values()),
+        "prunable": sum(result.sizes.values()),
+        "multiply_adds": multiply_adds(result),
+        "find_multiply_adds": cost_before(result, multiply_adds),
     }
-    return {n: known.get(n, record.facts.get(n)) for n in COLUMNS}
+    return {n: known.get(n, result.facts.get(n)) for n in COLUMNS}
 
 
 def _cell(value: object) -> object:

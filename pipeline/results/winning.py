@@ -1,4 +1,4 @@
-"""Tables of results -> the test of the winning-ticket definition."""
+"""Test the rounds of a variant for winning tickets, from the rows of its results."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,29 +10,30 @@ from pipeline.core.winning_tickets import Pair, Reached, WinningTest, winning_te
 from pipeline.results.tables import Row
 
 NO_WINNER = "no density wins in every seed"
-"""what is said where there is no Winner"""
+"""the text if there is no Winner"""
 NEEDED = ("test_accuracy_early_stop", "early_stop_step", "kept")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Winner:
-    """The sparsest tickets of a variant that win."""
+    """The smallest density at which tickets of a variant win."""
 
     density: float
     confidence: str
     """how sure it is, in words"""
     num_seeds: int
     shown: bool
-    """by the test of the mean; else they win in every seed, which may be few"""
+    """whether the test of the mean shows it; otherwise they win in every seed"""
 
 
 def are_tickets(to: str | None, pruned: str | None, schedule: str | None) -> bool:
-    """Whether subnetworks with masks of their own are tickets.
+    """Whether subnetworks with their own masks are tickets.
 
     Args:
-        to: ``rewind.to``, as recorded.
-        pruned: ``rewind.pruned``; frozen weights are part of the network.
-        schedule: ``prune.schedule``; no training began with a mask that changed on the way.
+        to: ``rewind.to``.
+        pruned: ``rewind.pruned``; with frozen weights the network is not a subnetwork.
+        schedule: ``prune.schedule``; if the mask changes during training, the training
+            does not begin with it.
     """
     changes = schedule is not None and POLICIES[schedule].changes
     begins = to is not None and STARTS[to].ticket
@@ -40,7 +41,7 @@ def are_tickets(to: str | None, pruned: str | None, schedule: str | None) -> boo
 
 
 def reached(row: Row) -> Reached | None:
-    """What a row says of its early stop; None where the training diverged."""
+    """The early stop in a row; None if the training diverged."""
     if row["diverged"] or any(row[name] is None for name in NEEDED):
         return None
     return Reached(
@@ -55,13 +56,13 @@ def tests_of(rows: Sequence[Row], *, evaluate_every: int) -> list[WinningTest]:
     """Test every round of one variant against its dense network.
 
     Args:
-        rows: of one task and variant, round 0 included, as ``tables.rows`` or a
-            ``TrackedStore`` gives them.
-        evaluate_every: steps between two evaluations, the margin of the early stop.
+        rows: of one task and variant, with round 0, from ``tables.rows`` or a
+            ``TrackedStore``.
+        evaluate_every: steps between two evaluations; the margin of the early stop.
 
     Returns:
-        From the densest to the sparsest; seeds that diverged, there or in the dense
-        network, are left out.
+        From the densest to the sparsest. Seeds that diverged, in the round or in the
+        dense network, are left out.
     """
     dense = {row["seed"]: reached(row) for row in rows if not row["round"]}
     pairs: dict[float, list[Pair]] = {}
@@ -77,7 +78,7 @@ def tests_of(rows: Sequence[Row], *, evaluate_every: int) -> list[WinningTest]:
 
 
 def smallest_winning(rows: Sequence[Row], *, evaluate_every: int) -> Winner | None:
-    """The smallest density of one variant that wins; None where none does.
+    """The smallest density at which a variant wins; None if it wins at none.
 
     Args:
         rows: of one task and variant, as for ``tests_of``.

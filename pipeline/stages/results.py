@@ -18,7 +18,7 @@ def run() -> None:
     """Write the table for notebooks and `dvc plots`, the summary for `dvc metrics`."""
     settings = params.load()
     active = compiler.active(settings)
-    rows = tables.rows(tables.records(Path(), active))
+    rows = tables.rows(tables.round_results(Path(), active))
     with files.atomic(FOLDER / "rounds.csv") as temporary:
         temporary.write_text(tables.rounds_csv(rows), encoding="utf-8")
     files.save_json(FOLDER / "summary.json", tables.summary(rows))

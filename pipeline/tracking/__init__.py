@@ -1,8 +1,13 @@
-"""Result files -> MLflow, and back: ``track`` projects, ``read`` gives tables."""
+"""Track results in MLflow: ``track`` writes them into a store, ``read`` gives tables.
 
-from pipeline.tracking.project import TrackReport, track
+One run per chain (a variant on a task with one seed) and one child run per round; one run
+per analysis and seed, and one child run per place. MLflow is a view: ``track`` can
+rebuild it from the result files at any time.
+"""
+
 from pipeline.tracking.read import TrackedStore, read, read_all
 from pipeline.tracking.store import TrackingError, store_uri
+from pipeline.tracking.write import TrackReport, track
 
 __all__ = [
     "TrackReport",

@@ -1,4 +1,4 @@
-"""MLflow -> tables: everything that figures are drawn from, no artifacts needed."""
+"""Read tables of results back from an MLflow store, without the artifacts."""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -7,18 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.results.tables import Row
-from pipeline.tracking.labels import labels
-from pipeline.tracking.points import CURVE, FACTS, LAYER
-from pipeline.tracking.read_places import read_places
+from pipeline.tracking.distinct_names import distinct_names
+from pipeline.tracking.experiment_tags import TASKS
+from pipeline.tracking.read_analyses import read_analyses
+from pipeline.tracking.round_metrics import CURVE, LAYER, ROUND_METRICS
 from pipeline.tracking.store import (
     TrackingError,
     find_runs,
+    metric_history,
     opened,
     sqlite_file,
     store_uri,
     without_password,
 )
-from pipeline.tracking.words import TASKS
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -37,27 +38,29 @@ FLAGS = ("censored", "diverged")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrackedStore:
-    """Tables of one experiment, ordered by task as in params.yaml, variant, seed, round."""
+    """Tables of one experiment, by task as in params.yaml, then variant, seed, round."""
 
     experiment: str
     rounds: tuple[Row, ...]
-    """task, variant, seed, round, and the metrics of ``FACTS``; None where unknown"""
+    """task, variant, seed, round, and ``ROUND_METRICS``; None where unknown"""
     layers: tuple[Row, ...]
     """task, variant, seed, round, layer, density"""
     curves: tuple[Row, ...]
-    """task, variant, seed, round, density, step, loss, accuracy: on the validation
-    set"""
+    """task, variant, seed, round, density, step, loss, accuracy: of the
+    validation set"""
     settings: Mapping[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
-    """task, variant -> the settings behind its results, as ``words.params`` names them"""
+    """task, variant -> the settings behind its results, as ``formats.params`` names them"""
     lines: tuple[Row, ...] = ()
     """task, analysis, kind, of, to, round, step, density, seed, pair, statistics, alpha,
     loss, error: the points between two networks, in order of alpha; ``density`` is that
-    of ``of``, ``statistics`` is interpolated or recalibrated; None where unknown"""
+    of the network ``of``, ``statistics`` is interpolated or recalibrated; None where
+    unknown"""
     barriers: tuple[Row, ...] = ()
-    """the same up to ``statistics``, then error_barrier, loss_barrier, error_a, error_b,
-    distance, sign_changes, mask_overlap, mask_overlap_by_chance: one row per line"""
+    """one row per line: the columns of ``lines`` up to ``statistics``, then error_barrier,
+    loss_barrier, error_a, error_b, distance, sign_changes, mask_overlap,
+    mask_overlap_by_chance"""
     analyses: Mapping[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
-    """task, analysis -> the settings behind its results, those of ``of`` among them"""
+    """task, analysis -> the settings behind its results and its network ``of``"""
 
 
 def read(
@@ -75,14 +78,14 @@ def read(
         uri: the store; None = MLFLOW_TRACKING_URI, else mlflow.db in the repository.
         experiment: its name.
         variants: only these, and analyses of them or of the dense network; None = all.
-        all_runs: also results of earlier settings and dropped rounds. Where a variant
-            or an analysis has several, its name is followed by the settings that differ.
-        curves: and ``lines``; without them it is much faster.
+        all_runs: whether to read results of earlier settings and dropped rounds too. If
+            a name has results of several settings, the settings that differ follow it.
+        curves: whether to read ``curves`` and ``lines``, which takes most of the time.
         root: of the repository.
 
     Raises:
         TrackingError: there is no such store, experiment or variant (the message names
-            those that are there), or the store cannot be used.
+            those that exist), or the store cannot be used.
     """
     uri = store_uri(root, uri)
     file = sqlite_file(uri)
@@ -96,9 +99,9 @@ def read(
         number = found.experiment_id
         only = "" if all_runs else " and tags.current = 'true'"
         parents = find_runs(client, number, f"tags.kind = 'chain'{only}")
-        studies = find_runs(client, number, f"tags.kind = 'analysis'{only}")
-        _check_variants(experiment, variants, parents, studies)
-        names = labels(parents, "variant")
+        analyses = find_runs(client, number, f"tags.kind = 'analysis'{only}")
+        _check_variants(experiment, variants, parents, analyses)
+        names = distinct_names(parents, "variant")
         tasks = _tasks(found, parents)
         rounds, layers, points = [], [], []
         children = find_runs(client, number, f"tags.kind = 'round'{only}")
@@ -108,7 +111,7 @@ def read(
             layers += _layers(child, row)
             points += _curve(client, child, row) if curves else []
         places = find_runs(client, number, f"tags.kind = 'place'{only}")
-        seen = read_places(client, studies, places, variants, lines=curves)
+        tables = read_analyses(client, analyses, places, variants, lines=curves)
     return TrackedStore(
         experiment=experiment,
         rounds=tuple(rounds),
@@ -118,24 +121,24 @@ def read(
             (run.data.tags["task"], names[run.info.run_id]): dict(run.data.params)
             for run in sorted(parents, key=lambda run: tasks[run.data.tags["task"]])
         },
-        lines=seen.lines,
-        barriers=seen.barriers,
-        analyses=seen.settings,
+        lines=tables.lines,
+        barriers=tables.barriers,
+        analyses=tables.settings,
     )
 
 
 def read_all(
     uri: str | None, experiment: str | None = None, *, root: Path = Path()
 ) -> list[TrackedStore]:
-    """Read every experiment that holds chains, results of earlier settings included.
+    """Read every experiment that holds chains, with results of earlier settings.
 
     Args:
         uri: as for ``read``.
-        experiment: only this one; None = all, which are none where there is no store.
+        experiment: only this one; None = all. Without a store there are none.
         root: of the repository.
 
     Returns:
-        Without curves and lines.
+        Tables without curves and lines.
 
     Raises:
         TrackingError: the store cannot be used, or does not hold the experiment.
@@ -166,10 +169,10 @@ def _check_variants(
     experiment: str,
     variants: Collection[str] | None,
     parents: Sequence["Run"],
-    studies: Sequence["Run"],
+    analyses: Sequence["Run"],
 ) -> None:
     known = sorted({run.data.tags["variant"] for run in parents})
-    if not known and not studies:
+    if not known and not analyses:
         raise TrackingError(
             f"experiment {experiment!r} holds no results of the current plan; "
             "run `lt-pipeline track`"
@@ -187,10 +190,10 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _tasks(experiment: "Experiment", parents: Sequence["Run"]) -> dict[str, int]:
-    """Task -> its place; those that the experiment does not name, as they come."""
+    """Task -> its position. Tasks that the experiment does not name come last."""
     named = json.loads(experiment.tags.get(TASKS, "[]"))
     known = dict.fromkeys([*named, *(run.data.tags["task"] for run in parents)])
-    return {task: place for place, task in enumerate(known)}
+    return {task: position for position, task in enumerate(known)}
 
 
 def _wanted(
@@ -201,22 +204,22 @@ def _wanted(
     def order(child: "Run") -> tuple[int, str, int, int, str]:
         tags = child.data.tags
         numbers = int(tags["seed"]), int(tags["round"])
-        place = tasks[tags["task"]], tags["variant"], *numbers
-        return (*place, tags["mlflow.parentRunId"])
+        key = tasks[tags["task"]], tags["variant"], *numbers
+        return (*key, tags["mlflow.parentRunId"])
 
     found = sorted(children, key=order)
     return [r for r in found if variants is None or r.data.tags["variant"] in variants]
 
 
-def _row(child: "Run", labels: Mapping[str, str]) -> Row:
+def _row(child: "Run", names: Mapping[str, str]) -> Row:
     tags, metrics = child.data.tags, child.data.metrics
     row: Row = {
         "task": tags["task"],
-        "variant": labels[tags["mlflow.parentRunId"]],
+        "variant": names[tags["mlflow.parentRunId"]],
         "seed": int(tags["seed"]),
         "round": int(tags["round"]),
     }
-    for name in FACTS:
+    for name in ROUND_METRICS:
         value = metrics.get(name)
         if value is not None and name in COUNTS:
             value = int(value)
@@ -225,27 +228,22 @@ def _row(child: "Run", labels: Mapping[str, str]) -> Row:
 
 
 def _layers(child: "Run", row: Row) -> list[Row]:
-    place = {name: row[name] for name in ("task", "variant", "seed", "round")}
+    head = {name: row[name] for name in ("task", "variant", "seed", "round")}
     return [
-        place | {"layer": name.removeprefix(LAYER), "density": value}
+        head | {"layer": name.removeprefix(LAYER), "density": value}
         for name, value in child.data.metrics.items()
         if name.startswith(LAYER)
     ]
 
 
 def _curve(client: "MlflowClient", child: "Run", row: Row) -> list[Row]:
-    place = {n: row[n] for n in ("task", "variant", "seed", "round", "density")}
+    head = {n: row[n] for n in ("task", "variant", "seed", "round", "density")}
     columns = {
-        kind: {
-            point.step: point.value
-            for point in client.get_metric_history(
-                child.info.run_id, f"{CURVE}validation_{kind}"
-            )
-        }
+        kind: metric_history(client, child, f"{CURVE}validation_{kind}")
         for kind in ("loss", "accuracy")
     }
     steps = sorted({step for points in columns.values() for step in points})
     return [
-        place | {"step": s} | {kind: points.get(s) for kind, points in columns.items()}
+        head | {"step": s} | {kind: points.get(s) for kind, points in columns.items()}
         for s in steps
     ]

@@ -1,6 +1,6 @@
-"""The way to an MLflow store: found, created once, quiet, and quick to fail.
+"""Open an MLflow store: find it, create it, keep it quiet, and fail fast.
 
-MLflow is imported on first use, because that takes a second.
+MLflow is imported on first use, because the import takes a second.
 """
 
 import fcntl
@@ -25,35 +25,35 @@ if TYPE_CHECKING:
 
 LOCK = Path(".lt") / "tracking.lock"
 ANSWER_S = 3
-"""a server that gives no first answer for so long counts as unreachable"""
+"""a server that does not answer the first request within this time is unreachable"""
 PAGE = 1000
 
 
 class TrackingError(UserError):
-    """The store cannot be used; one line that says which, why, and what to do."""
+    """The store cannot be used; the message says which, why, and what to do."""
 
 
 def store_uri(root: Path, uri: str | None = None) -> str:
     """The store to use: ``uri``, else MLFLOW_TRACKING_URI, else mlflow.db in the root.
 
-    A temporary workspace of ``dvc exp run`` uses the repository's around it: its own
-    would be lost with the folder.
+    In a temporary workspace of ``dvc exp run`` the root is the repository around it:
+    a store in the workspace would be deleted with it.
     """
     given = uri or os.environ.get("MLFLOW_TRACKING_URI")
     return given or f"sqlite:///{enclosing(root.resolve()) / 'mlflow.db'}"
 
 
 def without_password(uri: str) -> str:
-    """The URI as it may be printed."""
+    """The URI without its password, so that it may be printed."""
     return re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:***@", uri)
 
 
 @contextmanager
 def opened(uri: str) -> Iterator["MlflowClient"]:
-    """A client of the store, created where it is a new database.
+    """A client of the store; a database that does not exist is created.
 
     Raises:
-        TrackingError: for whatever goes wrong with the store inside the block.
+        TrackingError: the store fails, here or inside the block.
     """
     _quiet()
     try:
@@ -62,21 +62,21 @@ def opened(uri: str) -> Iterator["MlflowClient"]:
             client = _client(uri)
         yield client
     except Exception as error:
-        if not _is_of_the_store(error):
+        if not _comes_from_the_store(error):
             raise
         reason = textwrap.shorten(str(error), 160, placeholder=" …")
         raise TrackingError(
             f"the MLflow store {without_password(uri)} cannot be used ({reason}); "
-            "results are safe in artifacts/: `lt-pipeline track` projects them again"
+            "results are safe in artifacts/: `lt-pipeline track` writes them again"
         ) from None
 
 
 @contextmanager
 def locked(root: Path) -> Iterator[None]:
-    """One projection at a time per repository; a second one waits.
+    """Let one process of a repository write at a time; a second one waits.
 
-    Two processes that create a database at once break each other, and two that project
-    the same results would write every run twice.
+    Two processes that create a database at the same time break each other, and two that
+    write the same results would create every run twice.
     """
     path = enclosing(root.resolve()) / LOCK
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -86,7 +86,7 @@ def locked(root: Path) -> Iterator[None]:
 
 
 def find_runs(client: "MlflowClient", experiment_id: str, query: str) -> list["Run"]:
-    """Every run that matches, oldest first, over all pages; deleted ones are not."""
+    """Every run that matches the query, oldest first, without deleted ones."""
     found: list[Run] = []
     token = None
     while True:
@@ -102,8 +102,14 @@ def find_runs(client: "MlflowClient", experiment_id: str, query: str) -> list["R
             return found
 
 
+def metric_history(client: "MlflowClient", run: "Run", metric: str) -> dict[int, float]:
+    """Step -> value of one metric of a run."""
+    history = client.get_metric_history(run.info.run_id, metric)
+    return {point.step: point.value for point in history}
+
+
 def sqlite_file(uri: str) -> Path | None:
-    """The file behind a SQLite URI, None for any other store."""
+    """The file of a SQLite URI; None for any other store."""
     if not uri.startswith("sqlite:///"):
         return None
     return Path(uri.removeprefix("sqlite:///"))
@@ -131,13 +137,13 @@ def _client(uri: str) -> "MlflowClient":
 
 @contextmanager
 def _first_answer() -> Iterator[None]:
-    """Short patience for the first request only: a long one may be a large batch."""
-    patience = {
+    """Wait briefly for the first request only; a later one may carry a large batch."""
+    limits = {
         "MLFLOW_HTTP_REQUEST_TIMEOUT": str(ANSWER_S),
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     }
-    before = {name: os.environ.get(name) for name in patience}
-    os.environ.update(patience)
+    before = {name: os.environ.get(name) for name in limits}
+    os.environ.update(limits)
     try:
         yield
     finally:
@@ -149,7 +155,7 @@ def _first_answer() -> Iterator[None]:
 
 
 def _check_address(uri: str) -> None:
-    """Databases are tried before MLflow does, which repeats for a minute and more."""
+    """Try the address of a database first: MLflow would retry for over a minute."""
     parts = urlsplit(uri)
     if file := sqlite_file(uri):
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -157,7 +163,7 @@ def _check_address(uri: str) -> None:
         socket.create_connection((parts.hostname, parts.port), ANSWER_S).close()
 
 
-def _is_of_the_store(error: Exception) -> bool:
+def _comes_from_the_store(error: Exception) -> bool:
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 

@@ -1,4 +1,4 @@
-"""File formats: what is written is read again, whole or not at all."""
+"""Files are written atomically and read back as they were written."""
 
 import hashlib
 import json
@@ -118,7 +118,7 @@ def test_a_failed_block_leaves_the_old_folder_and_no_other(tmp_path: Path) -> No
     assert listed(tmp_path) == {"s0-1", "s0-1/old"}
 
 
-def test_what_a_killed_process_left_is_cleared_away(tmp_path: Path) -> None:
+def test_files_of_a_killed_process_are_removed(tmp_path: Path) -> None:
     killed = tmp_path / ".s0-1.1.tmp"
     killed.mkdir()
     (killed / "half").touch()
@@ -129,7 +129,7 @@ def test_what_a_killed_process_left_is_cleared_away(tmp_path: Path) -> None:
     assert listed(tmp_path) == {"s0-1", "s0-1/new", ".s2.1.tmp"}
 
 
-def test_results_do_not_see_what_a_killed_process_left(tmp_path: Path) -> None:
+def test_files_of_a_killed_process_are_no_results(tmp_path: Path) -> None:
     base = tmp_path / "artifacts/results/main/ticket/r01"
     files.save_json(base / "s0-1/result.json", {"whole": True})
     files.save_json(base / ".s0-1.77.tmp/result.json", {"whole": False})
@@ -139,7 +139,7 @@ def test_results_do_not_see_what_a_killed_process_left(tmp_path: Path) -> None:
 # JSON
 
 
-def test_numbers_that_are_none_become_null(tmp_path: Path) -> None:
+def test_nan_and_infinity_become_null(tmp_path: Path) -> None:
     path = tmp_path / "file.json"
     value = {
         "nan": math.nan,
@@ -179,7 +179,7 @@ def test_arrays_come_back_bit_for_bit(tmp_path: Path) -> None:
     assert files.load_facts(path) == {"density": 0.5}
 
 
-def test_a_transposed_array_is_written_as_it_reads(tmp_path: Path) -> None:
+def test_a_transposed_array_is_written_in_the_order_of_its_elements(tmp_path: Path) -> None:
     array = np.arange(6, dtype=np.float32).reshape(2, 3).T
     files.save_arrays(tmp_path / "file", {"a": array})
     np.testing.assert_array_equal(files.load_arrays(tmp_path / "file")["a"], array)
@@ -316,7 +316,7 @@ def test_a_file_of_something_else_is_one_line(
 
 
 @pytest.mark.parametrize("kind", READERS)
-def test_a_folder_in_its_place_is_one_line(kind: str, tmp_path: Path) -> None:
+def test_a_folder_instead_of_a_file_is_one_line(kind: str, tmp_path: Path) -> None:
     (tmp_path / "file").mkdir()
     (tmp_path / "file/inside").touch()
     assert_not_readable(kind, tmp_path / "file")

@@ -27,6 +27,6 @@ def test_ctrl_c_is_one_line_and_exit_code_130(capsys: pytest.CaptureFixture[str]
     )
 
 
-def test_a_mistake_of_ours_is_not_hidden() -> None:
+def test_an_error_of_the_program_keeps_its_traceback() -> None:
     with pytest.raises(ZeroDivisionError), exits.one_line_errors():
         raise ZeroDivisionError

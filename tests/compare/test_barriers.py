@@ -17,7 +17,7 @@ def around(barrier):
     return lambda seed, pair: barrier + 0.001 * (seed % 3) + 0.002 * pair
 
 
-def test_without_an_analysis_a_claim_of_stability_was_not_run():
+def test_without_an_analysis_a_claim_about_stability_is_not_run():
     row = checked(STABLE, store())
     assert row.verdict == "not run"
     assert row.note == ("no instability analysis of dense where copies part at step 0")
@@ -38,14 +38,14 @@ def test_barriers_above_the_bound_disagree_with_stable_and_agree_with_unstable()
     assert checked(UNSTABLE, tracked).verdict == "agrees"
 
 
-def test_pairs_are_no_seeds():
+def test_pairs_do_not_count_as_seeds():
     tracked = with_barriers(store(seeds=range(3)), around(0.004), pairs=4)
     row = checked(STABLE, tracked)
     assert (row.verdict, row.seeds) == ("not enough seeds", 3)
     assert row.note.startswith("about 6 needed")
 
 
-def test_a_variant_is_seen_at_the_density_of_the_claim():
+def test_barriers_of_a_variant_are_taken_at_the_density_of_the_claim():
     tracked = with_barriers(store(), around(0.004), **LAST)
     assert checked(TICKET, tracked).verdict == "agrees"
     assert checked(STABLE, tracked).verdict == "not run"
@@ -62,7 +62,7 @@ def test_copies_that_part_at_another_step_do_not_count():
     assert row.verdict == "agrees"
 
 
-def test_a_variant_rewound_to_another_step_does_not_stand_for_the_one_asked():
+def test_a_variant_rewound_to_another_step_does_not_count():
     late = RECIPES["ticket"] | {"rewind.to": "theta0"}
     recipes = {f"late-{step}": late | {"rewind.step": str(step)} for step in (100, 500)}
     tracked = store(variants=("ticket", *recipes), recipes=RECIPES | recipes)
@@ -73,12 +73,12 @@ def test_a_variant_rewound_to_another_step_does_not_stand_for_the_one_asked():
     assert row.measured == pytest.approx(0.05 + 0.002)
 
 
-def test_a_line_of_few_points_may_miss_its_barrier_and_does_not_count():
+def test_a_line_of_few_points_does_not_count():
     tracked = with_barriers(store(), around(0.004), points=9)
     assert checked(STABLE, tracked).verdict == "not run"
 
 
-def test_a_connection_is_no_instability():
+def test_a_connection_does_not_count_as_instability():
     tracked = with_barriers(store(), around(0.004), kind="connection")
     assert checked(STABLE, tracked).verdict == "not run"
 
@@ -89,7 +89,7 @@ def test_two_analyses_of_the_same_pairs_count_once():
     assert checked(STABLE, tracked, other) == checked(STABLE, tracked)
 
 
-def test_recalibrated_statistics_are_named_beside_the_ones_that_count():
+def test_the_note_gives_the_barrier_with_recalibrated_statistics():
     kinds = ("interpolated", "recalibrated")
     tracked = with_barriers(store(), around(0.004), statistics=kinds)
     assert checked(STABLE, tracked).note.endswith("0.60 % with recalibrated statistics")
@@ -97,7 +97,7 @@ def test_recalibrated_statistics_are_named_beside_the_ones_that_count():
     assert checked(other, tracked).note.endswith("0.60 % with interpolated statistics")
 
 
-def test_statistics_that_were_not_made_were_not_run():
+def test_a_claim_about_missing_statistics_is_not_run():
     other = STABLE.replace("step: 0", "step: 0, statistics: recalibrated")
     row = checked(other, with_barriers(store(), around(0.004)))
     assert row.verdict == "not run"
@@ -120,6 +120,6 @@ def test_other_settings_are_another_experiment():
     assert checked(STABLE, replace(tracked, analyses=settings)).verdict == "not run"
 
 
-def test_a_dense_network_that_did_not_train_shows_nothing():
+def test_a_dense_network_that_did_not_train_gives_no_other_verdict():
     tracked = with_barriers(store(accuracy=lambda *_: 0.1), around(0.004))
     assert checked(STABLE, tracked).verdict == "the dense network did not train"

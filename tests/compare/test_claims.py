@@ -68,7 +68,7 @@ def test_every_protocol_names_data_and_model():
         assert {"data", "model.name"} <= set(protocol.settings)
 
 
-def test_every_role_says_what_pruned_weights_are():
+def test_every_role_has_a_setting_for_pruned_weights():
     found = {role: needed["rewind.pruned"] for role, needed in load().variants.items()}
     assert {role for role, pruned in found.items() if pruned != "zero"} == {
         "freeze-init",
@@ -101,7 +101,7 @@ def test_numbers_are_yaml_1_2():
         ("model.name: lenet-300-100, ", "", "protocol lenet: names no model.name"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line(old, new, message):
+def test_a_mistake_in_the_file_is_refused_in_one_line(old, new, message):
     assert old in VALID
     with pytest.raises(ClaimsError, match=message) as error:
         load(VALID.replace(old, new))
@@ -119,7 +119,7 @@ def test_an_equivalence_needs_its_margin():
 
 def test_a_claim_has_its_own_id():
     twice = VALID + VALID[VALID.index("- id") :]
-    with pytest.raises(ClaimsError, match="claim faster stands there twice"):
+    with pytest.raises(ClaimsError, match="claim faster appears twice"):
         load(twice)
 
 

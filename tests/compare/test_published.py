@@ -46,13 +46,13 @@ def test_claims_with_a_number_become_rows(check, expected):
     }
 
 
-def test_variants_are_found_by_their_recipe_not_by_their_name():
+def test_variants_are_found_by_their_settings_not_by_their_name():
     recipes = {"mine": dict(store().settings["main", "ticket"])}
     (row,) = rows(READING, variants=("mine",), recipes=recipes)
     assert row["variant"] == "mine"
 
 
-def test_words_and_variants_that_were_not_run_give_no_row():
+def test_claims_in_words_and_about_missing_variants_give_no_row():
     assert rows(READING, number="less") == []
     assert rows(DIFFERENCE, variants=("ticket",)) == []
 

@@ -57,7 +57,7 @@ def verdicts(*, script, accuracy=as_published, **settings):
     }
 
 
-def test_every_claim_stands_there_under_both_protocols():
+def test_every_claim_exists_under_both_protocols():
     described = {claim.id for claim in CLAIMS if not claim.id.endswith("-script")}
     assert {claim.id for claim in CLAIMS} == described | {f"{c}-script" for c in described}
     assert {claim.rpartition("report-")[2][:2] for claim in described} == {
@@ -102,9 +102,7 @@ def test_without_a_gap_the_reports_gap_is_refuted(script):
         ({"model.name": "conv-2"}, ("c1-lenet5", "c2-lenet5", "c3-lenet5")),
     ],
 )
-def test_where_the_dense_network_did_not_train_this_is_the_verdict(
-    script, settings, claims
-):
+def test_a_dense_network_that_did_not_train_is_the_verdict(script, settings, claims):
     found = verdicts(script=script, accuracy=untrained, **settings)
     for claim in claims:
         verdict, note = found[f"{claim}-script" if script else claim]
@@ -121,7 +119,7 @@ def failed_reinit(variant, density, seed):
     return 0.2 + 0.01 * seed if variant == "reinit" else 0.92
 
 
-def test_where_both_sides_failed_in_their_first_round_this_is_the_verdict():
+def test_two_sides_that_failed_in_their_first_round_are_the_verdict():
     found = verdicts(script=True, accuracy=failed_rounds, **{"train.lr": "0.1"})
     verdict, note = found["c4-fc1-high-rate-script"]
     assert verdict == "the pruned networks did not train"
@@ -131,6 +129,6 @@ def test_where_both_sides_failed_in_their_first_round_this_is_the_verdict():
     )
 
 
-def test_one_side_that_failed_is_a_finding():
+def test_one_side_that_failed_still_gets_a_measured_verdict():
     found = verdicts(script=True, accuracy=failed_reinit, **{"train.lr": "0.1"})
     assert found["c4-fc1-high-rate-script"][0] == "disagrees"

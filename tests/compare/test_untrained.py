@@ -1,4 +1,4 @@
-"""Which dense networks did not train: figures and verdicts say the same."""
+"""Figures and verdicts agree on which dense networks did not train."""
 
 from dataclasses import replace
 
@@ -31,7 +31,7 @@ def store(*accuracies, **what) -> TrackedStore:
     )
 
 
-def test_a_task_is_named_with_the_reason():
+def test_an_untrained_task_is_named_with_the_reason():
     assert untrained(store(0.98, 0.15, None)) == {
         "task-1": "its test accuracy is 15.0%, 90% are expected",
         "task-2": "it diverged with 6 of 6 seeds",
@@ -45,6 +45,6 @@ def test_the_verdict_on_the_definition_is_the_same(reached):
     assert bool(untrained(found)) == (row.verdict == DENSE_FAILED)
 
 
-def test_a_network_that_no_protocol_is_about_only_fails_by_diverging():
+def test_without_a_protocol_a_network_fails_only_by_diverging():
     other = tracked_stores.SETTINGS | {"data": "digits"}
     assert untrained(store(0.15, None, settings=other)).keys() == {"task-1"}

@@ -84,7 +84,7 @@ def numbers(split):
 
 
 @pytest.mark.parametrize("packed", [True, False])
-def test_mnist_is_read_packed_or_unpacked_and_the_root_left_alone(tmp_path, packed):
+def test_mnist_is_read_packed_or_unpacked_and_nothing_is_written(tmp_path, packed):
     facts = tiny_mnist(tmp_path / "MNIST/raw", packed=packed)
     before = sorted(tmp_path.rglob("*"))
     data = read_as(facts, root=tmp_path, download=False)
@@ -198,7 +198,7 @@ def mirror(tmp_path, monkeypatch):
     server.server_close()
 
 
-def test_missing_files_are_downloaded_where_that_is_allowed(tmp_path, mirror, monkeypatch):
+def test_missing_files_are_downloaded_if_that_is_allowed(tmp_path, mirror, monkeypatch):
     folder, address = mirror
     facts = tiny_mnist(folder)
     packed = [(n, md5) for n, md5 in facts.checksums.items() if n.endswith(".gz")]

@@ -1,4 +1,7 @@
-"""Each case in a process of its own: imports and operators cannot be taken back."""
+"""torchvision is imported with and without its operators.
+
+Each case has its own process, because imports and operators cannot be undone.
+"""
 
 import os
 import subprocess
@@ -62,7 +65,7 @@ def test_missing_operators_are_declared_and_the_import_repeated(tmp_path):
     assert done.stdout.startswith("stand-in 1\ntorchvision::nms(Tensor dets")
 
 
-def test_where_the_operators_load_nothing_is_touched(tmp_path):
+def test_nothing_is_changed_if_the_operators_load(tmp_path):
     done = run(
         "import sys, pipeline.data.torchvision_import as cure\n"
         "import torchvision\n"

@@ -1,4 +1,4 @@
-"""No accuracy exceeds 100 %: figures whose points lie near it end there."""
+"""Axes of accuracies end at 100 %, even if points lie close to it."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ import pytest
 from helpers.tracked_stores import RECIPES, store
 
 from pipeline.plots import FIGURES
-from pipeline.plots.shown import Shown
+from pipeline.plots.figure_input import FigureInput
 
 COSTS = {"multiply_adds": 9, "find_multiply_adds": 5, "seconds": 2, "find_seconds": 1}
 
@@ -24,12 +24,12 @@ def shown(accuracy=near_100):
         for row in rows
         for step in (0, 100)
     )
-    return Shown(store=replace(one, rounds=rows, curves=curves, settings={}))
+    return FigureInput(store=replace(one, rounds=rows, curves=curves, settings={}))
 
 
 def limits(name, what):
-    """Of the axes that accuracies stand on."""
-    found = FIGURES[name].draw(what if FIGURES[name].together else what.of_task("a"))
+    """Of the axes that show accuracies."""
+    found = FIGURES[name].draw(what if FIGURES[name].all_tasks else what.of_task("a"))
     if name == "criteria":
         return [axes.get_xlim() for axes in found.figure.axes]
     panels = found.figure.axes[::2] if name == "validation_curves" else found.figure.axes

@@ -5,13 +5,13 @@ from helpers.tracked_analyses import CONNECTION, INSTABILITY, barriers
 from helpers.tracked_stores import store
 
 from pipeline.plots.barriers import error_barrier, mask_overlap
-from pipeline.plots.shown import Shown
+from pipeline.plots.figure_input import FigureInput
 
 ROUNDS = {1: 0.8, 5: 0.33, 15: 0.035}
 
 
 def shown(*rows):
-    return Shown(store=replace(store(), barriers=sum(rows, ())))
+    return FigureInput(store=replace(store(), barriers=sum(rows, ())))
 
 
 def at_rounds(place, barrier, **more):
@@ -25,7 +25,7 @@ def at_steps(*steps, **more):
     return [barriers(INSTABILITY | {"step": step}, **more) for step in steps]
 
 
-def test_dense_copies_stand_by_step_and_variants_by_density():
+def test_dense_copies_are_drawn_against_the_step_and_variants_against_density():
     found = error_barrier(
         shown(*at_steps(0, 500, 2000, barrier=0.1), *at_rounds(CONNECTION, 0.3))
     )
@@ -36,7 +36,7 @@ def test_dense_copies_stand_by_step_and_variants_by_density():
     assert densities.get_xlim()[0] > densities.get_xlim()[1]
 
 
-def test_dense_networks_of_two_seeds_stand_by_density_not_by_step():
+def test_dense_networks_of_two_seeds_are_drawn_against_density():
     place = CONNECTION | {"analysis": "seeds", "of": "dense", "to": "other-seed"}
     place |= {"round": 0, "density": 1.0}
     found = error_barrier(
@@ -85,7 +85,7 @@ def test_a_diverged_pair_has_no_barrier():
     assert error_barrier(shown(lost)) is None
 
 
-def test_overlap_and_chance_stand_by_density_once_per_pair():
+def test_overlap_and_chance_are_drawn_against_density_once_per_pair():
     ways = ("interpolated", "recalibrated")
     rows = at_rounds(CONNECTION, 0.3, overlap=0.7, by_chance=0.5, ways=ways)
     found = mask_overlap(shown(*rows))
@@ -96,6 +96,6 @@ def test_overlap_and_chance_stand_by_density_once_per_pair():
     assert len(found.table) == 6
 
 
-def test_masks_that_are_the_same_have_no_overlap_to_show():
+def test_equal_masks_have_no_overlap_figure():
     assert mask_overlap(shown(*at_rounds(CONNECTION, 0.3))) is None
     assert error_barrier(shown()) is None

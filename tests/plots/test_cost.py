@@ -4,7 +4,7 @@ import pytest
 from helpers.tracked_stores import DENSITIES, store
 
 from pipeline.plots.cost import cost
-from pipeline.plots.shown import Shown
+from pipeline.plots.figure_input import FigureInput
 
 DENSE = 1000
 
@@ -22,10 +22,10 @@ def with_costs(rows, *, task="main", times=1):
 
 
 def shown(*rows):
-    return Shown(store=replace(store(), rounds=sum(rows, ())))
+    return FigureInput(store=replace(store(), rounds=sum(rows, ())))
 
 
-def test_a_round_costs_what_finds_and_what_trains_it():
+def test_a_rounds_cost_includes_the_trainings_before_it():
     found = cost(shown(with_costs(store().rounds)))
     costs = {(row["variant"], row["round"]): row["mean_cost"] for row in found.table}
     assert costs["ticket", 1] == pytest.approx(1000 + 800)
@@ -33,7 +33,7 @@ def test_a_round_costs_what_finds_and_what_trains_it():
     assert len(found.figure.axes) == 1
 
 
-def test_seconds_get_a_panel_where_they_are_known():
+def test_seconds_get_a_panel_if_they_are_known():
     rows = with_costs(store().rounds)
     timed = tuple(row | {"seconds": 2.0, "find_seconds": 5.0} for row in rows)
     found = cost(shown(timed))
@@ -58,7 +58,7 @@ def test_variants_of_several_tasks_are_named_with_their_task():
     assert labels == ["a: ticket", "b: ticket", "a: dense", "b: dense"]
 
 
-def test_every_label_of_the_axis_is_another_number():
+def test_all_labels_of_the_axis_are_different():
     rows = tuple(r | {"find_multiply_adds": 1000} for r in with_costs(store().rounds))
     (axes,) = cost(shown(rows)).figure.axes
     low, high = axes.get_xlim()

@@ -5,7 +5,7 @@ import pytest
 from helpers.tracked_stores import OWN, store
 
 from pipeline.plots.criteria import LEAST, criteria
-from pipeline.plots.shown import Shown
+from pipeline.plots.figure_input import FigureInput
 
 NAMES = [f"criterion-{n:02}" for n in range(14)]
 
@@ -19,7 +19,7 @@ def shown(*, variants=("ticket", *NAMES), lowest=0.9):
         return lowest + 0.002 * int(variant[-2:]) - 0.001 * (seed % 2)
 
     recipes = {name: OWN | {"rewind.to": "theta0"} for name in variants}
-    return Shown(store=store(variants=variants, accuracy=accuracy, recipes=recipes))
+    return FigureInput(store=store(variants=variants, accuracy=accuracy, recipes=recipes))
 
 
 def test_fifteen_variants_are_rows_from_the_best_to_the_worst():
@@ -63,11 +63,11 @@ def test_a_variant_without_that_density_has_an_empty_row():
         for row in base.store.rounds
         if row["variant"] != NAMES[3] or row["density"] > 0.2
     ]
-    found = criteria(Shown(store=replace(base.store, rounds=tuple(rows))))
+    found = criteria(FigureInput(store=replace(base.store, rounds=tuple(rows))))
     means = [row["mean"] for row in found.table if row["variant"] == NAMES[3]]
     assert [mean is None for mean in means] == [False, False, True]
 
 
-def test_few_variants_are_legible_as_curves():
+def test_few_variants_have_no_criteria_figure():
     assert criteria(shown(variants=("ticket", *NAMES[: LEAST - 2]))) is None
     assert criteria(shown(variants=("ticket", *NAMES[: LEAST - 1]))) is not None

@@ -10,7 +10,7 @@ from pipeline.artifacts import files
 from pipeline.plots import FIGURES, PlotError, draw
 from pipeline.plots.spread import extent, one_dense, variants_of
 from pipeline.plots.style import looks, ticks
-from pipeline.results.tables import records, rows
+from pipeline.results.tables import round_results, rows
 from pipeline.tracking import TrackedStore
 
 
@@ -18,7 +18,7 @@ def stored(root, **what):
     """What `read` gives, without the detour through MLflow."""
     synthetic.fabricate(root, **what)
     plan = {n: v for n, v in what.items() if n != "diverged"}
-    found = records(root, synthetic.active(**plan))
+    found = round_results(root, synthetic.active(**plan))
     layers, curves = [], []
     for record, row in zip(found, rows(found), strict=True):
         place = {n: row[n] for n in ("task", "variant", "seed", "round")}
@@ -81,7 +81,7 @@ def test_six_figures_and_a_table_beside_each(tmp_path):
     assert beside == {f"{n}.{kind}" for n in BASIC for kind in ("png", "csv")}
 
 
-def test_every_figure_is_drawn_where_the_store_has_something_for_it(tmp_path):
+def test_every_figure_is_drawn_if_the_store_has_data_for_it(tmp_path):
     files = draw(with_everything(tmp_path), out=tmp_path / "f")
     names = {file.stem for file in files}
     assert names >= {"protocols", "cost", "interpolation-x", "criteria-x", "criteria-y"}
@@ -95,7 +95,7 @@ def test_every_figure_is_drawn_where_the_store_has_something_for_it(tmp_path):
 
 
 @pytest.mark.parametrize("name", sorted(set(FIGURES) - set(BASIC)))
-def test_a_figure_without_data_is_refused_when_asked_for(tmp_path, name):
+def test_a_figure_without_data_is_refused_if_it_is_named(tmp_path, name):
     store = stored(tmp_path)
     with pytest.raises(PlotError) as error:
         draw(store, out=tmp_path / "f", figures=["test_accuracy", name])
@@ -150,7 +150,7 @@ def test_the_table_holds_the_mean_and_range_over_seeds(tmp_path):
     }
 
 
-def test_nothing_wins_in_the_tables_of_tasks_that_did_not_train(tmp_path):
+def test_tables_of_tasks_that_did_not_train_have_no_winning_ticket(tmp_path):
     won = []
     for name, untrained in (("a", ()), ("b", ["main"])):
         store = tracked_stores.store(densities=(0.8, 0.64))
@@ -208,11 +208,11 @@ def test_a_task_that_only_trains_densely_has_no_curves_over_rounds(tmp_path):
     assert draw(store, out=tmp_path) == []
 
 
-def test_the_mean_of_equal_numbers_lies_between_them():
+def test_the_mean_of_equal_numbers_is_not_rounded_outside_of_them():
     assert extent([0.1] * 3) == (0.1, 0.1, 0.1)
 
 
-def test_what_cannot_be_drawn_is_refused_in_one_line(tmp_path):
+def test_unknown_figures_and_formats_are_refused_in_one_line(tmp_path):
     store = stored(tmp_path)
     with pytest.raises(PlotError, match="no figure accuracy; there is test_accuracy, "):
         draw(store, out=tmp_path / "f", figures=["accuracy"])
@@ -223,7 +223,7 @@ def test_what_cannot_be_drawn_is_refused_in_one_line(tmp_path):
     assert not (tmp_path / "f").exists()
 
 
-def test_ticks_have_place_for_their_labels():
+def test_ticks_have_room_for_their_labels():
     ladder = [0.8**n for n in range(11)]
     assert ticks(ladder, room=0.05) == ladder
     assert ticks(ladder, room=0.15) == [1.0, *ladder[2:9:2], ladder[-1]]
@@ -243,7 +243,7 @@ def test_well_known_variants_come_first():
     assert in_order == ["ticket", "reinit (lr 0.1)", "one-shot", "abc"]
 
 
-def test_the_dense_network_is_a_reference_only_where_variants_share_it():
+def test_the_dense_network_is_a_reference_only_if_variants_share_it():
     one = {"round": 0, "seed": 0, "accuracy": 0.9}
     assert one_dense([one, one], "accuracy") == [one]
     assert one_dense([one, one | {"accuracy": 0.8}], "accuracy") is None

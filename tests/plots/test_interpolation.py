@@ -4,12 +4,12 @@ import pytest
 from helpers.tracked_analyses import CONNECTION, INSTABILITY, lines
 from helpers.tracked_stores import store
 
+from pipeline.plots.figure_input import FigureInput
 from pipeline.plots.interpolation import PANELS, interpolation
-from pipeline.plots.shown import Shown
 
 
 def drawn(*rows):
-    return interpolation(Shown(store=replace(store(), lines=sum(rows, ()))))
+    return interpolation(FigureInput(store=replace(store(), lines=sum(rows, ()))))
 
 
 def legend(figure):
@@ -41,7 +41,7 @@ def test_the_band_reaches_two_points_above_the_mean_of_the_ends():
     assert (band.get_y(), band.get_height()) == pytest.approx((2, 2))
 
 
-def test_recalibrated_statistics_are_told_apart():
+def test_recalibrated_statistics_have_a_line_of_their_own():
     ways = ("interpolated", "recalibrated")
     found = drawn(lines(INSTABILITY, barrier=0.1, seeds=(0,), ways=ways))
     (_, mean, _, other) = found.figure.axes[0].lines
@@ -75,7 +75,7 @@ def test_points_without_an_error_are_gaps():
     assert [row["min"] for row in found.table] == [row["error"] for row in whole]
 
 
-def test_many_places_are_thinned_and_their_ends_kept():
+def test_of_many_places_some_are_drawn_with_the_first_and_last():
     steps = range(0, 4000, 100)
     places = [lines(INSTABILITY | {"step": step}, barrier=0.1) for step in steps]
     panels = drawn(*places).figure.axes
@@ -84,5 +84,5 @@ def test_many_places_are_thinned_and_their_ends_kept():
     assert panels[-1].get_title().startswith("copies, k = 3,900\n")
 
 
-def test_without_lines_there_is_nothing_to_show():
+def test_without_lines_there_is_no_figure():
     assert drawn() is None

@@ -1,9 +1,9 @@
 import pytest
 from helpers.tracked_stores import SETTINGS, store
 
-from pipeline.plots import comparisons
-from pipeline.plots.comparisons import early_stop_step
-from pipeline.plots.shown import Shown
+from pipeline.plots import density_curves
+from pipeline.plots.density_curves import early_stop_step
+from pipeline.plots.figure_input import FigureInput
 
 WINNING = {
     "task": "main",
@@ -34,7 +34,7 @@ def marks(figure):
 
 
 def test_the_smallest_winning_ticket_has_a_star_and_its_confidence():
-    found = comparisons.test_accuracy(Shown(store=store(accuracy=until(0.2))))
+    found = density_curves.test_accuracy(FigureInput(store=store(accuracy=until(0.2))))
     (text,) = marks(found.figure)
     assert text.startswith("ticket, smallest winning density: 21.1 %; wins in 6 of 6 seeds")
     assert "p\u00a0=\u00a0" in text
@@ -45,9 +45,9 @@ def test_the_smallest_winning_ticket_has_a_star_and_its_confidence():
     assert star.get_markerfacecolor() == star.get_color()
 
 
-def test_the_star_is_hollow_where_there_are_not_enough_seeds():
-    found = comparisons.test_accuracy(
-        Shown(store=store(accuracy=until(0.2), seeds=range(3)))
+def test_the_star_is_hollow_if_there_are_too_few_seeds():
+    found = density_curves.test_accuracy(
+        FigureInput(store=store(accuracy=until(0.2), seeds=range(3)))
     )
     assert "not enough seeds" in marks(found.figure)[0].replace("\n", " ")
     (star,) = [line for line in found.figure.axes[0].lines if line.get_marker() == "*"]
@@ -56,17 +56,21 @@ def test_the_star_is_hollow_where_there_are_not_enough_seeds():
 
 def test_no_star_without_a_winner_or_its_settings():
     for one in (store(accuracy=until(1.1)), store(accuracy=until(0.2), settings={})):
-        assert len(comparisons.test_accuracy(Shown(store=one)).figure.legends) == 1
+        assert len(density_curves.test_accuracy(FigureInput(store=one)).figure.legends) == 1
 
 
-def test_no_star_where_the_dense_network_did_not_train():
+def test_no_star_if_the_dense_network_did_not_train():
     one = store(accuracy=until(0.2))
-    assert comparisons.test_accuracy(Shown(store=one)).figure.legends[1:]
-    found = comparisons.test_accuracy(Shown(store=one, untrained=frozenset(["main"])))
+    assert density_curves.test_accuracy(FigureInput(store=one)).figure.legends[1:]
+    found = density_curves.test_accuracy(
+        FigureInput(store=one, untrained=frozenset(["main"]))
+    )
     assert len(found.figure.legends) == 1
     assert not [line for line in found.figure.axes[0].lines if line.get_marker() == "*"]
     assert not [row for row in found.table if row["winning"]]
-    other = comparisons.test_accuracy(Shown(store=one, untrained=frozenset(["other"])))
+    other = density_curves.test_accuracy(
+        FigureInput(store=one, untrained=frozenset(["other"]))
+    )
     assert other.figure.legends[1:]
 
 
@@ -74,12 +78,12 @@ def at_5000(variant, density, seed):
     return 5000
 
 
-def drawn(*rows, figure=comparisons.test_accuracy, **what):
+def drawn(*rows, figure=density_curves.test_accuracy, **what):
     what.setdefault("accuracy", until(1.1))
-    return figure(Shown(store=store(**what), published=rows))
+    return figure(FigureInput(store=store(**what), published=rows))
 
 
-def test_a_reading_stands_where_it_was_published():
+def test_a_published_reading_is_marked_at_its_value():
     found = drawn(WINNING)
     (row,) = [row for row in found.table if row["published"]]
     assert row["mean"] == 0.984
@@ -92,14 +96,16 @@ def test_a_reading_stands_where_it_was_published():
 @pytest.mark.parametrize(
     ("against", "expected"), [("dense", 0.9801 + 0.003), ("reinit", 0.9701 - 0.003)]
 )
-def test_a_gap_stands_above_the_dense_network_or_below_the_upper_variant(against, expected):
+def test_a_gap_is_marked_above_the_dense_network_or_below_the_upper_variant(
+    against, expected
+):
     row = WINNING | {"kind": "difference", "value": 0.003}
     found = drawn(row | {"against": against, "against_at": 0.21})
     (mark,) = [row for row in found.table if row["published"]]
     assert mark["mean"] == pytest.approx(expected)
 
 
-def test_a_ratio_stands_on_the_early_stop_of_the_other():
+def test_a_ratio_is_marked_relative_to_the_early_stop_of_the_other_variant():
     row = WINNING | {"kind": "ratio", "value": 0.62, "metric": "early_stop_step"}
     row |= {"against": "dense", "against_at": 0.211}
     found = drawn(row, figure=early_stop_step, step=at_5000)
@@ -107,29 +113,29 @@ def test_a_ratio_stands_on_the_early_stop_of_the_other():
     assert mark["mean"] == pytest.approx(3100)
 
 
-def test_a_density_where_the_curve_falls_off_stands_on_the_axis():
+def test_a_density_where_the_curve_falls_off_is_marked_on_the_axis():
     found = drawn(WINNING | {"kind": "leaves", "value": None})
     assert marks(found.figure) == [
         "published density at which the curve falls off: Somebody 2019"
     ]
 
 
-def test_a_difference_from_what_was_not_measured_is_left_out():
+def test_a_difference_from_a_variant_without_results_is_left_out():
     row = WINNING | {"kind": "difference", "against": "reinit", "against_at": 0.02}
     assert len(drawn(row | {"density": 0.02}).figure.legends) == 1
     assert len(drawn(row | {"against": "one-shot"}).figure.legends) == 1
 
 
-def test_many_winners_are_only_named():
+def test_many_winners_are_named_without_their_confidence():
     names = [f"ticket-{n}" for n in range(4)]
     recipe = {"prune.mask": "own", "rewind.to": "theta0", "rewind.pruned": "zero"}
     recipes = dict.fromkeys(names, recipe)
     one = store(variants=names, accuracy=until(0.2), recipes=recipes, settings=SETTINGS)
-    texts = marks(comparisons.test_accuracy(Shown(store=one)).figure)
+    texts = marks(density_curves.test_accuracy(FigureInput(store=one)).figure)
     assert texts == [f"{name}, smallest winning density: 21.1 %" for name in names]
 
 
-def test_a_chain_that_freezes_pruned_weights_wins_nothing():
+def test_a_variant_that_freezes_pruned_weights_wins_nothing():
     recipe = {"prune.mask": "own", "rewind.to": "theta0", "rewind.pruned": "freeze-init"}
     one = store(variants=["ticket"], accuracy=until(0.2), recipes={"ticket": recipe})
-    assert len(comparisons.test_accuracy(Shown(store=one)).figure.legends) == 1
+    assert len(density_curves.test_accuracy(FigureInput(store=one)).figure.legends) == 1

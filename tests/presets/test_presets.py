@@ -1,4 +1,4 @@
-"""Every preset: it runs, and its settings are those of its source."""
+"""Every preset runs, and its settings are those of its source."""
 
 import json
 from collections import defaultdict

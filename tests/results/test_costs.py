@@ -24,34 +24,34 @@ def found(training, **recipes):
     return before(training, lambda one: DENSE if one[0] == "dense" else recipes[one[0]])
 
 
-def test_the_dense_network_is_found_with_nothing():
+def test_the_dense_network_needs_no_training_before_it():
     assert found(("dense", 0)) == []
 
 
-def test_an_iterative_round_is_found_with_all_rounds_before_it():
+def test_an_iterative_round_needs_all_rounds_before_it():
     expected = [("dense", 0), ("ticket", 1), ("ticket", 2)]
     assert found(("ticket", 3), ticket=recipe()) == expected
 
 
-def test_a_one_shot_round_is_found_with_the_dense_network():
+def test_a_one_shot_round_needs_the_dense_network_only():
     one_shot = recipe({"mask": "own", "schedule": "one-shot"})
     assert found(("one", 3), one=one_shot) == [("dense", 0)]
     continued = recipe(one_shot["prune"], to="trained")
     assert found(("one", 3), one=continued) == [("dense", 0)]
 
 
-def test_a_gradual_round_is_found_with_nothing():
+def test_a_gradual_round_needs_no_training_before_it():
     assert found(("slow", 3), slow=recipe({"mask": "own", "schedule": "gradual"})) == []
 
 
-def test_a_control_is_found_with_what_its_ticket_took():
+def test_a_control_needs_the_trainings_that_its_ticket_needed():
     assert found(("reinit", 2), reinit=CONTROL, ticket=recipe()) == [
         ("dense", 0),
         ("ticket", 1),
     ]
 
 
-def test_a_control_of_a_gradual_mask_is_found_with_the_training_that_made_it():
+def test_a_control_of_a_gradual_mask_needs_the_training_that_made_it():
     gradual = {"mask": "own", "schedule": "gradual"}
     control = recipe(TAKEN, gradual)
     assert found(("reinit", 2), reinit=control, ticket=recipe(gradual)) == [("ticket", 2)]
@@ -62,7 +62,7 @@ def test_a_control_of_a_gradual_mask_is_found_with_the_training_that_made_it():
     ]
 
 
-def test_a_control_that_goes_on_training_took_its_own_rounds_too():
+def test_a_control_that_trains_on_needs_its_own_rounds_too():
     control = recipe(TAKEN, OWN, to="trained")
     assert found(("tuned", 2), tuned=control, ticket=recipe()) == [
         ("dense", 0),
@@ -75,7 +75,7 @@ def test_a_control_that_goes_on_training_took_its_own_rounds_too():
     "other",
     [None, recipe() | {"train": {"batch_size": 20}}, recipe(OWN | {"scope": "global"})],
 )
-def test_a_training_that_is_missing_or_of_other_settings_leaves_the_cost_unknown(other):
+def test_a_training_that_is_missing_or_has_other_settings_makes_the_cost_unknown(other):
     results = {("reinit", 2): CONTROL, ("dense", 0): DENSE, ("ticket", 1): other}
     assert before(("reinit", 2), results.get) is None
 

@@ -4,11 +4,11 @@ import pytest
 from helpers import synthetic
 
 from pipeline.artifacts import files
-from pipeline.results.tables import COLUMNS, records, rounds_csv, rows, summary
+from pipeline.results.tables import COLUMNS, round_results, rounds_csv, rows, summary
 
 
 def rows_below(root, **plan):
-    return rows(records(root, synthetic.active(**plan)))
+    return rows(round_results(root, synthetic.active(**plan)))
 
 
 def test_every_variant_has_the_dense_round_and_its_own(tmp_path):
@@ -33,7 +33,7 @@ def test_a_row_counts_exactly(tmp_path):
     assert row["density"] == 213060 / 266200
 
 
-def test_only_what_the_plan_holds_is_read(tmp_path):
+def test_only_results_of_the_plan_are_read(tmp_path):
     synthetic.fabricate(tmp_path, tasks=("main", "other"), rounds=3, seeds=(0, 1, 2))
     found = rows_below(tmp_path, variants=("ticket",), rounds=2, seeds=(0, 2))
     assert {r["task"] for r in found} == {"main"}
@@ -45,7 +45,7 @@ def test_only_what_the_plan_holds_is_read(tmp_path):
 def test_a_task_without_variants_has_its_dense_network(tmp_path):
     synthetic.fabricate(tmp_path, tasks=("main", "longer"), rounds=1)
     plan = synthetic.active(rounds=1) | {"longer": {"dense": (range(0), (0, 1))}}
-    table = [row for row in rows(records(tmp_path, plan)) if row["task"] == "longer"]
+    table = [row for row in rows(round_results(tmp_path, plan)) if row["task"] == "longer"]
     assert [(r["variant"], r["round"], r["seed"]) for r in table] == [
         ("dense", 0, 0),
         ("dense", 0, 1),
@@ -66,7 +66,7 @@ def test_the_same_training_in_two_folders_is_refused(tmp_path):
         rows_below(tmp_path)
 
 
-def test_csv_has_full_numbers_nothing_for_unknown_and_plain_truth(tmp_path):
+def test_csv_has_full_numbers_empty_cells_for_none_and_true_or_false(tmp_path):
     synthetic.fabricate(tmp_path, seeds=(0,), diverged={("ticket", 1, 0)})
     dense, failed = rounds_csv(rows_below(tmp_path, seeds=(0,))).splitlines()[1:3]
     result = files.load_json(tmp_path / "artifacts/results/main/dense/r00/s0/result.json")
@@ -86,7 +86,7 @@ def test_csv_has_full_numbers_nothing_for_unknown_and_plain_truth(tmp_path):
     )
 
 
-def test_a_control_cost_its_own_training_and_all_that_its_ticket_took(tmp_path):
+def test_a_controls_cost_includes_the_trainings_of_its_ticket(tmp_path):
     synthetic.fabricate(tmp_path, rounds=2, seeds=(0,))
     table = {
         (r["variant"], r["round"]): (r["multiply_adds"], r["find_multiply_adds"])
@@ -101,14 +101,14 @@ def test_a_control_cost_its_own_training_and_all_that_its_ticket_took(tmp_path):
         assert table[variant, 2] == (second, dense + first)
 
 
-def test_what_was_found_with_a_missing_training_has_no_known_cost(tmp_path):
+def test_a_missing_training_makes_the_cost_of_later_rounds_unknown(tmp_path):
     synthetic.fabricate(tmp_path, rounds=2, seeds=(0,))
     (tmp_path / "artifacts/results/main/ticket/r01/s0/result.json").unlink()
     table = rows_below(tmp_path, variants=("reinit",), rounds=2, seeds=(0,))
     assert [row["find_multiply_adds"] is None for row in table] == [False, False, True]
 
 
-def test_a_training_of_other_settings_is_no_part_of_the_cost(tmp_path):
+def test_a_training_with_other_settings_is_not_part_of_the_cost(tmp_path):
     synthetic.fabricate(tmp_path, rounds=2, seeds=(0,))
     synthetic.fabricate(tmp_path, variants=("ticket",), rounds=1, seeds=(0,), lr=0.1)
     table = rows_below(tmp_path, variants=("reinit",), rounds=2, seeds=(0,))

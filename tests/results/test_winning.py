@@ -1,13 +1,13 @@
 from helpers import synthetic
 
 from pipeline.results import winning
-from pipeline.results.tables import records, rows
+from pipeline.results.tables import round_results, rows
 
 
 def table(root, **facts):
     synthetic.fabricate(root, variants=("ticket",), **facts)
     plan = synthetic.active(variants=("ticket",), rounds=2, seeds=range(3))
-    return rows(records(root, plan))
+    return rows(round_results(root, plan))
 
 
 def test_every_round_of_a_table_is_tested(tmp_path):
@@ -30,8 +30,8 @@ def test_the_smallest_winner_says_how_sure_it_is_and_of_how_many_seeds(tmp_path)
     assert found.confidence.startswith("wins in 2 of 2 seeds")
 
 
-def test_where_no_density_wins_there_is_no_winner(tmp_path):
+def test_without_a_winning_density_there_is_no_winner(tmp_path):
     synthetic.fabricate(tmp_path, variants=("reinit",), seeds=range(3))
     plan = synthetic.active(variants=("reinit",), rounds=2, seeds=range(3))
-    found = rows(records(tmp_path, plan))
+    found = rows(round_results(tmp_path, plan))
     assert winning.smallest_winning(found, evaluate_every=100) is None

@@ -1,4 +1,4 @@
-"""Lines of analyses in MLflow, and back as tables."""
+"""Analyses are written into MLflow as runs and read back as tables."""
 
 import shutil
 
@@ -8,7 +8,7 @@ from helpers.synthetic import fabricate_lines, spots
 from helpers.tracked import history, runs
 
 from pipeline.artifacts.files import ArtifactError
-from pipeline.compare.protocols import setups
+from pipeline.compare.setups import setups
 from pipeline.tracking import read, read_all, track
 from pipeline.tracking.store import opened
 
@@ -27,7 +27,7 @@ def template(tmp_path_factory):
     fabricate_lines(root, PLACES)
     fabricate_lines(root, DENSE_PLACES, of="dense", pairs=1, recalibrated=True)
     fabricate_lines(root, LINKS, to="reinit", pairs=1)
-    report = project(root)
+    report = write(root)
     assert len(report.created) == 4 + 6
     return root
 
@@ -40,7 +40,7 @@ def root(template, tmp_path, monkeypatch):
     return tmp_path / "w"
 
 
-def project(root, looks=ALL, **plan):
+def write(root, looks=ALL, **plan):
     uri = f"sqlite:///{root}/mlflow.db"
     return track(root, EXPERIMENT, uri, synthetic.active(**plan), looks)
 
@@ -68,7 +68,7 @@ def test_one_run_per_analysis_and_seed_and_one_child_per_place(root):
     assert children == {"analysis stable-s1-r01-k000000", "analysis stable-s1-r02-k000000"}
 
 
-def test_a_run_has_means_and_each_pair_at_step_round(root):
+def test_a_run_has_the_mean_and_each_pair_at_step_round(root):
     run = only(root, "analysis stable-s1")
     assert history(root, run, "error_barrier") == pytest.approx({1: 0.025, 2: 0.035})
     assert history(root, run, "pair0/error_barrier") == pytest.approx({1: 0.02, 2: 0.03})
@@ -78,7 +78,7 @@ def test_a_run_has_means_and_each_pair_at_step_round(root):
     assert history(root, run, "density") == {1: 213060 / 266200, 2: 170538 / 266200}
 
 
-def test_copies_of_the_dense_network_have_the_step_where_they_part(root):
+def test_copies_of_the_dense_network_are_logged_at_the_step_where_they_part(root):
     run = only(root, "analysis early-s1")
     assert history(root, run, "error_barrier") == pytest.approx({0: 0.01, 500: 0.01})
     found = history(root, run, "recalibrated_error_barrier")
@@ -99,7 +99,9 @@ def test_an_experiment_of_the_dense_network_alone_is_tracked(tmp_path, monkeypat
     assert {row["step"] for row in store(tmp_path).barriers} == {0, 500}
 
 
-def test_an_analysis_named_dense_is_told_from_the_dense_network(tmp_path, monkeypatch):
+def test_an_analysis_named_dense_is_not_mixed_up_with_the_dense_network(
+    tmp_path, monkeypatch
+):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     synthetic.fabricate(tmp_path, variants=(), seeds=(0,))
     looks = spots(analysis="dense", places=((0, 0),), seeds=(0,))
@@ -112,23 +114,23 @@ def test_an_analysis_named_dense_is_told_from_the_dense_network(tmp_path, monkey
     assert len(set(names)) == len(names) == 4
 
 
-def test_runs_named_by_an_earlier_version_are_the_same_runs(root):
+def test_runs_with_names_of_an_earlier_version_are_found_again(root):
     before = store(root)
     with opened(f"sqlite:///{root}/mlflow.db") as client:
         for run in runs(root, EXPERIMENT, "tags.kind = 'analysis'"):
             name = run.info.run_name.removeprefix("analysis ")
             client.update_run(run.info.run_id, name=name)
-    assert len(project(root).untouched) == 4 + 6
+    assert len(write(root).untouched) == 4 + 6
     assert store(root) == before
 
 
-def test_a_child_run_holds_the_line_by_number_of_the_point(root):
+def test_a_child_run_holds_the_line_at_step_number_of_the_point(root):
     run = only(root, "analysis stable-s1-r02-k000000")
     found = history(root, run, "line1/error")
     assert found == pytest.approx({0: 0.02, 1: 0.03 + 0.04, 2: 0.04})
 
 
-def test_tags_parameters_and_notes_say_what_was_asked(root):
+def test_tags_parameters_and_notes_describe_the_analysis(root):
     run = only(root, "analysis link-s0")
     tags = run.data.tags
     assert (tags["asks"], tags["of"], tags["to"]) == ("connection", "ticket", "reinit")
@@ -141,20 +143,20 @@ def test_tags_parameters_and_notes_say_what_was_asked(root):
     assert place["warnings"] == "fc1.weight keeps nothing"
 
 
-def test_projecting_again_changes_nothing(root):
+def test_writing_again_changes_nothing(root):
     before = [(r.info.run_id, r.data.to_dictionary()) for r in runs(root, EXPERIMENT)]
-    report = project(root)
+    report = write(root)
     assert len(report.untouched) == 4 + 6
     assert report.created == report.appended == report.deleted == ()
     after = [(r.info.run_id, r.data.to_dictionary()) for r in runs(root, EXPERIMENT)]
     assert after == before
 
 
-def test_a_place_more_is_appended_to_the_same_runs(root):
+def test_a_new_place_is_appended_to_the_same_runs(root):
     before = only(root, "analysis early-s0").info.run_id
     more = spots(analysis="early", places=((0, 0), (0, 500), (0, 900)))
     fabricate_lines(root, more, of="dense", pairs=1, recalibrated=True)
-    report = project(root, [*PLACES, *more, *LINKS])
+    report = write(root, [*PLACES, *more, *LINKS])
     assert report.appended == ("analysis early-s0", "analysis early-s1")
     assert report.created == report.deleted == ()
     run = only(root, "analysis early-s0")
@@ -165,7 +167,7 @@ def test_a_place_more_is_appended_to_the_same_runs(root):
 
 def test_other_lines_of_the_same_settings_replace_the_run_and_its_children(root):
     fabricate_lines(root, LINKS, to="reinit", pairs=1, salt=0.1)
-    report = project(root)
+    report = write(root)
     assert report.deleted == report.created == ("analysis link-s0", "analysis link-s1")
     (row,) = barriers(root, analysis="link", seed=0)
     assert row["error_barrier"] == pytest.approx(0.12)
@@ -173,7 +175,7 @@ def test_other_lines_of_the_same_settings_replace_the_run_and_its_children(root)
 
 def test_lines_of_other_settings_stay_and_are_no_longer_current(root):
     fabricate_lines(root, PLACES, pairs=1)
-    report = project(root)
+    report = write(root)
     assert report.created == ("analysis stable-s0", "analysis stable-s1")
     assert report.deleted == ()
     assert len(barriers(root, analysis="stable")) == 4
@@ -185,17 +187,17 @@ def test_lines_of_other_settings_stay_and_are_no_longer_current(root):
 
 
 def test_a_removed_analysis_and_a_removed_place_are_no_longer_current(root):
-    project(root, PLACES[:1])
+    write(root, PLACES[:1])
     rows = store(root).barriers
     assert {(r["analysis"], r["round"]) for r in rows} == {("stable", 1)}
     assert only(root, "analysis stable-s0-r02-k000000").data.tags["current"] == "false"
-    project(root)
+    write(root)
     assert len(store(root).barriers) == 2 * (2 * 2 + 2 * 2 + 1)
 
 
 def test_lines_wait_for_the_results_of_their_network(root):
     shutil.rmtree(root / "artifacts/results/main/ticket/r02")
-    project(root)
+    write(root)
     rows = store(root).barriers
     assert {(r["analysis"], r["round"]) for r in rows} == {("stable", 1), ("early", 0)}
 
@@ -204,7 +206,7 @@ def test_a_seed_in_two_folders_is_refused(root):
     again = spots(places=((1, 0),), seeds=(1,))
     fabricate_lines(root, again)
     with pytest.raises(ArtifactError, match="both hold seed 1; delete the older one"):
-        project(root)
+        write(root)
 
 
 def test_the_tables_have_a_row_per_line_and_a_row_per_point(root):
@@ -245,27 +247,27 @@ def test_masks_that_differ_have_their_overlap_in_the_table(root):
     assert (row["mask_overlap"], row["mask_overlap_by_chance"]) == (0.8, 0.6)
 
 
-def test_a_line_between_seeds_is_a_run_of_its_first_seed_alone(root):
+def test_a_line_between_two_seeds_is_a_run_of_the_first_seed_only(root):
     initializations = {"analysis": "seeds", "places": ((0, 0),), "trains": False}
     ends = {"of": "dense", "to": "other-seed", "pairs": 1}
     fabricate_lines(root, spots(**initializations, seeds=(0,)), **ends)
-    report = project(root, [*ALL, *spots(**initializations)])
+    report = write(root, [*ALL, *spots(**initializations)])
     assert report.created == ("analysis seeds-s0",)
-    assert project(root, [*ALL, *spots(**initializations)]).created == ()
+    assert write(root, [*ALL, *spots(**initializations)]).created == ()
     (row,) = barriers(root, analysis="seeds")
     assert (row["of"], row["to"], row["density"]) == ("dense", "other-seed", 1.0)
 
 
 @pytest.mark.parametrize("end", ["previous", "pruned"])
-def test_an_end_that_is_no_variant_needs_no_results_of_one(root, end):
+def test_an_end_that_is_not_a_variant_needs_no_results_of_its_own(root, end):
     links = spots(analysis="end", places=((2, 0),), trains=False)
     fabricate_lines(root, links, to=end, pairs=1)
-    assert project(root, [*ALL, *links]).created == ("analysis end-s0", "analysis end-s1")
+    assert write(root, [*ALL, *links]).created == ("analysis end-s0", "analysis end-s1")
 
 
 def test_a_pair_that_diverged_is_unknown_and_not_in_the_mean(root):
     fabricate_lines(root, PLACES, diverged={(0, 1)})
-    project(root)
+    write(root)
     known, unknown = barriers(root, analysis="stable", seed=0, round=2)
     assert known["error_barrier"] == pytest.approx(0.02)
     assert unknown["error_barrier"] is None
@@ -274,7 +276,7 @@ def test_a_pair_that_diverged_is_unknown_and_not_in_the_mean(root):
     assert errors == [None] * 6
 
 
-def test_only_some_variants_have_only_their_analyses_and_the_dense_networks(root):
+def test_reading_some_variants_reads_their_analyses_and_the_dense_networks(root):
     assert {r["analysis"] for r in store(root, ["reinit"]).barriers} == {"early"}
     found = store(root, ["ticket"], curves=False)
     assert {r["analysis"] for r in found.barriers} == {"stable", "early", "link"}
@@ -285,14 +287,14 @@ def test_compare_finds_barriers_by_the_settings_of_their_networks(root):
     fabricate_lines(root, PLACES, points=10)
     fabricate_lines(root, DENSE_PLACES, of="dense", pairs=1, points=10)
     fabricate_lines(root, LINKS, to="reinit", pairs=1, points=10)
-    project(root)
+    write(root)
     (setup,) = setups(read_all(f"sqlite:///{root}/mlflow.db"))
     assert len(setup.barriers) == 2 * 2
     found = {recipe.name: len(recipe.barriers) for recipe in setup.recipes}
     assert found == {"toy: ticket": 2 * 2 * 2, "toy: reinit": 0}
 
 
-def test_the_smallest_winning_ticket_stands_on_the_runs_of_its_variant(root):
+def test_the_smallest_winning_ticket_is_a_tag_of_its_variants_runs(root):
     shown = {
         name: only(root, f"{name}-s0").data.tags.get("winning_density")
         for name in ("ticket", "reinit")
@@ -304,9 +306,9 @@ def test_the_smallest_winning_ticket_stands_on_the_runs_of_its_variant(root):
     )
 
 
-def test_a_seed_more_changes_what_all_runs_of_the_variant_say(root):
+def test_a_new_seed_changes_the_winning_tags_of_all_runs_of_the_variant(root):
     synthetic.fabricate(root, seeds=(7,))
-    report = project(root, seeds=(0, 1, 7))
+    report = write(root, seeds=(0, 1, 7))
     assert report.created == ("ticket-s7", "reinit-s7")
     assert report.deleted == report.appended == ()
     for name in ("ticket-s0", "ticket-s7"):

@@ -1,4 +1,4 @@
-"""Compared claims as JSON, as markdown, and for the terminal."""
+"""Write compared claims as JSON, as markdown, or as a table for the terminal."""
 
 import json
 from collections.abc import Sequence
@@ -19,12 +19,12 @@ STYLES = MappingProxyType(
 
 
 def as_json(rows: Sequence[Compared]) -> str:
-    """All fields of the rows, numbers in full."""
+    """All fields of the rows as JSON, with numbers in full."""
     return json.dumps([asdict(row) for row in rows], indent=2, ensure_ascii=False)
 
 
 def as_markdown(rows: Sequence[Compared]) -> str:
-    """A table for a README."""
+    """A markdown table, and a line that counts the verdicts."""
     lines = [
         "| claim | source | published (accepted) | measured (low–high; seeds) | verdict |",
         "|---|---|--:|--:|---|",
@@ -36,7 +36,7 @@ def as_markdown(rows: Sequence[Compared]) -> str:
 
 
 def as_table(rows: Sequence[Compared]) -> str:
-    """A table for the terminal, as wide as it is; colored where it can show colors."""
+    """A table as wide as the terminal, with colors if the terminal shows them."""
     from rich.console import Console
     from rich.table import Table
 
@@ -56,7 +56,7 @@ def as_table(rows: Sequence[Compared]) -> str:
 
 
 def summary(rows: Sequence[Compared]) -> str:
-    """How often each verdict was given."""
+    """A line that counts the verdicts."""
     counts: dict[str, int] = {}
     for row in rows:
         counts[row.verdict] = counts.get(row.verdict, 0) + 1
@@ -79,7 +79,7 @@ def _cells(row: Compared) -> list[str]:
 
 
 def _literal(text: str, style: str = "") -> "Text":
-    """Text in which brackets are no markup."""
+    """Text whose brackets Rich does not take for markup."""
     from rich.text import Text
 
     return Text(text, style=style)

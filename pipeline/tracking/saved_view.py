@@ -1,7 +1,7 @@
 """The saved view "Compare variants" in the MLflow UI: filter, columns, grouped charts.
 
-MLflow keeps saved views as experiment tags whose value is what its browser application
-writes there (seen in MLflow 3.17). One that does not know the format ignores the tag.
+MLflow keeps a saved view as an experiment tag in the format that its browser application
+writes (as of MLflow 3.17). A version that does not know the format ignores the tag.
 """
 
 import base64
@@ -31,11 +31,11 @@ SECTIONS = {
     "density": "Against density (weights remaining)",
 }
 SAVED_AT = 1_577_836_800_000
-"""ms; fixed, so that the same view is the same tag"""
+"""ms since 1970; fixed, so that the same view gives the same tag"""
 
 
 def saved_view(rows: Sequence[Row]) -> dict[str, str]:
-    """The experiment tag of a view that suits these rows."""
+    """The experiment tag of a view whose axes suit these rows."""
     state = {
         "searchFilter": FILTER,
         "orderByKey": "attributes.start_time",
@@ -82,7 +82,7 @@ def _chart(metric: str, axis: str, rows: Sequence[Row]) -> dict[str, Any]:
     room = 0.05 * (high - low) or 0.01
     bounds = {"yMin": low - room, "yMax": high + room}
     by_step = axis == "step"
-    if not by_step:  # falls to the right, as in the paper
+    if not by_step:  # density falls to the right, as in the paper
         bounds |= {"xMin": 1.02, "xMax": 0}
     return _entry(
         f"{axis}-{metric}",

@@ -1,4 +1,4 @@
-"""The smallest winning ticket of each variant, as tags of its runs."""
+"""Tags that name the smallest winning ticket of a variant, on the runs of all its seeds."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -7,18 +7,18 @@ from typing import Any
 from pipeline.results import winning
 from pipeline.results.tables import rows
 from pipeline.tracking.chains import Chain, digest_of
-from pipeline.tracking.words import percent
+from pipeline.tracking.formats import weights_remaining
 
 
 def winning_tags(chains: Iterable[Chain]) -> dict[str, dict[str, str]]:
-    """Key of a chain of tickets -> what all seeds of its variant show together.
+    """Key of a chain -> tags that all seeds of its variant share.
 
     Args:
-        chains: those that the workspace holds now.
+        chains: of the workspace.
 
     Returns:
-        ``winning_density`` and ``winning_confidence``; nothing for variants that are
-        controls.
+        ``winning_density`` and ``winning_confidence`` for every chain of tickets;
+        nothing for controls.
     """
     groups: dict[tuple[str, str, str], list[Chain]] = defaultdict(list)
     for chain in chains:
@@ -33,9 +33,9 @@ def winning_tags(chains: Iterable[Chain]) -> dict[str, dict[str, str]]:
 
 
 def is_ticket(settings: Mapping[str, Any]) -> bool:
-    """Whether a variant has a mask and weights of its own, and nothing where it prunes.
+    """Whether a variant has its own mask and start, and its pruned weights are 0.
 
-    The dense network has neither.
+    The dense network is no ticket.
     """
     prune, rewind = settings["prune"], settings["rewind"]
     if not rewind or settings["mask_source"] is not None:
@@ -45,10 +45,10 @@ def is_ticket(settings: Mapping[str, Any]) -> bool:
 
 def _tags(chains: list[Chain]) -> dict[str, str]:
     winner = winning.smallest_winning(
-        rows(record for chain in chains for record in chain.rounds),
+        rows(result for chain in chains for result in chain.rounds),
         evaluate_every=chains[0].first.settings["train"]["evaluate_every"],
     )
     return {
-        "winning_density": percent(winner.density) if winner else "none",
+        "winning_density": weights_remaining(winner.density) if winner else "none",
         "winning_confidence": winner.confidence if winner else winning.NO_WINNER,
     }

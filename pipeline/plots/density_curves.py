@@ -1,6 +1,7 @@
-"""One number against weights remaining, variants overlaid (Frankle & Carbin, fig. 3-5).
+"""Figures of one metric against weights remaining, one curve per variant.
 
-Points are means over seeds, bars reach from the least to the greatest.
+As in figures 3 to 5 of Frankle & Carbin 2019. Points are means over seeds, bars reach
+from the least to the greatest seed.
 """
 
 import math
@@ -14,6 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter
 
+from pipeline.plots.figure_input import FigureInput
 from pipeline.plots.marks import (
     INCHES,
     Canvas,
@@ -23,7 +25,6 @@ from pipeline.plots.marks import (
     mark_winners,
     winners,
 )
-from pipeline.plots.shown import Shown
 from pipeline.plots.spread import Spread, by_round, one_dense, pruned_variants, spread
 from pipeline.plots.style import (
     DENSE_COLOR,
@@ -37,9 +38,9 @@ from pipeline.results.tables import Row
 from pipeline.results.winning import Winner
 
 DODGE = 1.012
-"""factor on x between variants, so that bars do not hide each other"""
+"""factor on x from one variant to the next, so that bars do not hide each other"""
 WIDEST_DODGE = 1.05
-"""between the first and the last variant"""
+"""largest such factor from the first to the last variant"""
 DIVERGED: dict[str, Any] = {
     "marker": "x",
     "color": "black",
@@ -51,7 +52,7 @@ PERCENT = 100
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Metric:
-    """What stands on the y axis."""
+    """A metric on the y axis."""
 
     name: str
     label: str
@@ -67,33 +68,33 @@ EARLY_STOP = Metric(name="early_stop_step", label="Early-stop step (updates)", s
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Curves:
-    """What was drawn on one pair of axes."""
+    """The legend entries and the table of curves drawn on one pair of axes."""
 
     series: list[Artist]
-    """legend entries of the curves, the dense network, and how a training went"""
+    """legend entries of the curves, the dense network, and censored or diverged seeds"""
     table: list[Row]
     marks: list[Artist] = field(default_factory=list)
     """legend entries of winning tickets and published numbers"""
 
 
-def test_accuracy(shown: Shown) -> Drawn | None:
+def test_accuracy(given: FigureInput) -> Drawn | None:
     """Test accuracy at the end of training."""
-    return _compare(shown, TEST_ACCURACY)
+    return _compare(given, TEST_ACCURACY)
 
 
-def test_accuracy_early_stop(shown: Shown) -> Drawn | None:
+def test_accuracy_early_stop(given: FigureInput) -> Drawn | None:
     """Test accuracy at the step of least validation loss."""
-    return _compare(shown, AT_EARLY_STOP)
+    return _compare(given, AT_EARLY_STOP)
 
 
-def early_stop_step(shown: Shown) -> Drawn | None:
+def early_stop_step(given: FigureInput) -> Drawn | None:
     """The step of least validation loss."""
-    return _compare(shown, EARLY_STOP)
+    return _compare(given, EARLY_STOP)
 
 
 def draw_curves(
     axes: Axes,
-    shown: Shown,
+    given: FigureInput,
     metric: Metric,
     style: Mapping[str, Mapping[str, Any]],
     *,
@@ -103,17 +104,17 @@ def draw_curves(
 
     Args:
         axes: to draw on.
-        shown: of one task.
-        metric: on the y axis.
-        style: of the variants, at least of those that the task has.
-        room: least distance of two labels on x, as a fraction of the axis.
+        given: of one task.
+        metric: for the y axis.
+        style: variant -> look, for every variant of the task.
+        room: least distance between two labels on x, as a fraction of the axis.
     """
-    rows = shown.store.rounds
+    rows = given.store.rounds
     variants = pruned_variants(rows)
     points = {name: by_round(rows, name, metric.name) for name in variants}
     dodge = min(DODGE, WIDEST_DODGE ** (1 / len(variants)))
     middle = (len(variants) - 1) / 2
-    shift = {name: dodge ** (place - middle) for place, name in enumerate(variants)}
+    shift = {name: dodge ** (position - middle) for position, name in enumerate(variants)}
     series: list[Artist] = []
     for name, line in points.items():
         _draw_variant(axes, line, style[name], scale=metric.scale, shift=shift[name])
@@ -133,8 +134,8 @@ def draw_curves(
         style=style,
         shift=shift,
     )
-    won = winners(shown, variants)
-    published = [row for row in shown.published if row["metric"] == metric.name]
+    won = winners(given, variants)
+    published = [row for row in given.published if row["metric"] == metric.name]
     entries, placed = mark_published(canvas, published)
     marks = mark_winners(canvas, won) + entries
     if metric.scale == PERCENT:
@@ -146,13 +147,13 @@ def draw_curves(
     )
 
 
-def _compare(shown: Shown, metric: Metric) -> Drawn | None:
-    variants = pruned_variants(shown.store.rounds)
+def _compare(given: FigureInput, metric: Metric) -> Drawn | None:
+    variants = pruned_variants(given.store.rounds)
     if not variants:
         return None
     figure = new_figure(5.8, 3.9)
     axes = figure.add_subplot()
-    curves = draw_curves(axes, shown, metric, looks(variants))
+    curves = draw_curves(axes, given, metric, looks(variants))
     axes.set_ylabel(metric.label)
     if metric.scale == 1:
         axes.set_ylim(bottom=0)
@@ -177,9 +178,9 @@ def _draw_variant(
     means = [scale * (p.mean or 0) for p in known]
     below = [scale * ((p.mean or 0) - (p.low or 0)) for p in known]
     above = [scale * ((p.high or 0) - (p.mean or 0)) for p in known]
-    places = [shift * p.density for p in known]
+    densities = [shift * p.density for p in known]
     axes.errorbar(
-        places,
+        densities,
         means,
         yerr=[below, above],
         capsize=2.2,
@@ -198,7 +199,7 @@ def _draw_variant(
 def _mark_censored(
     axes: Axes, points: Mapping[int, Spread], style: Mapping[str, Any], *, shift: float
 ) -> None:
-    """A hollow marker: validation loss was still falling, the true step is later."""
+    """Draw hollow markers where validation loss was still falling at the end."""
     for p in points.values():
         if p.num_censored and p.mean is not None:
             hollow = {**style, "linestyle": "none", "markerfacecolor": "white"}
@@ -206,7 +207,7 @@ def _mark_censored(
 
 
 def _dense(rows: Sequence[Row], metric: Metric) -> Spread | None:
-    """What the dense network reached, if variants agree about it."""
+    """Spread of the dense network; None if the variants have different ones."""
     dense = one_dense(rows, metric.name)
     reached = spread(dense, metric.name) if dense else None
     return reached if reached and reached.mean is not None else None
@@ -227,7 +228,7 @@ def _draw_dense(axes: Axes, reached: Spread, *, scale: int) -> list[Artist]:
 
 
 def _marks(points: Points, *, censored: bool) -> list[Artist]:
-    """Legend entries of the marks that occur."""
+    """Legend entries for censored and diverged seeds, if there are any."""
     every = [p for line in points.values() for p in line.values()]
     handles: list[Artist] = []
     if censored and any(p.num_censored for p in every):
@@ -269,7 +270,7 @@ def _table(
 
 
 def _confidence(winner: Winner | None, density: float) -> str | None:
-    """Of the smallest winning ticket, at its own density only."""
+    """The confidence of the smallest winning ticket, in the row of its density only."""
     here = winner is not None and math.isclose(winner.density, density)
     return winner.confidence if winner and here else None
 

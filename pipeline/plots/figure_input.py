@@ -1,4 +1,4 @@
-"""What a figure is drawn from: tracked results, and the published numbers beside them."""
+"""The input of every figure: tracked results, and published numbers to mark."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -8,27 +8,26 @@ from pipeline.tracking import TrackedStore
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Shown:
-    """Tables of one experiment, or of one of its tasks."""
+class FigureInput:
+    """The input of a figure, for one experiment or for one of its tasks."""
 
     store: TrackedStore
     published: tuple[Row, ...] = ()
-    """task, variant, metric, kind, against, density, value, source, where: as
-    ``pipeline.compare`` finds them for the protocols that were run"""
+    """rows of ``pipeline.compare.published``: claims about protocols that were run"""
     untrained: frozenset[str] = frozenset()
-    """tasks whose dense network did not train, as ``pipeline.compare`` finds them"""
+    """tasks of ``pipeline.compare.untrained``: their dense network did not train"""
 
     @property
     def tasks(self) -> list[str]:
-        """In order of the store."""
+        """The tasks, in the order of the store."""
         return list(dict.fromkeys(row["task"] for row in self.store.rounds))
 
     def settings(self, task: str, variant: str) -> Mapping[str, str]:
-        """Behind a variant's results; empty where the store does not say."""
+        """The settings behind a variant's results; empty if the store has none."""
         return self.store.settings.get((task, variant), {})
 
-    def of_task(self, task: str) -> "Shown":
-        """Only the rows of one task."""
+    def of_task(self, task: str) -> "FigureInput":
+        """The same with the rows of one task only."""
 
         def mine(rows: tuple[Row, ...]) -> tuple[Row, ...]:
             return tuple(row for row in rows if row["task"] == task)

@@ -1,4 +1,4 @@
-"""Analyses between two networks: where they stand, how figures call them, their looks."""
+"""Helpers of the figures of analyses: group rows by place, name places, style lines."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -6,8 +6,8 @@ from typing import Any
 
 from pipeline.artifacts.paths import DENSE
 from pipeline.config.analysis import OTHER_SEED, PREVIOUS, PRUNED
-from pipeline.plots.style import DENSE_COLOR, percent
-from pipeline.results.tables import Row
+from pipeline.plots.style import DENSE_COLOR
+from pipeline.results.tables import Row, percent
 
 PERCENT = 100
 INTERPOLATED = "interpolated"
@@ -15,7 +15,7 @@ STATISTICS: Mapping[str, Mapping[str, Any]] = {
     INTERPOLATED: {"color": "#0072B2", "linestyle": "-"},
     "recalibrated": {"color": "#D55E00", "linestyle": (0, (4, 1.6))},
 }
-"""of norms between the ends -> look"""
+"""kind of the statistics of norms between the ends -> line style"""
 THRESHOLD: Mapping[str, Any] = {
     "color": DENSE_COLOR,
     "linestyle": (0, (4, 2)),
@@ -28,30 +28,30 @@ OTHER_ENDS: Mapping[str, str] = {
     OTHER_SEED: "another seed's",
 }
 
-Spot = tuple[str, int | None, int | None]
+PlaceKey = tuple[str, int | None, int | None]
 """analysis, round, step"""
 
 
-def by_spot(rows: Sequence[Row]) -> dict[Spot, list[Row]]:
-    """Rows of one place together, in order of analysis, round and step."""
-    groups: dict[Spot, list[Row]] = defaultdict(list)
+def by_place(rows: Sequence[Row]) -> dict[PlaceKey, list[Row]]:
+    """Place -> its rows, ordered by analysis, round and step."""
+    groups: dict[PlaceKey, list[Row]] = defaultdict(list)
     for row in rows:
         groups[row["analysis"], row["round"], row["step"]].append(row)
     order = {name: n for n, name in enumerate(analyses_of(rows))}
     return {
-        spot: groups[spot]
-        for spot in sorted(groups, key=lambda s: (order[s[0]], s[1] or 0, s[2] or 0))
+        place: groups[place]
+        for place in sorted(groups, key=lambda p: (order[p[0]], p[1] or 0, p[2] or 0))
     }
 
 
 def analyses_of(rows: Sequence[Row]) -> list[str]:
-    """Names: those of the dense network first, then as they come."""
+    """Names of analyses: those of the dense network first, then in order of the rows."""
     kinds = {row["analysis"]: row["of"] != DENSE for row in rows}
     return sorted(kinds, key=lambda name: kinds[name])
 
 
 def ends(row: Row) -> str:
-    """What an analysis compares.
+    """The two networks that an analysis compares.
 
     >>> ends({"kind": "connection", "of": "ticket", "to": "reinit"})
     'ticket to reinit'
@@ -66,12 +66,12 @@ def ends(row: Row) -> str:
 
 
 def by_step(row: Row) -> bool:
-    """Whether it is of copies of the dense network, whose places are steps."""
+    """Whether the row is of copies of the dense network, whose places are steps."""
     return bool(row["kind"] == "instability" and row["of"] == DENSE)
 
 
-def place(row: Row) -> str:
-    """Where: the step at which copies of the dense network part, else the density."""
+def place_name(row: Row) -> str:
+    """The step at which copies of the dense network part; else the density in percent."""
     if by_step(row):
         return f"k = {row['step']:,}"
     if row["density"] is None:
@@ -80,6 +80,6 @@ def place(row: Row) -> str:
 
 
 def label(name: str, rows: Sequence[Row]) -> str:
-    """Legend entry of an analysis."""
+    """Legend text of an analysis."""
     mine = next(row for row in rows if row["analysis"] == name)
     return f"{name} ({ends(mine)})"

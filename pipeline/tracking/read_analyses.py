@@ -1,4 +1,4 @@
-"""MLflow -> tables of analyses: barriers, and the lines that they are of."""
+"""Read tables of analyses back from an MLflow store: barriers, and points on lines."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 from pipeline.artifacts.paths import DENSE
 from pipeline.core.analysis.interpolation import evenly_spaced
 from pipeline.results.tables import Row
-from pipeline.tracking.labels import labels
-from pipeline.tracking.line_points import (
+from pipeline.tracking.distinct_names import distinct_names
+from pipeline.tracking.place_metrics import (
     BARRIERS,
     GEOMETRY,
+    LINE_COLUMNS,
     PREFIXES,
-    SEEN,
     line_name,
     pair_name,
 )
+from pipeline.tracking.store import metric_history
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Places:
-    """Tables as in ``TrackedStore``."""
+class AnalysisTables:
+    """The tables of analyses in a ``TrackedStore``."""
 
     lines: tuple[Row, ...]
     barriers: tuple[Row, ...]
@@ -32,26 +33,26 @@ class Places:
     """task, analysis -> the settings behind its results"""
 
 
-def read_places(
+def read_analyses(
     client: "MlflowClient",
-    studies: Sequence["Run"],
+    analyses: Sequence["Run"],
     places: Sequence["Run"],
     variants: Collection[str] | None,
     *,
     lines: bool,
-) -> Places:
-    """Read analyses back, ordered by task, analysis, seed, round, step, pair.
+) -> AnalysisTables:
+    """Read analyses, ordered by task, analysis, seed, round, step, pair.
 
     Args:
         client: of the store.
-        studies: runs of analyses.
+        analyses: runs of analyses.
         places: their child runs.
         variants: only analyses of these or of the dense network; None = all.
-        lines: whether to read the points, a request per line and column.
+        lines: whether to read the points, which takes a request per line and column.
     """
     kept = None if variants is None else {*variants, DENSE}
-    wanted = [run for run in studies if kept is None or run.data.tags["of"] in kept]
-    names = labels(wanted, "analysis")
+    wanted = [run for run in analyses if kept is None or run.data.tags["of"] in kept]
+    names = distinct_names(wanted, "analysis")
     parents = {run.info.run_id: run for run in wanted}
     points: list[Row] = []
     barriers: list[Row] = []
@@ -62,7 +63,7 @@ def read_places(
         for row in _rows(child, parent, names[parent.info.run_id]):
             barriers.append(row | _facts(child, row))
             points += _line(client, child, row) if lines else []
-    return Places(
+    return AnalysisTables(
         lines=tuple(points),
         barriers=tuple(barriers),
         settings={
@@ -79,7 +80,7 @@ def _order(child: "Run") -> tuple[str, str, int, int, int, str]:
 
 
 def _rows(child: "Run", parent: "Run", name: str) -> Iterator[Row]:
-    """What both tables have in common, per pair and statistics."""
+    """The columns that both tables have, per pair and kind of statistics."""
     tags = child.data.tags
     for pair in range(int(tags["pairs"])):
         for statistics in tags["statistics"].split(", "):
@@ -108,16 +109,11 @@ def _facts(child: "Run", row: Row) -> Row:
 def _line(client: "MlflowClient", child: "Run", row: Row) -> list[Row]:
     prefix = PREFIXES[row["statistics"]]
     columns = {
-        name: {
-            point.step: point.value
-            for point in client.get_metric_history(
-                child.info.run_id, line_name(row["pair"], prefix + name)
-            )
-        }
-        for name in SEEN
+        name: metric_history(client, child, line_name(row["pair"], prefix + name))
+        for name in LINE_COLUMNS
     }
     alphas = evenly_spaced(int(child.data.tags["points"])).tolist()
     return [
-        row | {"alpha": alpha} | {name: columns[name].get(n) for name in SEEN}
+        row | {"alpha": alpha} | {name: columns[name].get(n) for name in LINE_COLUMNS}
         for n, alpha in enumerate(alphas)
     ]

@@ -1,4 +1,4 @@
-"""Names of results in tables: where a name has several settings, it says which."""
+"""Names of variants and analyses, with settings where a name alone is ambiguous."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-SHOWN_SETTINGS = 3
-"""settings that a label names where results of several settings are drawn"""
+MOST_SETTINGS = 3
+"""how many settings a name may list"""
 
 
-def labels(parents: Sequence["Run"], tag: str) -> dict[str, str]:
-    """Run id -> the name in the tag, with the settings that tell it from others of it.
+def distinct_names(parents: Sequence["Run"], tag: str) -> dict[str, str]:
+    """Run id -> the name in the tag, and the settings that tell runs of one name apart.
 
     Args:
         parents: runs of chains or of analyses.
@@ -29,7 +29,7 @@ def labels(parents: Sequence["Run"], tag: str) -> dict[str, str]:
 
 
 def _what_differs(run: "Run", runs: Sequence["Run"]) -> str:
-    """The settings that tell a run from others of its name, or their digest."""
+    """The settings in which a run differs from others of its name, or their digest."""
     digests = {_digest(other) for other in runs}
     if len(digests) == 1:
         return ""
@@ -43,7 +43,7 @@ def _note(run: "Run", runs: Sequence["Run"]) -> str:
     mine = run.data.params
     names = sorted({name for other in runs for name in other.data.params})
     differ = [n for n in names if any(o.data.params.get(n) != mine.get(n) for o in runs)]
-    shown = differ[:SHOWN_SETTINGS]
+    shown = differ[:MOST_SETTINGS]
     return ", ".join(f"{n.removeprefix('train.')} {mine.get(n, 'none')}" for n in shown)
 
 

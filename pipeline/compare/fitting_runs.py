@@ -1,0 +1,131 @@
+"""Choose the tracked runs that a claim is checked against."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pipeline.compare.claims import DENSE, Barrier, Book, Check, Claim, Required, roles
+from pipeline.compare.setups import Recipe, Setup, differences, fits
+from pipeline.results.tables import Row
+
+MOST_DIFFERENCES = 3
+"""how many differences a reason names"""
+DRAW = "rewind.draw"
+"""runs that differ in this setting only are repetitions from the same initialization"""
+
+
+class NoAnswerError(Exception):
+    """A claim cannot be checked: its verdict is ``not run`` or ``not comparable``."""
+
+    def __init__(self, verdict: Literal["not run", "not comparable"], why: str) -> None:
+        super().__init__(why)
+        self.verdict: Literal["not run", "not comparable"] = verdict
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FittingRuns:
+    """The tracked runs that fit the protocol of a claim."""
+
+    rows: Mapping[str, tuple[Row, ...]]
+    """role in the claim -> rows of its rounds, or its barriers if the claim is about
+    barriers; several rows of one round and seed are repetitions"""
+    dense: tuple[Row, ...]
+    """the dense network, one row per seed"""
+    evaluate_every: int
+    common_noise: bool
+    """whether all variants of a seed were trained with the same data order"""
+
+
+def fitting_runs(claim: Claim, book: Book, found: Sequence[Setup]) -> FittingRuns:
+    """The runs that fit the protocol of a claim; of several setups, that with most seeds.
+
+    Raises:
+        NoAnswerError: ``not run`` if there is no run of this model on this data, or
+            none of a variant in the claim; ``not comparable`` if the nearest run has
+            other settings.
+    """
+    protocol = book.protocols[claim.protocol]
+    family = [setup for setup in found if _is_of(setup, protocol.settings)]
+    if not family:
+        named = (protocol.settings[n] for n in ("model.name", "data"))
+        raise NoAnswerError("not run", "no run of {} on {}".format(*named))
+    trials = [_trial(setup, claim, book) for setup in family]
+    fitting = [trial for trial in trials if not trial.missing and not trial.differs]
+    if fitting:
+        best = max(fitting, key=lambda trial: trial.size)
+        return FittingRuns(
+            rows=best.rows,
+            dense=best.setup.dense,
+            evaluate_every=int(best.setup.settings.get("train.evaluate_every", 0)),
+            common_noise=best.setup.settings.get("train.common_noise") == "true",
+        )
+    best = min(trials, key=lambda trial: (len(trial.missing), len(trial.differs)))
+    if best.missing:
+        raise NoAnswerError("not run", f"no variant {' or '.join(best.missing)}")
+    shown = "; ".join(best.differs[:MOST_DIFFERENCES])
+    more = len(best.differs) - MOST_DIFFERENCES
+    raise NoAnswerError("not comparable", shown + (f"; {more} more" if more > 0 else ""))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Trial:
+    """One setup tried for one claim: its rows, and why it does not fit."""
+
+    setup: Setup
+    rows: Mapping[str, tuple[Row, ...]]
+    missing: Sequence[str]
+    """roles that no recipe plays"""
+    differs: Sequence[str]
+    """settings with another value than the protocol's, in words"""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Number of seeds that all roles have, then of steps: the largest is the best."""
+        seeds = [{row["seed"] for row in rows} for rows in self.rows.values()]
+        steps = [row["steps"] or 0 for row in self.setup.dense]
+        return len(set.intersection(*seeds)), max(steps, default=0)
+
+
+def _trial(setup: Setup, claim: Claim, book: Book) -> _Trial:
+    protocol = book.protocols[claim.protocol]
+    differs = differences(setup.settings, protocol.settings)
+    steps = [row["steps"] for row in setup.dense if row["steps"] is not None]
+    if min(steps, default=protocol.min_steps) < protocol.min_steps:
+        needed = f"(needed: {protocol.min_steps:,} or more)"
+        differs.append(f"steps is {min(steps):,} {needed}")
+    rows, missing = {DENSE: _rows_of(setup, claim.check)}, []
+    masks = {f"mask.{name}": value for name, value in protocol.masks.items()}
+    for role in set(roles(claim.check)) - {DENSE}:
+        playing = [r for r in setup.recipes if fits(r.settings, book.variants[role])]
+        if not playing:
+            missing.append(role)
+            continue
+        fitting = [r for r in playing if fits(r.settings, masks)]
+        if not fitting:
+            nearest = min((differences(r.settings, masks) for r in playing), key=len)
+            differs += [reason for reason in nearest if reason not in differs]
+        rows[role] = _pooled(fitting or playing, claim.check)
+    return _Trial(setup=setup, rows=rows, missing=sorted(missing), differs=differs)
+
+
+def _rows_of(source: Setup | Recipe, check: Check) -> tuple[Row, ...]:
+    """Rows of rounds; of a check about barriers, the barriers at its step."""
+    if isinstance(check, Barrier):
+        return tuple(row for row in source.barriers if row["step"] == check.step)
+    return source.dense if isinstance(source, Setup) else source.rows
+
+
+def _pooled(recipes: Sequence[Recipe], check: Check) -> tuple[Row, ...]:
+    """The rows of the recipe with most seeds, with all of its draws."""
+    groups: dict[frozenset[tuple[str, str]], list[Row]] = defaultdict(list)
+    for recipe in recipes:
+        same = {n: v for n, v in recipe.settings.items() if n != DRAW}
+        groups[frozenset(same.items())] += _rows_of(recipe, check)
+    return tuple(max(groups.values(), key=lambda rows: len({r["seed"] for r in rows})))
+
+
+def _is_of(setup: Setup, settings: Required) -> bool:
+    """Whether a setup has the claim's model and data, whatever its training."""
+    needed = {name: settings[name] for name in ("data", "model.name")}
+    return fits(setup.settings, needed)

@@ -1,0 +1,28 @@
+"""Tags that say who tracked a run, and from which commit."""
+
+import getpass
+import subprocess
+from pathlib import Path
+
+from pipeline.tracking.formats import flag
+
+
+def source_tags(root: Path) -> dict[str, str]:
+    """The user, the program and the commit that is checked out; no commit without git."""
+    tags = {
+        "mlflow.user": getpass.getuser(),
+        "mlflow.source.name": "lt-pipeline",
+        "mlflow.source.type": "LOCAL",
+    }
+    commit = _git(root, "rev-parse", "HEAD")
+    if commit.returncode == 0:
+        tags["mlflow.source.git.commit"] = commit.stdout.strip()
+        changed = _git(root, "diff", "--quiet", "HEAD").returncode
+        tags["mlflow.source.git.dirty"] = flag(changed != 0)
+    return tags
+
+
+def _git(root: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["git", "-C", str(root), *command], capture_output=True, text=True, check=False
+    )

@@ -1,0 +1,121 @@
+"""A claim is checked against the runs that fit its protocol, or against none."""
+
+from helpers.one_claim import (
+    FASTER,
+    LEAVES,
+    WINS,
+    checked,
+    difference,
+    shifted,
+)
+from helpers.tracked_stores import DENSITIES, OWN, RECIPES, SETTINGS, store
+
+from pipeline.compare import compare, summary
+
+
+def test_without_runs_every_claim_is_not_run():
+    rows = compare([])
+    assert len(rows) >= 25
+    assert {row.verdict for row in rows} == {"not run"}
+    assert all(row.measured is None and row.seeds == 0 for row in rows)
+    assert summary(rows) == f"{len(rows)} not run"
+
+
+def test_a_run_of_another_model_or_data_set_does_not_count():
+    for name, value in (("data", "digits"), ("model.name", "conv-2")):
+        row = checked(FASTER, store(settings=SETTINGS | {name: value}))
+        assert (row.verdict, row.note) == ("not run", "no run of lenet-300-100 on mnist")
+
+
+def test_a_claim_about_a_missing_variant_is_not_run():
+    check = FASTER.replace("ticket", "one-shot")
+    row = checked(check, store())
+    assert (row.verdict, row.note) == ("not run", "no variant one-shot")
+
+
+def test_a_claim_about_a_density_below_the_last_round_is_not_run():
+    row = checked(FASTER.replace("0.211", "0.036"), store())
+    assert row.verdict == "not run"
+    assert row.note == "no round at density 3.6%; the nearest is 10.8%"
+    row = checked(LEAVES, store(densities=DENSITIES[:5]))
+    assert (row.verdict, row.note) == ("not run", "no round at density 13.5% or below")
+
+
+def test_another_learning_rate_is_not_comparable():
+    row = checked(FASTER, store(settings=SETTINGS | {"train.lr": "0.1"}))
+    assert (row.verdict, row.note) == (
+        "not comparable",
+        "train.lr is 0.1 (needed: 0.0012)",
+    )
+    assert row.measured is None
+
+
+def test_a_run_with_a_setting_that_must_be_absent_is_not_comparable():
+    row = checked(FASTER, store(settings=SETTINGS | {"compat": "southampton"}))
+    assert row.note == "compat is southampton (needed: not set)"
+
+
+def test_other_pruning_fractions_are_not_comparable():
+    recipes = {"ticket": RECIPES["ticket"] | {"prune.fraction.fc": "0.1"}}
+    row = checked(FASTER, store(variants=["ticket"], recipes=recipes))
+    assert (row.verdict, row.note) == (
+        "not comparable",
+        "mask.fraction.fc is 0.1 (needed: 0.2)",
+    )
+
+
+def test_too_few_steps_are_not_comparable():
+    row = checked(FASTER, store(steps=2000))
+    assert (row.verdict, row.note) == (
+        "not comparable",
+        "steps is 2,000 (needed: 10,000 or more)",
+    )
+
+
+def test_censored_early_stops_are_never_averaged_into_a_ratio():
+    def step(variant, density, seed):
+        return 14500 if (variant, seed) == ("dense", 3) else 3000 + 100 * seed
+
+    row = checked(FASTER, store(step=step))
+    assert (row.verdict, row.measured) == ("not comparable", None)
+    assert row.note == (
+        "the early stop is censored in 1 of 6 trainings at density 100.0%; train longer"
+    )
+    assert checked(WINS, store(step=step)).verdict == "not comparable"
+
+
+def test_the_reason_names_the_setting_of_the_nearest_run():
+    far = store(settings=SETTINGS | {"train.lr": "0.1"}, steps=100, experiment="far")
+    near = store(settings=SETTINGS | {"train.lr": "0.01"}, experiment="near")
+    assert checked(FASTER, far, near).note == "train.lr is 0.01 (needed: 0.0012)"
+
+
+def test_of_several_runs_the_one_that_fits_the_protocol_is_used():
+    other = store(settings=SETTINGS | {"train.lr": "0.1"}, experiment="other")
+    assert checked(FASTER, other, store()).verdict == "agrees"
+
+
+def test_groups_of_seeds_from_several_experiments_are_pooled_once():
+    first = store(seeds=range(4), experiment="first", accuracy=shifted("ticket", 0.003))
+    second = store(
+        seeds=range(2, 6), experiment="second", accuracy=shifted("ticket", 0.003)
+    )
+    row = checked(difference(), first, second)
+    assert (row.verdict, row.seeds) == ("agrees", 6)
+
+
+def test_several_draws_of_a_seed_are_one_seed():
+    found = store(variants=["ticket", "reinit", "reinit-2"], seeds=range(3))
+    row = checked(difference(against="reinit"), found)
+    assert (row.verdict, row.seeds) == ("not enough seeds", 3)
+
+
+def test_another_scope_is_not_pooled():
+    other = {"ticket": OWN | {"rewind.to": "theta0", "prune.scope": "global"}}
+    second = store(variants=["ticket"], seeds=range(6, 8), recipes=other, experiment="x")
+    assert checked(FASTER, store(), second).seeds == 6
+
+
+def test_variants_are_found_by_their_settings_not_by_their_name():
+    recipes = {"mine": RECIPES["ticket"]}
+    assert checked(FASTER, store(variants=["mine"], recipes=recipes)).verdict == "agrees"

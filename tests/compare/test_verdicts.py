@@ -1,0 +1,243 @@
+"""Claims get the verdict that their runs allow, and so does the definition."""
+
+from dataclasses import replace
+
+import pytest
+from helpers.one_claim import (
+    EQUIVALENCE,
+    FASTER,
+    LEAVES,
+    WINS,
+    checked,
+    difference,
+    diverged,
+    shifted,
+    untrained,
+)
+from helpers.tracked_stores import DENSITIES, OWN, RECIPES, SETTINGS, store
+
+from pipeline.compare import compare
+
+
+def test_a_dense_network_that_did_not_train_gives_no_other_verdict():
+    row = checked(EQUIVALENCE, store(accuracy=untrained))
+    assert row.verdict == "the dense network did not train"
+    assert row.note.startswith("its test accuracy is 10.2%, 97% are expected")
+    row = checked(WINS, store(accuracy=diverged))
+    assert row.verdict == "the dense network did not train"
+    assert row.note.startswith("it diverged with 6 of 6 seeds")
+
+
+def test_a_difference_that_is_shown_agrees():
+    row = checked(difference(low="0.001"), store(accuracy=shifted("ticket", 0.003)))
+    assert row.verdict == "agrees"
+    assert row.measured == pytest.approx(0.003, abs=0.0005)
+    assert row.low <= row.measured <= row.high
+    assert row.seeds == 6
+    assert "95 % interval +0." in row.note
+
+
+def test_a_difference_the_other_way_disagrees():
+    row = checked(difference(), store(accuracy=shifted("ticket", -0.003)))
+    assert row.verdict == "disagrees"
+
+
+def test_a_difference_beyond_its_tolerance_disagrees():
+    check = difference(low="0.05", high="0.15", against="reinit")
+    row = checked(check, store(accuracy=shifted("ticket", 0.005)), published="0.1")
+    assert row.verdict == "disagrees"
+
+
+def test_too_few_seeds_are_answered_with_the_number_needed():
+    wide = store(accuracy=shifted("ticket", 0.0005, noise=0.001))
+    row = checked(difference(), wide, published="0.001")
+    assert row.verdict == "not enough seeds"
+    assert row.note.startswith("about ")
+    assert int(row.note.split()[1]) > 6
+
+
+@pytest.mark.parametrize("check", [difference(), EQUIVALENCE, FASTER, LEAVES, WINS])
+def test_fewer_than_six_seeds_never_give_a_verdict(check):
+    found = store(seeds=range(5), accuracy=shifted("ticket", 0.003))
+    row = checked(check, found)
+    assert (row.verdict, row.seeds) == ("not enough seeds", 5)
+    assert row.measured is not None
+    assert "needed" in row.note
+
+
+def test_one_seed_is_shown_without_a_spread():
+    row = checked(difference(), store(seeds=[4]))
+    assert (row.verdict, row.seeds) == ("not enough seeds", 1)
+    assert row.note == "about 6 or more needed"
+
+
+def test_an_equivalence_needs_to_be_shown_within_its_margin():
+    assert checked(EQUIVALENCE, store(accuracy=shifted("ticket", 0.0))).verdict == "agrees"
+    row = checked(EQUIVALENCE, store(accuracy=shifted("ticket", 0.0, noise=0.004)))
+    assert row.verdict == "not enough seeds"
+    row = checked(EQUIVALENCE, store(accuracy=shifted("ticket", 0.005)))
+    assert row.verdict == "disagrees"
+
+
+def test_one_density_outside_the_bounds_refutes_a_claim_about_a_range():
+    partly = shifted("ticket", -0.005, noise=0.0001, at=(0.2, 0.22))
+    row = checked(EQUIVALENCE, store(accuracy=partly))
+    assert row.verdict == "disagrees"
+    assert row.measured == pytest.approx(-0.005, abs=0.001)
+    assert "10 densities, the least favorable (21.1%) shown" in row.note
+
+
+def test_a_ratio_is_the_geometric_mean_over_seeds():
+    def step(variant, density, seed):
+        return 4000 if variant == "dense" else 1000 * 4 ** (seed % 2)
+
+    row = checked(FASTER, store(step=step), published="0.5")
+    assert row.measured == pytest.approx(0.5)
+    assert (row.low, row.high) == pytest.approx((0.25, 1.0))
+
+
+def test_a_ratio_may_compare_two_densities():
+    def step(variant, density, seed):
+        return round(10000 * density) + seed
+
+    check = FASTER.replace("against: dense", "against: ticket, against_at: 0.8")
+    row = checked(check, store(step=step))
+    assert row.measured == pytest.approx(0.211 / 0.8, abs=0.001)
+    assert row.verdict == "agrees"
+
+
+def test_the_density_at_which_a_curve_leaves():
+    falls = shifted("reinit", -0.01, at=(0.0, 0.25))
+    row = checked(LEAVES, store(accuracy=falls), published="0.211")
+    assert (row.verdict, row.measured) == ("agrees", 0.263)
+    early = shifted("reinit", -0.01, at=(0.0, 0.6))
+    row = checked(LEAVES, store(accuracy=early))
+    assert (row.verdict, row.measured) == ("disagrees", 0.641)
+    row = checked(LEAVES, store())
+    assert (row.verdict, row.measured) == ("disagrees", 0.108)
+    assert "it has not left in the last round" in row.note
+
+
+def test_a_reading_of_the_dense_network():
+    check = "{kind: reading, variant: dense, metric: test_accuracy, at: [1.0], low: LOW}"
+    assert checked(check.replace("LOW", "0.975"), store()).verdict == "agrees"
+    assert checked(check.replace("LOW", "0.985"), store()).verdict == "disagrees"
+
+
+def test_a_winning_ticket_wins_in_accuracy_and_speed():
+    row = checked(WINS, store(accuracy=shifted("ticket", 0.002)))
+    assert (row.verdict, row.measured) == ("agrees", 1.0)
+
+    def late(variant, density, seed):
+        return (5000 if variant == "dense" else 6000) + 100 * (seed % 3)
+
+    row = checked(WINS, store(accuracy=shifted("ticket", 0.002), step=late))
+    assert (row.verdict, row.measured) == ("disagrees", 0.0)
+
+
+def test_diverged_seeds_are_left_out_and_counted():
+    whole = shifted("ticket", 0.003)
+
+    def accuracy(variant, density, seed):
+        return None if (variant, seed) == ("ticket", 0) else whole(variant, density, seed)
+
+    row = checked(difference(at="[0.211]"), store(accuracy=accuracy))
+    assert (row.verdict, row.seeds) == ("not enough seeds", 5)
+    assert "trainings diverged and are left out" in row.note
+
+
+def test_a_nested_sample_has_a_bootstrapped_interval():
+    def accuracy(variant, density, seed):
+        return 0.98 + 0.001 * seed * (variant == "reinit-2")
+
+    found = store(variants=["ticket", "reinit", "reinit-2"], accuracy=accuracy)
+    row = checked(difference(against="reinit"), found)
+    assert row.measured == pytest.approx(-0.00125)
+    assert "95 % interval -0.2" in row.note
+
+
+def test_the_note_says_that_variants_had_different_data_orders():
+    found = store(settings=SETTINGS | {"train.common_noise": "false"})
+    assert checked(FASTER, found).note.endswith("each variant with its own data order")
+    assert "data order" not in checked(FASTER, store()).note
+
+
+def definition(*stores):
+    return [row for row in compare(stores) if row.id == "winning-ticket"]
+
+
+def test_every_variant_of_tickets_gets_its_smallest_winning_density():
+    falls = shifted("ticket", -0.02, at=(0.0, 0.2))
+    (row,) = definition(store(accuracy=falls))
+    assert row.claim == "Smallest density that is a winning ticket, toy: ticket."
+    assert (row.verdict, row.measured, row.seeds) == ("agrees", 0.211, 6)
+    assert "on average shown" in row.note
+
+
+def test_three_seeds_are_described_but_get_no_verdict_on_the_definition():
+    found = store(seeds=range(3), accuracy=shifted("ticket", 0.002))
+    (row,) = definition(found)
+    assert (row.verdict, row.measured) == ("not enough seeds", 0.108)
+    assert row.note == "wins in 3 of 3 seeds (29–100 %); not enough seeds for a verdict"
+
+
+def test_controls_and_fine_tuning_are_no_tickets():
+    recipes = {"fine-tune": OWN | {"rewind.to": "trained"}, "reinit": RECIPES["reinit"]}
+    assert definition(store(variants=list(recipes), recipes=recipes)) == []
+
+
+@pytest.mark.parametrize("pruned", ["freeze-init", "freeze-init-zero-mask"])
+def test_a_variant_that_freezes_pruned_weights_is_no_ticket(pruned):
+    recipes = {"ticket": RECIPES["ticket"] | {"rewind.pruned": pruned}}
+    found = store(variants=["ticket"], recipes=recipes)
+    assert definition(found) == []
+    rows = {row.id: row for row in compare([found])}
+    assert rows["lenet-wins-at-21"].verdict == "not run"
+    assert rows["lenet-wins-at-21"].note == "no variant ticket"
+
+
+def test_claims_about_the_values_of_pruned_weights_are_compared():
+    frozen = {
+        name: RECIPES["ticket"] | {"rewind.pruned": name}
+        for name in ("freeze-init", "freeze-init-zero-mask")
+    }
+    recipes = {"ticket": RECIPES["ticket"]} | frozen
+    found = store(
+        variants=list(recipes),
+        recipes=recipes,
+        densities=(*DENSITIES, 0.07),
+        accuracy=shifted("ticket", 0.004),
+    )
+    rows = {row.id: row for row in compare([found])}
+    assert rows["zhou-zero-above-freeze-init"].verdict == "agrees"
+    assert rows["zhou-freeze-what-grew"].verdict == "disagrees"
+
+
+def test_tickets_that_lose_everywhere_disagree_with_the_definition():
+    (row,) = definition(store(accuracy=shifted("ticket", -0.02)))
+    assert (row.verdict, row.measured) == ("disagrees", None)
+
+
+def test_no_ticket_wins_against_a_network_that_did_not_train():
+    (row,) = definition(store(accuracy=untrained))
+    assert row.verdict == "the dense network did not train"
+
+
+def test_the_definition_names_the_task_if_an_experiment_has_several():
+    one = store(variants=["ticket"])
+    other = {**one.settings["main", "ticket"], "train.lr": "0.01"}
+    rows = tuple(row | {"task": "fast"} for row in one.rounds)
+    two = replace(
+        one,
+        rounds=(*one.rounds, *rows),
+        settings={**one.settings, ("fast", "ticket"): other},
+    )
+    found = [row.claim.split(", ")[1] for row in definition(two)]
+    assert found == ["toy: main/ticket.", "toy: fast/ticket."]
+
+
+def test_a_network_pruned_while_it_trained_is_no_ticket():
+    recipes = RECIPES | {"ticket": RECIPES["ticket"] | {"prune.schedule": "gradual"}}
+    rows = compare([store(variants=("ticket",), recipes=recipes)])
+    assert "winning-ticket" not in {row.id for row in rows}
+    assert "winning-ticket" in {row.id for row in compare([store(variants=("ticket",))])}
