@@ -92,14 +92,14 @@ def fabricate(
                 _write(root, instance, lr=lr, salt=salt, failed=failed)
 
 
-def spots(
+def places_of(
     *,
     analysis: str = "stable",
     places: Sequence[tuple[int, int]] = ((1, 0), (2, 0)),
     seeds: Sequence[int] = (0, 1),
     trains: bool = True,
 ) -> list[Place]:
-    """Rounds and steps of one analysis as the plan has them."""
+    """The places of one analysis, as the plan has them."""
     return [
         Place(
             task="main",
@@ -132,8 +132,8 @@ def fabricate_lines(
 
     Args:
         root: of the workspace.
-        places: where the analysis looks.
-        of: what is looked at.
+        places: of the analysis.
+        of: the variant that is analysed, or dense.
         to: the other end, of a connection.
         pairs: per seed.
         points: on each line.
@@ -146,34 +146,34 @@ def fabricate_lines(
         "tasks": ["main"],
         "of": of,
         "to": to,
-        "rounds": sorted({spot.round for spot in places}),
+        "rounds": sorted({place.round for place in places}),
         "steps": None,
         "pairs": None if to else pairs,
         "points": points,
         "recalibration_batches": 4 if recalibrated else None,
     }
     statistics = ["interpolated", *(["recalibrated"] if recalibrated else [])]
-    for spot in places:
+    for place in places:
         rows: list[dict[str, Any]] = []
         facts: dict[int, dict[int, Any]] = {}
-        for seed in spot.seeds:
+        for seed in place.seeds:
             facts[seed] = {}
             for pair in range(pairs):
-                height = 0.01 * (seed + pair + spot.round) + salt
+                height = 0.01 * (seed + pair + place.round) + salt
                 lines = {
                     name: _plateau(height / n, points, failed=(seed, pair) in diverged)
                     for n, name in enumerate(statistics, start=1)
                 }
                 for name, (line, _) in lines.items():
-                    place = {"seed": seed, "pair": pair, "statistics": name}
-                    rows += [place | point for point in line]
+                    key = {"seed": seed, "pair": pair, "statistics": name}
+                    rows += [key | point for point in line]
                 facts[seed][pair] = _line_facts(pair, asked) | {
                     "statistics": {name: found for name, (_, found) in lines.items()}
                 }
-        folder = root / spot.lines
+        folder = root / place.lines
         files.save_lines(folder / "lines.parquet", rows)
-        head: dict[str, Any] = {"task": spot.task, "analysis": spot.analysis}
-        head |= {"round": spot.round, "step": spot.step, "settings": asked}
+        head: dict[str, Any] = {"task": place.task, "analysis": place.analysis}
+        head |= {"round": place.round, "step": place.step, "settings": asked}
         files.save_json(folder / "lines.json", head | {"seeds": facts})
 
 

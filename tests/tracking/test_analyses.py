@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 from helpers import synthetic
-from helpers.synthetic import fabricate_lines, spots
+from helpers.synthetic import fabricate_lines, places_of
 from helpers.tracked import history, runs
 
 from pipeline.artifacts.files import ArtifactError
@@ -13,9 +13,9 @@ from pipeline.tracking import read, read_all, track
 from pipeline.tracking.store import opened
 
 EXPERIMENT = "toy"
-PLACES = spots()
-DENSE_PLACES = spots(analysis="early", places=((0, 0), (0, 500)))
-LINKS = spots(analysis="link", places=((2, 0),), trains=False)
+PLACES = places_of()
+DENSE_PLACES = places_of(analysis="early", places=((0, 0), (0, 500)))
+LINKS = places_of(analysis="link", places=((2, 0),), trains=False)
 ALL = [*PLACES, *DENSE_PLACES, *LINKS]
 
 
@@ -40,9 +40,9 @@ def root(template, tmp_path, monkeypatch):
     return tmp_path / "w"
 
 
-def write(root, looks=ALL, **plan):
+def write(root, places=ALL, **plan):
     uri = f"sqlite:///{root}/mlflow.db"
-    return track(root, EXPERIMENT, uri, synthetic.active(**plan), looks)
+    return track(root, EXPERIMENT, uri, synthetic.active(**plan), places)
 
 
 def only(root, name):
@@ -94,8 +94,8 @@ def test_an_experiment_of_the_dense_network_alone_is_tracked(tmp_path, monkeypat
     report = track(
         tmp_path, EXPERIMENT, uri, {"main": {"dense": (range(0), (0, 1))}}, DENSE_PLACES
     )
-    dense, looks = ("dense-s0", "dense-s1"), ("analysis early-s0", "analysis early-s1")
-    assert report.created == (*dense, *looks)
+    dense, places = ("dense-s0", "dense-s1"), ("analysis early-s0", "analysis early-s1")
+    assert report.created == (*dense, *places)
     assert {row["step"] for row in store(tmp_path).barriers} == {0, 500}
 
 
@@ -104,11 +104,11 @@ def test_an_analysis_named_dense_is_not_mixed_up_with_the_dense_network(
 ):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     synthetic.fabricate(tmp_path, variants=(), seeds=(0,))
-    looks = spots(analysis="dense", places=((0, 0),), seeds=(0,))
-    fabricate_lines(tmp_path, looks, of="dense", pairs=1)
+    places = places_of(analysis="dense", places=((0, 0),), seeds=(0,))
+    fabricate_lines(tmp_path, places, of="dense", pairs=1)
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     plan = {"main": {"dense": (range(0), (0,))}}
-    report = track(tmp_path, EXPERIMENT, uri, plan, looks)
+    report = track(tmp_path, EXPERIMENT, uri, plan, places)
     assert report.created == ("dense-s0", "analysis dense-s0")
     names = [run.info.run_name for run in runs(tmp_path, EXPERIMENT)]
     assert len(set(names)) == len(names) == 4
@@ -154,7 +154,7 @@ def test_writing_again_changes_nothing(root):
 
 def test_a_new_place_is_appended_to_the_same_runs(root):
     before = only(root, "analysis early-s0").info.run_id
-    more = spots(analysis="early", places=((0, 0), (0, 500), (0, 900)))
+    more = places_of(analysis="early", places=((0, 0), (0, 500), (0, 900)))
     fabricate_lines(root, more, of="dense", pairs=1, recalibrated=True)
     report = write(root, [*PLACES, *more, *LINKS])
     assert report.appended == ("analysis early-s0", "analysis early-s1")
@@ -203,7 +203,7 @@ def test_lines_wait_for_the_results_of_their_network(root):
 
 
 def test_a_seed_in_two_folders_is_refused(root):
-    again = spots(places=((1, 0),), seeds=(1,))
+    again = places_of(places=((1, 0),), seeds=(1,))
     fabricate_lines(root, again)
     with pytest.raises(ArtifactError, match="both hold seed 1; delete the older one"):
         write(root)
@@ -250,17 +250,17 @@ def test_masks_that_differ_have_their_overlap_in_the_table(root):
 def test_a_line_between_two_seeds_is_a_run_of_the_first_seed_only(root):
     initializations = {"analysis": "seeds", "places": ((0, 0),), "trains": False}
     ends = {"of": "dense", "to": "other-seed", "pairs": 1}
-    fabricate_lines(root, spots(**initializations, seeds=(0,)), **ends)
-    report = write(root, [*ALL, *spots(**initializations)])
+    fabricate_lines(root, places_of(**initializations, seeds=(0,)), **ends)
+    report = write(root, [*ALL, *places_of(**initializations)])
     assert report.created == ("analysis seeds-s0",)
-    assert write(root, [*ALL, *spots(**initializations)]).created == ()
+    assert write(root, [*ALL, *places_of(**initializations)]).created == ()
     (row,) = barriers(root, analysis="seeds")
     assert (row["of"], row["to"], row["density"]) == ("dense", "other-seed", 1.0)
 
 
 @pytest.mark.parametrize("end", ["previous", "pruned"])
 def test_an_end_that_is_not_a_variant_needs_no_results_of_its_own(root, end):
-    links = spots(analysis="end", places=((2, 0),), trains=False)
+    links = places_of(analysis="end", places=((2, 0),), trains=False)
     fabricate_lines(root, links, to=end, pairs=1)
     assert write(root, [*ALL, *links]).created == ("analysis end-s0", "analysis end-s1")
 

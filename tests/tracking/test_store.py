@@ -61,7 +61,9 @@ def test_a_run_opened_by_mlflow_run_is_not_used(root, monkeypatch):
 def test_two_processes_at_once_make_every_run_once(tmp_path):
     synthetic.fabricate(tmp_path, rounds=1, seeds=(0,))
     code = (
-        "import synthetic, pathlib; from pipeline.tracking import track\n"
+        "import pathlib\n"
+        "from helpers import synthetic\n"
+        "from pipeline.tracking import track\n"
         "plan = synthetic.active(rounds=1, seeds=(0,))\n"
         f"print(track(pathlib.Path({str(tmp_path)!r}), 'toy', None, plan))"
     )
