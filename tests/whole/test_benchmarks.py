@@ -149,12 +149,14 @@ def test_evaluation(images: Dataset, tmp_path: Path) -> None:
 
 def test_workers(tmp_path: Path) -> None:
     clone, workers = script("clone"), script("workers")
-    settings = workers.settings_for(steps=2, engine="dense", data="digits")
+    settings = workers.settings_for(
+        steps=2, engine="reference", data="digits"
+    )  # compiles nothing
     root = tmp_path / "clone"
     clone.make(root, settings, measuring.random_data((120, 60, 60), (1, 8, 8)))
     clone.run(root, clone.python("pipeline.stages.init", "main-s0-1"))
     rows = [workers.train(root, settings | {"workers": n}) for n in (1, 2)]
-    facts = workers.probe(root, "dense", (0, 1))
+    facts = workers.probe(root, "reference", (0, 1))
     assert [row["workers"] for row in rows] == [1, 2]
     assert [len(row["trainings_s"]) for row in rows] == [2, 2]
     assert [one["torch_threads"] for one in facts] == [1, 1]
@@ -164,7 +166,7 @@ def test_workers(tmp_path: Path) -> None:
     assert found["ratio"] == rows[1]["wall_s"] / rows[0]["wall_s"]
     assert len(workers.goals(found, facts)) == 4
     report = measuring.save(
-        tmp_path / "report.json", time.monotonic(), steps=2, engine="dense", **found
+        tmp_path / "report.json", time.monotonic(), steps=2, engine="reference", **found
     )
     workers.plot(rows, report, tmp_path / "report.png")
     assert (tmp_path / "report.png").exists()

@@ -26,40 +26,27 @@ def analyzed(workspace: Workspace) -> Workspace:
 
 
 def test_an_analysis_trains_its_copies_and_no_round(analyzed: Workspace) -> None:
-    ran = analyzed.repro("lines")
+    ran = analyzed.repro("track")
     assert ran.trained == COPIES
     assert set(ran.executed) & LINES == LINES
-    assert analyzed.repro("lines").executed == ()
+    assert tracked_points(analyzed) == {"stable": 2 * 5, "line": 2 * 5, "seeds": 5}
+    assert analyzed.repro("track").executed == ()
     status = analyzed.done("python", "-m", "pipeline.cli", "status").output
     for name in ("stable", "line", "seeds"):
         assert f"main/{name}: 1 of 1 places done" in status
 
     analyzed.edit(analyses__stable__points=9)
-    ran = analyzed.repro("lines")
-    assert ran.trained == set()
-    assert {name for name in ran.executed if name.startswith("lines")} == {
-        "lines@main-stable-r00-k000000-s0-1"
-    }
-
-    analyzed.edit(analyses={})
-    assert analyzed.repro().trained == set()
-    assert not (analyzed.root / "artifacts/copies/main").exists()
-    assert not (analyzed.root / "artifacts/lines/main").exists()
-
-
-def test_lines_are_tracked_as_they_are_now(analyzed: Workspace) -> None:
-    analyzed.done("python", "-m", "dvc", "repro")
-    assert tracked_points(analyzed) == {"stable": 2 * 5, "line": 2 * 5, "seeds": 5}
-    assert analyzed.done("python", "-m", "dvc", "repro").executed == ()
-
-    analyzed.edit(analyses__stable__points=9)
-    ran = analyzed.done("python", "-m", "dvc", "repro")
+    ran = analyzed.repro("track")
     assert set(ran.executed) - {"plan"} == {"lines@main-stable-r00-k000000-s0-1", "track"}
     assert tracked_points(analyzed) == {"stable": 2 * 9, "line": 2 * 5, "seeds": 5}
 
     analyzed.edit(analyses={})
-    assert "track" in analyzed.done("python", "-m", "dvc", "repro").executed
+    ran = analyzed.repro("track")
+    assert ran.trained == set()
+    assert "track" in ran.executed
     assert tracked_points(analyzed) == {}
+    assert not (analyzed.root / "artifacts/copies/main").exists()
+    assert not (analyzed.root / "artifacts/lines/main").exists()
 
 
 def tracked_points(workspace: Workspace) -> dict[str, int]:

@@ -28,16 +28,25 @@ def test_a_second_run_executes_nothing(workspace: Workspace) -> None:
     assert workspace.repro().executed == ()
 
 
-def test_appended_rounds_are_the_only_ones_trained(workspace: Workspace) -> None:
-    workspace.edit(rounds=3)
-    assert workspace.repro().trained == {"main-ticket-r03-s0-1", "main-reinit-r03-s0-1"}
-
-
-def test_another_rewind_target_trains_the_rounds_of_its_variant(
-    workspace: Workspace,
-) -> None:
-    workspace.edit(variants__reinit__rewind__draw=1)
-    assert workspace.repro().trained == REINIT
+def test_edits_of_all_kinds_at_once_train_what_each_asks_for(workspace: Workspace) -> None:
+    params = workspace.params()
+    params["variants"]["reinit"]["rewind"]["draw"] = 1
+    params["variants"]["one-shot"] = ONE_SHOT
+    params["variants"]["gradual"] = gradual()
+    params["tasks"]["longer"] = deepcopy(params["tasks"]["main"])
+    params["tasks"]["longer"]["train"]["steps"] *= 3
+    workspace.write_params(params | {"rounds": 3})
+    workspace.plan()
+    ran = workspace.repro()
+    assert ran.trained == {
+        "main-ticket-r03-s0-1",  # a round more
+        *(REINIT | {"main-reinit-r03-s0-1"}),  # another rewind target
+        *(f"main-{v}-r0{r}-s0-1" for v in ("one-shot", "gradual") for r in (1, 2, 3)),
+        "longer-s0-1",  # a task without variants
+    }
+    assert not any(name.startswith("prune@main-gradual") for name in ran.executed)
+    table = (workspace.root / "results/rounds.csv").read_text()
+    assert "longer,dense,0,1," in table
 
 
 def test_a_seed_more_trains_that_seed_only(workspace: Workspace) -> None:
@@ -49,18 +58,35 @@ def test_a_seed_more_trains_that_seed_only(workspace: Workspace) -> None:
     assert {path for path in before.keys() & after if before[path] != after[path]} == set()
 
 
+# What that test sees at once, one by one in the slow suite
+
+
+@pytest.mark.slow
+def test_appended_rounds_are_the_only_ones_trained(workspace: Workspace) -> None:
+    workspace.edit(rounds=3)
+    assert workspace.repro().trained == {"main-ticket-r03-s0-1", "main-reinit-r03-s0-1"}
+
+
+@pytest.mark.slow
+def test_another_rewind_target_trains_the_rounds_of_its_variant(
+    workspace: Workspace,
+) -> None:
+    workspace.edit(variants__reinit__rewind__draw=1)
+    assert workspace.repro().trained == REINIT
+
+
+@pytest.mark.slow
 def test_a_variant_more_trains_that_variant_only(workspace: Workspace) -> None:
     add_variant(workspace, "one-shot", ONE_SHOT)
     ran = workspace.repro()
     assert ran.trained == {"main-one-shot-r01-s0-1", "main-one-shot-r02-s0-1"}
 
 
+@pytest.mark.slow
 def test_gradual_rounds_train_from_theta0_and_of_another_target_only_themselves(
     workspace: Workspace,
 ) -> None:
-    recipe = deepcopy(ONE_SHOT)
-    recipe["prune"]["schedule"] = "gradual"
-    add_variant(workspace, "gradual", recipe)
+    add_variant(workspace, "gradual", gradual())
     rounds = {"main-gradual-r01-s0-1", "main-gradual-r02-s0-1"}
     ran = workspace.repro()
     assert ran.trained == rounds
@@ -70,6 +96,7 @@ def test_gradual_rounds_train_from_theta0_and_of_another_target_only_themselves(
     assert workspace.repro().trained == rounds
 
 
+@pytest.mark.slow
 def test_a_task_without_variants_trains_its_dense_network(
     workspace: Workspace,
 ) -> None:
@@ -81,6 +108,9 @@ def test_a_task_without_variants_trains_its_dense_network(
     assert workspace.repro().trained == {"longer-s0-1"}
     table = (workspace.root / "results/rounds.csv").read_text()
     assert "longer,dense,0,1," in table
+
+
+# Back to what was there
 
 
 def test_fewer_of_anything_trains_nothing_and_going_back_restores_it(
@@ -321,6 +351,13 @@ def dvc(workspace: Workspace, *arguments: str, ok: bool = True) -> Ran:
     ran = workspace.run("python", "-m", "dvc", *arguments)
     assert (ran.code == 0) == ok, ran.output
     return ran
+
+
+def gradual() -> dict[str, object]:
+    """One-shot's recipe, pruned while it trains."""
+    recipe = deepcopy(ONE_SHOT)
+    recipe["prune"]["schedule"] = "gradual"  # type: ignore[index] # a nested dict
+    return recipe
 
 
 def add_variant(workspace: Workspace, name: str, recipe: dict[str, object]) -> None:
