@@ -165,6 +165,7 @@ def probe(root: Path, engine: str, seeds: tuple[int, ...]) -> list[Report]:
             task=settings.tasks["main"],
             data=paths.data_file(settings.tasks["main"].data),
             engine=engine,
+            metric="at-end",
             starts=paths.theta0_folder("main", seeds),
             masks=None,
             round=0,

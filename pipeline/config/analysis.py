@@ -17,6 +17,7 @@ from typing import Annotated, Literal
 
 from pipeline.artifacts.paths import DENSE
 from pipeline.config.yaml_shape import choose
+from pipeline.core.analysis.pairs import OTHER_SEED
 from pipeline.core.fields import Default, Needed, OneOf, Tree
 
 PREVIOUS = "previous"
@@ -25,8 +26,6 @@ PRUNED = "pruned"
 """the trained network that the round's mask was cut from, under that mask and before
 rewinding: of an iterative round the one before, of a one-shot round the dense one, of a
 control that takes its masks the ticket's"""
-OTHER_SEED = "other-seed"
-"""the same round of the next seed of the group, from another initialization"""
 NAMED_ENDS = frozenset({DENSE, PREVIOUS, PRUNED, OTHER_SEED})
 """other ends of a connection that are no variants"""
 
@@ -91,24 +90,6 @@ class Analysis:
     def trains(self) -> bool:
         """Whether it has trainings of its own."""
         return self.kind == "instability"
-
-    def copies(self) -> tuple[str, ...]:
-        """The data orders that copies are trained with; a pair's are neighbors."""
-        return tuple(
-            f"instability/{p}/{side}" for p in range(self.pairs or 0) for side in "ab"
-        )
-
-    def between(self, seeds: Sequence[int]) -> list[tuple[int, int]]:
-        """The seeds at both ends of each line of a group.
-
-        To ``other-seed`` each seed goes with the next one, the last with the first: as
-        many lines as seeds, each network in two, so that they are not independent. Two
-        seeds have one line, and a seed alone has none.
-        """
-        if self.to != OTHER_SEED:
-            return [(seed, seed) for seed in seeds]
-        pairs = list(zip(seeds, (*seeds[1:], seeds[0]), strict=True))
-        return pairs if len(seeds) > 2 else pairs[:-1]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

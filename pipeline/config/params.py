@@ -27,12 +27,12 @@ from pipeline.config.settings import (
     Task,
     Variant,
     build_network,
-    has_statistics,
     total_steps,
 )
 from pipeline.config.yaml_shape import choose, refuse_odd_values, refuse_wrong_keys, shown
 from pipeline.core import models
 from pipeline.core.models.init import INITS
+from pipeline.core.models.layers import has_statistics
 from pipeline.data.facts import FACTS
 
 FILE = Path("params.yaml")
@@ -178,7 +178,11 @@ def _analyses(settings: Settings) -> Iterator[str]:
         num_seeds=len(settings.seeds),
         steps={name: total_steps(task) for name, task in settings.tasks.items()},
         variants={name: variant.tasks for name, variant in settings.variants.items()},
-        normed=[name for name, task in settings.tasks.items() if has_statistics(task)],
+        normed=[
+            name
+            for name, task in settings.tasks.items()
+            if has_statistics(build_network(task))
+        ],
         changing=[name for name, v in settings.variants.items() if _changing(v)],
         owners={
             name: name if v.prune.own else v.prune.mask

@@ -15,7 +15,7 @@ from pipeline.core import models, policies, transforms
 from pipeline.core.criteria import CRITERIA
 from pipeline.core.fields import Default, Needed, OneOf, Tree
 from pipeline.core.models.init import INITS
-from pipeline.core.models.layers import Kind, Network, parameters
+from pipeline.core.models.layers import Kind, Network
 from pipeline.core.policies import SCHEDULES, Policy
 from pipeline.core.programs import PROGRAMS, Program, program_of
 from pipeline.core.training.settings import TrainSettings
@@ -157,11 +157,6 @@ class Settings:
 def total_steps(task: Task) -> int:
     """Steps of a whole training of a task."""
     return task.train.total_steps(FACTS[task.data].num_train)
-
-
-def has_statistics(task: Task) -> bool:
-    """Whether a task's network has running statistics, which no step trains."""
-    return any(not p.trainable for p in parameters(build_network(task)).values())
 
 
 def network_for(task: Task, data_facts: dict[str, Any]) -> Network:

@@ -12,7 +12,9 @@ from functools import cache
 from statistics import median
 
 from pipeline.artifacts import files, paths
+from pipeline.config.analysis import Analysis
 from pipeline.config.settings import Settings, build_network, total_steps
+from pipeline.core import data_orders
 from pipeline.core.models.layers import parameters
 from pipeline.core.models.totals import multiply_adds
 from pipeline.data.facts import FACTS
@@ -111,13 +113,18 @@ def _loads(settings: Settings, current: Plan) -> Iterator[Load]:
         round = int(item.fields.get("round", 0))
         yield Load(
             task=item["task"],
-            num=len(item.seeds) * (len(analysis.copies()) if analysis else 1),
+            num=len(item.seeds) * _copies(analysis),
             engine=item["engine"],
             density=densities(item["task"], variant)[round],
             share=_share(settings, item, item.kind.trains, variant),
             bytes_per_weight=item.kind.trains.bytes_per_weight,
             done=item.path(item.kind.shown).exists(),
         )
+
+
+def _copies(analysis: Analysis | None) -> int:
+    """How often a seed is trained."""
+    return len(data_orders.of_copies(analysis.pairs or 0)) if analysis else 1
 
 
 def _share(settings: Settings, item: Item, trains: Trains, variant: str) -> float:

@@ -8,15 +8,18 @@ and every tracked setting of every instance, at each ``dvc repro``: of 182 insta
 what instances depend on. It has the settings as comments and the hashes of the code as
 ``sha256sum --check`` reads them.
 
-The closure follows import statements at any depth. It does not follow registries: what
-they import on use is named beside the stage, in the name of the file:
-``train-models.mlp-engines.dense-metrics.at_end.txt``.
+Folders are the rule: what lies below DECIDING decides results, and so does a stage's own
+file; nothing else does. The closure follows import statements at any depth, through what
+decides and through ``run``, which calls it. It does not follow a registry's records: what
+these import on use is named beside the stage, in the name of the file
+(``train-models.mlp-engines.dense-metrics.at_end.txt``), and of the registry's own file what
+lies outside the records counts, so that adding a method touches no other result.
 """
 
 import ast
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, reduce
 from pathlib import Path
@@ -26,6 +29,7 @@ from pipeline import engines
 from pipeline.artifacts import files, paths
 from pipeline.border.errors import UserError
 from pipeline.core import criteria, cuts, metrics, models, policies, starts, transforms
+from pipeline.core.registry import Registry
 from pipeline.plan.items import Item
 
 FOLDER = paths.FOLDER / "inputs"
@@ -33,26 +37,21 @@ PIPELINE = Path("pipeline")
 STAGES = PIPELINE / "stages"
 DECIDING = ("core", "engines", "data", "results")
 """folders whose code decides results, as a stage's own file does"""
-MOVING = "run"
-"""the folder that calls them: imports are followed through it"""
-ENTRIES: dict[str, Callable[[str], str]] = {
-    "models": models.MODELS.file_of,
-    "engines": engines.ENGINES.file_of,
-    "criteria": criteria.CRITERIA.file_of,
-    "transforms": transforms.TRANSFORMS.file_of,
-    "starts": starts.STARTS.file_of,
-    "cuts": cuts.CUTS.file_of,
-    "policies": policies.POLICIES.file_of,
-    "metrics": metrics.METRICS.file_of,
+CALLING = PIPELINE / "run"
+"""the folder that calls it: imports are followed through its files, not its executors'"""
+ENTRIES: dict[str, Registry[Any]] = {
+    "models": models.MODELS,
+    "engines": engines.ENGINES,
+    "criteria": criteria.CRITERIA,
+    "transforms": transforms.TRANSFORMS,
+    "starts": starts.STARTS,
+    "cuts": cuts.CUTS,
+    "policies": policies.POLICIES,
+    "metrics": metrics.METRICS,
 }
-"""by registry: the file, or package, of an entry"""
-FOLDERS = {
-    name: PIPELINE / ("engines" if name == "engines" else f"core/{name}")
-    for name in ENTRIES
-}
+"""the registries whose entries stand in the names of inputs files"""
+FOLDERS = {name: Path(*known.package.split(".")) for name, known in ENTRIES.items()}
 """by registry: where its entries lie"""
-REGISTRIES = frozenset(folder / "__init__.py" for folder in FOLDERS.values())
-"""map names to modules imported on use: adding a method must not touch other results"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,7 +80,7 @@ def inputs_file(stage: str, *names: str, **used: str | None) -> Path:
     'prune-models.mlp-transforms.shuffle.txt'
     """
     entries = [
-        f"{registry}.{ENTRIES[registry](name).removesuffix('.py')}"
+        f"{registry}.{ENTRIES[registry].file_of(name).removesuffix('.py')}"
         for registry, name in used.items()
         if name is not None
     ]
@@ -105,49 +104,48 @@ def code_behind(inputs: Path, root: Path = Path()) -> list[Path]:
 
 
 def closure(starts: Iterable[Path], root: Path = Path()) -> set[Path]:
-    """Files that decide results and that these import, themselves included.
+    """Files that decide results and that these reach, themselves included.
 
     Raises:
         CodeError: if one of them is not Python.
     """
-    seen = set(starts)
-    waiting = list(seen)
+    begun = set(starts)
+    return {file for file in reached(begun, root) if file in begun or decides(file)}
+
+
+def reached(starts: Iterable[Path], root: Path = Path()) -> set[Path]:
+    """Files that these import at any depth, through deciding code and what calls it.
+
+    Raises:
+        CodeError: if one of them is not Python.
+    """
+    found = set(starts)
+    waiting = list(found)
     while waiting:
         imported = _imported(waiting.pop(), root)
-        new = {file for file in imported - seen if _followed(file)}
-        seen |= new
+        new = {file for file in imported - found if _followed(file)}
+        found |= new
         waiting.extend(new)
-    return {file for file in seen if file in starts or decides(file)}
+    return found
 
 
 def decides(file: Path) -> bool:
     """Whether the code of a file decides results."""
-    if file in REGISTRIES:
-        return False
-    return file.parts[1] in DECIDING or file in UNTIL_MOVED
+    return file.parts[1] in DECIDING or file in OF_POLICIES
 
 
-UNTIL_MOVED = frozenset(
-    PIPELINE / name
-    for name in (
-        "plan/expected.py",
-        "run/lines.py",
-        "run/round_starts.py",
-        "run/rounds.py",
-        "run/trainings.py",
-    )
-)
-"""compute what results hold, and belong below core"""
+OF_POLICIES = frozenset({PIPELINE / "plan/expected.py", PIPELINE / "run/round_starts.py"})
+"""what a round is pruned to, and what it begins with: decide results from elsewhere"""
 
 
 def _followed(file: Path) -> bool:
-    return decides(file) or file.parts[1] == MOVING
+    return decides(file) or file.parent == CALLING
 
 
 def text(
     inputs: Path, decided: Decided, settings: Mapping[str, Any], root: Path = Path()
 ) -> str:
-    """What stands in a file of ``inputs_file``: a line per fact, setting, file of code.
+    """What stands in a file of ``inputs_file``: a line per fact, setting, record, file.
 
     Args:
         inputs: the file.
@@ -157,7 +155,8 @@ def text(
     """
     lines = [f"# {name}: {json.dumps(value)}\n" for name, value in decided.facts]
     lines += [f"# {key}: {_value(settings, key)}\n" for key in decided.settings]
-    lines += [f"{_hash(root / file)}  {file}\n" for file in code_behind(inputs, root)]
+    lines += [f"# {record}\n" for record in _records(inputs)]
+    lines += [_code_line(file, root) for file in code_behind(inputs, root)]
     return "".join(lines)
 
 
@@ -212,5 +211,42 @@ def _file_of(module: str, root: Path) -> Path | None:
     return next((file for file in candidates if (root / file).is_file()), None)
 
 
-def _hash(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def _records(inputs: Path) -> Iterator[str]:
+    """The records of the entries that stand in the name of an inputs file."""
+    for entry in inputs.name.removesuffix(".txt").split("-")[1:]:
+        registry, _, stem = entry.partition(".")
+        known = ENTRIES[registry]
+        for name, record in known.items():
+            if record.module and known.file_of(name).removesuffix(".py") == stem:
+                yield f"{registry}.{name}: {record}"
+
+
+def _code_line(file: Path, root: Path) -> str:
+    text = (root / file).read_text(encoding="utf-8")
+    beside = _beside_records(text)
+    if beside is None:
+        return f"{_hash(text)}  {file}\n"
+    return f"# {file}, beside its records: {_hash(beside)}\n"
+
+
+@cache
+def _beside_records(text: str) -> str | None:
+    """The code of a registry's file without its records; None of any other file."""
+    if "Registry(" not in text:
+        return None
+    tree = ast.parse(text)
+    others = [node for node in tree.body if not _has_records(node)]
+    if len(others) == len(tree.body):
+        return None
+    return ast.unparse(ast.Module(body=others, type_ignores=[]))
+
+
+def _has_records(node: ast.stmt) -> bool:
+    """Whether a statement makes a registry: ``MODELS = Registry(…)``."""
+    made = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
+    called = made.func if isinstance(made, ast.Call) else None
+    return isinstance(called, ast.Name) and called.id == Registry.__name__
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from pipeline.artifacts import paths
 from pipeline.artifacts.paths import DENSE, Instance
-from pipeline.config.analysis import OTHER_SEED, PREVIOUS, PRUNED, Analysis
+from pipeline.config.analysis import PREVIOUS, PRUNED, Analysis
 from pipeline.config.settings import Settings
+from pipeline.core.analysis.pairs import OTHER_SEED, seeds_between
 from pipeline.plan.chains import chain_of
 
 
@@ -56,7 +57,7 @@ def places(settings: Settings, groups: list[tuple[int, ...]]) -> Iterator[Place]
     A group without a pair, of one seed that would need another, is passed over.
     """
     for name, analysis in settings.analyses.items():
-        paired = [seeds for seeds in groups if analysis.between(seeds)]
+        paired = [seeds for seeds in groups if seeds_between(analysis.to, seeds)]
         for task in analysis.tasks:
             for round in analysis.rounds or (0,):
                 for step in analysis.steps or (_first_step(settings, analysis),):

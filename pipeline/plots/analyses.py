@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.artifacts.paths import DENSE
-from pipeline.config.analysis import OTHER_SEED, PREVIOUS, PRUNED
+from pipeline.config.analysis import PREVIOUS, PRUNED
+from pipeline.core.analysis.pairs import OTHER_SEED
 from pipeline.plots.style import DENSE_COLOR
 from pipeline.results.tables import Row, percent
 

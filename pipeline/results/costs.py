@@ -22,13 +22,13 @@ FORWARD_AND_BACKWARD = 3
 """cost of a training step in forward passes: the gradients with respect to activations and
 those with respect to weights cost one forward pass each"""
 
-Settings = Mapping[str, Any]
+Recorded = Mapping[str, Any]
 """all settings behind a result, as ``params.behind`` gives them"""
 Training = tuple[str, int]
 """variant and round; (DENSE, 0) is the dense network"""
 
 
-def multiply_adds(settings: Settings, facts: Mapping[str, Any]) -> int:
+def multiply_adds(settings: Recorded, facts: Mapping[str, Any]) -> int:
     """Multiply-adds of one training: 3 × forward pass × batch × steps.
 
     A kept weight costs one multiply-add per position and example. Pruned weights that
@@ -54,7 +54,7 @@ def multiply_adds(settings: Settings, facts: Mapping[str, Any]) -> int:
 
 
 def before(
-    training: Training, settings_of: Callable[[Training], Settings | None]
+    training: Training, settings_of: Callable[[Training], Recorded | None]
 ) -> list[Training] | None:
     """The trainings that had to happen before a round had its mask and its start.
 
@@ -86,7 +86,7 @@ def before(
     return sorted(found)
 
 
-def _directly_before(training: Training, settings: Settings) -> set[Training]:
+def _directly_before(training: Training, settings: Recorded) -> set[Training]:
     variant, round = training
     if not round:
         return set()
@@ -110,7 +110,7 @@ def _at(variant: str, round: int) -> Training:
     return (variant if round else DENSE, round)
 
 
-def _agree(one: Settings, other: Settings) -> bool:
+def _agree(one: Recorded, other: Recorded) -> bool:
     """Whether two trainings have the same task and the same recipe for masks."""
     same = all(one.get(key) == other.get(key) for key in ("data", "model", "train"))
     recipes = [s["mask_source"] or s["prune"] for s in (one, other)]

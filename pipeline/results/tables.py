@@ -165,7 +165,7 @@ def _is_active(key: _Key, active: Active) -> bool:
 def _before(known: Mapping[_Key, RoundResult], key: _Key) -> tuple[RoundResult, ...] | None:
     task, variant, number, seed = key
 
-    def settings_of(training: costs.Training) -> costs.Settings | None:
+    def settings_of(training: costs.Training) -> costs.Recorded | None:
         result = known.get((task, *training, seed))
         return result.settings if result else None
 

@@ -23,18 +23,8 @@ from pipeline.core.training.engine import Job
 from pipeline.core.training.results import Snapshot, pack, unpack
 
 FOLDER = Path(".lt/checkpoints")
-CODE = (
-    "arrays.py",
-    "augmentation.py",
-    "batches.py",
-    "counts.py",
-    "masks.py",
-    "pruning.py",
-    "seeding.py",
-    "models/*.py",
-    "training/**/*.py",
-)
-"""files of the core that decide what a training does"""
+CODE = (Path("pipeline/core"), Path("pipeline/engines"))
+"""folders whose code decides what a training does"""
 
 
 class InterruptedTraining(Exception):  # noqa: N818 - it is not an error
@@ -54,7 +44,7 @@ def unit_digest(jobs: list[Job], *, engine: str, data: str, host: str) -> str:
         "engine": engine,
         "data": data,
         "host": host,
-        "code": _code_digest(),
+        "code": code_digest(),
         "lanes": [
             {
                 "network": repr(job.network),
@@ -142,9 +132,9 @@ def _acquired(descriptor: int) -> bool:
     return True
 
 
-def _code_digest() -> str:
-    core = Path("pipeline/core")
-    files = sorted(path for pattern in CODE for path in core.glob(pattern))
+def code_digest() -> str:
+    """The SHA-256 of all code that decides what a training does."""
+    files = sorted(path for folder in CODE for path in folder.rglob("*.py"))
     content = hashlib.sha256()
     for path in files:
         content.update(f"{path}\0".encode() + path.read_bytes())

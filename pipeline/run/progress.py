@@ -15,12 +15,12 @@ LINE_S = 10.0
 """seconds between two plain lines of one seed"""
 
 
-class _Display(Protocol):
+class _Shown(Protocol):
     def show(self, report: Report) -> None: ...
     def close(self) -> None: ...
 
 
-class Progress:
+class Display:
     """Shows the seeds of one stage instance; a context."""
 
     def __init__(
@@ -28,7 +28,7 @@ class Progress:
     ) -> None:
         rows = [(copy, seed) for copy in copies for seed in seeds]
         bars = sys.stderr.isatty()
-        self._display: _Display = _Live(title, rows) if bars else _Plain(title)
+        self._shown: _Shown = _Live(title, rows) if bars else _Plain(title)
 
     def __enter__(self) -> Self:
         return self
@@ -39,11 +39,11 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._display.close()
+        self._shown.close()
 
     def show(self, report: Report) -> None:
         """Take in what a worker said."""
-        self._display.show(report)
+        self._shown.show(report)
 
 
 class _Live:

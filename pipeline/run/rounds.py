@@ -1,11 +1,10 @@
 """Train one round and write what it leaves: weights, mask, results, curves, timing."""
 
-import math
 from datetime import UTC, datetime
 from typing import Any
 
 from pipeline.artifacts import files, paths
-from pipeline.core.models.layers import parameters
+from pipeline.core.models.totals import sizes
 from pipeline.plan.items import Item
 from pipeline.run import trainings
 from pipeline.run.trainings import Finished, Source
@@ -34,18 +33,13 @@ def _result(
     item: Item, source: Source, settings: dict[str, Any], done: list[Finished]
 ) -> dict[str, Any]:
     """The content of result.json."""
-    tensors = parameters(source.network())
-    sizes = {n: math.prod(t.shape) for n, t in tensors.items()}
-    counted = done[0].facts["kept"]
     return {
         "task": item["task"],
         "variant": item["variant"],
         "round": item.number("round"),
         "engine": source.engine,
         "settings": settings,
-        "sizes": {name: sizes[name] for name in counted},
-        "num_prunable": sum(sizes[name] for name in counted),
-        "num_parameters": sum(sizes[n] for n, t in tensors.items() if t.trainable),
+        **sizes(source.network(), done[0].facts["kept"]),
         "seeds": {one.seed: one.facts | {"theta0": _theta0(source, one)} for one in done},
     }
 

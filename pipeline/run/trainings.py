@@ -8,31 +8,26 @@ stage then writes its artifacts from them at once.
 import platform
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from pipeline import engines
 from pipeline.artifacts import files, paths
-from pipeline.config.rewind import Rewind
-from pipeline.config.settings import Task, network_for, total_steps
+from pipeline.config.settings import Task, network_for
 from pipeline.core import masks, metrics
 from pipeline.core.batches import Dataset
-from pipeline.core.digests import digest
 from pipeline.core.models.layers import Network, kernels
-from pipeline.core.starts import STARTS
 from pipeline.core.training.engine import Job
+from pipeline.core.training.facts import curve_rows, facts
 from pipeline.core.training.mask_rules import MaskRule
 from pipeline.core.training.results import Trained
-from pipeline.core.training.schedules import at_last_rate
 from pipeline.run import checkpoints
 from pipeline.run.executors import preloads, processes
 from pipeline.run.executors.processes import Report
-from pipeline.run.progress import Progress
+from pipeline.run.progress import Display
 
 CHECKPOINT_S = 10.0
 """seconds of work that a killed training repeats at most"""
@@ -49,6 +44,8 @@ class Source:
     data: Path
     """the prepared data set"""
     engine: str
+    metric: str
+    """what is called the test accuracy"""
     starts: Path
     masks: Path | None
     """None: it begins dense, with a mask that keeps everything"""
@@ -142,8 +139,7 @@ class SeedsWork:
         report: Callable[[Report], None],
         stop: Callable[[], bool],
     ) -> None:
-        from pipeline.core.training.loop import Progress as Step
-        from pipeline.core.training.loop import train
+        from pipeline.core.training.loop import Progress, train
 
         resume, seconds_before = checkpoints.load(folder)
         begin = kept = time.monotonic()
@@ -161,7 +157,7 @@ class SeedsWork:
                     )
                 )
 
-        def watch(now: Step) -> None:
+        def watch(now: Progress) -> None:
             nonlocal kept
             tell(now.step, now.accuracies, resumed=False)
             clock = time.monotonic()
@@ -179,21 +175,8 @@ class SeedsWork:
         trained = train(jobs, engine, resume=resume, watch=watch)
         seconds = seconds_before + time.monotonic() - begin
         for job, result in zip(jobs, trained, strict=True):
-            metric = self.source.task.program.metric
-            accuracy = metrics.accuracy(metric, result, job.end_step)
+            accuracy = metrics.accuracy(self.source.metric, result, job.end_step)
             _leave(folder, job, result, test_accuracy=accuracy, seconds=seconds / len(jobs))
-
-
-def retrained(task: Task, rewind: Rewind) -> Task:
-    """A task as the rounds that begin like this train it: fine-tuning has its own rate."""
-    if not STARTS[rewind.to].at_last_rate:
-        return task
-    return replace(task, train=at_last_rate(task.train, total_steps(task)))
-
-
-def data_orders(task: Task, variant: str) -> tuple[int | str]:
-    """The data order that a round of a variant is trained with: one for all, or its own."""
-    return (0 if task.train.common_noise else variant,)
 
 
 def run(source: Source, *, at_once: int | None) -> list[Finished]:
@@ -215,12 +198,12 @@ def run(source: Source, *, at_once: int | None) -> list[Finished]:
     ]
     limit = at_once or processes.available_cores()
     labels = tuple(source.label_of(copy) for copy in source.copies)
-    with Progress(source.label, source.seeds, labels) as progress:
+    with Display(source.label, source.seeds, labels) as display:
         processes.run_all(
             works,
             at_once=limit,
             preload=preloads.module_for(source.engine, source.network()),
-            watch=progress.show,
+            watch=display.show,
         )
     return [_finished(source, c, seed) for c in source.copies for seed in source.seeds]
 
@@ -262,55 +245,19 @@ def _leave(
     """Write one finished seed into the checkpoint folder, its facts last."""
     seed = job.seed
     arrays = paths.seed_file
-    mask_digest = digest(trained.mask)
     files.save_arrays(arrays(folder, seed, "weights"), trained.weights)
     files.save_arrays(
         arrays(folder, seed, "mask"),
         trained.mask,
         density=masks.density(trained.mask),
     )
-    rows = _curve_rows(seed, trained)
-    files.save_curves(folder / f"s{seed}.parquet", rows)
-    facts = {
-        "density": masks.density(trained.mask),
-        "kept": masks.kept(trained.mask),
-        "collapsed": masks.collapsed(masks.connected(trained.weights, trained.mask)),
-        "steps": trained.end.step,
-        "early_stop_step": trained.early_stop.step,
-        "censored": trained.censored,
-        "validation_loss": trained.early_stop.validation.loss,
-        "validation_accuracy": trained.early_stop.validation.accuracy,
-        "test_accuracy_early_stop": trained.early_stop.test.accuracy,
-        "test_accuracy": test_accuracy,
-        "test_loss": trained.end.test.loss,
-        "diverged": trained.diverged,
-        "start": digest(job.start),
-        "mask": mask_digest,
-        "trained": digest(trained.weights),
-    }
-    if trained.kept_steps is not None:
-        facts["kept_steps"] = trained.kept_steps
+    files.save_curves(folder / f"s{seed}.parquet", curve_rows(seed, trained))
     timing = {
         "seconds": seconds,
         "steps_per_s": (trained.end.step - job.first_step) / max(seconds, 1e-9),
     }
-    checkpoints.finish(folder, seed, {"facts": facts, "timing": timing})
-
-
-def _curve_rows(seed: int, trained: Trained) -> dict[str, Any]:
-    """Both curves as columns, in order of step, validation before test."""
-    rows = sorted(
-        (int(step), split != "validation", split, float(loss), float(accuracy))
-        for split, curve in trained.curves.items()
-        for step, loss, accuracy in zip(curve.step, curve.loss, curve.accuracy, strict=True)
-    )
-    return {
-        "seed": np.full(len(rows), seed, np.int64),
-        "step": [row[0] for row in rows],
-        "split": [row[2] for row in rows],
-        "loss": [row[3] for row in rows],
-        "accuracy": [row[4] for row in rows],
-    }
+    found = facts(job, trained, test_accuracy)
+    checkpoints.finish(folder, seed, {"facts": found, "timing": timing})
 
 
 def machine() -> dict[str, Any]:

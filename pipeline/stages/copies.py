@@ -7,12 +7,16 @@ start, mask, schedule and optimizer in common; data order and augmentation diffe
 """
 
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from pipeline.artifacts import files, paths
 from pipeline.artifacts.paths import DENSE
 from pipeline.border import exits
 from pipeline.config import params
+from pipeline.config.settings import total_steps
+from pipeline.core import data_orders
+from pipeline.core.training.schedules import for_start
 from pipeline.plan import items, places
 from pipeline.run import trainings
 from pipeline.run.executors import lifeline
@@ -26,17 +30,20 @@ def run(key: str) -> None:
     analysis = settings.analyses[item["analysis"]]
     task = settings.tasks[item["task"]]
     if analysis.of != DENSE:
-        task = trainings.retrained(task, settings.variants[analysis.of].rewind)
+        start = settings.variants[analysis.of].rewind.to
+        train = for_start(task.train, start, total_steps(task))
+        task = replace(task, train=train)
     source = trainings.Source(
         label=item.label,
         seeds=item.seeds,
         task=task,
         data=item.path("data"),
         engine=item["engine"],
+        metric=task.program.metric,
         starts=item.path("start"),
         masks=None if analysis.of == DENSE else item.path("mask"),
         round=item.number("round"),
-        copies=analysis.copies(),
+        copies=data_orders.of_copies(analysis.pairs or 0),
         first_step=item.number("step"),
     )
     done = trainings.run(source, at_once=settings.workers)

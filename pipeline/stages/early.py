@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pipeline.artifacts import files, paths
 from pipeline.border import exits
 from pipeline.config import params
+from pipeline.core import data_orders
 from pipeline.core.digests import digest
 from pipeline.plan import items
 from pipeline.run import trainings
@@ -31,10 +32,11 @@ def run(key: str) -> None:
         task=task,
         data=item.path("data"),
         engine=item["engine"],
+        metric=task.program.metric,
         starts=theta0,
         masks=None,
         round=0,
-        copies=trainings.data_orders(task, paths.DENSE),
+        copies=data_orders.of_round(paths.DENSE, common_noise=task.train.common_noise),
         last_step=item.number("step"),
     )
     done = trainings.run(source, at_once=settings.workers)

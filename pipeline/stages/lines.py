@@ -13,6 +13,8 @@ from pipeline.artifacts import files, paths
 from pipeline.border import exits
 from pipeline.config import params
 from pipeline.config.analysis import PRUNED, Analysis
+from pipeline.core import data_orders
+from pipeline.core.analysis.pairs import seeds_between
 from pipeline.plan import items, places
 from pipeline.plan.items import Item
 from pipeline.run import lines
@@ -39,7 +41,7 @@ def run(key: str) -> None:
         files.save_lines(folder / "lines.parquet", rows)
         facts = {
             seed: {s.ends.pair: s.facts for s in found if s.ends.seed == seed}
-            for seed, _ in analysis.between(item.seeds)
+            for seed, _ in seeds_between(analysis.to, item.seeds)
         }
         files.save_json(folder / "lines.json", _head(item) | {"seeds": facts})
 
@@ -56,7 +58,7 @@ def _head(item: Item) -> dict[str, Any]:
 
 
 def _copies(item: Item, analysis: Analysis) -> list[Ends]:
-    copies = analysis.copies()
+    copies = data_orders.of_copies(analysis.pairs or 0)
     return [
         Ends(
             seed=seed,
@@ -94,7 +96,7 @@ def _trained(item: Item, analysis: Analysis) -> list[Ends]:
             ),
             start=None,
         )
-        for seed, other in analysis.between(item.seeds)
+        for seed, other in seeds_between(analysis.to, item.seeds)
     ]
 
 

@@ -4,9 +4,13 @@ python -m pipeline.stages.retrain main-ticket-r03-s0-3
 """
 
 import sys
+from dataclasses import replace
 
 from pipeline.border import exits
 from pipeline.config import params
+from pipeline.config.settings import total_steps
+from pipeline.core import data_orders
+from pipeline.core.training.schedules import for_start
 from pipeline.plan import expected, items
 from pipeline.run import rounds, trainings
 from pipeline.run.executors import lifeline
@@ -21,7 +25,9 @@ def run(key: str) -> None:
     settings = params.load()
     item = items.find("retrain", key, settings)
     variant, round = settings.variants[item["variant"]], item.number("round")
-    task = trainings.retrained(settings.tasks[item["task"]], variant.rewind)
+    task = settings.tasks[item["task"]]
+    train = for_start(task.train, variant.rewind.to, total_steps(task))
+    task = replace(task, train=train)
     rule = expected.rule(task, variant.prune, round)
     source = trainings.Source(
         label=item.label,
@@ -29,10 +35,11 @@ def run(key: str) -> None:
         task=task,
         data=item.path("data"),
         engine=item["engine"],
+        metric=task.program.metric,
         starts=item.path("start"),
         masks=None if rule else item.path("mask"),
         round=round,
-        copies=trainings.data_orders(task, item["variant"]),
+        copies=data_orders.of_round(item["variant"], common_noise=task.train.common_noise),
         first_step=variant.rewind.first_step,
         rule=rule,
     )

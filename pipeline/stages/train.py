@@ -8,6 +8,7 @@ import sys
 from pipeline.artifacts.paths import DENSE
 from pipeline.border import exits
 from pipeline.config import params
+from pipeline.core import data_orders
 from pipeline.plan import items
 from pipeline.run import rounds, trainings
 from pipeline.run.executors import lifeline
@@ -24,10 +25,11 @@ def run(key: str) -> None:
         task=task,
         data=item.path("data"),
         engine=item["engine"],
+        metric=task.program.metric,
         starts=item.path("theta0"),
         masks=None,
         round=0,
-        copies=trainings.data_orders(task, DENSE),
+        copies=data_orders.of_round(DENSE, common_noise=task.train.common_noise),
     )
     behind = params.behind(item["task"], None)
     rounds.run(item, source, behind, at_once=settings.workers)

@@ -8,6 +8,7 @@ from helpers.experiment import CONNECTION, INSTABILITY, raw, settings
 
 from pipeline.artifacts import files, paths
 from pipeline.config.params import ParamsError
+from pipeline.core.analysis.pairs import seeds_between
 from pipeline.inspect import forecast, status
 from pipeline.plan import compiler, items
 from pipeline.run import checkpoints, leftovers
@@ -264,8 +265,8 @@ def test_each_seed_goes_with_the_next_of_its_group(
     seeds: tuple[int, ...], pairs: list[tuple[int, int]]
 ) -> None:
     asked = settings(analyses={"line": CONNECTION | {"to": "other-seed"}, "b": CONNECTION})
-    assert asked.analyses["line"].between(seeds) == pairs
-    assert asked.analyses["b"].between(seeds) == [(seed, seed) for seed in seeds]
+    assert seeds_between(asked.analyses["line"].to, seeds) == pairs
+    assert seeds_between(asked.analyses["b"].to, seeds) == [(seed, seed) for seed in seeds]
 
 
 def test_a_seed_that_came_alone_has_no_line_to_another() -> None:

@@ -17,7 +17,6 @@ from pipeline.core import criteria, cuts, metrics, models, policies, starts, tra
 from pipeline.plan import compiler, fingerprints
 from pipeline.plan.fingerprints import (
     NOTHING,
-    REGISTRIES,
     CodeError,
     Decided,
     code_behind,
@@ -60,7 +59,9 @@ TREE = {
     "pipeline/core/training/loop.py": (
         "from pipeline import engines\nfrom pipeline.core.arrays import Weights\n"
     ),
-    "pipeline/engines/__init__.py": "import pipeline.engines.dense\n",
+    "pipeline/engines/__init__.py": (
+        "from pipeline.core import arrays\nENGINES = Registry({'dense': 'pipeline'})\n"
+    ),
     "pipeline/engines/dense.py": "",
     "pipeline/engines/sparse/__init__.py": "",
     "pipeline/engines/sparse/kernels.py": "from pipeline.core import seeding\n",
@@ -74,10 +75,14 @@ TRAIN = {
     "pipeline/core/arrays.py",
     "pipeline/core/training/__init__.py",
     "pipeline/core/training/loop.py",
+    "pipeline/engines/__init__.py",
     "pipeline/stages/train.py",
 }
-"""what decides the results of ``train.py``: neither registries, nor what moves things and
-what only that imports"""
+"""what decides the results of ``train.py``: neither an engine that it does not use, nor
+what moves things and what only that imports"""
+
+
+ENGINES = "pipeline/engines/__init__.py"
 
 
 @pytest.fixture
@@ -114,8 +119,9 @@ def test_all_files_of_a_package_count(root: Path) -> None:
 def test_a_file_of_hashes_is_what_sha256sum_checks(root: Path) -> None:
     digest = fingerprints.FOLDER / "train.txt"
     fingerprints.write({digest: NOTHING}, {}, root)
-    lines = [line.split("  ") for line in (root / digest).read_text().splitlines()]
-    assert [file for _, file in lines] == sorted(TRAIN)
+    text = (root / digest).read_text().splitlines()
+    lines = [line.split("  ") for line in text if not line.startswith("#")]
+    assert [file for _, file in lines] == sorted(TRAIN - {ENGINES})
     for found, file in lines:
         assert found == hashlib.sha256((root / file).read_bytes()).hexdigest()
 
@@ -135,6 +141,19 @@ def test_facts_and_settings_are_comments_before_the_hashes(root: Path) -> None:
     ]
     assert len(lines) == 4 + len(TRAIN)
     subprocess.run(["sha256sum", "--check", "--strict", train], cwd=root, check=True)
+
+
+def test_of_a_registry_counts_what_is_no_record_and_the_records_that_are_used(
+    root: Path,
+) -> None:
+    used = fingerprints.FOLDER / "train-engines.dense.txt"
+    before = fingerprints.text(used, NOTHING, {}, root)
+    assert f"# engines.dense: {engines.ENGINES['dense']}\n" in before
+    assert "# engines.sparse:" not in before
+    (root / ENGINES).write_text((root / ENGINES).read_text().replace("'dense'", "'new'"))
+    assert fingerprints.text(used, NOTHING, {}, root) == before
+    (root / ENGINES).write_text((root / ENGINES).read_text() + "def resolve(): ...\n")
+    assert fingerprints.text(used, NOTHING, {}, root) != before
 
 
 TRAINED = {"train", "early", "retrain", "copies", "lines"}
@@ -217,8 +236,7 @@ def test_code_that_is_not_python_is_one_line(root: Path) -> None:
     assert str(refused.value) == expected
 
 
-def test_registries_and_deciding_folders_exist() -> None:
-    assert [file for file in REGISTRIES if not (ROOT / file).is_file()] == []
+def test_deciding_folders_exist() -> None:
     folders = fingerprints.DECIDING
     assert [name for name in folders if not (ROOT / "pipeline" / name).is_dir()] == []
 

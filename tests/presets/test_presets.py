@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 from pipeline import presets
 from pipeline.artifacts import files, paths
 from pipeline.config import params
-from pipeline.config.analysis import OTHER_SEED
+from pipeline.core.analysis.pairs import OTHER_SEED
 from pipeline.core.batches import Dataset, Split
 from pipeline.data.facts import FACTS
 from pipeline.inspect import forecast

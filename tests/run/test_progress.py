@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.run.executors.processes import Report
-from pipeline.run.progress import Progress
+from pipeline.run.progress import Display
 
 
 def report(step: int, seed: int = 0) -> Report:
@@ -13,7 +13,7 @@ def report(step: int, seed: int = 0) -> Report:
 def test_in_a_pipe_every_seed_has_a_line_when_it_ends(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with Progress("main/ticket/r01/s0-1", (0, 1)) as progress:
+    with Display("main/ticket/r01/s0-1", (0, 1)) as progress:
         for seed in (0, 1):
             progress.show(report(100, seed))
             progress.show(report(2000, seed))
@@ -31,7 +31,7 @@ def test_the_time_that_a_training_waited_for_a_worker_is_not_its_own(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = iter((500.0, 520.0))
-    progress = Progress("main/ticket/r01/s0-1", (0, 1))
+    progress = Display("main/ticket/r01/s0-1", (0, 1))
     monkeypatch.setattr("time.monotonic", lambda: next(clock))
     progress.show(report(100, 1))
     progress.show(report(1100, 1))
@@ -45,7 +45,7 @@ def test_on_a_terminal_every_seed_has_a_bar(
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.setenv("NO_COLOR", "1")
-    with Progress("main/dense/r00/s0-1", (0, 1)) as progress:
+    with Display("main/dense/r00/s0-1", (0, 1)) as progress:
         progress.show(report(1000, 1))
     shown = capsys.readouterr().err
     assert "main/dense/r00/s0-1 seed 0" in shown

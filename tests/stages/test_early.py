@@ -67,6 +67,7 @@ def test_the_first_steps_and_the_rest_are_the_dense_training() -> None:
         task=asked.tasks["main"],
         data=paths.data_file("digits"),
         engine="reference",
+        metric="at-end",
         starts=FOLDER,
         masks=None,
         round=0,

@@ -214,7 +214,7 @@ def registries_of(digest: Path) -> list[str]:
 def registries_used(stage: Path) -> set[str]:
     """The registries of whose own names a stage's code imports one."""
     modules = set()
-    for file in fingerprints.closure({stage}, ROOT):
+    for file in fingerprints.reached({stage}, ROOT):
         for node in ast.walk(ast.parse((ROOT / file).read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 modules |= {alias.name for alias in node.names}
@@ -232,7 +232,9 @@ def is_module(name: str) -> bool:
 
 def own_files(registry: str, name: str) -> set[Path]:
     """The file of an entry, or all files of its package."""
-    path = ROOT / fingerprints.FOLDERS[registry] / fingerprints.ENTRIES[registry](name)
+    path = (
+        ROOT / fingerprints.FOLDERS[registry] / fingerprints.ENTRIES[registry].file_of(name)
+    )
     files = sorted(path.rglob("*.py")) if path.is_dir() else [path]
     return {file.relative_to(ROOT) for file in files if file.is_file()}
 

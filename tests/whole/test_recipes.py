@@ -15,7 +15,7 @@ from pipeline.artifacts import files, paths
 from pipeline.artifacts.paths import Instance
 from pipeline.config import params
 from pipeline.config.settings import Settings, build_network
-from pipeline.core import masks
+from pipeline.core import data_orders, masks
 from pipeline.core.arrays import Mask, Weights
 from pipeline.core.digests import digest
 from pipeline.core.training.engine import Job
@@ -242,9 +242,9 @@ def test_copies_begin_and_train_as_their_round_does(settings: Settings) -> None:
         ("tuned", "fine-tune", {"lr": 0.1 * 0.1, "schedule": constant}, 1),
         ("frozen", "freeze-init", {}, 0),
     ):
-        spot = next(s for s in places.places(settings, [SEEDS]) if s.analysis == analysis)
-        copy = settings.analyses[analysis].copies()[0]
-        found = files.load_arrays(spot.copy_file(0, copy, "weights", spot.copies))
+        place = next(s for s in places.places(settings, [SEEDS]) if s.analysis == analysis)
+        copy = data_orders.of_copies(1)[0]
+        found = files.load_arrays(places.copy_file(place.copies, 0, copy, "weights"))
         expected = by_hand(
             settings,
             begun,

@@ -112,6 +112,11 @@ def parameters(network: Network) -> dict[str, Parameter]:
     return found
 
 
+def has_statistics(network: Network) -> bool:
+    """Whether a network has running statistics, which no step trains."""
+    return any(not p.trainable for p in parameters(network).values())
+
+
 def kernels(network: Network) -> dict[str, Parameter]:
     """Those of its tensors that a mask may have: of layers of a kind, without biases."""
     return {name: tensor for name, tensor in parameters(network).items() if tensor.kind}

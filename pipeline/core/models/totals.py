@@ -1,7 +1,8 @@
 """Totals of a network: its weights, and the multiply-adds of one example through it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import prod
+from typing import Any
 
 from pipeline.core.models.layers import (
     Conv,
@@ -29,6 +30,17 @@ def kernel_counts(network: Network) -> dict[Kind, int]:
             so_far = counts.get(parameter.kind, 0)
             counts[parameter.kind] = so_far + prod(parameter.shape)
     return counts
+
+
+def sizes(network: Network, counted: Iterable[str]) -> dict[str, Any]:
+    """What a result file says of a network: its sizes, with the tensors that count."""
+    found = {name: prod(tensor.shape) for name, tensor in parameters(network).items()}
+    names = list(counted)
+    return {
+        "sizes": {name: found[name] for name in names},
+        "num_prunable": sum(found[name] for name in names),
+        "num_parameters": trainable_count(network),
+    }
 
 
 def trainable_count(network: Network) -> int:

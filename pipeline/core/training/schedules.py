@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
+from pipeline.core.starts import STARTS
 from pipeline.core.training.settings import Schedule, TrainSettings
 
 
@@ -38,6 +39,19 @@ def at_last_rate(settings: TrainSettings, total_steps: int) -> TrainSettings:
         lr=learning_rate(settings, total_steps - 1, total_steps),
         schedule=Schedule(name="constant", milestones=(), gamma=1.0, warmup_steps=0),
     )
+
+
+def for_start(settings: TrainSettings, start: str, total_steps: int) -> TrainSettings:
+    """The settings with which a round that begins like this is trained.
+
+    Args:
+        settings: of the task.
+        start: one of STARTS; fine-tuning keeps the rate that the schedule ends with.
+        total_steps: of the whole training.
+    """
+    if not STARTS[start].at_last_rate:
+        return settings
+    return at_last_rate(settings, total_steps)
 
 
 def is_constant(settings: TrainSettings, first_step: int, total_steps: int) -> bool:
