@@ -14,7 +14,7 @@ from pipeline.border.errors import UserError
 from pipeline.config.settings import Settings
 from pipeline.core import masks
 from pipeline.core.digests import digest
-from pipeline.plan.chains import Chain, chains
+from pipeline.plan.chains import ChainGroup, chain_groups
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,30 +58,30 @@ def export(
             if its masks are gradual, or if the file cannot be written.
         ArtifactError: if the artifacts are missing.
     """
-    chain = _find(settings, groups, ticket)
-    if chain.variant.prune.policy.changes:
+    group = _find(settings, groups, ticket)
+    if group.variant.prune.policy.changes:
         raise ExportError(
-            f"{chain.name} finds its masks while it trains, so that no training began "
+            f"{group.name} finds its masks while it trains, so that no training began "
             "with one; export a control that takes them, or load its trained weights"
         )
     if out.is_dir() or not os.access(out.parent, os.W_OK):
         raise ExportError(
             f"{out} cannot be written; name a file in a folder that exists as --out"
         )
-    folder = paths.starts_folder(chain.at(ticket.round))
+    folder = paths.starts_folder(group.at(ticket.round))
     start = files.load_weights(folder, ticket.seed)
-    mask = files.load_mask(chain.mask_at(ticket.round), ticket.seed)
+    mask = files.load_mask(group.mask_at(ticket.round), ticket.seed)
     facts = files.load_facts(paths.seed_file(folder, ticket.seed))
-    revived = not chain.variant.rewind.freezes and masks.revived(start, mask)
+    revived = not group.variant.rewind.freezes and masks.revived(start, mask)
     if facts["mask"] != digest(mask) or revived:
         raise ArtifactError(f"{folder} does not fit its mask; run `lt-pipeline verify`")
     provenance = {
-        "task": chain.task,
-        "variant": chain.name,
+        "task": group.task,
+        "variant": group.name,
         "round": ticket.round,
         "seed": ticket.seed,
         "density": masks.density(mask),
-        "pruned": chain.variant.rewind.pruned,
+        "pruned": group.variant.rewind.pruned,
         "theta0": facts["theta0"],
         "weights": digest(start),
         "mask": digest(mask),
@@ -94,22 +94,22 @@ def export(
     return provenance
 
 
-def _find(settings: Settings, groups: list[tuple[int, ...]], ticket: Ticket) -> Chain:
+def _find(settings: Settings, groups: list[tuple[int, ...]], ticket: Ticket) -> ChainGroup:
     named = [
-        chain
-        for chain in chains(settings, groups)
-        if ticket.name in (chain.name, f"{chain.task}/{chain.name}")
+        group
+        for group in chain_groups(settings, groups)
+        if ticket.name in (group.name, f"{group.task}/{group.name}")
     ]
-    tasks = sorted({chain.task for chain in named})
+    tasks = sorted({group.task for group in named})
     if len(tasks) > 1:
         raise ExportError(
             f"{ticket.name} is run on the tasks {', '.join(tasks)}; name one of them: "
             f"{tasks[0]}/{ticket.name}"
         )
-    for chain in named:
-        has_seed = ticket.seed in set(chain.seeds) & set(settings.seeds)
+    for group in named:
+        has_seed = ticket.seed in set(group.seeds) & set(settings.seeds)
         if has_seed and 1 <= ticket.round <= settings.rounds:
-            return chain
+            return group
     raise ExportError(
         f"no ticket {ticket.name} of round {ticket.round}, seed {ticket.seed}; there "
         f"are variants {', '.join(settings.variants)}, rounds 1 to {settings.rounds}, "

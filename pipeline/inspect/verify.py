@@ -17,7 +17,7 @@ from pipeline.core.cuts import CUTS
 from pipeline.core.digests import digest
 from pipeline.core.starts import STARTS
 from pipeline.plan import expected
-from pipeline.plan.chains import Chain, chains
+from pipeline.plan.chains import ChainGroup, chain_groups
 from pipeline.run.round_starts import Behind, source_weights, start_mask, start_weights
 
 ANOTHER_MASK = "the trained network carries another mask"
@@ -34,8 +34,8 @@ class Finding:
     """the first place where it does not hold; empty = it holds everywhere"""
 
 
-Check = Callable[[Settings, Chain, int, int], str]
-"""Settings, chain, round, seed -> what is broken; empty = the promise holds"""
+Check = Callable[[Settings, ChainGroup, int, int], str]
+"""Settings, group, round, seed -> what is broken; empty = the promise holds"""
 
 
 def verify(settings: Settings, groups: list[tuple[int, ...]]) -> list[Finding]:
@@ -46,148 +46,154 @@ def verify(settings: Settings, groups: list[tuple[int, ...]]) -> list[Finding]:
     """
     return [
         finding
-        for chain in chains(settings, groups)
-        for seed in sorted(set(chain.seeds) & set(settings.seeds))
-        for finding in _chain(settings, chain, seed)
+        for group in chain_groups(settings, groups)
+        for seed in sorted(set(group.seeds) & set(settings.seeds))
+        for finding in _chain(settings, group, seed)
     ]
 
 
-def _chain(settings: Settings, chain: Chain, seed: int) -> Iterator[Finding]:
+def _chain(settings: Settings, group: ChainGroup, seed: int) -> Iterator[Finding]:
     rounds = range(1, settings.rounds + 1)
-    promises = _about_counts(settings, chain)
-    if chain.variant.rewind.freezes:
+    promises = _about_counts(settings, group)
+    if group.variant.rewind.freezes:
         promises["pruned weights exactly as frozen"] = _pruned_are_frozen
         promises["start = source, pruned frozen"] = _starts_are_rewound
     else:
         promises["pruned weights exactly zero"] = _pruned_are_zero
         promises["start = source ⊙ mask"] = _starts_are_rewound
     promises["one θ₀ by hash"] = _one_theta0
-    if chain.variant.prune.transform is not None:
+    if group.variant.prune.transform is not None:
         promises["counts per layer as in its source"] = _layers_are_as_in_the_source
-    elif chain.owner.prune.policy.nested:
+    elif group.owner.prune.policy.nested:
         promises["masks nested"] = _masks_are_nested
     for promise, check in promises.items():
         broken = [
             f"round {round}: {problem}"
             for round in rounds
-            if (problem := check(settings, chain, round, seed))
+            if (problem := check(settings, group, round, seed))
         ]
         yield Finding(
-            chain=f"{chain.task}/{chain.name} seed {seed}",
+            chain=f"{group.task}/{group.name} seed {seed}",
             promise=promise,
             num_checked=len(rounds),
             broken=broken[0] if broken else "",
         )
 
 
-def _about_counts(settings: Settings, chain: Chain) -> dict[str, Check]:
+def _about_counts(settings: Settings, group: ChainGroup) -> dict[str, Check]:
     """Exact counts, or a cut that anybody can make again."""
-    cut = CUTS[settings.tasks[chain.task].program.cut]
+    cut = CUTS[settings.tasks[group.task].program.cut]
     return {cut.promise: _counts_are_exact if cut.exact else _masks_are_cut_again}
 
 
-def _mask(chain: Chain, round: int, seed: int) -> Mask:
-    return files.load_mask(chain.mask_at(round), seed)
+def _mask(group: ChainGroup, round: int, seed: int) -> Mask:
+    return files.load_mask(group.mask_at(round), seed)
 
 
-def _counts_are_exact(settings: Settings, chain: Chain, round: int, seed: int) -> str:
-    owner = chain.owner.prune
+def _counts_are_exact(settings: Settings, group: ChainGroup, round: int, seed: int) -> str:
+    owner = group.owner.prune
     assert owner.scope is not None
-    task = settings.tasks[chain.task]
+    task = settings.tasks[group.task]
     fractions = expected.fractions(task, owner)
-    found = pool_counts(masks.kept(_mask(chain, round, seed)), fractions, owner.scope)
+    found = pool_counts(masks.kept(_mask(group, round, seed)), fractions, owner.scope)
     for pool, count in expected.counts(task, owner, round)[round].items():
         if found.get(pool) != count:
             return f"{pool} keeps {found.get(pool)}, {count} expected"
     return ""
 
 
-def _masks_are_cut_again(settings: Settings, chain: Chain, round: int, seed: int) -> str:
+def _masks_are_cut_again(
+    settings: Settings, group: ChainGroup, round: int, seed: int
+) -> str:
     """Where counts follow from weights: the same cut of the same weights."""
-    task, prune = settings.tasks[chain.task], chain.variant.prune
+    task, prune = settings.tasks[group.task], group.variant.prune
     asked = expected.asked(task, prune, round - prune.policy.source_round(round))
-    source = chain.mask_source_at(round)
+    source = group.mask_source_at(round)
     before = files.load_mask(source, seed)
     evidence = Evidence(
         network=build_network(task),
-        theta0=files.load_weights(chain.initial_at(round), seed),
+        theta0=files.load_weights(group.initial_at(round), seed),
         trained=files.load_weights(source, seed),
         mask={name: before[name] for name in asked.fractions},
         batches=None,
         rng=None,
     )
     cut = cuts.cut(task.program.cut, evidence, asked)
-    if digest(cut) == digest(_mask(chain, round, seed)):
+    if digest(cut) == digest(_mask(group, round, seed)):
         return ""
     return "the mask is not the one that the previous round's weights give"
 
 
-def _layers_are_as_in_the_source(_: Settings, chain: Chain, round: int, seed: int) -> str:
-    found = masks.kept(_mask(chain, round, seed))
-    source = masks.kept(files.load_mask(chain.mask_source_at(round), seed))
+def _layers_are_as_in_the_source(
+    _: Settings, group: ChainGroup, round: int, seed: int
+) -> str:
+    found = masks.kept(_mask(group, round, seed))
+    source = masks.kept(files.load_mask(group.mask_source_at(round), seed))
     for name, count in source.items():
         if found.get(name) != count:
             return f"{name} keeps {found.get(name)}, its source {count}"
     return ""
 
 
-def _masks_are_nested(_: Settings, chain: Chain, round: int, seed: int) -> str:
+def _masks_are_nested(_: Settings, group: ChainGroup, round: int, seed: int) -> str:
     """Of iterative masks, one-shot ones (cut from one ranking), and who takes them.
 
     Shuffled masks are drawn anew each round, and gradual rounds know nothing of another.
     """
     if round == 1:
         return ""
-    new, old = _mask(chain, round, seed), _mask(chain, round - 1, seed)
+    new, old = _mask(group, round, seed), _mask(group, round - 1, seed)
     return "" if masks.is_nested(new, old) else "a pruned weight came back"
 
 
-def _pruned_are_zero(_: Settings, chain: Chain, round: int, seed: int) -> str:
-    folder = paths.trained_folder(chain.at(round))
+def _pruned_are_zero(_: Settings, group: ChainGroup, round: int, seed: int) -> str:
+    folder = paths.trained_folder(group.at(round))
     mask = files.load_mask(folder, seed)
-    if digest(mask) != digest(_mask(chain, round, seed)):
+    if digest(mask) != digest(_mask(group, round, seed)):
         return ANOTHER_MASK
     names = masks.revived(files.load_weights(folder, seed), mask)
     return f"{names[0]} has a pruned weight that is not 0" if names else ""
 
 
-def _pruned_are_frozen(_: Settings, chain: Chain, round: int, seed: int) -> str:
-    folder = paths.trained_folder(chain.at(round))
+def _pruned_are_frozen(_: Settings, group: ChainGroup, round: int, seed: int) -> str:
+    folder = paths.trained_folder(group.at(round))
     mask = files.load_mask(folder, seed)
-    if digest(mask) != digest(_mask(chain, round, seed)):
+    if digest(mask) != digest(_mask(group, round, seed)):
         return ANOTHER_MASK
     trained = files.load_weights(folder, seed)
-    start = files.load_weights(paths.starts_folder(chain.at(round)), seed)
+    start = files.load_weights(paths.starts_folder(group.at(round)), seed)
     for name, kept in mask.items():
         if trained[name][~kept].tobytes() != start[name][~kept].tobytes():
             return f"{name} has a pruned weight that is not as in its start"
     return ""
 
 
-def _starts_are_rewound(settings: Settings, chain: Chain, round: int, seed: int) -> str:
-    task = settings.tasks[chain.task]
+def _starts_are_rewound(
+    settings: Settings, group: ChainGroup, round: int, seed: int
+) -> str:
+    task = settings.tasks[group.task]
     behind = Behind(
         data=paths.data_file(task.data),
-        theta0=paths.theta0_folder(chain.task, chain.seeds),
-        mask=chain.mask_before(round),
-        weights=chain.weights_behind(round),
+        theta0=paths.theta0_folder(group.task, group.seeds),
+        mask=group.mask_before(round),
+        weights=group.weights_behind(round),
         round=round,
     )
-    mask = start_mask(behind, task, chain.variant, seed)
-    source = source_weights(behind, task, chain.variant, mask, seed)
-    start = files.load_weights(paths.starts_folder(chain.at(round)), seed)
-    expected = start_weights(behind, chain.variant, mask, source, seed)
+    mask = start_mask(behind, task, group.variant, seed)
+    source = source_weights(behind, task, group.variant, mask, seed)
+    start = files.load_weights(paths.starts_folder(group.at(round)), seed)
+    expected = start_weights(behind, group.variant, mask, source, seed)
     if digest(start) == digest(expected):
         return ""
-    return f"the start is not {chain.variant.rewind.to} under the mask"
+    return f"the start is not {group.variant.rewind.to} under the mask"
 
 
-def _one_theta0(_: Settings, chain: Chain, round: int, seed: int) -> str:
-    folder = paths.theta0_folder(chain.task, chain.seeds)
+def _one_theta0(_: Settings, group: ChainGroup, round: int, seed: int) -> str:
+    folder = paths.theta0_folder(group.task, group.seeds)
     theta0 = digest(files.load_weights(folder, seed))
-    folders = [paths.starts_folder(chain.at(round))]
-    if STARTS[chain.variant.rewind.to].step == "needed":
-        folders.append(chain.weights_behind(round))
+    folders = [paths.starts_folder(group.at(round))]
+    if STARTS[group.variant.rewind.to].step == "needed":
+        folders.append(group.weights_behind(round))
     for folder in folders:
         facts = files.load_facts(paths.seed_file(folder, seed))
         if facts["theta0"] != theta0:

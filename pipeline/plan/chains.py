@@ -1,4 +1,7 @@
-"""Chains: what each round of a variant reads, and which trainings there are."""
+"""Groups of chains: what each of their rounds reads, and which trainings there are.
+
+A chain is one variant on one task with one seed, over all rounds.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,8 +14,8 @@ from pipeline.core.starts import STARTS
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Chain:
-    """One variant on one task, over all rounds, for one group of seeds."""
+class ChainGroup:
+    """The chains of one variant on one task, for a group of seeds."""
 
     task: str
     name: str
@@ -110,11 +113,13 @@ class Chain:
         return self.cut_from(round)
 
 
-def chain_of(settings: Settings, task: str, name: str, seeds: tuple[int, ...]) -> Chain:
+def chain_group(
+    settings: Settings, task: str, name: str, seeds: tuple[int, ...]
+) -> ChainGroup:
     """One variant on one task for one group of seeds."""
     variant = settings.variants[name]
     owner = variant if variant.prune.own else settings.variants[variant.prune.mask]
-    return Chain(
+    return ChainGroup(
         task=task,
         name=name,
         variant=variant,
@@ -124,12 +129,12 @@ def chain_of(settings: Settings, task: str, name: str, seeds: tuple[int, ...]) -
     )
 
 
-def chains(settings: Settings, groups: list[tuple[int, ...]]) -> Iterator[Chain]:
+def chain_groups(settings: Settings, groups: list[tuple[int, ...]]) -> Iterator[ChainGroup]:
     """Every chain group of the experiment, in the order of params.yaml."""
     for name, variant in settings.variants.items():
         for task in variant.tasks:
             for seeds in groups:
-                yield chain_of(settings, task, name, seeds)
+                yield chain_group(settings, task, name, seeds)
 
 
 def instances(settings: Settings, groups: list[tuple[int, ...]]) -> Iterator[Instance]:
@@ -137,9 +142,9 @@ def instances(settings: Settings, groups: list[tuple[int, ...]]) -> Iterator[Ins
     for task in settings.tasks:
         for seeds in groups:
             yield Instance(task=task, variant=DENSE, round=0, seeds=seeds)
-    for chain in chains(settings, groups):
+    for group in chain_groups(settings, groups):
         for round in range(1, settings.rounds + 1):
-            yield chain.at(round)
+            yield group.at(round)
 
 
 def early_steps(settings: Settings, task: str) -> list[int]:

@@ -20,7 +20,7 @@ from pipeline.artifacts.paths import DENSE, Instance
 from pipeline.config.settings import Prune, Settings, Task, build_network
 from pipeline.core.training.engine import Ability
 from pipeline.plan import expected, fingerprints
-from pipeline.plan.chains import Chain, chains, early_steps
+from pipeline.plan.chains import ChainGroup, chain_groups, early_steps
 from pipeline.plan.items import Fields, Item, Plan, items_of
 from pipeline.plan.kinds import INPUTS, KINDS
 from pipeline.plan.places import Place, ends_of, mask_of, places, start_of
@@ -49,8 +49,8 @@ def compile_plan(settings: Settings, groups: list[tuple[int, ...]]) -> Plan:
         for seeds in groups:
             for kind, key, fields in _dense(settings, name, seeds):
                 plan[kind][key] = fields
-    for chain in chains(settings, groups):
-        for kind, instance, fields in _rounds(settings, chain):
+    for group in chain_groups(settings, groups):
+        for kind, instance, fields in _rounds(settings, group):
             plan[kind][instance.key] = fields
     for place in places(settings, groups):
         if place.trains:
@@ -138,50 +138,52 @@ def _lines(settings: Settings, place: Place) -> Fields:
     }
 
 
-def _rounds(settings: Settings, chain: Chain) -> Iterator[tuple[str, Instance, Fields]]:
-    task = settings.tasks[chain.task]
-    names = (chain.task, chain.name)
+def _rounds(
+    settings: Settings, group: ChainGroup
+) -> Iterator[tuple[str, Instance, Fields]]:
+    task = settings.tasks[group.task]
+    names = (group.task, group.name)
     densities = expected_densities(settings, *names)
     for round in range(1, settings.rounds + 1):
-        instance = chain.at(round)
+        instance = group.at(round)
         common: Fields = {
-            "task": chain.task,
-            "variant": chain.name,
+            "task": group.task,
+            "variant": group.name,
             "round": round,
-            "seeds": _listed(chain.seeds),
+            "seeds": _listed(group.seeds),
             "data": _data(task),
         }
-        if chain.variant.prune.makes_masks:
-            how = chain.variant.prune
+        if group.variant.prune.makes_masks:
+            how = group.variant.prune
             used = {
                 "criteria": how.criterion,
                 "transforms": how.transform,
                 "cuts": task.program.cut if how.policy.cuts else None,
             }
             pruned: Fields = {
-                "initial": str(chain.initial_at(round)),
-                "source": str(chain.mask_source_at(round)),
+                "initial": str(group.initial_at(round)),
+                "source": str(group.mask_source_at(round)),
                 "masks": str(paths.masks_folder(instance)),
                 INPUTS: _inputs("prune", task, names, **used),
             }
             yield "prune", instance, common | pruned
-        mask, starts = str(chain.mask_before(round)), str(paths.starts_folder(instance))
+        mask, starts = str(group.mask_before(round)), str(paths.starts_folder(instance))
         rewound: Fields = {
-            "theta0": str(paths.theta0_folder(chain.task, chain.seeds)),
+            "theta0": str(paths.theta0_folder(group.task, group.seeds)),
             "mask": mask,
-            "behind": str(chain.weights_behind(round)),
+            "behind": str(group.weights_behind(round)),
             "starts": starts,
-            INPUTS: _inputs("rewind", task, names, starts=chain.start),
+            INPUTS: _inputs("rewind", task, names, starts=group.start),
         }
         yield "rewind", instance, common | rewound
-        retrained: Fields = {"mask": mask, "mask_owner": chain.mask_owner, "start": starts}
+        retrained: Fields = {"mask": mask, "mask_owner": group.mask_owner, "start": starts}
         engine = _training(
             "retrain",
             settings,
             names,
             density=densities[round],
-            frozen=chain.variant.rewind.freezes,
-            prune=chain.variant.prune,
+            frozen=group.variant.rewind.freezes,
+            prune=group.variant.prune,
         )
         yield "retrain", instance, common | retrained | engine | _round_outputs(instance)
 

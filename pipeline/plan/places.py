@@ -9,7 +9,7 @@ from pipeline.artifacts.paths import DENSE, Instance
 from pipeline.config.analysis import PREVIOUS, PRUNED, Analysis
 from pipeline.config.settings import Settings
 from pipeline.core.analysis.pairs import OTHER_SEED, seeds_between
-from pipeline.plan.chains import chain_of
+from pipeline.plan.chains import chain_group
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,7 +81,7 @@ def start_of(settings: Settings, place: Place) -> Path:
     of = settings.analyses[place.analysis].of
     if of != DENSE:
         return paths.starts_folder(
-            chain_of(settings, place.task, of, place.seeds).at(place.round)
+            chain_group(settings, place.task, of, place.seeds).at(place.round)
         )
     if place.step == 0:
         return paths.theta0_folder(place.task, place.seeds)
@@ -95,7 +95,7 @@ def mask_of(settings: Settings, place: Place) -> Path:
     """
     of = settings.analyses[place.analysis].of
     if of != DENSE:
-        return chain_of(settings, place.task, of, place.seeds).mask_at(place.round)
+        return chain_group(settings, place.task, of, place.seeds).mask_at(place.round)
     return _dense(place)
 
 
@@ -113,7 +113,7 @@ def ends_of(settings: Settings, place: Place) -> tuple[Path, Path]:
     analysis = settings.analyses[place.analysis]
     if analysis.of == DENSE:
         return _dense(place), _dense(place)
-    own = chain_of(settings, place.task, analysis.of, place.seeds)
+    own = chain_group(settings, place.task, analysis.of, place.seeds)
     here = paths.trained_folder(own.at(place.round))
     assert analysis.to is not None
     if analysis.to == OTHER_SEED:
@@ -124,5 +124,5 @@ def ends_of(settings: Settings, place: Place) -> tuple[Path, Path]:
         return here, own.cut_from(place.round)
     if analysis.to == DENSE:
         return here, _dense(place)
-    other = chain_of(settings, place.task, analysis.to, place.seeds)
+    other = chain_group(settings, place.task, analysis.to, place.seeds)
     return here, paths.trained_folder(other.at(place.round))
