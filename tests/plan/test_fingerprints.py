@@ -262,7 +262,7 @@ def code_behind_all(digest: Path) -> set[Path]:
 @cache
 def read_settings() -> set[Path]:
     """What is loaded to read settings and plan, and decides nothing there."""
-    names = ("config.params", "plan.items", "plan.expected", "artifacts.files")
+    names = ("config.params", "plan.items", "plan.compiler", "artifacts.files")
     (files,) = loaded([[f"pipeline.{name}" for name in names]])
     return files
 
