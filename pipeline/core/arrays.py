@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 Weights = dict[str, Floats]
-"""Every tensor a network needs: kernels, biases, norm parameters and statistics."""
+"""Every tensor of a network: kernels, biases, norm parameters and running statistics."""
 
 Mask = dict[str, NDArray[np.bool_]]
 """True = kept; one entry per prunable weight tensor, of that tensor's shape."""
 
 Scores = dict[str, NDArray[np.floating[Any]]]
-"""One number per prunable weight, larger = keep; shapes of the mask."""
+"""One number per prunable weight, larger = keep; tensors and shapes as in the mask."""
 
 Integers = NDArray[np.int64]
 Bytes = NDArray[np.uint8]

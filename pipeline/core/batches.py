@@ -1,4 +1,4 @@
-"""Data in memory: the split, the normalization, and which examples a step sees."""
+"""Data in memory: how it is split and normalized, and which examples each step sees."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,9 +30,9 @@ class Dataset:
     validation: Split
     test: Split
     mean: tuple[float, ...]
-    """per channel, of the raw pixel values (MNIST: .1307 × 255)"""
+    """mean of the raw pixel values, one per channel (MNIST: .1307 × 255)"""
     std: tuple[float, ...]
-    """per channel, of the raw pixel values"""
+    """standard deviation of the raw pixel values, one per channel"""
     num_classes: int
 
     @property
@@ -92,7 +92,7 @@ def split_positions(
 
 def _classes_interleaved(shuffled: Integers, labels: Integers) -> Integers:
     """Reorder so that any stretch holds every class in about its overall share."""
-    share = np.empty(len(labels))  # of its class that stands before an example
+    share = np.empty(len(labels))  # the share of an example's class that precedes it
     for label in np.unique(labels):
         members = shuffled[labels[shuffled] == label]
         share[members] = (np.arange(len(members)) + 0.5) / len(members)
@@ -120,9 +120,9 @@ class _Stream(TypedDict):
 class BatchOrder:
     """Which examples each step of one training sees.
 
-    A function of the step alone (counted from initialization, so a start at step k
-    continues the order at k); the current epoch's permutation is kept for speed. The
-    incomplete last batch of an epoch is dropped.
+    The examples depend on the step alone. Steps are counted from initialization, so a
+    start at step k continues the order at k. The current epoch's permutation is kept for
+    speed. The incomplete last batch of an epoch is dropped.
     """
 
     def __init__(
@@ -178,10 +178,10 @@ def normalize(images: Bytes, *, mean: tuple[float, ...], std: tuple[float, ...])
     Args:
         images: uint8 (..., C, H, W).
         mean: of the raw pixel values (0..255 or 0..16, not 0..1), one per channel.
-        std: likewise, > 0.
+        std: standard deviation of the same values, > 0, one per channel.
 
     Returns:
-        Shape of ``images``; the same bits on every machine.
+        Normalized images in the shape of ``images``; the same bits on every machine.
     """
     normalized = images.astype(np.float32)
     normalized -= np.asarray(mean, dtype=np.float32)[:, None, None]
@@ -190,12 +190,12 @@ def normalize(images: Bytes, *, mean: tuple[float, ...], std: tuple[float, ...])
 
 
 def shuffled_batches(data: Dataset, size: int, rng: np.random.Generator) -> Iterator[Batch]:
-    """The training examples once, in an order that is drawn.
+    """Every training example once, in batches, in a random order.
 
     Args:
-        data: of which the training part is taken, without augmentation.
+        data: its training part is used, without augmentation.
         size: examples per batch; an incomplete last batch is dropped.
-        rng: stream ``score_batch``.
+        rng: stream ``score_batch``, which draws the order.
 
     Raises:
         ValueError: if there are fewer examples than ``size``.

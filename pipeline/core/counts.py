@@ -1,4 +1,4 @@
-"""How many weights each round keeps: integers alone, known before any training.
+"""How many weights each round keeps: exact integers, known before any training.
 
 Counts are kept per *pool*: the weights that are ranked against each other. In layerwise
 scope every tensor is a pool under its own name; in global scope all tensors with a
@@ -13,16 +13,16 @@ from pipeline.core.models.layers import Kind, Parameter
 
 Scope = Literal["layerwise", "global"]
 POOL = "global"
-"""The key of the common pool of global scope; no tensor is called so."""
+"""The key of the common pool of global scope; no tensor has this name."""
 
 
 def kept_counts(
     sizes: Mapping[str, int], fractions: Mapping[str, float], scope: Scope, rounds: int
 ) -> list[dict[str, int]]:
-    """How many weights every pool keeps, from now to ``rounds`` rounds later.
+    """How many weights every pool keeps after 0, 1, … ``rounds`` rounds of pruning.
 
-    Each round removes round-half-even(fraction × kept) of a pool. Fractions are taken
-    as the decimals they are written as: 0.575 × 100 is 57.5, and 58 are removed,
+    Each round removes round-half-even(fraction × kept) weights of a pool. A fraction
+    counts as the decimal that the user wrote: 0.575 × 100 is 57.5, and 58 are removed,
     although the nearest binary number lies below.
 
     Args:
@@ -33,7 +33,8 @@ def kept_counts(
         rounds: ≥ 0.
 
     Returns:
-        rounds + 1 dictionaries, the first of now. Their values sum to all weights kept.
+        rounds + 1 dictionaries; the first has the present counts. The values of each sum
+        to all weights kept.
 
     Raises:
         ValueError: if the arguments differ in tensors, if a fraction is out of range,
@@ -56,9 +57,9 @@ def kept_counts(
 def pool_counts(
     kept: Mapping[str, int], fractions: Mapping[str, float], scope: Scope
 ) -> dict[str, int]:
-    """Counts per tensor, summed up to counts per pool.
+    """Counts per pool, summed up from counts per tensor.
 
-    What a mask must fulfill in round r is
+    A mask of round r is right if
     ``pool_counts(masks.kept(mask), fractions, scope) == kept_counts(…)[r]``.
 
     >>> pool_counts({"a": 3, "b": 4, "c": 5}, {"a": 0.2, "b": 0.0, "c": 0.2}, "global")
@@ -74,13 +75,13 @@ def pool_counts(
 def fractions_per_tensor(
     parameters: Mapping[str, Parameter], fractions: Mapping[Kind, float | None]
 ) -> dict[str, float]:
-    """Pruning fractions by name of the tensor, from those by kind of the layer.
+    """Pruning fractions by tensor name, made from fractions by kind of layer.
 
     Args:
         parameters: of the network, from ``layers.parameters``.
-        fractions: every kind that the network has. 0.0: counts in the density but is
-            never pruned; None: is not pruned and does not count. Which of them holds
-            differs between sources: Frankle & Carbin count the shortcuts and the output
+        fractions: one for every kind that the network has. A kind with 0.0 counts in the
+            density but is never pruned; one with None is not pruned and does not count.
+            Sources differ in this: Frankle & Carbin count the shortcuts and the output
             of their ResNet without pruning them, others prune everything.
 
     Returns:

@@ -1,4 +1,4 @@
-"""What a set of arrays is, as one short string."""
+"""The digest of a set of arrays: one short string that names its content."""
 
 import hashlib
 from collections.abc import Mapping
@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 def digest(arrays: Mapping[str, NDArray[np.generic]]) -> str:
     """The SHA-256 of names, types, shapes and bytes.
 
-    The same on every platform and for every memory layout: names are sorted, bytes are
-    little-endian in C order. Values count as bytes: -0.0 is not 0.0, and two NaN agree
-    only where their bits do.
+    The digest is the same on every platform and for every memory layout: names are
+    sorted, bytes are little-endian in C order. Values are compared as bytes: -0.0 is not
+    0.0, and two NaN agree only where their bits do.
 
     Args:
         arrays: weights, masks or any other arrays by name; {} is allowed.

@@ -1,8 +1,9 @@
-"""Notes on the fields of settings, beside their types: names and defaults.
+"""Notes on the fields of settings: which names a field allows, and when it has a default.
 
-A note stands in the annotation, ``Annotated[str, OneOf(STARTS)]``. A default that is the
-same everywhere is the field's own; what depends on other settings is a ``Default`` or a
-``Needed``. Nothing here checks or fills in anything: ``config`` does.
+A note stands in the field's annotation, as in ``Annotated[str, OneOf(STARTS)]``. A
+default that is always the same stands in the dataclass, as usual; ``Default`` and
+``Needed`` are for defaults that depend on other settings. ``config`` reads the notes,
+checks values and fills in defaults.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 Tree = Mapping[str, Any]
-"""settings as they were written, before they are checked: any value may stand there"""
+"""settings as the user wrote them, not checked yet: they may hold any value"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,25 +19,26 @@ class Default:
     """A default that depends on other settings."""
 
     says: str
-    """the rule, as a reader of the reference finds it"""
+    """the rule in words, for the reference of params.yaml"""
     find: Callable[[Tree, Tree], object]
-    """the mapping that lacks the key, all of params.yaml -> the value as YAML has it"""
+    """computes the value, as YAML has it, from the mapping that lacks the key and from
+    all of params.yaml"""
 
 
 @dataclass(frozen=True, slots=True)
 class Needed:
-    """A key that has a default, but must be written where other settings ask for it."""
+    """A key with a default that must be written all the same where other settings ask."""
 
     says: str
-    """where, as a reader of the reference finds it: ``for milestones``"""
+    """the case in words, for the reference of params.yaml: ``for milestones``"""
     when: Callable[[Tree], bool]
-    """the mapping that lacks the key -> whether it must be written"""
+    """tells from the mapping that lacks the key whether the key must be written"""
 
 
 @dataclass(frozen=True, slots=True)
 class OneOf:
-    """The names that a value may have, most often those of a registry."""
+    """A note: the value is one of these names, most often those of a registry."""
 
     names: Collection[str]
     others: str | None = None
-    """what else it may be, in words; None = nothing"""
+    """other values that are allowed, in words; None = there are no others"""

@@ -1,7 +1,7 @@
-"""Masks: which weights are kept. All functions return new values.
+"""Masks say which weights are kept. No function here changes its arguments.
 
-A mask has one entry for every tensor that counts in the density, and none for biases,
-norm parameters, and kernels that its source does not count.
+A mask has one entry for every tensor that counts in the density. Biases, norm
+parameters, and kernels that its source does not count have no entry.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,7 +13,7 @@ from pipeline.core.models.layers import Parameter
 
 
 def dense(parameters: Mapping[str, Parameter], counted: Iterable[str]) -> Mask:
-    """The mask of round 0, True everywhere.
+    """The mask of round 0, which keeps everything.
 
     Args:
         parameters: of the network, from ``layers.parameters``.
@@ -50,8 +50,8 @@ def collapsed(mask: Mask) -> list[str]:
 def apply(weights: Weights, mask: Mask) -> Weights:
     """The weights with every pruned one replaced by +0.0.
 
-    Replaced, not multiplied: NaN × 0 is NaN and -1 × 0 is -0.0. Tensors without a mask
-    are copied.
+    Values are replaced, not multiplied: NaN × 0 is NaN and -1 × 0 is -0.0. Tensors
+    without a mask are copied.
 
     Raises:
         ValueError: if a tensor of the mask is missing in the weights, or has another
@@ -67,7 +67,7 @@ def apply(weights: Weights, mask: Mask) -> Weights:
 
 
 def connected(weights: Weights, mask: Mask) -> Mask:
-    """Where something passes: the kept weights, and frozen ones that are not 0.
+    """The weights through which something passes: kept ones, and frozen ones not 0.
 
     Raises:
         ValueError: as for ``apply``.
@@ -117,9 +117,9 @@ def mask_overlap(a: Mask, b: Mask) -> float:
 
 
 def revived(weights: Weights, mask: Mask) -> list[str]:
-    """Names of the tensors where some pruned weight is not zero; [] = all are.
+    """Names of the tensors in which some pruned weight is not zero; [] = there are none.
 
-    NaN is not zero; -0.0 is.
+    NaN is not zero; -0.0 is zero.
 
     Raises:
         ValueError: as for ``apply``.

@@ -1,4 +1,7 @@
-"""Which weights go: exact counts, one rule for ties, nothing revived."""
+"""Pruning removes the weights with the lowest scores, in exact numbers.
+
+Ties are decided by position, and no pruned weight ever comes back.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -12,22 +15,23 @@ from pipeline.core.counts import POOL, Scope, check_same_names, kept_counts
 
 
 def prune(scores: Scores, mask: Mask, fractions: Mapping[str, float], scope: Scope) -> Mask:
-    """One round: remove the lowest scores among the weights still kept.
+    """Prune one round: remove the lowest scores among the weights still kept.
 
     Source: Frankle & Carbin 2019, arXiv:1803.03635, strategy 1. Their code and open_lth
     remove one weight more than asked (``<=`` a threshold); here counts are exact.
 
     Args:
-        scores: larger = keep; NaN ranks lowest; those of pruned weights are ignored.
+        scores: larger = keep; NaN ranks lowest; scores of pruned weights are ignored.
         mask: left unchanged.
-        fractions: per tensor of the mask, of the weights it still has, in [0, 1).
-        scope: layerwise removes round-half-even(fraction × kept) of every tensor;
-            global as many of the pool of all tensors with a fraction above 0, which
-            must agree on it.
+        fractions: share of its remaining weights that each tensor of the mask loses, in
+            [0, 1).
+        scope: ``layerwise`` removes round-half-even(fraction × kept) weights from every
+            tensor. ``global`` removes that number from the pool of all tensors with a
+            fraction above 0, which must all have the same fraction.
 
     Returns:
-        A subset of ``mask``. Of equal scores those at earlier positions survive: in C
-        order, across the tensors of a pool in the order of sorted names.
+        A subset of ``mask``. Of equal scores, the weights at earlier positions survive:
+        in C order within a tensor, in the order of sorted names within a pool.
 
     Raises:
         ValueError: if the arguments differ in tensors or shapes, if a fraction is out
@@ -38,15 +42,15 @@ def prune(scores: Scores, mask: Mask, fractions: Mapping[str, float], scope: Sco
 
 
 def prune_to(scores: Scores, mask: Mask, counts: Mapping[str, int]) -> Mask:
-    """Keep the highest scores, as many as ``counts`` says; otherwise as ``prune``.
+    """Keep the highest scores, in the numbers of ``counts``; otherwise as ``prune``.
 
-    One-shot pruning to the density of round r is this, from the dense mask, with
+    To prune one-shot to the density of round r, give the dense mask and the counts of
     ``counts.kept_counts(…)[r]``.
 
     Args:
         scores: as for ``prune``.
         mask: left unchanged.
-        counts: weights to keep, per pool; tensors without an entry form POOL.
+        counts: number of weights to keep, per pool; tensors without an entry form POOL.
 
     Raises:
         ValueError: if the arguments differ in tensors or shapes, or if a count is
@@ -89,7 +93,7 @@ def _keep_top(scores: Scores, mask: Mask, names: Sequence[str], num_kept: int) -
 
 
 def _top(scores: NDArray[np.floating[Any]], num_kept: int) -> NDArray[np.bool_]:
-    """True for the ``num_kept`` highest of (N,) scores, the earlier of equal ones.
+    """True for the ``num_kept`` highest of (N,) scores; of equal scores the earlier wins.
 
     A partition finds the threshold in linear time; weights tied with it are then taken
     by position. (argpartition alone would take any of them.)

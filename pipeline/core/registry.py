@@ -1,8 +1,8 @@
-"""Registries: every entry of one kind by name, with a record of what it needs and can do.
+"""Registries list all entries of one kind by name, such as all models or all engines.
 
-Adding a model, criterion, start, transform or engine is one small file and one record.
-The file is imported when its entry is used, so that whoever reads only records, such as
-the plan, imports no torch.
+Each entry has a record of what it needs and can do. To add a model, criterion, start,
+transform or engine, write one small file and one record. A file is imported when its
+entry is used, so code that reads only records, such as the plan, imports no torch.
 """
 
 import difflib
@@ -15,17 +15,17 @@ from typing import Any, Generic, TypeVar
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
-    """The record of an entry; registries whose entries differ in more derive from it."""
+    """The record of an entry. A registry that needs more facts derives a record from it."""
 
     module: str
-    """where the entry is defined, below the package of its registry"""
+    """the module that defines the entry, below the package of its registry"""
 
 
 EntryT = TypeVar("EntryT", bound=Entry)
 
 
 class UnknownNameError(ValueError, KeyError):
-    """A registry has no entry of that name; one line that says which it has."""
+    """A registry has no entry of that name; the message lists the names that it has."""
 
     __str__ = ValueError.__str__  # a KeyError puts its message in quotes
 
@@ -44,11 +44,11 @@ class Registry(Mapping[str, EntryT], Generic[EntryT]):
         """Keep the records.
 
         Args:
-            kind: what an entry is, for messages: ``criterion``.
-            package: whose modules define the entries.
+            kind: what messages call an entry, such as ``criterion``.
+            package: the package whose modules define the entries.
             entries: the records by name.
-            offers: the name of the function that the module of each entry offers; None
-                where it is the entry's own name, with underscores for hyphens.
+            offers: name of the function that every entry's module offers; None = each
+                function has its entry's name, with underscores for hyphens.
         """
         self.kind = kind
         self.package = package
@@ -59,7 +59,7 @@ class Registry(Mapping[str, EntryT], Generic[EntryT]):
         """The record of an entry.
 
         Raises:
-            UnknownNameError: if there is none of that name; it says the nearest.
+            UnknownNameError: if there is no such entry; it suggests the nearest name.
         """
         try:
             return self._entries[name]
@@ -75,7 +75,7 @@ class Registry(Mapping[str, EntryT], Generic[EntryT]):
         return len(self._entries)
 
     def load(self, name: str) -> Any:  # noqa: ANN401 - the caller knows its signature
-        """The function of an entry, whose module is imported now.
+        """Import the module of an entry and return its function.
 
         Raises:
             UnknownNameError: if there is no such entry.
@@ -84,9 +84,9 @@ class Registry(Mapping[str, EntryT], Generic[EntryT]):
         return getattr(module, self._offers or name.replace("-", "_"))
 
     def file_of(self, name: str) -> str:
-        """The file, or the package, of the registry's folder in which an entry stands.
+        """The file or package, in the registry's folder, that holds an entry.
 
-        Stages depend on it, so what only one entry uses stands in the entry's package.
+        Stages depend on it, so code that only one entry uses belongs into its package.
 
         Raises:
             UnknownNameError: if there is no such entry.
@@ -98,7 +98,7 @@ class Registry(Mapping[str, EntryT], Generic[EntryT]):
 
 
 def unknown(found: str, known: Iterable[str], kind: str = "") -> str:
-    """One line for a name that is not among the known ones, with the nearest of them.
+    """The error message for an unknown name, which suggests the nearest known one.
 
     >>> unknown("magnitud", ["magnitude", "random"], "criterion")
     'unknown criterion: magnitud; did you mean magnitude? (known: magnitude, random)'

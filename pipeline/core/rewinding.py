@@ -1,4 +1,4 @@
-"""Where a round begins: earlier weights under the present mask."""
+"""Rewinding makes the weights a round begins with: earlier weights under the new mask."""
 
 import numpy as np
 
@@ -10,24 +10,23 @@ FREEZE_INIT = "freeze-init"
 ZERO_MASK = "freeze-init-zero-mask"
 ZERO_ALL = "freeze-init-zero-all"
 ACTIONS = (ZERO, FREEZE_INIT, ZERO_MASK, ZERO_ALL)
-"""what pruned weights may be while the others train"""
+"""the values that pruned weights may have while the others train"""
 LOOK_AT_TRAINED = frozenset({ZERO_MASK, ZERO_ALL})
-"""which of them ask what training did to a weight"""
+"""the actions that depend on what training did to a weight"""
 
 
 def start(source: Weights, mask: Mask) -> Weights:
     """The weights a round begins from: ``source`` ⊙ ``mask``.
 
-    Everything without a mask (biases, norm parameters and running statistics) is taken
-    from the source too. Copies throughout: nothing that training does to them reaches
-    the source.
+    Tensors without a mask (biases, norm parameters and running statistics) come from the
+    source, too. All are copies, so training never changes the source.
 
     Source: Frankle & Carbin 2019, arXiv:1803.03635 (source = θ₀); Frankle et al. 2020,
     arXiv:1912.05671 (source = θ_k).
 
     Args:
         source: θ₀, θ_k, or freshly drawn weights.
-        mask: of this round; pruned weights become +0.0.
+        mask: the mask of this round; pruned weights become +0.0.
 
     Raises:
         ValueError: if a tensor of the mask is missing in the source, or has another
@@ -41,28 +40,30 @@ def frozen_start(
 ) -> Weights:
     """The weights a round begins from where pruned weights are frozen, not removed.
 
-    ``freeze-init``: pruned weights are those of θ₀. ``freeze-init-zero-mask`` (the source's
-    variant 1): those of θ₀, or 0 where training moved them toward zero, |w_f| < |w_i|.
-    ``freeze-init-zero-all`` (variant 2): kept weights that it moved toward zero begin at 0
-    too, and train. ``zero``: as ``start``.
+    - ``zero``: pruned weights are 0, as for ``start``.
+    - ``freeze-init``: pruned weights are those of θ₀.
+    - ``freeze-init-zero-mask`` (variant 1 of the paper): pruned weights are those of θ₀,
+      or 0 where training moved them toward zero, |w_f| < |w_i|.
+    - ``freeze-init-zero-all`` (variant 2 of the paper): as variant 1; in addition, kept
+      weights that training moved toward zero begin at 0, and train.
 
-    w_f is the weight in the training that the mask was cut from, w_i that of θ₀ in every
-    round. So what a weight became when it was pruned it stays: frozen at θ₀ it has not
-    moved since, and at 0 it lies below θ₀. A kept weight that began at 0 begins at θ₀
-    again once a round leaves it larger than there. (The source's w_i may be what that
-    training began with; this differs for kept weights of variant 2 only, from round 2
-    on.) A NaN has not moved toward zero.
+    w_f is the weight at the end of the training from which the mask was cut; w_i is the
+    weight in θ₀, in every round. So a pruned weight keeps the value that it got when it
+    was pruned: frozen at θ₀ it has not moved since, and at 0 it lies below θ₀. A kept
+    weight that began at 0 begins at θ₀ again once a round leaves it larger than in θ₀.
+    (The paper's w_i may be the weight with which that training began; this differs for
+    kept weights of variant 2 only, from round 2 on.) A NaN has not moved toward zero.
 
     Source: Zhou et al. 2019, arXiv:1905.01067, mask-0 actions. Tensors without a mask
-    (biases, norms) are the source's, as for ``start``.
+    (biases, norms) come from ``source``, as for ``start``.
 
     Args:
         action: one of ACTIONS.
-        source: what kept weights begin from; θ₀ itself where the action looks at what
-            training did.
-        mask: of this round.
+        source: weights from which kept weights begin; θ₀ itself where the action is one
+            of LOOK_AT_TRAINED.
+        mask: the mask of this round.
         theta0: weights at step 0, not masked.
-        trained: weights that the mask was cut from; {} where nothing looks at them.
+        trained: weights from which the mask was cut; {} where the action ignores them.
 
     Raises:
         ValueError: as for ``start``.
@@ -81,5 +82,5 @@ def frozen_start(
 
 
 def _without_shrunken(initial: Floats, trained: Floats) -> Floats:
-    """Initial values, +0.0 where training moved them toward zero."""
+    """The initial values, replaced by +0.0 where training moved them toward zero."""
     return np.where(np.abs(trained) < np.abs(initial), np.float32(0), initial)

@@ -1,7 +1,8 @@
-"""Named random streams: chance is an argument, and adding a stream moves no other.
+"""Named random streams: each purpose draws from its own, and a new one changes no other.
 
-A stream is a numpy generator on the Philox counter, keyed by a hash of what it is for.
-Draws are made with numpy only: torch's differ between CPUs (AVX2 against AVX-512).
+A stream is a numpy generator on the Philox counter; its key is a hash of its purpose,
+seed, round and copy. Only numpy draws, because torch's draws differ between CPUs (AVX2
+against AVX-512).
 """
 
 import hashlib
@@ -32,7 +33,7 @@ def generator(
         seed: number of the replicate, ≥ 0.
         purpose: one of PURPOSES.
         round: pruning round, 0 = dense.
-        copy: tells apart several draws for the same purpose, seed and round (the draw
+        copy: distinguishes several draws for the same purpose, seed and round (the draw
             number of a reinit, the copy of an instability analysis, an epoch).
 
     Returns:

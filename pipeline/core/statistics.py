@@ -1,7 +1,7 @@
-"""What few seeds allow to be said: paired differences, verdicts, their price in seeds.
+"""Statistics for few seeds: paired tests, verdicts, and how many seeds a verdict needs.
 
-Everything is a statement "the mean of these values lies between two bounds", with one
-value per seed. A claim is one statement or a family of them (one per density).
+Every test is about a statement "the mean of these values lies between two bounds", with
+one value per seed. A claim is one statement or a family of them (one per density).
 """
 
 import math
@@ -13,18 +13,18 @@ import numpy as np
 from scipy import special
 
 MIN_SEEDS = 6
-"""fewer give no verdict"""
+"""with fewer seeds there is no verdict"""
 ALPHA = 0.05
 POWER = 0.8
 MOST_SEEDS = 1000
-"""where ``seeds_needed`` stops counting"""
+"""the number at which ``seeds_needed`` stops counting"""
 ROUNDING = 1e-12
-"""relative spread that only rounding makes"""
+"""a relative spread as small as this comes from rounding alone"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Interval:
-    """A mean and where it may lie."""
+    """A mean and the bounds between which the true mean probably lies."""
 
     mean: float
     low: float
@@ -33,7 +33,7 @@ class Interval:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Statement:
-    """The mean of independent values, one per seed, lies in [low, high]."""
+    """A statement: the mean of independent values, one per seed, lies in [low, high]."""
 
     values: tuple[float, ...]
     low: float = -math.inf
@@ -54,12 +54,12 @@ def paired_differences(
     """First minus second, per seed that both have; repetitions of a seed are kept.
 
     Args:
-        first: seed -> its repetitions, at least one; usually one.
-        second: likewise.
+        first: seed -> the values of its repetitions, at least one; usually one.
+        second: the same for the other side.
 
     Returns:
-        Per seed as many differences as the side with more repetitions has, each from
-        the mean of the other side.
+        For each seed, every value of the side with more repetitions gives one difference,
+        with the mean of the other side.
 
     >>> paired_differences({0: [3.0], 1: [5.0], 2: [7.0]}, {2: [1.0, 2.0], 0: [2.0]})
     {0: [1.0], 2: [6.0, 5.0]}
@@ -69,9 +69,9 @@ def paired_differences(
 
 
 def t_interval(values: Sequence[float], confidence: float = 1 - ALPHA) -> Interval:
-    """The mean with Student's two-sided interval.
+    """The mean with Student's two-sided confidence interval.
 
-    Source: Student 1908, Biometrika 6, 1-25. Of paired differences this is the interval
+    Source: Student 1908, Biometrika 6, 1-25. For paired differences this is the interval
     of the paired t test.
 
     Args:
@@ -86,7 +86,7 @@ def t_interval(values: Sequence[float], confidence: float = 1 - ALPHA) -> Interv
 def p_above(values: Sequence[float], bound: float) -> float:
     """One-sided p-value of Student's t against "the mean is at most ``bound``".
 
-    Values without spread say nothing of chance; they count as certain: 0, or 1 where
+    Values without spread say nothing about chance and count as certain: p is 0, or 1 if
     the mean is not above the bound.
 
     Args:
@@ -121,10 +121,10 @@ def p_equivalent(values: Sequence[float], margin: float) -> float:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """P-values adjusted for their family, in the order given.
+    """Adjust p-values for the size of their family; the order stays.
 
-    Source: Holm 1979, Scand. J. Statist. 6, 65-70. Controls the chance of any wrong
-    rejection in the family, whatever the dependence.
+    Source: Holm 1979, Scand. J. Statist. 6, 65-70. The adjustment controls the chance of
+    any wrong rejection in the family, however the tests depend on each other.
 
     >>> holm([0.01, 0.04, 0.03])
     [0.03, 0.06, 0.06]
@@ -151,10 +151,10 @@ def p_outside(statement: Statement) -> float:
 
 
 def decide(family: Sequence[Statement], alpha: float = ALPHA) -> Decision:
-    """Whether all statements of a family hold, at least one does not, or neither is shown.
+    """Decide whether all statements of a family hold, or at least one does not.
 
     ``outside`` needs one refuted statement, with Holm's correction over the family.
-    ``inside`` needs every single one shown, which is itself a test at level alpha
+    ``inside`` needs every single statement shown, which is itself a test at level alpha
     without correction (intersection-union: Berger 1982, Technometrics 24, 295-300).
 
     Args:
@@ -162,7 +162,8 @@ def decide(family: Sequence[Statement], alpha: float = ALPHA) -> Decision:
         alpha: chance of a wrong decision, for either one.
 
     Returns:
-        ``undecided`` also where a statement has fewer than MIN_SEEDS values.
+        ``inside``, ``outside``, or ``undecided`` where neither is shown or a statement
+        has fewer than MIN_SEEDS values.
     """
     if any(len(statement.values) < MIN_SEEDS for statement in family):
         return "undecided"
@@ -174,19 +175,19 @@ def decide(family: Sequence[Statement], alpha: float = ALPHA) -> Decision:
 
 
 def seeds_needed(std: float, difference: float, *, bounds: Literal[1, 2] = 1) -> int:
-    """Seeds with which a one-sided paired t test sees a difference in 4 of 5 cases.
+    """How many seeds a one-sided paired t test needs to see a difference in 4 of 5 cases.
 
-    Exact, from the noncentral t (Johnson & Welch 1940, Biometrika 31, 362-389), at
-    ALPHA and POWER.
+    The number is exact, from the noncentral t (Johnson & Welch 1940, Biometrika 31,
+    362-389), at ALPHA and POWER.
 
     Args:
-        std: of the paired differences.
-        difference: of the true mean from the bound, above 0.
-        bounds: 2 for an equivalence, where both tests must succeed: either one may miss
-            half of what the power leaves.
+        std: standard deviation of the paired differences.
+        difference: distance of the true mean from the bound, above 0.
+        bounds: 2 for an equivalence, where both tests must succeed: each may then fail
+            with half of the probability 1 - POWER.
 
     Returns:
-        From MIN_SEEDS to MOST_SEEDS; the latter stands for "or more".
+        A number from MIN_SEEDS to MOST_SEEDS; the latter stands for "or more".
     """
     power = 1 - (1 - POWER) / bounds
     return next(
@@ -200,14 +201,14 @@ def nested_bootstrap(
 ) -> Interval:
     """The mean of group means with a percentile interval at 1 - ALPHA.
 
-    Repetitions of one initialization are no independent evidence: initializations are
-    resampled first, then repetitions within each. Source: Davison & Hinkley 1997,
+    Repetitions of one initialization are not independent evidence, so initializations
+    are resampled first, then repetitions within each. Source: Davison & Hinkley 1997,
     Bootstrap Methods and Their Application, section 3.8.
 
     Args:
-        groups: per initialization its repetitions, at least one each.
-        rng: of the resampling.
-        resamples: how often.
+        groups: for each initialization the values of its repetitions, at least one.
+        rng: random stream of the resampling.
+        resamples: number of resamples.
     """
     means = np.empty(resamples)
     for n in range(resamples):
@@ -222,7 +223,7 @@ def nested_bootstrap(
 
 
 def share_interval(successes: int, num: int) -> tuple[float, float]:
-    """The exact interval of a share at 1 - ALPHA.
+    """The exact confidence interval of a share at 1 - ALPHA.
 
     Source: Clopper & Pearson 1934, Biometrika 26, 404-413.
     """
@@ -235,7 +236,7 @@ def share_interval(successes: int, num: int) -> tuple[float, float]:
 
 
 def standard_deviation(values: Sequence[float]) -> float:
-    """Of a sample of at least 2: with num - 1 below the fraction."""
+    """The standard deviation of a sample of at least 2 values, with num - 1 as divisor."""
     return float(np.std(values, ddof=1))
 
 

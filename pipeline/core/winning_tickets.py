@@ -1,14 +1,15 @@
-"""The definition of a winning ticket as a test.
+"""Test whether a ticket wins, by the definition of the original paper.
 
-A ticket wins at a density when it reaches minimum validation loss with test accuracy
-a' >= a, at step t' <= t, with fewer parameters than the dense network. Source: Frankle &
-Carbin 2019, arXiv:1803.03635, section 1.
+A ticket wins at a density if, at its minimum validation loss, its test accuracy a' is at
+least the dense network's a, its step t' is at most the dense network's t, and it has
+fewer parameters. Source: Frankle & Carbin 2019, arXiv:1803.03635, section 1.
 
-Two readings. *Per seed*: in how many seeds the three hold, literally, with the exact
-interval of that share. *On average*: paired over seeds, the mean of a' - a is not below
-``-accuracy_margin`` and the mean of t' - t not above ``step_margin``; both one-sided t
-tests must succeed (so p is the larger of the two), and Holm corrects over the densities.
-Margins are needed because no number of seeds shows ">=" where two networks are equal.
+The definition is read in two ways. *Per seed*: count the seeds in which all three
+conditions hold literally, and give the exact interval of their share. *On average*:
+paired over seeds, the mean of a' - a is not below ``-accuracy_margin``, and the mean of
+t' - t is not above ``step_margin``. Both one-sided t tests must succeed (so p is the
+larger of the two), and Holm corrects over the densities. Margins are needed because no
+number of seeds can show ">=" if two networks are equal.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,24 +26,25 @@ from pipeline.core.statistics import (
 )
 
 ACCURACY_MARGIN = 0.001
-"""10 of 10,000 test images"""
+"""loss of accuracy that still counts as equal: 10 of 10,000 test images"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reached:
-    """What the training of one seed reached at its minimum of the validation loss."""
+    """One seed's result at the minimum of its validation loss."""
 
     accuracy: float
-    """on the test set"""
+    """test accuracy, a fraction"""
     step: int
     censored: bool
-    """the minimum may lie beyond the end of training, so ``step`` is a lower bound"""
+    """whether the minimum may lie beyond the end of training, so that ``step`` is a lower
+    bound"""
     kept: int
-    """weights that are not pruned"""
+    """number of weights that are not pruned"""
 
 
 Pair = tuple[Reached, Reached]
-"""ticket, dense network of the same seed"""
+"""a ticket and the dense network of the same seed"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,14 +55,14 @@ class WinningTest:
     num_seeds: int
     num_wins: int
     num_unknown: int
-    """seeds of which censoring hides whether they win"""
+    """number of seeds for which a censored early stop hides whether they win"""
     share: tuple[float, float]
     """interval of the share of seeds that win; unknown ones count as losses"""
     p_value: float | None
-    """that they win on average, after Holm; None with fewer than MIN_SEEDS seeds or
-    with a censored early stop, which has no mean"""
+    """p-value of the test that tickets win on average, after Holm's correction; None
+    with fewer than MIN_SEEDS seeds, or with a censored early stop, which has no mean"""
     p_loses: float | None
-    """that they do not, at this density alone"""
+    """p-value of the test that they do not win on average, at this density alone"""
 
     @property
     def wins(self) -> bool:
@@ -69,7 +71,7 @@ class WinningTest:
 
 
 def seed_wins(ticket: Reached, dense: Reached) -> bool | None:
-    """The definition for one seed; None where a censored early stop hides the answer."""
+    """Whether a ticket wins in one seed; None if a censored early stop hides the answer."""
     if ticket.accuracy < dense.accuracy or ticket.kept >= dense.kept:
         return False
     if ticket.step > dense.step:
@@ -80,17 +82,17 @@ def seed_wins(ticket: Reached, dense: Reached) -> bool | None:
 def statements(
     pairs: Sequence[Pair], *, accuracy_margin: float = ACCURACY_MARGIN, step_margin: float
 ) -> tuple[Statement, Statement] | None:
-    """The definition on average: accuracy not lower, early stop not later.
+    """The statements that tickets win on average: accuracy not lower, early stop not later.
 
     Args:
         pairs: one per seed.
         accuracy_margin: how much less accuracy still counts as equal.
-        step_margin: how much later still counts as equal; the distance of two
-            evaluations is all that can be seen.
+        step_margin: how many steps later still counts as equal; steps between two
+            evaluations cannot be told apart.
 
     Returns:
-        None where an early stop is censored, or the ticket keeps as much as the dense
-        network.
+        The statement about accuracy and the one about steps; None if an early stop is
+        censored, or if the ticket keeps as many weights as the dense network.
     """
     if any(a.censored or b.censored or a.kept >= b.kept for a, b in pairs):
         return None
@@ -105,14 +107,14 @@ def statements(
 def winning_tests(
     pairs: Mapping[float, Sequence[Pair]], *, step_margin: float
 ) -> list[WinningTest]:
-    """Test every density of one chain of tickets.
+    """Test the tickets of one chain at every density.
 
     Args:
-        pairs: density -> one pair per seed; the family that Holm corrects for.
+        pairs: density -> one pair per seed; Holm corrects for the number of densities.
         step_margin: steps between two evaluations.
 
     Returns:
-        From the densest to the sparsest.
+        One test per density, from the densest to the sparsest.
     """
     found = [
         _test(density, pairs[density], step_margin)
@@ -127,14 +129,14 @@ def winning_tests(
 
 
 def smallest_winning(tests: Sequence[WinningTest]) -> WinningTest | None:
-    """The sparsest ticket that wins: shown to, or else in every seed; None if none does."""
+    """The sparsest ticket that wins, on average or else in every seed; None if none does."""
     shown = [test for test in tests if test.wins]
     in_all = [test for test in tests if test.num_wins == test.num_seeds]
     return min(shown or in_all, key=lambda test: test.density, default=None)
 
 
 def confidence(test: WinningTest) -> str:
-    """How sure it is that these tickets win, in words."""
+    """Say in words how sure it is that these tickets win."""
     low, high = (round(100 * bound) for bound in test.share)
     seeds = f"wins in {test.num_wins} of {test.num_seeds} seeds ({low}–{high} %)"
     if test.num_unknown:

@@ -1,7 +1,8 @@
-"""Criteria: what a weight is worth. One file per family, imported on use.
+"""Criteria score weights: the higher the score, the more a weight deserves to stay.
 
-A criterion is a function in the module that its record names, called as the criterion is,
-with underscores for hyphens; it takes an ``Evidence`` and returns what ``score`` does.
+Each family of criteria is one file, imported on use. A criterion is a function in the
+module that its record names. The function has the criterion's name, with underscores for
+hyphens, takes an ``Evidence`` and returns the scores, as ``score`` does.
 """
 
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from pipeline.core.registry import Entry, Registry
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Criterion(Entry):
-    """Where a criterion is defined, and what it looks at beside network, θ₀ and mask."""
+    """Where a criterion is defined, and what it needs beside network, θ₀ and mask."""
 
     needs_trained: bool = True
     """whether it looks at trained weights"""
@@ -42,8 +43,8 @@ CRITERIA = Registry(
         "small-init-small-final": Criterion(module="sizes"),
     },
 )
-"""By name. All but ``random`` decide without chance: Zhou et al. 2019 break ties at
-random, here they go to the earlier position (``pruning.prune_to``)."""
+"""The criteria by name. All but ``random`` decide without chance: Zhou et al. 2019 break
+ties at random, here the weight at the earlier position stays (``pruning.prune_to``)."""
 
 
 def score(name: str, evidence: Evidence) -> Scores:
@@ -54,8 +55,9 @@ def score(name: str, evidence: Evidence) -> Scores:
         evidence: left unchanged; what the criterion does not need is ignored.
 
     Returns:
-        Larger = keep; tensors and shapes of the mask; pruned weights score 0. NaN where
-        a training diverged whose weights are looked at: it ranks lowest.
+        One number per weight, larger = keep, in the tensors and shapes of the mask;
+        pruned weights score 0. A diverged training leaves NaN among the trained weights;
+        the score is then NaN as well, which ranks lowest.
 
     Raises:
         ValueError: if there is no such criterion, or if what it needs is not given.

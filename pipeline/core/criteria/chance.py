@@ -1,4 +1,4 @@
-"""Scores that know nothing of the weights: the baseline of every criterion."""
+"""Random scores: the baseline that every other criterion must beat."""
 
 import numpy as np
 
@@ -7,11 +7,12 @@ from pipeline.core.criteria.evidence import Evidence
 
 
 def random(evidence: Evidence) -> Scores:
-    """Uniform in [0, 1), one draw per weight, kept or not.
+    """Score each weight, kept or not, with a uniform draw from [0, 1).
 
-    Source: Zhou et al. 2019, arXiv:1905.01067 ("random"). Unlike a shuffled mask it is
-    cut from its own previous round, and so is nested in it. Drawn in the order of
-    sorted names, so that the order of the dictionary does not matter.
+    Source: Zhou et al. 2019, arXiv:1905.01067 ("random"). Unlike a shuffled mask, a mask
+    made with these scores is nested: each round cuts it from its own previous round.
+    Tensors are drawn in the order of their sorted names, so that the order of the
+    dictionary does not matter.
     """
     mask, rng = evidence.mask, evidence.rng
     assert rng is not None, "checked by criteria.score"

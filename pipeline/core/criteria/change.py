@@ -1,4 +1,4 @@
-"""Scores from what training did to a weight.
+"""Scores from how far training moved a weight.
 
 Source: Zhou et al. 2019, arXiv:1905.01067.
 """

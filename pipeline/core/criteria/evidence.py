@@ -1,4 +1,4 @@
-"""What a criterion may look at when it scores weights."""
+"""Evidence: everything that a criterion may look at when it scores weights."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,19 +12,20 @@ from pipeline.core.models.layers import Network
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Evidence:
-    """All that any criterion looks at; none writes into it."""
+    """Everything that a criterion may look at; no criterion writes into it."""
 
     network: Network
     theta0: Weights
-    """weights at step 0, not masked. Zhou et al. 2019 take what the scored training began
-    with; the two are one for every chain that rewinds to θ₀"""
+    """weights at step 0, not masked. Zhou et al. 2019 take the weights with which the
+    scored training began; for a chain that rewinds to θ₀ both are the same"""
     trained: Weights
-    """weights at the end of the training that is scored, whose pruned ones are 0; {}
-    where none are needed"""
+    """weights at the end of the scored training, pruned ones 0; {} where the criterion
+    needs none"""
     mask: Mask
-    """of the weights that are scored; values of pruned weights do not matter"""
+    """mask under which the scored training ran; the values of pruned weights do not
+    matter"""
     batches: Callable[[int], Iterator[Batch]] | None
-    """training examples in batches of the size given, once through; nothing is read
-    before it is called. None where none are needed"""
+    """takes a batch size and yields every training example once; it reads nothing before
+    it is called. None where the criterion needs no examples"""
     rng: np.random.Generator | None
-    """stream ``mask_sample`` of the round that is scored; None where none is needed"""
+    """stream ``mask_sample`` of the scored round; None where the criterion needs none"""

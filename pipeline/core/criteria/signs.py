@@ -1,8 +1,9 @@
-"""Scores that count only weights whose sign training kept, or only those it flipped.
+"""Scores that count only weights that kept their sign, or only weights that flipped it.
 
-The others score 0, as in the source's code: below every positive score, but above a
-weight that counts and shrank, where the increase is the score. A weight that training
-left at exactly 0 has lost its sign: it counts as flipped.
+All other weights score 0, as in the source's code. That is below every positive score;
+where the score is the increase, it is above the negative score of a weight that counts
+and shrank. A weight that training left at exactly 0 has lost its sign: it counts as
+flipped.
 
 Source: Zhou et al. 2019, arXiv:1905.01067; ``large-final-same-sign`` makes their best
 supermasks.

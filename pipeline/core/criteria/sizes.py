@@ -1,4 +1,4 @@
-"""Scores from how large weights are before training, after it, or both.
+"""Scores from the size of a weight before training, after it, or both.
 
 Source: Zhou et al. 2019, arXiv:1905.01067.
 """
@@ -15,7 +15,7 @@ Numbers = NDArray[np.floating[Any]]
 
 
 def small_final(evidence: Evidence) -> Scores:
-    """-|θ_trained|: magnitude pruning upside down."""
+    """-|θ_trained|: magnitude pruning upside down, which keeps the smallest weights."""
     return {
         name: np.where(kept, -np.abs(evidence.trained[name]), np.float32(0))
         for name, kept in evidence.mask.items()
@@ -23,7 +23,7 @@ def small_final(evidence: Evidence) -> Scores:
 
 
 def large_init(evidence: Evidence) -> Scores:
-    """|θ₀|; training has no say."""
+    """|θ₀|: keep the weights that were largest before training."""
     return {
         name: np.where(kept, np.abs(evidence.theta0[name]), np.float32(0))
         for name, kept in evidence.mask.items()
@@ -31,7 +31,7 @@ def large_init(evidence: Evidence) -> Scores:
 
 
 def small_init(evidence: Evidence) -> Scores:
-    """-|θ₀|; training has no say."""
+    """-|θ₀|: keep the weights that were smallest before training."""
     return {
         name: np.where(kept, -np.abs(evidence.theta0[name]), np.float32(0))
         for name, kept in evidence.mask.items()
@@ -39,15 +39,14 @@ def small_init(evidence: Evidence) -> Scores:
 
 
 def large_init_large_final(evidence: Evidence) -> Scores:
-    """The lower of two ranks: that of |θ₀| and that of |θ_trained|.
+    """The lower of two ranks of a weight: its rank by |θ₀| and its rank by |θ_trained|.
 
     A rank is the fraction of the tensor's kept weights that are smaller, in [0, 1).
-    The source looks for one percentile such that as many weights as wanted lie at or
+    The source looks for one percentile such that the wanted number of weights lie at or
     above it in both sizes; these are the weights whose lower rank is highest. Two
-    weights can share a lower rank (one through θ₀, one through training), so that no
-    percentile keeps the number wanted: the source is then off by one, here the earlier
-    of the two is kept. In global scope ranks are compared, not sizes: the source is
-    layerwise.
+    weights can have the same lower rank (one by θ₀, one by training). Then no percentile
+    keeps the wanted number: the source is off by one, and here the earlier of the two
+    stays. The source is layerwise; global scope compares ranks, not sizes.
     """
     theta0, trained = evidence.theta0, evidence.trained
     return {
@@ -66,7 +65,7 @@ def small_init_small_final(evidence: Evidence) -> Scores:
 
 
 def _in_both(before: Floats, after: Floats, kept: NDArray[np.bool_]) -> Numbers:
-    """The lower rank of each kept weight, 0 for the others; shape of ``kept``."""
+    """The lower of both ranks of each kept weight, 0 for the others; shape of ``kept``."""
     scores = np.zeros(kept.shape)
     ranks = np.minimum(_ranks(before[kept]), _ranks(after[kept]))
     scores[kept] = np.where(np.isnan(after[kept]), np.nan, ranks)
@@ -74,5 +73,5 @@ def _in_both(before: Floats, after: Floats, kept: NDArray[np.bool_]) -> Numbers:
 
 
 def _ranks(values: Floats) -> Numbers:
-    """For (N,) values the fraction of them below each; equal values, equal ranks."""
+    """For each of (N,) values, the fraction of values below it; equal values tie."""
     return np.searchsorted(np.sort(values), values, side="left") / max(1, len(values))

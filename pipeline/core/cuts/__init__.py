@@ -1,7 +1,8 @@
-"""Cuts: what has been learned about a network -> the mask of its next round.
+"""Cuts make the mask of the next round from the evidence about a trained network.
 
-The algorithm ranks weights by a criterion and keeps the best, exactly as many as are
-asked for (``ranked``). Programs that prune in another way have a cut of their own.
+The algorithm's cut, ``ranked``, scores weights with a criterion and keeps exactly the
+number asked for, those with the highest scores. A published program that prunes in
+another way has a cut of its own.
 """
 
 from dataclasses import dataclass
@@ -15,13 +16,13 @@ from pipeline.core.registry import Entry, Registry
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cut(Entry):
-    """How weights are chosen, and what holds for every mask of this cut."""
+    """Where a cut is defined, and what holds for every mask that it makes."""
 
     promise: str
-    """in words, for whoever verifies masks"""
+    """what its masks fulfill, in words, for the report of ``verify``"""
     exact: bool
-    """whether the number of weights kept follows from the settings alone; else only the
-    same cut of the same weights can tell what it should be"""
+    """whether the number of weights kept follows from the settings alone; else ``verify``
+    must repeat the cut on the same weights to know the number"""
 
 
 CUTS: Registry[Cut] = Registry(
@@ -38,15 +39,15 @@ CUTS: Registry[Cut] = Registry(
 
 
 def cut(name: str, evidence: Evidence, asked: Asked) -> Mask:
-    """The mask of a round.
+    """Cut the mask of a round from the evidence of an earlier one.
 
     Args:
         name: one of CUTS.
-        evidence: its mask is the one before the cut, of the tensors that count.
-        asked: what to keep.
+        evidence: holds the mask before the cut, with the tensors that count.
+        asked: how much to keep, and by which criterion.
 
     Returns:
-        A subset of the evidence's mask.
+        The new mask, which keeps a subset of what the evidence's mask keeps.
 
     Raises:
         UnknownNameError: if there is no such cut.

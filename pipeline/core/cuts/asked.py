@@ -1,4 +1,4 @@
-"""What a mask is to keep."""
+"""What is asked of a cut: how many weights the mask keeps, and by which criterion."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,20 +8,22 @@ from pipeline.core.counts import Scope, kept_counts
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Asked:
-    """What a mask is to keep."""
+    """How many weights a mask is to keep, and the criterion that ranks them."""
 
     criterion: str
     """one of CRITERIA"""
     fractions: Mapping[str, float]
-    """per tensor that counts: removed per round, of the weights that it still has"""
+    """share of its remaining weights that a tensor loses per round, for each tensor that
+    counts"""
     scope: Scope
     rounds: int
-    """pruning rounds at once: 1 from the previous round's mask, r from the dense one"""
+    """number of pruning rounds done in one cut: 1 from the previous round's mask, r from
+    the dense mask"""
 
     def counts(self, sizes: Mapping[str, int]) -> dict[str, int]:
-        """Weights to keep, per pool as for ``pruning.prune_to``.
+        """The number of weights to keep, per pool as for ``pruning.prune_to``.
 
         Args:
-            sizes: weights before, per tensor.
+            sizes: weights kept before the cut, per tensor.
         """
         return kept_counts(sizes, self.fractions, self.scope, self.rounds)[-1]

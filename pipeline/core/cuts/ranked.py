@@ -1,4 +1,4 @@
-"""The algorithm's cut: score every weight, keep the highest, exactly as many as asked."""
+"""The algorithm's cut: score every weight and keep exactly the number asked for."""
 
 from pipeline.core import criteria, masks, pruning
 from pipeline.core.arrays import Mask
@@ -7,10 +7,10 @@ from pipeline.core.cuts.asked import Asked
 
 
 def cut(evidence: Evidence, asked: Asked) -> Mask:
-    """Score by the criterion and keep the best of what the mask before keeps.
+    """Among the weights still kept, keep those with the highest scores.
 
     Source: Frankle & Carbin 2019, arXiv:1803.03635, strategy 1 (iterative pruning with
-    resetting); counts and ties as ``pruning.prune_to`` says.
+    resetting). ``pruning.prune_to`` defines counts and ties.
     """
     scores = criteria.score(asked.criterion, evidence)
     counts = asked.counts(masks.kept(evidence.mask))

@@ -1,4 +1,4 @@
-"""The cut of the reproducibility report's script: below a percentile, anew each round."""
+"""The cut of the Southampton script: remove weights below a percentile of their tensor."""
 
 import numpy as np
 
@@ -8,18 +8,18 @@ from pipeline.core.cuts.asked import Asked
 
 
 def cut(evidence: Evidence, asked: Asked) -> Mask:
-    """Remove what is smaller than a percentile of its tensor.
+    """Remove the weights whose magnitude is below a percentile of their tensor.
 
-    Source: ``core/programs/southampton.py``. Criterion and scope are the script's own,
-    magnitude and layer by layer.
+    Source: ``core/programs/southampton.py``. As in the script, the criterion is always
+    magnitude and the scope always layer by layer.
 
     Args:
-        evidence: trained weights at the end of the round, pruned ones 0, and its mask.
+        evidence: the mask of the round and its trained weights, pruned ones 0.
         asked: fractions of the weights that are not 0, in [0, 1).
 
     Returns:
-        A subset of the mask, without a weight that was trained to exactly 0. A tensor
-        with a weight that is not a number, or with none left, loses nothing.
+        A subset of the mask; weights that were trained to exactly 0 go as well. A tensor
+        with a NaN among its weights, or with no weight left, loses nothing.
     """
     trained = evidence.trained
     return {
@@ -30,10 +30,10 @@ def cut(evidence: Evidence, asked: Asked) -> Mask:
 
 
 def _threshold(weights: Floats, fraction: float) -> np.float32:
-    """The magnitude below which a weight goes.
+    """The magnitude below which a weight is removed.
 
-    Interpolated in float64 and rounded to the weights' float32 before it is compared, as
-    by the numpy of that time.
+    It is interpolated in float64 and rounded to the weights' float32 before the
+    comparison, as the numpy of that time did.
     """
     alive = np.abs(weights[np.nonzero(weights)]).astype(np.float64)
     if not alive.size or not np.isfinite(alive).all():

@@ -1,4 +1,4 @@
-"""Metrics: what a result calls the test accuracy of a training. One file each."""
+"""Metrics define the test accuracy of a training. One file each."""
 
 from typing import TYPE_CHECKING
 
@@ -19,12 +19,12 @@ METRICS: Registry[Entry] = Registry(
 
 
 def accuracy(name: str, trained: "Trained", end_step: int) -> float:
-    """The test accuracy of a training by that metric, a fraction.
+    """The test accuracy of a training by the named metric, a fraction.
 
     Args:
         name: one of METRICS.
-        trained: the training.
-        end_step: at which it was to end.
+        trained: the finished training.
+        end_step: the step at which the training was to end.
 
     Raises:
         UnknownNameError: if there is no such metric.

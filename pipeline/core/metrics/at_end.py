@@ -4,5 +4,5 @@ from pipeline.core.training.results import Trained
 
 
 def accuracy(trained: Trained, end_step: int) -> float:  # noqa: ARG001 - as all metrics
-    """The accuracy of the network that the training hands on."""
+    """The test accuracy of the network that the training leaves behind."""
     return trained.end.test.accuracy

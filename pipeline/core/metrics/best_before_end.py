@@ -1,4 +1,4 @@
-"""The highest test accuracy before the end, which the test set itself has chosen."""
+"""The highest test accuracy before the last step: the test set itself chooses it."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from pipeline.core.training.results import Trained
 
 
 def accuracy(trained: Trained, end_step: int) -> float:
-    """The best of all tests before the last step, that of the untrained network included.
+    """The best of all tests before the last step, including that of the untrained network.
 
     Source: the reproducibility report's script (``core/programs/southampton.py``), which
     does not test at the end.

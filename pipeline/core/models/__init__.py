@@ -1,4 +1,4 @@
-"""The models by name; each family is one file, imported when one of it is built."""
+"""The models by name. Each family is one file, imported when one of its models is built."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ class Model(Entry):
     """Where a model is defined, and what it lets the user choose."""
 
     takes_widths: bool = False
-    """whether the widths of its hidden layers are given; else it has its own"""
+    """whether the user chooses the widths of its hidden layers; else it has its own"""
 
 
 MODELS = Registry(
@@ -35,7 +35,7 @@ MODELS = Registry(
     },
     offers="build",
 )
-"""By name. The ``build`` of each module has the arguments of the one below."""
+"""The models by name. Each module's ``build`` has the arguments of the one below."""
 
 
 def build(

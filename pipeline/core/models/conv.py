@@ -12,7 +12,7 @@ from pipeline.core.models.layers import (
 )
 
 CHANNELS = (64, 128, 256, 512)
-"""of each pair of convolutions"""
+"""channels of each pair of convolutions"""
 NUM_PAIRS = {"conv-2": 1, "conv-4": 2, "conv-6": 3, "conv-8": 4}
 FC_WIDTHS = (256, 256)
 
@@ -24,7 +24,7 @@ def build(
     image_shape: tuple[int, int, int],
     num_classes: int,
 ) -> Network:
-    """Pairs of 3 × 3 convolutions with a MaxPool behind each pair; then 256, 256, C.
+    """Pairs of 3 × 3 convolutions, a MaxPool behind each; then linear layers 256, 256, C.
 
     Source: Frankle & Carbin 2019 (arXiv:1803.03635), figure 2; ``conv-8``: Ramanujan
     et al. 2020 (arXiv:1911.13299). Every layer has a bias, none a norm. Conv-6 has

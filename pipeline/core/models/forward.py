@@ -1,4 +1,4 @@
-"""The forward pass of a network in plain torch: the definition of what layers mean."""
+"""The forward pass of a network in plain torch, which defines the meaning of each layer."""
 
 from collections.abc import Callable
 
@@ -27,7 +27,7 @@ NORM_EPSILON = 1e-5
 def forward(
     network: Network, weights: dict[str, Tensor], images: Tensor, *, training: bool
 ) -> Tensor:
-    """Logits of a batch.
+    """Compute the logits of a batch.
 
     Args:
         network: its layers are applied in order.
@@ -37,7 +37,7 @@ def forward(
         training: whether batch norm uses the batch's statistics or the running ones.
 
     Returns:
-        (B, num_classes).
+        Logits (B, num_classes).
     """
     hidden = images
     for layer in network:

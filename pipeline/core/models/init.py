@@ -1,4 +1,4 @@
-"""Initial weights, drawn with numpy: torch's draws differ between CPUs."""
+"""Initial weights. Numpy draws them, because torch's draws differ between CPUs."""
 
 from collections.abc import Callable
 from math import sqrt
@@ -9,9 +9,9 @@ from pipeline.core.arrays import Floats, Weights
 from pipeline.core.models.layers import Network, Parameter, parameters
 
 TRUNCATION = 2.0
-"""standard deviations (of the normal before truncation) beyond which none are drawn"""
+"""draws stay within so many standard deviations of the normal before truncation"""
 TRUNCATED_STD = 0.87962566103423978
-"""standard deviation of a standard normal truncated there"""
+"""standard deviation of a standard normal after this truncation"""
 
 
 def glorot_normal(parameter: Parameter, rng: np.random.Generator) -> Floats:
@@ -58,21 +58,21 @@ INITS: dict[str, Callable[[Parameter, np.random.Generator], Floats]] = {
     "kaiming-normal": kaiming_normal,
     "southampton": xavier_normal,
 }
-"""How the kernels are drawn."""
+"""The initializations by name; each function draws a kernel."""
 BIASES: dict[str, Callable[[Parameter, np.random.Generator], Floats]] = {
     "southampton": standard_normal,
 }
-"""How the biases are drawn by those inits that draw them; else they are 0. The script of
-the reproducibility report does (core/programs/southampton.py)."""
+"""The initializations that draw biases, too, with the function that does; for all others
+biases are 0. The Southampton script draws them (core/programs/southampton.py)."""
 
 
 def initial_weights(network: Network, init: str, rng: np.random.Generator) -> Weights:
     """Draw every tensor of a network, in layer order.
 
     Args:
-        network: its kernels are drawn, and with inits of BIASES its biases; else biases,
-            and always norm shifts and running means, are 0, norm scales and running
-            variances 1.
+        network: its kernels are drawn, and its biases where the init is one of BIASES.
+            Other biases, norm shifts and running means are 0; norm scales and running
+            variances are 1.
         init: a key of INITS.
         rng: stream ``init`` for θ₀, ``reinit`` for a fresh draw.
 

@@ -12,7 +12,7 @@ from pipeline.core.models.layers import (
 )
 
 CHANNELS = (16, 32, 64)
-"""of each group of blocks; the second and third group halve height and width"""
+"""channels of each group of blocks; the second and third group halve height and width"""
 BLOCKS_PER_GROUP = {
     "resnet-8": 1,
     "resnet-20": 3,
@@ -20,8 +20,8 @@ BLOCKS_PER_GROUP = {
     "resnet-44": 7,
     "resnet-56": 9,
 }
-"""6n + 2 layers; He et al. have none with n = 1, the smallest: it is for machines that
-a ResNet-20 is too slow on"""
+"""n blocks per group make 6n + 2 layers. He et al. have no network with n = 1: it is for
+machines on which a ResNet-20 is too slow"""
 
 
 def build(

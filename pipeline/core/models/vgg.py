@@ -1,4 +1,4 @@
-"""VGG-11, -16 and -19 for small images: batch norm, and one linear layer."""
+"""VGG-11, -16 and -19 for small images, with batch norm and one linear layer."""
 
 from pipeline.core.models.layers import (
     BatchNorm,
@@ -13,7 +13,7 @@ from pipeline.core.models.layers import (
 )
 
 CHANNELS = (64, 128, 256, 512, 512)
-"""of each group of convolutions; a MaxPool stands between two groups"""
+"""channels of each group of convolutions; a MaxPool stands between two groups"""
 CONVS_PER_GROUP = {
     "vgg-11": (1, 1, 2, 2, 2),
     "vgg-16": (2, 2, 3, 3, 3),
@@ -33,7 +33,7 @@ def build(
     Source: Simonyan & Zisserman 2015 (arXiv:1409.1556), in the form of Frankle & Carbin
     2019 (arXiv:1803.03635): batch norm after every convolution, one linear layer, four
     pools and then the average. Deviation from open_lth: the convolutions have no bias,
-    which batch norm would take away again.
+    since batch norm would cancel it.
 
     Args:
         name: a key of CONVS_PER_GROUP.

@@ -1,10 +1,9 @@
-"""Policies: how a round comes by its mask. One record each, one file where it has code.
+"""Policies say how a round gets its mask. Each is one record, and a file if it has code.
 
-A record answers the questions that every other file would otherwise ask a policy's name
-for: what a round reads, what it begins with, whether its mask changes while it trains,
-and what of its masks can be relied on. ``iterative`` and ``one-shot`` differ only in what
-they read, so they have no code of their own: a cut (``core/cuts``) turns what they read
-into a mask.
+The record says what a round reads, whether its mask changes while the round trains, and
+what always holds for the masks. Every other file asks the record, never a policy's name.
+``iterative`` and ``one-shot`` differ only in what they read, so they need no code of their
+own: a cut (``core/cuts``) makes the mask from what they read.
 """
 
 from collections.abc import Mapping
@@ -18,33 +17,34 @@ if TYPE_CHECKING:
     from pipeline.core.training.mask_rules import MaskRule
 
 RECIPE = ("schedule", "criterion", "scope", "fraction")
-"""keys of ``prune`` with which a recipe says what its own masks keep"""
+"""the keys of ``prune`` with which a recipe defines masks of its own"""
 TAKEN = "taken"
 """the policy of a variant that names another one's mask"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Policy(Entry):
-    """How a round comes by its mask."""
+    """How a round gets its mask."""
 
     module: str = ""
-    """where the rule by which its mask changes is defined; empty = it has none"""
+    """the module with the rule by which a mask changes; empty = masks do not change"""
     reads: Literal["previous", "dense", "mask"] | None
-    """what a round's mask is made of: the networks that the previous round trained, the
-    dense ones, another variant's mask; None = of nothing that was trained"""
+    """what a mask is made from: the networks trained in the previous round, the dense
+    networks, or another variant's mask; None = from nothing that was trained before"""
     nested: bool
     """whether every round keeps only what the round before it kept"""
     needs: tuple[str, ...] = RECIPE
-    """keys of ``prune`` that a recipe must give; the others of RECIPE stay null"""
+    """the keys of ``prune`` that a recipe must give; the others of RECIPE stay null"""
     criteria: tuple[str, ...] | None = None
-    """the criteria it works with; None = all"""
+    """the criteria that the policy works with; None = all"""
 
     @property
     def changes(self) -> bool:
         """Whether the mask changes while its round trains.
 
-        Such a round begins with a mask that keeps everything, holds at 0 what it prunes,
-        and hands its mask on beside its weights: no training ever began with that mask.
+        Such a round begins with a mask that keeps everything and holds the weights that
+        it prunes at 0. Its final mask is saved beside its weights, because no training
+        ever began with that mask.
         """
         return bool(self.module)
 
@@ -54,7 +54,7 @@ class Policy(Entry):
         return self.reads in ("previous", "dense")
 
     def source_round(self, round: int) -> int:
-        """The round whose trained networks the mask of ``round`` is cut from; 0 = dense.
+        """The round whose trained networks are cut to make this round's mask; 0 = dense.
 
         >>> POLICIES["iterative"].source_round(3), POLICIES["one-shot"].source_round(3)
         (2, 0)
@@ -76,7 +76,7 @@ POLICIES: Registry[Policy] = Registry(
     offers="rule",
 )
 SCHEDULES = tuple(name for name, policy in POLICIES.items() if policy.needs)
-"""the policies that a recipe with masks of its own can name"""
+"""the policies that a recipe with masks of its own can name as its ``schedule``"""
 
 
 def of_recipe(schedule: str | None) -> Policy:
@@ -89,12 +89,12 @@ def of_recipe(schedule: str | None) -> Policy:
 
 
 def rule(name: str, asked: Asked, sizes: Mapping[str, int]) -> "MaskRule":
-    """How a round's mask changes while it trains.
+    """The rule by which a round's mask changes while the round trains.
 
     Args:
-        name: of a policy whose mask changes.
-        asked: what the round is to keep in the end.
-        sizes: weights of the dense network, per tensor that counts.
+        name: a policy whose masks change.
+        asked: how much the round is to keep in the end.
+        sizes: number of weights in the dense network, per tensor that counts.
     """
     assert POLICIES[name].changes, f"{name} changes no mask"
     found: MaskRule = POLICIES.load(name)(asked, sizes)

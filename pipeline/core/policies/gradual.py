@@ -2,14 +2,15 @@
 
 Zhu & Gupta 2017, "To prune, or not to prune", arXiv:1710.01878, eq. 1: with t between
 t₀ and t₀ + nΔt, sparsity s_t = s_f + (s_i − s_f) (1 − (t − t₀) / nΔt)³, from s_i = 0,
-after t updates. It prunes fast while much is redundant and slowly in the end.
+after t updates. So it prunes fast while many weights are redundant, and slowly at the end.
 
-Deviations: counts, not sparsities, are interpolated, exact per pool and round-half-even.
-A pruned weight is 0 from then on and never comes back; the paper's keep their value,
-without gradients, and are ranked again. t₀ and nΔt are fractions of the training, which
-are ours: the paper tunes them, and asks for an end at which the learning rate is still
-high enough to recover. Δt: it saw no difference between 100 and 1,000 steps; here it is
-the span over MOST_PRUNINGS, and 1 step at least.
+Deviations: counts are interpolated, not sparsities; they are exact per pool and rounded
+half to even. A pruned weight is 0 from then on and never comes back; in the paper pruned
+weights keep their value, get no gradients, and are ranked again. t₀ and nΔt are fixed
+fractions of the training, chosen by us: the paper tunes them, and demands that pruning
+ends while the learning rate is still high enough to recover. Δt is the span divided by
+MOST_PRUNINGS, and at least 1 step: the paper saw no difference between 100 and 1,000
+steps.
 """
 
 from collections.abc import Mapping
@@ -28,21 +29,21 @@ from pipeline.core.training.mask_rules import Arrays, Seen
 
 BEGIN = Fraction(1, 4)
 END = Fraction(3, 4)
-"""of the steps of a training: where pruning begins and where the last of it happens"""
+"""pruning begins and ends at these fractions of the steps of a training"""
 MOST_PRUNINGS = 100
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Gradual:
-    """What a training that begins dense is pruned to."""
+    """The rule of gradual pruning: how many weights are left in the end."""
 
     counted: tuple[str, ...]
-    """tensors of the mask"""
+    """names of the tensors that the mask has"""
     target: Mapping[str, int]
-    """weights kept in the end, per pool as for ``pruning.prune_to``"""
+    """number of weights kept in the end, per pool as for ``pruning.prune_to``"""
 
     def steps(self, first: int, end: int) -> tuple[int, ...]:
-        """After which updates it prunes: ``pruning_steps``."""
+        """The updates after which it prunes: those of ``pruning_steps``."""
         return pruning_steps(first, end)
 
     def begin(self, mask: Mask, first: int, end: int) -> "Pruning":
@@ -51,17 +52,17 @@ class Gradual:
 
 
 def rule(asked: Asked, sizes: Mapping[str, int]) -> Gradual:
-    """Prune to what is asked for, in the course of one training.
+    """The rule that prunes to the counts asked for in the course of one training.
 
     Args:
-        asked: counts as those of an iterative round.
-        sizes: weights of the dense network, per tensor that counts.
+        asked: how much to keep; the counts are those of an iterative round.
+        sizes: number of weights in the dense network, per tensor that counts.
     """
     return Gradual(counted=tuple(sizes), target=asked.counts(sizes))
 
 
 def pruning_steps(first: int, end: int) -> tuple[int, ...]:
-    """After which updates of a training the mask is pruned, in order; the last is final.
+    """The updates after which the mask is pruned, in order; the last one makes it final.
 
     >>> pruning_steps(0, 16)
     (5, 6, 7, 8, 9, 10, 11, 12)
@@ -79,13 +80,13 @@ def pruning_steps(first: int, end: int) -> tuple[int, ...]:
 def counts_at(
     sizes: Mapping[str, int], target: Mapping[str, int], position: int, num: int
 ) -> dict[str, int]:
-    """Weights kept in each pool after the pruning of that position.
+    """The number of weights that each pool keeps after one of several prunings.
 
     Args:
-        sizes: weights of the dense network, per pool.
-        target: those kept in the end.
-        position: 1 … num.
-        num: of prunings.
+        sizes: number of weights in the dense network, per pool.
+        target: number of weights kept in the end, per pool.
+        position: which pruning it is, 1 … num.
+        num: number of prunings.
 
     >>> counts_at({"fc1.weight": 16}, {"fc1.weight": 8}, 1, 2)
     {'fc1.weight': 9}
@@ -97,18 +98,18 @@ def counts_at(
 
 
 class Pruning:
-    """The mask of one network that is pruned while it trains."""
+    """The mask of one network, which shrinks while the network trains."""
 
     def __init__(
         self, target: Mapping[str, int], dense: Mask, first: int, steps: tuple[int, ...]
     ) -> None:
-        """At the first step.
+        """Begin with the dense mask at the first step.
 
         Args:
-            target: weights kept in the end, per pool.
-            dense: the mask that keeps everything, of the tensors that count.
+            target: number of weights kept in the end, per pool.
+            dense: a mask of the tensors that count, which keeps everything.
             first: step at which the training begins.
-            steps: ``pruning_steps``.
+            steps: the updates after which to prune, from ``pruning_steps``.
         """
         self._steps = steps
         self.mask = dense
@@ -124,23 +125,23 @@ class Pruning:
         self._since = int(state["since"][0])
 
     def change(self, seen: Seen) -> None:
-        """Remove what is due after this step's update: the smallest weights kept."""
+        """Remove the smallest weights still kept, as many as are due after this update."""
         position = self._steps.index(seen.step) + 1
         self._cut(seen, counts_at(self._sizes, self._target, position, len(self._steps)))
 
     def finish(self, seen: Seen) -> None:
-        """Prune to the target at once: the training ends here."""
+        """Prune to the target at once, because the training ends here."""
         self._cut(seen, self._target)
 
     def kept_steps(self, step: int) -> dict[str, int]:
-        """Weights kept × steps trained with them, up to this step, per tensor."""
+        """Per tensor, the sum over all steps so far of the number of weights kept."""
         return {
             name: self._spent[name] + (step - self._since) * kept
             for name, kept in masks.kept(self.mask).items()
         }
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """A copy of all that going on needs."""
+        """A copy of everything that a continuation needs."""
         state: dict[str, NDArray[Any]] = {"since": np.array([self._since])}
         state |= {f"mask/{name}": kept.copy() for name, kept in self.mask.items()}
         return state | {f"spent/{n}": np.array([s]) for n, s in self._spent.items()}

@@ -1,8 +1,8 @@
-"""Programs: what a published program does instead of the algorithm, part by part.
+"""Programs: the parts in which a published program departs from the algorithm.
 
-A task that is to be compared with a program names it (``compat``). The record says which
-engine, cut, starts and metric take the place of the algorithm's, and what a task or a
-variant may ask for. No other file knows a program by name.
+A task that is to be compared with a program names it (``compat``). The program's record
+says which engine, cut, starts and metric replace those of the algorithm, and which
+settings a task or a variant may have. No other file knows a program by name.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pipeline.core.registry import Entry, Registry
 
 Demands = Mapping[str, tuple[str, ...]]
-"""setting of a task or a variant -> the values that are possible"""
+"""name of a setting of a task or a variant -> the values that the program can do"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,15 +19,15 @@ class Program(Entry):
     """How a task is trained, cut, rewound and scored."""
 
     module: str = ""
-    """what is known of the program, and its constants"""
+    """the module that describes the program and holds its constants"""
     engine: str | None = None
-    """of ENGINES; None = as ``train.engine`` says"""
+    """one of ENGINES; None = as ``train.engine`` says"""
     cut: str = "ranked"
-    """of CUTS"""
+    """one of CUTS"""
     starts: Mapping[str, str] = field(default_factory=dict)
-    """``rewind.to`` -> the one of STARTS that takes its place"""
+    """value of ``rewind.to`` -> the one of STARTS that replaces it"""
     metric: str = "at-end"
-    """of METRICS: what is called the test accuracy"""
+    """one of METRICS, which defines the test accuracy"""
     of_task: Demands = field(default_factory=dict)
     of_variant: Demands = field(default_factory=dict)
     norms: bool = True
@@ -36,12 +36,12 @@ class Program(Entry):
     """whether it tests in full batches, so that the test set must hold one"""
 
     def start(self, to: str) -> str:
-        """The start that ``rewind.to`` stands for."""
+        """The start that a value of ``rewind.to`` stands for."""
         return self.starts.get(to, to)
 
 
 ALGORITHM = Program()
-"""what papers describe, and a task without ``compat`` does"""
+"""the algorithm as the papers describe it, for every task without ``compat``"""
 
 PROGRAMS: Registry[Program] = Registry(
     "program",
@@ -76,7 +76,7 @@ PROGRAMS: Registry[Program] = Registry(
 
 
 def program_of(compat: str | None) -> Program:
-    """What a task's ``compat`` stands for.
+    """The program that a task's ``compat`` names; ALGORITHM if it names none.
 
     Raises:
         UnknownNameError: if there is no such program.

@@ -1,12 +1,13 @@
-"""Starts: what kept weights begin a round from. One file per family, imported on use.
+"""Starts make the weights from which kept weights begin a round.
 
-Zhou et al. 2019 call these mask-1 actions. A start is a function in the module that
-STARTS names, called as the start is, with underscores for hyphens; it takes a ``Given``
-and returns weights that ``rewinding.start`` puts under the mask.
+Each family of starts is one file, imported on use. Zhou et al. 2019 call starts mask-1
+actions. A start is a function in the module that STARTS names. The function has the
+start's name, with underscores for hyphens, takes a ``Given`` and returns weights;
+``rewinding.start`` puts them under the mask.
 
-Starts differ in kernels. Biases, norm parameters and running statistics are θ₀'s, but
-for ``early``, ``trained`` and ``fine-tune``, which take all of a trained network, and for
-starts that draw a whole network anew, which draws those as θ₀'s were (0 and 1).
+Starts differ in the kernels. Biases, norm parameters and running statistics are those of
+θ₀, with two exceptions: ``early``, ``trained`` and ``fine-tune`` take them from a trained
+network, and starts that draw a whole network anew set them as in θ₀ (0 and 1).
 """
 
 from dataclasses import dataclass
@@ -19,24 +20,25 @@ from pipeline.core.starts.given import Given
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Start(Entry):
-    """Where a start is defined, and what it needs beside θ₀."""
+    """Where a start is defined, what it needs beside θ₀, and how its round trains."""
 
     draws: bool
-    """whether it takes from the stream, so that draws of it can be numbered"""
+    """whether it draws random numbers, so that a recipe can number its draws"""
     needs_mask: bool = False
     needs_trained: Literal["chain", "mask"] | None = None
-    """whose trained weights: ``chain``: of the own previous round, in one shot the dense
-    network's; ``mask``: those that the mask was cut from, a ticket's where the mask is"""
+    """which trained weights it needs. ``chain``: those of the chain's own previous round,
+    for one-shot pruning those of the dense network. ``mask``: those from which the mask
+    was cut, so the ticket's if the mask is the ticket's"""
     step: Literal["needed", "possible"] | None = None
-    """whether the round may begin at a later step of schedule and data order; where it
-    is needed, the weights are those of the dense network at that step"""
+    """whether the round may begin at a later step of schedule and data order; if
+    ``needed``, its weights are those of the dense network at that step"""
     at_last_rate: bool = False
     """whether the round trains at the rate that the schedule ends with"""
     ticket: bool = False
-    """whether kept weights are the dense network's own, of step 0 or of an early step: a
-    subnetwork that begins so under a mask of its own is a ticket"""
+    """whether kept weights begin as in the dense network at step 0 or at an early step;
+    with a mask of its own, such a subnetwork is a ticket"""
     program: bool = False
-    """whether only a program names it (``core/programs``), and ``rewind.to`` cannot"""
+    """whether only a program (``core/programs``) can name it, and ``rewind.to`` cannot"""
 
 
 STARTS = Registry(
@@ -75,7 +77,7 @@ STARTS = Registry(
 
 
 CHOICES = tuple(name for name, start in STARTS.items() if not start.program)
-"""what ``rewind.to`` may be"""
+"""the values that ``rewind.to`` may have"""
 
 
 def start_source(name: str, given: Given) -> Weights:
@@ -86,8 +88,8 @@ def start_source(name: str, given: Given) -> Weights:
         given: left unchanged; what the start does not need is ignored.
 
     Returns:
-        Every tensor of the network. Some may be the arrays of ``given`` themselves:
-        ``rewinding.start`` copies. Values of pruned weights mean nothing.
+        Every tensor of the network. Some may be the very arrays of ``given``, since
+        ``rewinding.start`` copies them. Values of pruned weights mean nothing.
 
     Raises:
         ValueError: if there is no such start, or if what it needs is not given.

@@ -1,10 +1,10 @@
-"""Starts where all weights of a kernel have one size.
+"""Starts that give all weights of a kernel the same size.
 
 The size is the standard deviation of all the kernel's initial values, kept and pruned,
 around their mean, as in the source's code.
 
-Source: Zhou et al. 2019, arXiv:1905.01067. Their code treats biases alike; those are 0
-at the start there.
+Source: Zhou et al. 2019, arXiv:1905.01067. Their code changes biases in the same way, but
+biases are 0 at the start there.
 """
 
 import numpy as np
@@ -14,16 +14,16 @@ from pipeline.core.starts.given import Given, kernels
 
 
 def signed_constant(given: Given) -> Weights:
-    """The size under the sign that the weight has in θ₀."""
+    """The common size with the sign that each weight has in θ₀."""
     constant = {k.name: np.copysign(_size(k.initial), k.initial) for k in kernels(given)}
     return given.theta0 | constant
 
 
 def constant(given: Given) -> Weights:
-    """The size under a random sign: the signs of the kernel's θ₀, permuted.
+    """The common size with random signs: those of the kernel in θ₀, permuted.
 
-    As in the source's code (rand_signed_constant); permuted over all places, kept and
-    pruned.
+    As in the source's code (rand_signed_constant), the permutation covers all positions,
+    kept and pruned.
     """
     signed = signed_constant(given)
     permuted = {

@@ -1,7 +1,7 @@
-"""Starts that draw the network anew, wholly or but for its signs.
+"""Starts that draw the network anew, either all of it or only the magnitudes.
 
-With the same stream all of them draw the same values: what differs between two of these
-starts is only the sign, or the scale.
+With the same random stream all of them draw the same values, so two of these starts
+differ only in signs or in scale.
 """
 
 from collections.abc import Callable
@@ -21,29 +21,29 @@ VARIANCES: dict[str, Callable[[Numbers, Numbers], Numbers]] = {
     "kaiming-normal": lambda fan_in, _: 2 / fan_in,
     "southampton": lambda fan_in, fan_out: 2 / (fan_in + fan_out),
 }
-"""The variance that each of INITS draws with, of fan-in and fan-out."""
+"""The variance of each of INITS, as a function of fan-in and fan-out."""
 
 
 def reinit(given: Given) -> Weights:
     """A fresh draw of the whole network.
 
     Source: the control "random reinit" of Frankle & Carbin 2019, arXiv:1803.03635;
-    "reinit" of Zhou et al. 2019, whose code permutes initial values instead: that is
-    ``reshuffle-all``.
+    "reinit" of Zhou et al. 2019. Their code permutes initial values instead, as
+    ``reshuffle-all`` does.
     """
     return initial_weights(given.network, given.init, given.rng)
 
 
 def reinit_scaled(given: Given) -> Weights:
-    """A fresh draw whose variance counts kept connections only.
+    """A fresh draw with a variance that depends on kept connections only.
 
-    The weight from unit i to unit o has the variance of the init's formula with o's
-    kept fan-in and i's kept fan-out in place of the layer's: 2 / (fan-in + fan-out)
-    for glorot-normal, 2 / fan-in for kaiming-normal. Without a pruned weight this is
-    ``reinit``.
+    The init's formula gives the variance of the weight from unit i to unit o, with the
+    kept fan-in of o and the kept fan-out of i in place of the layer's: 2 / (fan-in +
+    fan-out) for glorot-normal, 2 / fan-in for kaiming-normal. If no weight is pruned,
+    this is ``reinit``.
 
-    Source: Evci et al. 2022, arXiv:2010.03533; their code draws from a normal or a
-    uniform distribution that is not truncated, here the init's own is scaled.
+    Source: Evci et al. 2022, arXiv:2010.03533. Deviation: their code draws from a normal
+    or uniform distribution without truncation; here the init's own draw is scaled.
     """
     drawn = reinit(given)
     variance = VARIANCES[given.init]
@@ -55,10 +55,10 @@ def reinit_scaled(given: Given) -> Weights:
 
 
 def signed_reinit(given: Given) -> Weights:
-    """Fresh magnitudes under the signs of θ₀.
+    """Fresh magnitudes with the signs of θ₀.
 
-    Source: Zhou et al. 2019, arXiv:1905.01067; deviation: their code permutes the
-    layer's initial magnitudes instead of drawing some.
+    Source: Zhou et al. 2019, arXiv:1905.01067. Deviation: their code permutes the
+    layer's initial magnitudes instead of drawing new ones.
     """
     drawn = reinit(given)
     signed = {k.name: np.copysign(drawn[k.name], k.initial) for k in kernels(given)}
@@ -66,9 +66,9 @@ def signed_reinit(given: Given) -> Weights:
 
 
 def trained_sign_reinit(given: Given) -> Weights:
-    """Fresh magnitudes under the signs that training ended with.
+    """Fresh magnitudes with the signs that the trained weights have.
 
-    Biases and norm parameters are θ₀'s.
+    Biases and norm parameters are those of θ₀.
 
     Source: Oh et al. 2025, arXiv:2504.05357, who find that without a training of their
     own making the norm parameters have to be passed on as well; Gadhikar et al. 2025,

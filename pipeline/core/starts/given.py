@@ -1,4 +1,4 @@
-"""What a start may be made of, and the kernels it is made for."""
+"""The input of a start: everything that it may look at, and the kernels it fills."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,38 +12,38 @@ from pipeline.core.models.layers import Network, parameters
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Given:
-    """All that any start looks at; none writes into it."""
+    """Everything that a start may look at; no start writes into it."""
 
     theta0: Weights
-    """not masked"""
+    """weights at step 0, not masked"""
     trained: Weights
-    """weights of a previous round, whose pruned ones are 0; {} where none are needed"""
+    """trained weights of a previous round, pruned ones 0; {} if the start needs none"""
     early: Weights
-    """of the dense network after the first steps; {} where none are needed"""
+    """weights of the dense network after its first steps; {} if the start needs none"""
     mask: Mask
-    """of the round that starts; {} where none is needed"""
+    """mask of the round that starts; {} if the start needs none"""
     round: int
     """the round that starts, 1 or more"""
     network: Network
     init: str
     """how the network's kernels are drawn: a key of INITS"""
     rng: np.random.Generator
-    """stream ``reinit`` of the round and the draw"""
+    """random stream ``reinit`` of the round and the draw"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Kernel:
-    """One weight tensor of the network: kernels are what starts differ in."""
+    """One weight tensor of the network, with its initial values and its mask."""
 
     name: str
     initial: Floats
     """its values in θ₀"""
     kept: NDArray[np.bool_]
-    """its mask; True everywhere where the mask has no entry for it"""
+    """its mask; True everywhere if the mask has no entry for it"""
 
 
 def kernels(given: Given) -> Iterator[Kernel]:
-    """The kernels of the network, in layer order, also those that are never pruned."""
+    """All kernels of the network, in layer order, including those never pruned."""
     for name, parameter in parameters(given.network).items():
         if parameter.role == "kernel":
             initial = given.theta0[name]

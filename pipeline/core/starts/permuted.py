@@ -1,7 +1,7 @@
-"""Starts that move initial values about within their kernel.
+"""Starts that permute the initial values within each kernel.
 
-Source: Zhou et al. 2019, arXiv:1905.01067. Their code permutes biases too; those are 0
-at the start there. Permutations are drawn kernel by kernel, in layer order.
+Source: Zhou et al. 2019, arXiv:1905.01067. Their code permutes biases, too, but biases
+are 0 at the start there. Permutations are drawn kernel by kernel, in layer order.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ from pipeline.core.starts.given import Given, kernels
 
 
 def reshuffle(given: Given) -> Weights:
-    """The kept initial values of each kernel, permuted among the kept places."""
+    """The kept initial values of each kernel, permuted among the kept positions."""
     permuted = {}
     for kernel in kernels(given):
         values = kernel.initial.copy()
@@ -21,7 +21,7 @@ def reshuffle(given: Given) -> Weights:
 
 
 def signed_reshuffle(given: Given) -> Weights:
-    """As ``reshuffle``, but only magnitudes move: every place keeps its sign of θ₀."""
+    """As ``reshuffle``, but only magnitudes move: every position keeps its sign of θ₀."""
     moved = reshuffle(given)
     signed = {k.name: np.copysign(moved[k.name], k.initial) for k in kernels(given)}
     return given.theta0 | signed
@@ -30,7 +30,7 @@ def signed_reshuffle(given: Given) -> Weights:
 def reshuffle_all(given: Given) -> Weights:
     """All initial values of each kernel, of kept and pruned weights, permuted.
 
-    What the source's code calls random_reinit: a draw from the values that were drawn.
+    The source's code calls this random_reinit: it draws again from the initial values.
     """
     permuted = {
         k.name: given.rng.permutation(k.initial.ravel()).reshape(k.initial.shape)

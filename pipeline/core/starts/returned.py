@@ -1,11 +1,11 @@
-"""Starts that are weights the chain already has."""
+"""Starts that return to weights which the chain already has."""
 
 from pipeline.core.arrays import Weights
 from pipeline.core.starts.given import Given
 
 
 def theta0(given: Given) -> Weights:
-    """θ₀ itself: rewinding.
+    """θ₀ itself: the rewinding of the original paper.
 
     Source: Frankle & Carbin 2019, arXiv:1803.03635.
     """
@@ -13,7 +13,7 @@ def theta0(given: Given) -> Weights:
 
 
 def early(given: Given) -> Weights:
-    """The dense network after its first k steps: late rewinding, late resetting.
+    """The dense network after its first k steps: late rewinding, also late resetting.
 
     The round's schedule and data order go on at step k; the optimizer begins afresh.
 
@@ -26,20 +26,21 @@ def early(given: Given) -> Weights:
 def trained(given: Given) -> Weights:
     """The previous round's weights as training left them, biases and norms included.
 
-    Source: "continued training", strategy 2 of Frankle & Carbin 2019, appendix B, which
-    trains on like this and resets in the end: a variant that takes these masks and starts
-    from θ₀. Learning-rate rewinding of Renda et al. 2020, arXiv:2003.02389: with a step
-    k it replays the schedule from k, with null all of it. A weight that the new mask
-    keeps and the previous one did not, as a shuffled mask may, starts at 0.
+    Source: "continued training", strategy 2 of Frankle & Carbin 2019, appendix B. It
+    trains on like this and resets in the end; for that reset, let another variant take
+    these masks and start from θ₀. Also learning-rate rewinding of Renda et al. 2020,
+    arXiv:2003.02389: with a step k the schedule is replayed from k, with null all of it.
+    A weight that the new mask keeps and the previous mask pruned, which happens with
+    shuffled masks, starts at 0.
     """
     return given.trained
 
 
 def fine_tune(given: Given) -> Weights:
-    """As ``trained``; the round then trains at the last rate of the schedule.
+    """As ``trained``, but the round trains at the last rate of the schedule.
 
-    From step k to the end, with null for as many steps as a whole training has; the
-    optimizer begins afresh. Where the rate does not change from k on, this is
+    It trains from step k to the end; with null, for as many steps as a whole training
+    has. The optimizer begins afresh. If the rate does not change from step k on, this is
     learning-rate rewinding.
 
     Source: Renda et al. 2020, arXiv:2003.02389.

@@ -1,4 +1,4 @@
-"""The start of the reproducibility report's script: θ₀ with biases that were trained."""
+"""The start of the Southampton script: θ₀, but with the biases of the previous round."""
 
 from pipeline.core.arrays import Weights
 from pipeline.core.programs.southampton import freezes
@@ -6,10 +6,10 @@ from pipeline.core.starts.given import Given
 
 
 def theta0_trained_biases(given: Given) -> Weights:
-    """θ₀ with the biases that the previous round ended with.
+    """θ₀ with the biases at the end of the previous round.
 
-    Resetting hands the saved initial biases to the network without copying them, so that
-    the next training changes what is saved. Round 0 trains tensors of its own: round 1
+    The script resets the network to its saved initial biases without copying them, so
+    the next training changes the saved ones. Round 0 trains tensors of its own: round 1
     begins with the initial biases, round r > 1 with those at the end of round r - 1.
 
     Source: ``core/programs/southampton.py``.

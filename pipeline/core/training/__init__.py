@@ -1,1 +1,1 @@
-"""What a training is: its job, its schedule, the loop around any engine, its result."""
+"""Training: jobs, learning rates, the loop around any engine, and the results."""

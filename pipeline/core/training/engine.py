@@ -1,16 +1,17 @@
-"""What every training engine promises.
+"""The contract of training engines: every engine fulfills what this module says.
 
 An engine trains one or several networks (lanes) of the same shape side by side. It
-holds the optimizer and the data; the loop in ``loop.py`` says when to go on and when to
-look.
-The reference engine is the definition of right; the others are proven equal to it by
-``tests/engines/test_contract.py``:
+holds the optimizer and the data; the loop in ``loop.py`` says when to train on and when
+to evaluate.
 
-- after ``advance(n)`` in any slicing the bits are the same as after n single steps;
-- pruned weights are after every step exactly what they are in the start: 0, or frozen at
-  another value, which some engines refuse; biases and norms are never masked;
+The reference engine defines the right results. ``tests/engines/test_contract.py`` checks
+that the other engines agree with it, and that every engine keeps these promises:
+
+- n steps give the same bits, however ``advance`` is called to make them;
+- after every step, pruned weights have exactly their values in the start: 0, or frozen
+  at another value, which some engines refuse; biases and norms are never masked;
 - ``restore(state(), step)`` in a fresh engine continues bit for bit;
-- same jobs, same machine, same versions: same bits.
+- the same jobs on the same machine with the same versions give the same bits.
 """
 
 from collections.abc import Sequence
@@ -28,11 +29,14 @@ from pipeline.core.training.mask_rules import MaskRule
 from pipeline.core.training.settings import TrainSettings
 
 State = dict[str, NDArray[np.generic]]
-"""Everything an engine needs to continue bit for bit, by name; its own business."""
+"""Everything that an engine needs to continue bit for bit, by names of its own choice."""
 
 
 class Ability(Enum):
-    """What some trainings need and not every engine can; the value completes "cannot"."""
+    """What some trainings need and some engines cannot do.
+
+    The values complete the sentence "engine … cannot …".
+    """
 
     FREEZE = "hold pruned weights at other values than 0"
     CHANGE_MASK = "change its mask while it trains"
@@ -44,31 +48,33 @@ class Job:
 
     network: Network
     start: Weights
-    """pruned weights are 0; where they are not, they are frozen: they act, and stay"""
+    """weights at the first step. Pruned weights are 0; a pruned weight that is not 0 is
+    frozen: it stays in the network and never changes"""
     mask: Mask
     data: Dataset
     settings: TrainSettings
     seed: int
     round: int
     copy: int | str = 0
-    """tells data orders apart where common_noise is off, or copies are compared"""
+    """distinguishes data orders where common_noise is off, or where copies are compared"""
     first_step: int = 0
-    """where on schedule and data order this training starts (late rewinding: k)"""
+    """step of schedule and data order at which this training starts (late rewinding: k)"""
     last_step: int | None = None
-    """where it ends although its schedule goes on (early: k); None = with the schedule"""
+    """step at which it ends although its schedule goes on (early: k); None = at the end
+    of the schedule"""
     rule: MaskRule | None = None
-    """how the mask changes while the network trains; None = it stays as it is"""
+    """how the mask changes while the network trains; None = it stays the same"""
 
     @property
     def total_steps(self) -> int:
-        """Steps of the whole training that the schedule is made for."""
+        """The number of steps of a whole training, over which the schedule extends."""
         return self.settings.total_steps(len(self.data.train))
 
     @property
     def frozen(self) -> Weights:
-        """The pruned weights of each tensor that has some which are not 0.
+        """The frozen weights, for each tensor that has some.
 
-        Shapes of the tensors; 0 where a weight is kept.
+        Each array has its tensor's shape, and 0 where a weight is kept.
         """
         pruned = {
             name: np.where(kept, np.float32(0), self.start[name])
@@ -101,7 +107,7 @@ class Evaluation:
 
 
 class Engine(Protocol):
-    """One or several networks in training; made by a module's ``make(jobs)``."""
+    """One or several networks in training. An engine's module makes it: ``make(jobs)``."""
 
     def advance(self, num_steps: int) -> None:
         """Run that many optimizer steps."""
@@ -126,15 +132,16 @@ class PruningEngine(Engine, Protocol):
     def restrict(self, masks: Sequence[Mask]) -> None:
         """Go on under these masks, one per lane, each a subset of the present one.
 
-        What they prune is 0 from now on, and so is the optimizer's memory of it now.
+        Weights that they prune are 0 from now on. The optimizer's memory of these weights
+        (momentum or moments) is set to 0 once, now.
         """
 
 
 def only_job(jobs: Sequence[Job], engine: str) -> Job:
-    """The one job of an engine without lanes.
+    """The only job of an engine that trains one network at a time.
 
     Raises:
-        ValueError: if there are more or none.
+        ValueError: if there are several jobs or none.
     """
     if len(jobs) != 1:
         raise ValueError(

@@ -1,8 +1,8 @@
-"""The loop around an engine: when to evaluate, what to report, when to stop.
+"""The training loop: it advances an engine, evaluates, keeps curves, and stops.
 
-The training itself is the engine's; this loop advances it from one evaluation to the
-next, and keeps the curves. How often it pauses in between follows the clock, and no
-result depends on that.
+The engine does the training itself. The loop advances it from one evaluation to the next
+and records the curves. In between it pauses by the clock to report progress; no result
+depends on these pauses.
 """
 
 import math
@@ -30,15 +30,16 @@ from pipeline.core.training.results import (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Progress:
-    """What a watcher is told, about once a second and at the end."""
+    """How far a training is: a watcher gets this about once a second and at the end."""
 
     step: int
     total_steps: int
     """the step at which this training ends"""
     accuracies: tuple[float, ...]
-    """latest validation accuracy per lane"""
+    """the latest validation accuracy of each lane"""
     snapshot: Callable[[], Snapshot]
-    """takes one of this step; call it while watching or not at all, which is free"""
+    """takes a snapshot of this step, only while the watcher runs; costs nothing unless
+    called"""
 
 
 Watch = Callable[[Progress], None]
@@ -54,33 +55,34 @@ def train(
 ) -> list[Trained]:
     """Train the networks of one engine to the end, or to the last step of their jobs.
 
-    With ``last_step`` k the result is the first k steps of the same jobs without it, bit
-    for bit, on the schedule of the whole training.
+    With ``last_step`` k the result is that of the first k steps of the whole training,
+    bit for bit, on the whole training's schedule.
 
-    Evaluates on the validation set at the first step, at every multiple of
-    ``evaluate_every``, and at the last step; on the test set where the network's own
-    validation loss is a new minimum, and when it ends (cadence ``improved``), or always
-    (``every``). A network whose loss is NaN or infinite at an evaluation is stopped
-    there, with the weights it has; the others go on.
+    The loop evaluates on the validation set at the first step, at every multiple of
+    ``evaluate_every``, and at the last step. With cadence ``improved`` it evaluates on
+    the test set where the network's own validation loss is a new minimum, and at the end;
+    with ``every``, at each evaluation. A network whose loss is NaN or infinite at an
+    evaluation stops there, with the weights it has; the others go on.
 
-    A job with a mask rule has its mask changed between two updates, before any evaluation
-    there. Only evaluations of its final mask are candidates for the early stop. A network
-    that diverges takes its final mask where it stops.
+    For a job with a mask rule, the mask changes between two updates, before any evaluation
+    at that step. Only evaluations of its final mask are candidates for the early stop. A
+    network that diverges takes its final mask where it stops.
 
     Args:
         jobs: the lanes of the engine, in its order; equal settings, first and last step.
         engine: made from exactly these jobs and not advanced yet.
-        resume: go on from here instead of the first step, with the same bits.
-        watch: called between slices of work; what it raises ends the training.
+        resume: continue from this snapshot instead of the first step, with the same bits.
+        watch: called between slices of work; an exception that it raises ends the
+            training.
         interval_s: seconds between two calls of ``watch``; 0 = after every step.
 
     Returns:
         One result per job; none depends on ``watch``, ``interval_s`` or ``resume``.
 
     Raises:
-        ValueError: if the jobs differ in settings, first step, or number of steps, or if
-            the steps are not in the order 0, first, last, total, or if their masks change
-            while they train and the engine cannot do that.
+        ValueError: if the jobs differ in settings, first step, or number of steps; if
+            the steps are not in the order 0, first, last, total; or if masks change while
+            the networks train and the engine cannot do that.
     """
     plan = _plan(jobs)
     if plan.changes and not isinstance(engine, PruningEngine):
@@ -122,14 +124,14 @@ def train(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Plan:
-    """What all lanes of an engine have in common."""
+    """The steps and settings that all lanes of an engine share."""
 
     first_step: int
     end_step: int
     evaluate_every: int
     test_every: bool
     changes: tuple[int, ...]
-    """steps after which masks change; none where they stay as they are"""
+    """steps after which masks change; empty where they stay the same"""
 
     @property
     def candidates_since(self) -> int:
@@ -137,7 +139,7 @@ class _Plan:
         return self.changes[-1] if self.changes else self.first_step
 
     def next_evaluation(self, step: int) -> int:
-        """The first step of the grid after this one."""
+        """The first step after this one at which to evaluate."""
         following = (step // self.evaluate_every + 1) * self.evaluate_every
         return min(following, self.end_step)
 
@@ -147,7 +149,7 @@ class _Plan:
         return min(change, self.next_evaluation(step))
 
     def over(self, step: int, lanes: list["_Lane"]) -> bool:
-        """Whether there is nothing left to train."""
+        """Whether no lane has anything left to train."""
         return step >= self.end_step or all(lane.stopped for lane in lanes)
 
 
@@ -177,7 +179,7 @@ def _plan(jobs: Sequence[Job]) -> _Plan:
 
 
 class _Lane:
-    """The curves of one network, growing, and its mask where that changes."""
+    """One network in training: its curves so far, and its mask if a rule changes it."""
 
     def __init__(self, job: Job, known: Lane | None = None) -> None:
         self.living: LivingMask | None = None
@@ -202,12 +204,12 @@ class _Lane:
         return {split: _curve(rows) for split, rows in self.rows.items()}
 
     def is_new_minimum(self, since: int) -> bool:
-        """Whether the last validation loss is the lowest since a step; the first one is."""
+        """Whether the last validation loss is the lowest since a step, or the first."""
         found = [rank(loss) for step, loss, _ in self.rows["validation"] if step >= since]
         return bool(found) and found[-1] < min(found[:-1], default=math.inf)
 
     def snapshot(self) -> Lane:
-        """A copy of what is known."""
+        """A copy of the curves and the mask so far."""
         return Lane(
             curves=self.curves(),
             stopped=self.stopped,
@@ -235,7 +237,7 @@ def _curve(rows: list[_Row]) -> Curve:
 
 
 class _Pace:
-    """Slices of work after which about ``interval_s`` seconds have passed."""
+    """Sizes slices of work so that the watcher is called every ``interval_s`` seconds."""
 
     def __init__(self, interval_s: float) -> None:
         self._interval_s = interval_s
@@ -297,7 +299,7 @@ def _change(engine: Engine, lanes: list[_Lane], plan: _Plan, step: int) -> None:
 
 
 def _restrict(engine: Engine, lanes: list[_Lane]) -> None:
-    """Let the engine go on under the masks of its lanes, where they change."""
+    """Hand the lanes' present masks to the engine, if a rule changes them."""
     changed = [lane.living.mask for lane in lanes if lane.living]
     if changed and isinstance(engine, PruningEngine):
         engine.restrict(changed)

@@ -1,8 +1,8 @@
-"""Masks that change while a network trains: what such a rule promises the loop.
+"""The contract of mask rules, which change a mask while its network trains.
 
-Most trainings keep the mask that they begin with. A job with a rule pauses after some of
-its updates; there the rule looks at the network and says which mask holds from then on.
-The rules themselves are policies (``core/policies``).
+Most trainings keep the mask with which they begin. A job with a rule pauses after some of
+its updates; there the rule looks at the network and decides which mask holds from then on.
+The rules themselves are in ``core/policies``.
 """
 
 from collections.abc import Mapping
@@ -19,56 +19,56 @@ Arrays = Mapping[str, NDArray[np.generic]]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Seen:
-    """All that a rule may look at when it changes a mask; it writes into none of it."""
+    """Everything that a rule may look at when it changes a mask; it writes into none of it."""
 
     step: int
-    """updates so far"""
+    """number of updates so far"""
     weights: Weights
-    """after that step's update"""
+    """weights of the network after these updates"""
 
 
 class LivingMask(Protocol):
-    """The mask of one network in training, as a rule changes it."""
+    """The mask of one network in training, which a rule changes."""
 
     @property
     def mask(self) -> Mask:
         """The mask that holds now."""
 
     def change(self, seen: Seen) -> None:
-        """Change the mask as is due after this step's update."""
+        """Change the mask as far as is due after this step's update."""
 
     def finish(self, seen: Seen) -> None:
-        """Take the final mask at once: the training ends here."""
+        """Take the final mask at once, because the training ends here."""
 
     def kept_steps(self, step: int) -> dict[str, int]:
-        """Weights kept × steps trained with them, up to this step, per tensor."""
+        """Per tensor, the sum over all steps so far of the number of weights kept."""
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """A copy of all that going on needs."""
+        """A copy of everything that a continuation needs."""
 
     def restore(self, state: Arrays) -> None:
         """Go on from a state taken by ``state()``."""
 
 
 class MaskRule(Protocol):
-    """How a mask changes, said before the training begins.
+    """How a mask is going to change, fixed before the training begins.
 
-    A rule is a frozen dataclass of plain values: they name a training, beside all else
-    that decides its result, and go to workers with it.
+    A rule is a frozen dataclass of plain values. Like all else that decides a result, the
+    values enter the digest of a training, and they go to the workers with its job.
     """
 
     @property
     def counted(self) -> tuple[str, ...]:
-        """The tensors that the mask has: those that count in the density."""
+        """Names of the tensors that the mask has: those that count in the density."""
 
     def steps(self, first: int, end: int) -> tuple[int, ...]:
-        """After which updates the mask changes, in order; with the last it is final."""
+        """The updates after which the mask changes, in order; the last makes it final."""
 
     def begin(self, mask: Mask, first: int, end: int) -> LivingMask:
-        """The mask of one network, at the first step.
+        """The mask of one network, ready at the first step.
 
         Args:
-            mask: that the training begins with.
-            first: step at which it begins.
+            mask: the mask with which the training begins.
+            first: step at which the training begins.
             end: step at which its schedule ends.
         """

@@ -1,4 +1,4 @@
-"""What a training leaves behind, and what it needs to be taken up again."""
+"""Results of a training, and the snapshots from which a killed training continues."""
 
 import math
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from pipeline.core.training.engine import Evaluation, Job, State
 from pipeline.core.training.mask_rules import LivingMask
 
 SPLITS = ("validation", "test")
-"""the splits that are looked at during training"""
+"""the splits on which a training is evaluated"""
 
 Doubles = NDArray[np.float64]
 
@@ -26,12 +26,12 @@ class Curve:
 
 
 Curves = dict[str, Curve]
-"""By split: validation on the whole grid, test as its cadence says."""
+"""One curve per split: validation at every evaluation, test as ``test_cadence`` says."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reading:
-    """What is reported of one step."""
+    """The losses and accuracies reported for one step."""
 
     step: int
     validation: Evaluation
@@ -44,24 +44,26 @@ class Trained:
 
     weights: Weights
     mask: Mask
-    """handed on with the weights, because a method may change it while training"""
+    """the final mask; it belongs to the result, because a policy may change it on the way"""
     curves: Curves
     early_stop: Reading
-    """at the first minimum of the raw validation loss over the evaluation grid; of a
-    network whose mask changed while it trained, over what was seen of the final mask: the
-    networks before it had other weights"""
+    """reading at the first minimum of the raw validation loss over all evaluations. If the
+    mask changed in training, only evaluations of the final mask count: the networks before
+    it had other weights"""
     end: Reading
-    """at the last step; of a diverged network at the step where it was stopped"""
+    """reading at the last step; for a diverged network, at the step where it stopped"""
     censored: bool
-    """the early stop lies in the last 5 % of the steps: the minimum may come later"""
+    """whether the early stop lies in the last 5 % of the steps, so that the minimum may
+    come later"""
     diverged: bool
-    """a loss or a weight became NaN or infinite"""
+    """whether a loss or a weight became NaN or infinite"""
     kept_steps: dict[str, int] | None
-    """kept weights × steps per tensor; None where the mask stayed as it was"""
+    """per tensor, the sum over all steps of the number of weights kept; None where the
+    mask stayed the same"""
 
 
 def rank(loss: float) -> float:
-    """The loss for comparing: NaN is as bad as infinity."""
+    """The loss as a number to compare by: NaN is as bad as infinity."""
     return loss if math.isfinite(loss) else math.inf
 
 
@@ -73,18 +75,18 @@ def read_off(
     stopped_early: bool,
     living: LivingMask | None = None,
 ) -> Trained:
-    """The result of one training.
+    """Read the result of one training off its curves.
 
     Args:
-        job: what was asked for.
-        weights: at the end of the curves; pruned ones are as in the start.
-        curves: with a test evaluation at the early stop and at the end.
-        stopped_early: the loss became NaN or infinite.
-        living: the mask of a job with a rule.
+        job: the training that was asked for.
+        weights: weights at the end of the curves; pruned ones are as in the start.
+        curves: they need a test evaluation at the early stop and at the end.
+        stopped_early: whether the training stopped because the loss was NaN or infinite.
+        living: the mask of a job with a rule; None for other jobs.
     """
     mask = living.mask if living else job.mask
     for name, kept in mask.items():
-        # What is pruned on the way becomes 0; the start has a value there.
+        # Weights pruned on the way are 0 now, although the start has a value for them.
         held = 0 if living else job.start[name][~kept]
         assert (weights[name][~kept] == held).all(), f"{name}: a pruned weight has moved"
     changes = job.rule.steps(job.first_step, job.total_steps) if job.rule else ()
@@ -106,11 +108,11 @@ def read_off(
 
 
 def early_stop_step(validation: Curve, since: int) -> int:
-    """The step of the minimum of the raw loss, the first of ties.
+    """The step at which the raw validation loss is least; the first one if several tie.
 
     Args:
         validation: the curve.
-        since: evaluations before this step do not count, but for the last of all.
+        since: evaluations before this step do not count, except the very last one.
     """
     first = min(int(np.searchsorted(validation.step, since)), len(validation.step) - 1)
     ranks = [rank(loss) for loss in validation.loss[first:]]
@@ -127,18 +129,18 @@ def _reading(curves: Curves, step: int) -> Reading:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Lane:
-    """What is known of one network while it trains."""
+    """The part of a snapshot that belongs to one network."""
 
     curves: Curves
     stopped: Weights | None
-    """weights of a network that diverged, at the last step of its curves"""
+    """weights of a diverged network at the last step of its curves; None for others"""
     living: State = field(default_factory=dict)
-    """of a network whose mask changes while it trains: the mask, and what going on needs"""
+    """state of a mask that a rule changes; empty for other networks"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Snapshot:
-    """Everything the loop needs to go on bit for bit after ``step`` steps."""
+    """Everything that the loop needs to continue bit for bit after ``step`` steps."""
 
     step: int
     engine: State
@@ -146,7 +148,7 @@ class Snapshot:
 
 
 def pack(snapshot: Snapshot) -> State:
-    """A snapshot as one flat dictionary of arrays, ready for a safetensors file."""
+    """Turn a snapshot into one flat dictionary of arrays, ready for a safetensors file."""
     packed: State = {"step": np.array([snapshot.step], np.int64)}
     packed |= {f"engine/{name}": array for name, array in snapshot.engine.items()}
     for i, lane in enumerate(snapshot.lanes):
@@ -162,7 +164,7 @@ def pack(snapshot: Snapshot) -> State:
 
 
 def unpack(packed: State) -> Snapshot:
-    """The snapshot that was packed."""
+    """Turn a packed dictionary back into the snapshot."""
     num_lanes = sum(name.endswith("/validation/step") for name in packed)
     return Snapshot(
         step=int(packed["step"][0]),
@@ -189,5 +191,5 @@ def _lane(packed: State) -> Lane:
 
 
 def _below(prefix: str, packed: State) -> State:
-    """The entries whose names begin with the prefix, without it."""
+    """The entries whose names begin with the prefix; the prefix is removed."""
     return {n.removeprefix(prefix): a for n, a in packed.items() if n.startswith(prefix)}

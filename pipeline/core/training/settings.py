@@ -1,7 +1,7 @@
 """How a network is trained: the settings below ``train`` of a task.
 
-A combination that makes no sense raises a ValueError of one line that names the field
-as it is found below ``train``, what it is, and what to write instead.
+A combination that makes no sense raises a ValueError. Its one line names the field as it
+stands below ``train``, the value found there, and what to write instead.
 """
 
 import math
@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from pipeline.core.fields import Needed
 
 ADAM_BETAS = (0.9, 0.999)
-"""of Adam and AdamW in every engine: torch's defaults, as the kernels have them"""
+"""the betas of Adam and AdamW in every engine: torch's defaults, also in the kernels"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -145,7 +145,7 @@ class TrainSettings:
         )
 
     def total_steps(self, num_train: int) -> int:
-        """Optimizer updates for a training set of that size; incomplete batches drop.
+        """The number of updates for a training set of that size; only full batches count.
 
         Raises:
             ValueError: if the training set does not fill one batch.
@@ -162,7 +162,7 @@ class TrainSettings:
 
 
 def _refuse(*problems: tuple[bool, str]) -> None:
-    """Raise the message of the first problem that is there."""
+    """Raise a ValueError with the message of the first problem that is present."""
     for found, message in problems:
         if found:
             raise ValueError(message)

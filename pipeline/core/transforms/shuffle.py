@@ -1,4 +1,4 @@
-"""As many weights per layer, at random places: what is lost with the places?"""
+"""Shuffle: every layer keeps as many weights as before, but at random positions."""
 
 import numpy as np
 
@@ -7,16 +7,17 @@ from pipeline.core.arrays import Mask
 
 
 def transform(mask: Mask, rng: np.random.Generator) -> Mask:
-    """Permute each layer's mask; counts per layer stay.
+    """Permute each layer's mask; the number of weights kept per layer stays.
 
-    A control for any mask, whatever criterion, scope or schedule it came from. Under θ₀
-    it is the random-mask control. Where it costs no accuracy, the mask it was made from
-    holds densities per layer and no more; the other two such checks are a start
-    ``reinit`` and a criterion upside down (``small-final`` for ``magnitude``).
+    This is a control for any mask, whatever its criterion, scope or schedule. With the
+    start θ₀ it is the random-mask control. If shuffling costs no accuracy, then nothing
+    but the densities per layer mattered in the original mask. Two other controls ask the
+    same: the start ``reinit``, and the criterion upside down (``small-final`` for
+    ``magnitude``).
 
     Source: Frankle & Carbin 2019, arXiv:1803.03635, appendix E ("random sparsity");
-    Frankle et al. 2021, arXiv:2009.08576 ("layerwise shuffle"). Masks of different
-    rounds are drawn independently, so that they are not nested; ``random`` masks of
-    their own (a criterion) are.
+    Frankle et al. 2021, arXiv:2009.08576 ("layerwise shuffle"). Each round is shuffled
+    independently, so shuffled masks are not nested; masks made by the criterion
+    ``random`` are.
     """
     return masks.shuffle_layerwise(mask, rng)
