@@ -129,7 +129,7 @@ def winning_tests(
 
 
 def smallest_winning(tests: Sequence[WinningTest]) -> WinningTest | None:
-    """The sparsest ticket that wins, on average or else in every seed; None if none does."""
+    """The sparsest ticket that wins on average or else in every seed, or None."""
     shown = [test for test in tests if test.wins]
     in_all = [test for test in tests if test.num_wins == test.num_seeds]
     return min(shown or in_all, key=lambda test: test.density, default=None)

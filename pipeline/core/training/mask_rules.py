@@ -19,7 +19,7 @@ Arrays = Mapping[str, NDArray[np.generic]]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Seen:
-    """Everything that a rule may look at when it changes a mask; it writes into none of it."""
+    """Everything that a rule may look at when it changes a mask; it only reads."""
 
     step: int
     """number of updates so far"""

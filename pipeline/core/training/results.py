@@ -44,7 +44,7 @@ class Trained:
 
     weights: Weights
     mask: Mask
-    """the final mask; it belongs to the result, because a policy may change it on the way"""
+    """the final mask; part of the result, because a policy may change it on the way"""
     curves: Curves
     early_stop: Reading
     """reading at the first minimum of the raw validation loss over all evaluations. If the
