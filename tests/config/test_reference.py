@@ -13,7 +13,7 @@ from helpers.experiment import CONNECTION, raw
 from pipeline import presets
 from pipeline.config import params, reference
 from pipeline.config.schema import schema
-from pipeline.core.starts import STARTS
+from pipeline.core.starts import CHOICES
 
 ROOT = Path(__file__).parents[2]
 KEYS = {key.path: key for key in reference.every()}
@@ -70,7 +70,7 @@ def test_a_default_is_what_leaving_the_key_out_means(path: str, default: str) ->
 
 
 def test_values_are_the_names_of_the_registry() -> None:
-    assert KEYS["variants.NAME.rewind.to"].values == tuple(STARTS)
+    assert KEYS["variants.NAME.rewind.to"].values == CHOICES
     assert "sparse-conv" in KEYS["tasks.NAME.train.engine"].values
     assert KEYS["tasks.NAME.train.optimizer"].values == ("sgd", "adam", "adamw")
     assert KEYS["variants.NAME.prune.mask"].others is not None
