@@ -1,4 +1,4 @@
-"""Groups of chains: what each of their rounds reads, and which trainings there are.
+"""Name the files that every round of a variant reads, and list all trainings.
 
 A chain is one variant on one task with one seed, over all rounds.
 """
@@ -21,13 +21,13 @@ class ChainGroup:
     name: str
     variant: Variant
     owner: Variant
-    """whose recipe decides the masks: the variant itself, or the one it takes them from"""
+    """the variant whose recipe decides the masks, which is often this one"""
     seeds: tuple[int, ...]
     start: str
     """of STARTS: what ``rewind.to`` stands for in the task's program"""
 
     def at(self, round: int) -> Instance:
-        """This chain's instance of a round; round 0 is the dense network's."""
+        """The instance of a round; round 0 is the dense network's."""
         name = self.name if round else DENSE
         return Instance(task=self.task, variant=name, round=round, seeds=self.seeds)
 
@@ -43,17 +43,17 @@ class ChainGroup:
         return self._found_at(round)
 
     def mask_before(self, round: int) -> Path:
-        """What decides the mask that a round begins with, which is the one it ends with.
+        """The folder that decides the mask which a round begins with.
 
-        Where it changes on the way, the round begins with a mask that keeps everything,
-        as θ₀ does.
+        If the mask changes while the round trains, the round begins with a mask that
+        keeps everything, and θ₀ decides what that is.
         """
         if self.variant.prune.policy.changes:
             return paths.theta0_folder(self.task, self.seeds)
         return self.mask_at(round)
 
     def mask_source_at(self, round: int) -> Path:
-        """What a round's prune stage looks at: trained weights, or another's mask."""
+        """The folder that a round's prune stage reads: trained weights, or another mask."""
         prune = self.variant.prune
         if not prune.own:
             return self._found_at(round)
@@ -84,20 +84,21 @@ class ChainGroup:
         return paths.masks_folder(found)
 
     def initial_at(self, round: int) -> Path:
-        """Where the training began whose weights a round's own mask is cut from."""
+        """The folder of the weights that began the training which a mask is cut from."""
         previous = self.variant.prune.policy.source_round(round)
         if previous == 0:
             return paths.theta0_folder(self.task, self.seeds)
         return paths.starts_folder(self.at(previous))
 
     def weights_behind(self, round: int) -> Path:
-        """The weights beside θ₀ that a round's start may look at.
+        """The folder of weights, beside θ₀, that the start of a round may look at.
 
-        Those of the first steps where it is rewound to one; the chain's own where the
-        start continues them: of the previous round, or of the dense network where masks
-        are cut from that in one shot; else those that the round's mask was cut from. A
-        mask that changed while its round trained has those trained with it; the round
-        itself has none before it but θ₀.
+        - A start at an early step looks at the dense network's weights at that step.
+        - A round whose own mask changes while it trains has nothing before it but θ₀.
+        - A start that goes on from trained weights looks at those of its own chain: of
+          the previous round, or of the dense network if masks are cut from that one.
+        - Every other start looks at the weights that the mask was cut from. If the mask
+          changed while its round trained, these are the weights trained with it.
         """
         start = STARTS[self.start]
         if start.step == "needed":
@@ -148,7 +149,7 @@ def instances(settings: Settings, groups: list[tuple[int, ...]]) -> Iterator[Ins
 
 
 def early_steps(settings: Settings, task: str) -> list[int]:
-    """The steps of a task's dense training whose weights something begins with."""
+    """The steps of a task's dense training from which a round or a copy begins."""
     rewound = {
         variant.rewind.first_step
         for variant in settings.variants.values()

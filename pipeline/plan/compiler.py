@@ -1,4 +1,4 @@
-"""Settings -> plan.json: the structure of an experiment, resolved.
+"""Compile settings into a plan: every stage instance with its paths.
 
 params.yaml says what a user wants; DVC's templates have no arithmetic. The plan is the
 list of stage instances between the two: which exist, what each reads, which code each
@@ -245,7 +245,7 @@ def expected_densities(settings: Settings, task: str, variant: str) -> list[floa
 
 
 def upstream(plan: Plan) -> dict[str, set[str]]:
-    """Output of a stage instance -> names of all stages behind it, its own included."""
+    """For every output of a stage instance: the names of all stages that lead to it."""
     behind: dict[str, set[str]] = {}
     waiting = list(items_of(plan))
     while waiting:
@@ -263,7 +263,7 @@ def upstream(plan: Plan) -> dict[str, set[str]]:
 
 
 def active(settings: Settings) -> dict[str, dict[str, tuple[range, tuple[int, ...]]]]:
-    """Task -> variant -> (rounds, seeds): what tables, tracking and figures show.
+    """The rounds and seeds that tables, tracking and figures show, by task and variant.
 
     The dense network is round 0 of every variant; a task without variants has it alone.
     """

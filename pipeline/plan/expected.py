@@ -1,4 +1,4 @@
-"""What each round keeps, known before any training: settings -> counts of weights."""
+"""Compute from settings how many weights each round keeps, before any training."""
 
 from math import prod
 
@@ -11,13 +11,13 @@ from pipeline.core.training.mask_rules import MaskRule
 
 
 def fractions(task: Task, prune: Prune) -> dict[str, float]:
-    """Pruning fractions by tensor that counts, of a recipe with its own masks."""
+    """The pruning fraction of every tensor that counts; the recipe has masks of its own."""
     assert prune.fraction is not None
     return fractions_per_tensor(parameters(build_network(task)), prune.fraction)
 
 
 def asked(task: Task, prune: Prune, rounds: int) -> Asked:
-    """What a recipe with its own masks asks for, after so many pruning rounds at once."""
+    """What a recipe with masks of its own asks to keep after so many pruning rounds."""
     assert prune.criterion is not None
     assert prune.scope is not None
     return Asked(

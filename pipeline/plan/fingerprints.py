@@ -1,4 +1,4 @@
-"""Which code a stage runs, which settings it reads, and one small file for both.
+"""Write down the code and the settings behind each stage, so that DVC sees edits.
 
 An edit must make stale exactly what it may change, so every stage depends on the code
 that it imports and on the settings that decide its result. DVC pays for every dependency
@@ -135,7 +135,7 @@ def decides(file: Path) -> bool:
 
 
 OF_POLICIES = frozenset({PIPELINE / "plan/expected.py", PIPELINE / "run/round_starts.py"})
-"""what a round is pruned to, and what it begins with: decide results from elsewhere"""
+"""files outside these folders that decide what a round keeps and begins with"""
 
 
 def _followed(file: Path) -> bool:
@@ -145,7 +145,7 @@ def _followed(file: Path) -> bool:
 def text(
     inputs: Path, decided: Decided, settings: Mapping[str, Any], root: Path = Path()
 ) -> str:
-    """What stands in a file of ``inputs_file``: a line per fact, setting, record, file.
+    """The content of an inputs file: a line per fact, setting, record and file of code.
 
     Args:
         inputs: the file.

@@ -1,4 +1,4 @@
-"""Where analyses look: at which networks of which round and step, and in which files."""
+"""List the places of analyses: rounds and steps, with the files of their networks."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ class Place:
 
     @property
     def lines(self) -> Path:
-        """Folder of what was seen between the ends."""
+        """Folder of the lines between the ends."""
         return paths.FOLDER / "lines" / self.path
 
 
@@ -52,7 +52,7 @@ def copy_file(folder: Path, seed: int, copy: int | str, part: str) -> Path:
 
 
 def places(settings: Settings, groups: list[tuple[int, ...]]) -> Iterator[Place]:
-    """Where analyses look, in the order of params.yaml.
+    """The places of all analyses, in the order of params.yaml.
 
     A group without a pair, of one seed that would need another, is passed over.
     """

@@ -1,4 +1,4 @@
-"""Write plan.json, and hold it against params.yaml."""
+"""Write plan.json, and check that it fits params.yaml."""
 
 from pathlib import Path
 

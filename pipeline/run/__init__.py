@@ -1,1 +1,1 @@
-"""Trainings side by side: seeds, rounds, where they begin, lines, checkpoints."""
+"""Run trainings side by side, keep checkpoints, and write what they leave."""

@@ -1,9 +1,11 @@
-"""What a killed training is taken up from: ``.lt/checkpoints/<instance>/<unit>/``.
+"""Keep checkpoints, from which a killed training goes on bit for bit.
+
+They lie in ``.lt/checkpoints/<instance>/<unit>/``.
 
 A unit is what one worker trains: one seed, or a group of seeds in a batched engine. Its
 folder is named by a digest of everything that decides the result (start weights, mask,
-settings, data, code, torch, kind of CPU), so that nothing is ever continued from what
-another question left. Git and DVC ignore the folder; a stage removes it when it ends.
+settings, data, code, torch, kind of CPU), so that no training goes on from another
+one's checkpoint. Git and DVC ignore the folder; a stage removes it when it ends.
 """
 
 import fcntl
@@ -32,7 +34,7 @@ class InterruptedTraining(Exception):  # noqa: N818 - it is not an error
 
 
 def unit_digest(jobs: list[Job], *, engine: str, data: str, host: str) -> str:
-    """A name for a training: equal exactly when its result must be.
+    """A name for a training: two trainings share it exactly if they share their result.
 
     Args:
         jobs: the lanes of one engine.
@@ -67,7 +69,7 @@ def unit_digest(jobs: list[Job], *, engine: str, data: str, host: str) -> str:
 
 @contextmanager
 def opened(key: str, unit: str, name: str, stop: Callable[[], bool]) -> Iterator[Path]:
-    """The folder of a unit, locked: of two processes at one training, one waits.
+    """The folder of a unit, locked: if two processes run one training, the second waits.
 
     Folders of the same unit under another digest answer an older question and go.
 

@@ -1,4 +1,4 @@
-"""What lies in the workspace and the plan no longer has."""
+"""Find and delete artifacts and checkpoints that the plan no longer has."""
 
 import shutil
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Look along lines between networks, pair by pair in worker processes.
+"""Evaluate the lines between networks, pair by pair in worker processes.
 
 A worker leaves what it has seen in ``.lt/lines``; the stage collects it.
 """
@@ -30,22 +30,22 @@ class Ends:
     """Two networks, as files."""
 
     seed: int
-    """of the first, and of both unless the other end is another seed"""
+    """seed of the first network; also of the second, unless that is another seed"""
     pair: int
     round: int
     weights: tuple[Path, Path]
     masks: tuple[Path, Path]
     start: Path | None
-    """where both began, if it is one place"""
+    """the start of both, if they have one"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Seen:
-    """What lies between two networks."""
+    """The line between two networks, evaluated."""
 
     ends: Ends
     rows: list[dict[str, Any]]
-    """of lines.parquet"""
+    """rows of lines.parquet"""
     facts: dict[str, Any]
 
 
@@ -101,7 +101,7 @@ class PairWork:
 
 
 def _stopped(way: "Way", stop: Callable[[], bool]) -> "Way":
-    """A way that ends the work when it is asked to stop."""
+    """Evaluate as given, but end the work when it is asked to stop."""
 
     def look(weights: Weights) -> Evaluation:
         if stop():
@@ -120,7 +120,7 @@ def run(
     data: Path,
     at_once: int | None,
 ) -> list[Seen]:
-    """Look between all pairs.
+    """Evaluate the lines of all pairs.
 
     Args:
         label: of the place; names the folder that workers write into.

@@ -1,4 +1,4 @@
-"""How far a stage is: live bars on a terminal, plain lines in a pipe."""
+"""Show how far a stage is: live bars on a terminal, plain lines in a pipe."""
 
 import sys
 import time
@@ -42,7 +42,7 @@ class Display:
         self._shown.close()
 
     def show(self, report: Report) -> None:
-        """Take in what a worker said."""
+        """Take in a worker's report."""
         self._shown.show(report)
 
 
@@ -118,7 +118,7 @@ class _Plain:
 
 
 def _name(title: str, copy: str, seed: int) -> str:
-    """What a training is called.
+    """The name of a training.
 
     >>> _name("main/ticket/r01/s0-1", "", 1)
     'main/ticket/r01/s0-1 seed 1'

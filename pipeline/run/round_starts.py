@@ -1,4 +1,4 @@
-"""Where a round begins: what ``rewind.to`` names, under its mask, as ``pruned`` says."""
+"""Make the weights that a round begins with, as ``rewind`` in its recipe says."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from pipeline.core.starts.given import Given
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Behind:
-    """Where what a round begins with comes from."""
+    """The folders from which the start of a round is made."""
 
     data: Path
     """the prepared data set"""
@@ -26,7 +26,9 @@ class Behind:
 
 
 def start_mask(behind: Behind, task: Task, variant: Variant, seed: int) -> Mask:
-    """The mask that a round begins with; one that keeps everything where it changes.
+    """The mask that a round begins with.
+
+    It keeps everything if it changes while the round trains.
 
     Raises:
         ArtifactError: if the round's mask is missing.

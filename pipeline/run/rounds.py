@@ -1,4 +1,4 @@
-"""Train one round and write what it leaves: weights, mask, results, curves, timing."""
+"""Train one round and write its weights, masks, results, curves and timing."""
 
 from datetime import UTC, datetime
 from typing import Any

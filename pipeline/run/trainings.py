@@ -1,4 +1,4 @@
-"""Train the seeds of one stage instance side by side, each to files of its own.
+"""Train the seeds of one stage instance side by side, each into files of its own.
 
 Shared by all stages that train: read the starts, masks and data, and let workers train.
 Each keeps checkpoints and its finished seeds, so that a killed stage loses nothing; the
@@ -35,20 +35,20 @@ CHECKPOINT_S = 10.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Source:
-    """Where trainings read from; picklable, so that workers can read for themselves."""
+    """Files and settings of trainings; picklable, so that workers read for themselves."""
 
     label: str
-    """names it in what is shown and kept"""
+    """its name on the screen and among the checkpoints"""
     seeds: tuple[int, ...]
     task: Task
     data: Path
     """the prepared data set"""
     engine: str
     metric: str
-    """what is called the test accuracy"""
+    """of METRICS: what a result calls the test accuracy"""
     starts: Path
     masks: Path | None
-    """None: it begins dense, with a mask that keeps everything"""
+    """folder of the masks; None = trainings begin with masks that keep everything"""
     round: int
     """chooses the data order"""
     copies: tuple[int | str, ...] = (0,)
@@ -69,25 +69,25 @@ class Source:
         return network_for(self.task, files.load_facts(self.data))
 
     def label_of(self, copy: int | str) -> str:
-        """What tells a copy apart from the others, where there are others."""
+        """The name of a copy on the screen; empty if there is only one."""
         return str(copy) if len(self.copies) > 1 else ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finished:
-    """What one training left."""
+    """One finished training."""
 
     copy: int | str
     seed: int
     folder: Path
-    """has its weights, its mask, and its curves"""
+    """folder of its weights, mask and curves"""
     facts: dict[str, Any]
     timing: dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SeedsWork:
-    """What one worker does: train one seed, or the lanes of a batched engine."""
+    """The work of one worker: train one seed, or the lanes of a batched engine."""
 
     source: Source
     copy: int | str
@@ -235,7 +235,7 @@ def _finished(source: Source, copy: int | str, seed: int) -> Finished:
 
 
 def _prefix(source: Source, copy: int | str) -> str:
-    """What tells the units of a copy apart from those of the others."""
+    """The beginning of the names of a copy's units; empty if there is only one copy."""
     return f"c{source.copies.index(copy)}-" if len(source.copies) > 1 else ""
 
 
@@ -279,7 +279,7 @@ def _cpu_name() -> str:
 
 
 def _host(device: str) -> str:
-    """What of machine and libraries decides the bits of a training."""
+    """The facts of machine and libraries that decide the bits of a training."""
     if device == "cpu":
         # Not asked of torch, which the compiled engines do without.
         import llvmlite.binding

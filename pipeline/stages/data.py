@@ -1,4 +1,4 @@
-"""Stage ``data``: read a raw data set, split it, and keep it in one file.
+"""Stage ``data``: read a raw data set, split it, and save it as one file.
 
 python -m pipeline.stages.data mnist
 """

@@ -1,4 +1,4 @@
-"""Stage ``early``: the first steps of the dense network, for what is rewound to them.
+"""Stage ``early``: train the dense network for its first k steps and save the weights.
 
     python -m pipeline.stages.early main-k000500-s0-3
 

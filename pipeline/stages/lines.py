@@ -1,4 +1,4 @@
-"""Stage ``lines``: what lies on the straight line between two networks.
+"""Stage ``lines``: evaluate networks on the straight line between two networks.
 
     python -m pipeline.stages.lines main-stable-r00-k000500-s0-3
 
@@ -23,7 +23,7 @@ from pipeline.run.lines import Ends
 
 
 def run(key: str) -> None:
-    """Save the lines of every seed and pair, and what they and their ends say."""
+    """Save the lines of every seed and pair, and facts about them and their ends."""
     settings = params.load()
     item = items.find("lines", key, settings)
     analysis = settings.analyses[item["analysis"]]
@@ -47,7 +47,7 @@ def run(key: str) -> None:
 
 
 def _head(item: Item) -> dict[str, Any]:
-    """What stands above the seeds: where, and what was asked."""
+    """The head of lines.json: the place, and the settings of the analysis."""
     return {
         "task": item["task"],
         "analysis": item["analysis"],

@@ -1,4 +1,4 @@
-"""Stage ``plan``: stop before anything runs if settings or plan are wrong.
+"""Stage ``plan``: check settings and plan, and write the inputs files.
 
     python -m pipeline.stages.plan
 
@@ -18,7 +18,7 @@ from pipeline.run import leftovers
 
 
 def run() -> None:
-    """Check the plan, drop what it no longer has, write what DVC tracks."""
+    """Check the plan, delete what it no longer has, write the inputs files."""
     settings = params.load()
     current = plan_file.check(settings)
     leftovers.remove(current)

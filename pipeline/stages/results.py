@@ -1,4 +1,4 @@
-"""Stage ``results``: all result files -> one tidy table and a summary.
+"""Stage ``results``: write all results as one tidy table and a summary.
 
 python -m pipeline.stages.results
 """

@@ -1,4 +1,4 @@
-"""Stage ``rewind``: where a round starts: its source's weights under its mask.
+"""Stage ``rewind``: make the weights that a round starts from, under its mask.
 
 Pruned weights are 0, or what the variant freezes them at.
 
@@ -45,7 +45,7 @@ def run(key: str) -> None:
 
 
 def _checked_theta0(folder: Path, seed: int) -> Weights:
-    """θ₀, if it still is what the init stage wrote."""
+    """θ₀, after a check that it is still what the stage ``init`` wrote."""
     theta0 = files.load_weights(folder, seed)
     path = paths.seed_file(folder, seed)
     if files.load_facts(path)["theta0"] != digest(theta0):

@@ -1,9 +1,9 @@
-"""Stage ``track``: results -> MLflow -> the default figures.
+"""Stage ``track``: write results into MLflow and draw the default figures.
 
     python -m pipeline.stages.track
 
 The artifacts are safe whatever happens here: a store that cannot be reached is a warning,
-and `lt-pipeline track` tries again. The output is the hash of what was projected; it is
+and `lt-pipeline track` tries again. The output is the hash of what was written; it is
 in no cache and not in git, so that a clone is tracked on its first repro.
 """
 
@@ -22,7 +22,7 @@ FIGURES = Path("figures")
 
 
 def run() -> None:
-    """Project what the plan holds, draw what was projected."""
+    """Write what the plan holds, then draw the figures of what was written."""
     settings = params.load()
     try:
         report = tracking.track(

@@ -1,1 +1,1 @@
-"""Where trainings run: processes of this machine, their preloads and their lifeline."""
+"""Run work in processes of this machine, and end them with their parent."""

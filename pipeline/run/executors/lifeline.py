@@ -1,4 +1,4 @@
-"""Processes that end with the one they work for.
+"""End a process when the one it works for is gone.
 
 SIGKILL of dvc leaves its stage running, SIGKILL of a stage leaves its workers, whatever
 the start method. Left alone they would compete with their successors for the cores.

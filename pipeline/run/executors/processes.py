@@ -1,4 +1,4 @@
-"""Work side by side in processes of one thread each.
+"""Run pieces of work side by side, in processes of one thread each.
 
 The processes are forked from a server that has imported torch (or whatever else they need)
 already, so that the import is paid once; the parent itself stays without it. Two torch
@@ -30,14 +30,14 @@ class WorkerError(UserError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Report:
-    """What a worker says of one seed while it trains."""
+    """A worker's report on one seed while it trains."""
 
     seed: int
     step: int
     total_steps: int
     accuracy: float
     copy: str = ""
-    """which of several trainings of that seed"""
+    """the copy, if a seed has several trainings; else empty"""
     resumed: bool = False
     """whether the training goes on here from a checkpoint"""
 
@@ -46,7 +46,7 @@ class Work(Protocol):
     """A picklable piece of work."""
 
     def run(self, report: Callable[[Report], None], stop: Callable[[], bool]) -> None:
-        """Do it, saying how far it is.
+        """Do the work and report how far it is.
 
         Raises:
             InterruptedTraining: soon after ``stop`` says so.

@@ -1,4 +1,4 @@
-"""What the server imports that workers are forked from: what costs seconds, once.
+"""Choose the slow imports that workers share: the server imports them once, then forks.
 
 Each engine needs something else, and nobody waits for what it does not need: torch takes
 0.8 s, the first optimizer object another 1.0 s (it imports torch's compiler), Numba's

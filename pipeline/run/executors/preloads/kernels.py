@@ -1,4 +1,4 @@
-"""Numba, ready to load kernels from its cache."""
+"""Import Numba, so that kernels load from its cache at once."""
 
 from numba.core.registry import cpu_target
 

@@ -1,4 +1,4 @@
-"""Torch, and its first optimizer object."""
+"""Import torch and make its first optimizer object, which takes a second."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""Torch, with one thread."""
+"""Import torch, with one thread."""
 
 import torch
 
