@@ -149,7 +149,7 @@ def test_a_seed_that_had_finished_is_not_trained_again(
     workspace.write_params(params | {"workers": 1})
     running = started(workspace)
     finished = "*/*/s0.json"
-    wait_for(lambda: any(checkpoints(workspace, finished)), running)
+    wait_for(lambda: any(checkpoints(workspace, finished)), running, limit_s=300)
     wait_for(lambda: len(snapshots(workspace)) == 2, running)
     find("stage", running).kill()
     running.wait(60)
