@@ -1,7 +1,7 @@
-"""Engines: how to train a network fast, and the one rule that chooses among them.
+"""Engines train networks. This module lists them and chooses one for each training.
 
-An engine is one record of what it can do, so that the plan chooses without importing
-torch; its module is imported when it is made.
+Each engine has one record of what it can do, so the plan can choose without importing
+torch. An engine's module is imported when the engine is made.
 """
 
 import math
@@ -27,32 +27,32 @@ CUDA = frozenset({"cuda"})
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EngineRecord(Entry):
-    """Where an engine is defined, what it can train, and when it is the one to take."""
+    """Where an engine is defined, what it can train, and when ``auto`` prefers it."""
 
     trains: Callable[[Network], bool]
-    """which networks it can train"""
+    """tells whether it can train a network"""
     devices: frozenset[str]
-    """on which devices, without their numbers"""
+    """the devices on which it runs, without their numbers"""
     abilities: frozenset[Ability] = frozenset()
     several_jobs: bool = False
     """whether it trains several jobs as one stacked computation; the others take one"""
     program: bool = False
-    """whether it trains as somebody's program did, not as the reference: a task's
-    ``compat`` names it, ``train.engine`` cannot"""
+    """whether it trains as a published program did, not as the reference does: a task's
+    ``compat`` can name it, ``train.engine`` cannot"""
     preferred_on: frozenset[str] = frozenset()
-    """devices on which ``auto`` takes it"""
+    """the devices on which ``auto`` takes it"""
     preferred_up_to: float = 1.0
-    """density from which on downwards ``auto`` takes it"""
+    """the largest density at which ``auto`` takes it"""
     compiles: Callable[[Network], bool] = no_network
-    """which networks it trains by compiled kernels of its own, without torch"""
+    """tells whether it trains a network by compiled kernels of its own, without torch"""
     optimizer_objects: bool = False
-    """whether it updates weights by torch's optimizer objects, slow to import"""
+    """whether it updates weights by torch's optimizer objects, which are slow to import"""
     compiled_rate: float | None = None
-    """multiply-adds per second with compiled kernels, backward passes included, on one
-    core; None where they are as fast as torch layer by layer"""
+    """multiply-adds per second of its compiled kernels on one core, backward passes
+    included; None where they are as fast as torch layer by layer"""
     work_left: Callable[[float], float] = lambda _: 1.0
-    """of dense work, at a density; pruning keeps more of convolutions than of the rest,
-    and most of the work is theirs"""
+    """the share of a dense step's work that is left at a density. Pruning keeps more of
+    convolutions than of other layers, and convolutions make most of the work"""
 
 
 ENGINES = Registry(
@@ -81,8 +81,8 @@ ENGINES = Registry(
             trains=fully_connected,
             devices=CPU,
             preferred_on=CPU,
-            # There a dense step of LeNet-300-100 takes 0.83 ms and a sparse one 0.89,
-            # evaluation evens it out (Intel Xeon with AVX-512, one thread).
+            # At this density a dense step of LeNet-300-100 takes 0.83 ms and a sparse one
+            # 0.89; evaluation makes up for it (Intel Xeon with AVX-512, one thread).
             preferred_up_to=0.7,
             compiles=fully_connected,
             compiled_rate=4e10,
@@ -93,8 +93,8 @@ ENGINES = Registry(
             trains=plain_convolutional,
             devices=CPU,
             preferred_on=CPU,
-            # With the masks of the papers, which keep more of convolutions, it is even
-            # with the dense engine at .5, and 1.2 to 1.5 times as fast at .3.
+            # With the papers' masks, which keep more of convolutions, it is as fast as
+            # the dense engine at density .5, and 1.2 to 1.5 times as fast at .3.
             preferred_up_to=0.4,
             compiles=plain_convolutional,
             work_left=math.sqrt,
@@ -112,16 +112,16 @@ ENGINES = Registry(
     },
     offers="make",
 )
-"""By name, the plainest first: of those that fit, ``auto`` takes the last. The ``make`` of
-each module has the arguments of ``make_engine``. Rates were measured on an Intel Xeon
+"""The engines by name, the plainest first: ``auto`` takes the last one that fits. Each
+module's ``make`` takes the jobs of ``make_engine``. Rates were measured on an Intel Xeon
 (AVX-512) at its slowest, both cores busy, 2026-11-21."""
 
 CHOICES = (AUTO, *(name for name, record in ENGINES.items() if not record.program))
-"""what ``train.engine`` may be"""
+"""the values that ``train.engine`` may have"""
 
 
 def make_engine(name: str, jobs: Sequence[Job]) -> Engine:
-    """The named engine at the start of these jobs, one lane each.
+    """Make the named engine, ready to begin these jobs, with one lane for each job.
 
     Raises:
         ValueError: if there is no such engine, or it cannot train these jobs.
@@ -137,18 +137,18 @@ def resolve(
     device: str,
     needs: Collection[Ability] = (),
 ) -> str:
-    """Which engine trains a network: the fastest that was shown to give equal results.
+    """Choose the engine for a network: the fastest that gives the reference's results.
 
     Args:
         setting: ``auto``, or the name of an engine.
-        network: its layers.
-        density: fraction of the prunable weights kept, (0, 1]; the largest, where the
-            mask changes.
-        device: ``train.device``.
-        needs: what the training asks of the engine.
+        network: the layers of the network.
+        density: fraction of the prunable weights kept, (0, 1]; where the mask changes,
+            the largest.
+        device: the value of ``train.device``.
+        needs: abilities that the training needs.
 
     Returns:
-        A name in ENGINES, a program's only where it is the setting.
+        A name in ENGINES; a program's engine only if the setting names it.
 
     Raises:
         ValueError: if there is no such engine, or it cannot train this network there.
@@ -173,7 +173,7 @@ def resolve(
 def _refusal(
     record: EngineRecord, network: Network, device: str, needs: Collection[Ability]
 ) -> str | None:
-    """What an engine cannot do of what is asked; None if it can do all of it."""
+    """The first thing asked for that an engine cannot do; None if it can do everything."""
     for need in Ability:
         if need in needs and need not in record.abilities:
             return f"cannot {need.value}"

@@ -1,8 +1,7 @@
-"""The reference engine: plain eager torch, one network, the definition of right.
+"""The reference engine trains one network in plain torch and defines the right results.
 
-Data stay in memory as uint8, on the device; each step gathers a batch, normalizes it,
-and makes one fused optimizer update. Nothing here is clever, except where a comment
-says so.
+Data stay on the device as uint8. Each step gathers a batch, normalizes it, and makes one
+fused optimizer update. The code is deliberately simple; comments mark the exceptions.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,10 +27,10 @@ EVALUATION_BATCH = 250
 
 
 def make(jobs: Sequence[Job]) -> "Reference":
-    """The reference engine at the start of one job.
+    """Make the reference engine, ready to begin one job.
 
     Raises:
-        ValueError: if there are more jobs than one.
+        ValueError: if there is more than one job.
     """
     return Reference(only_job(jobs, "reference"))
 
@@ -39,7 +38,7 @@ def make(jobs: Sequence[Job]) -> "Reference":
 class Reference:
     """One network, its optimizer, and its data.
 
-    The optimizer begins fresh also at a late start: only schedule and data order
+    The optimizer begins afresh even at a late start: only schedule and data order
     continue, as in Frankle et al. 2019 (arXiv:1903.01611).
     """
 
@@ -163,7 +162,7 @@ class _Data:
         return self._normalized(images), labels.index_select(0, examples)
 
     def in_order(self, split: str) -> Iterator[tuple[Tensor, Tensor]]:
-        """A split in batches, the last one smaller; pixels normalized as they go."""
+        """A split as batches, the last may be smaller; each is normalized when used."""
         images = self.images[split].split(EVALUATION_BATCH)
         labels = self.labels[split].split(EVALUATION_BATCH)
         for batch, classes in zip(images, labels, strict=True):
@@ -174,7 +173,7 @@ class _Data:
 
 
 def _leaves(job: Job, device: torch.device) -> dict[str, Tensor]:
-    """The weights in memory of torch's own: its alignment decides the last bits."""
+    """The weights in memory that torch allocates, whose alignment decides the last bits."""
     return {
         name: torch.tensor(job.start[name], device=device).requires_grad_(
             parameter.trainable
@@ -184,7 +183,7 @@ def _leaves(job: Job, device: torch.device) -> dict[str, Tensor]:
 
 
 def _optimizer(weights: list[Tensor], settings: TrainSettings) -> torch.optim.Optimizer:
-    """A fresh optimizer; every update sets the rate before it."""
+    """A fresh optimizer; the learning rate is set before every update."""
     lr, decay = settings.lr, settings.weight_decay
     match settings.optimizer:
         case "sgd":
@@ -198,7 +197,7 @@ def _optimizer(weights: list[Tensor], settings: TrainSettings) -> torch.optim.Op
 
 
 def _kept_bits(mask: Mask, device: torch.device) -> dict[str, Tensor]:
-    """All bits set where a weight is kept; only tensors that have a pruned weight."""
+    """All bits set where a weight is kept, for each tensor that has a pruned weight."""
     return {
         name: torch.tensor(np.where(kept, np.int32(-1), np.int32(0)), device=device)
         for name, kept in mask.items()
@@ -207,16 +206,16 @@ def _kept_bits(mask: Mask, device: torch.device) -> dict[str, Tensor]:
 
 
 def _mask(values: Tensor, kept_bits: Tensor) -> None:
-    """Set what is pruned to exactly 0, whatever it was.
+    """Set pruned values to exactly 0, whatever they were.
 
-    On the bits: a product with 0 would keep NaN and signs, and masked_fill_ takes 14
-    times as long (240 µs for 300 × 784 on one core of a Zen 4, torch 2.13).
+    The bits are masked: a product with 0 would keep NaN and signs, and masked_fill_ takes
+    14 times as long (240 µs for 300 × 784 on one core of a Zen 4, torch 2.13).
     """
     values.detach().view(torch.int32).bitwise_and_(kept_bits)
 
 
 def _moved(images: Tensor, job: Job, step: int) -> Tensor:
-    """The batch after flip-crop, as drawn for this step."""
+    """The batch after the flip-crop that is drawn for this step."""
     flips, corners = flip_crop_draws(
         len(images), seed=job.seed, round=job.round, copy=job.copy, step=step
     )
@@ -232,6 +231,6 @@ def _exact_convolutions() -> AbstractContextManager[None]:
 
 
 def _array(tensor: Tensor) -> NDArray[np.float32]:
-    """A copy for the outside."""
+    """A copy as a numpy array."""
     array: NDArray[np.float32] = tensor.detach().cpu().numpy().copy()
     return array

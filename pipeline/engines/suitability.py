@@ -1,7 +1,7 @@
-"""Which networks an engine can train, read off the layer records alone.
+"""Decide from the layers of a network which engines can train it.
 
-The plan chooses engines by their records, without importing them (torch, Numba); engines
-refuse by the same functions.
+The plan uses these functions to choose an engine without importing it (torch, Numba);
+engines use the same functions to refuse a network.
 """
 
 import re
@@ -32,25 +32,26 @@ _LETTERS: dict[type[Layer], str] = {
 
 
 def any_network(network: Network) -> bool:
-    """Whatever the layer records can say."""
+    """True for every network."""
     return bool(network)
 
 
 def no_network(_: Network) -> bool:
-    """None at all."""
+    """True for no network."""
     return False
 
 
 def fully_connected(network: Network) -> bool:
-    """Flatten, then Linear layers with a ReLU between them."""
+    """True for Flatten, then Linear layers with a ReLU between them."""
     return re.fullmatch(r"FL(RL)*", _spelled(network)) is not None
 
 
 def plain_convolutional(network: Network) -> bool:
-    """Convolutions and pools as in Conv-2 to Conv-8, then Linear layers.
+    """True for convolutions and pools as in Conv-2 to Conv-8, then Linear layers.
 
-    Convolutions are 3 × 3 with stride 1 and a bias, each with a ReLU behind it and maybe
-    a MaxPool; the last has one. Between Linear layers stands a ReLU.
+    Convolutions must be 3 × 3 with stride 1 and a bias, each followed by a ReLU and
+    optionally by a MaxPool; the last one needs a MaxPool. A ReLU stands between Linear
+    layers.
     """
     plain = all(
         layer.kernel == 3 and layer.stride == 1 and layer.bias
@@ -61,7 +62,7 @@ def plain_convolutional(network: Network) -> bool:
 
 
 def without_norm(network: Network) -> bool:
-    """A plain sequence of layers, none of which normalizes batches."""
+    """True for a plain sequence of layers, none of which normalizes batches."""
     return not set(_spelled(network)) & {"N", "S"}
 
 

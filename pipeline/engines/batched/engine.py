@@ -1,9 +1,9 @@
 """The batched engine: several networks of one shape as one stacked computation.
 
 One pass through ``forward.py`` under vmap computes all lanes: linear layers become
-batched products, convolutions grouped ones. No lane sees another: one that diverges
-leaves the others' bits alone. On CUDA, the whole step is one graph that is captured once
-and replayed.
+batched products, convolutions become grouped convolutions. Lanes never mix: if one
+diverges, the bits of the others stay the same. On CUDA, the whole step is one graph, which
+is captured once and replayed.
 
 Legend: S lanes, B examples per batch, K classes, N examples of a split.
 """
@@ -27,14 +27,14 @@ from pipeline.engines.batched.inputs import SPLITS, STRETCH, Data, Inputs, moved
 from pipeline.engines.shared.updates import Fused
 
 WARM_UP_STEPS = 3
-"""before a capture, so that libraries have allocated what they need"""
+"""steps before a capture, so that libraries have allocated the memory they need"""
 
 
 def make(jobs: Sequence[Job]) -> "Batched":
-    """The batched engine at the start of these jobs.
+    """Make the batched engine, ready to begin these jobs.
 
     Raises:
-        ValueError: if there is none, if they differ in more than start, mask, seed,
+        ValueError: if there are no jobs, if they differ in more than start, mask, seed,
             round, and copy, or if pruned weights are frozen at other values than 0.
     """
     if not jobs:
@@ -133,7 +133,7 @@ class Batched:
             tensor.copy_(torch.tensor(state[name]))
 
     def _tensors(self) -> Iterator[tuple[str, Tensor]]:
-        """All that a step changes, in the memory it stays in."""
+        """All tensors that a step changes; each keeps its place in memory."""
         for name, weight in self._weights.items():
             yield f"weight/{name}", weight.detach()
         for kind, moments in self._optimizer.moments.items():
@@ -141,7 +141,7 @@ class Batched:
                 yield f"{kind}/{name}", moment
 
     def _forward(self, images: Tensor, *, lanes_of_images: int | None) -> Tensor:
-        """Logits (S, B, K); of own images per lane in training, of the same otherwise."""
+        """Logits (S, B, K), of each lane's own images in training, else of common ones."""
         training = lanes_of_images is not None
 
         def of_one_lane(weights: dict[str, Tensor], images: Tensor) -> Tensor:
@@ -153,7 +153,7 @@ class Batched:
         return logits
 
     def _update(self) -> None:
-        """One step of the stretch laid out: on a GPU by replaying it."""
+        """Run the next step of the stretch laid out; on a GPU, replay the graph."""
         if self._settings.device == "cpu":
             self._compute()
             return
@@ -163,27 +163,27 @@ class Batched:
             self._graph.replay()
 
     def _compute(self) -> None:
-        """One step; reads and writes the same memory every time, as a graph must."""
+        """Compute one step in the same memory every time, as a graph must."""
         images, labels = self._data.batch(self._inputs.examples())
         if self._settings.augment == "flip-crop":
             images = moved(images, *self._inputs.flip_crop())
         logits = self._forward(images, lanes_of_images=0)  # (S, B, K)
-        # The sum over lanes: the gradient of each lane is that of its own loss.
+        # Losses are summed over lanes, so each lane's gradient is that of its own loss.
         loss = _cross_entropy(logits, labels).sum() / labels.shape[1]
         trained = self._trained
         found = torch.autograd.grad(loss, list(trained.values()))
         gradients = {n: g.contiguous() for n, g in zip(trained, found, strict=True)}
         self._optimizer.update(gradients, *self._inputs.count_and_rate())
-        # On the bits, because a product with 0 would keep NaN.
+        # Pruned weights are masked by their bits, because a product with 0 keeps NaN.
         for bits, kept in self._pruned:
             bits.bitwise_and_(kept)
         self._inputs.next()
 
     def _captured(self) -> torch.cuda.CUDAGraph:
-        """The step as a graph; trying it out first leaves no trace.
+        """The step as a graph; the trial steps before the capture leave no trace.
 
-        As torch's notes on CUDA graphs demand: warm-up on a side stream, then one
-        capture. Never run yet: no GPU was at hand (2026-11-21).
+        As torch's notes on CUDA graphs demand, steps are warmed up on a side stream and
+        then captured once. Never run yet: no GPU was at hand (2026-11-21).
         """
         changed = [*(tensor for _, tensor in self._tensors()), self._inputs.position]
         before = [tensor.clone() for tensor in changed]

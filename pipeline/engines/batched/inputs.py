@@ -1,6 +1,6 @@
-"""What the steps of stacked networks read, on the device: which examples, which rate.
+"""Inputs of the batched engine's steps, on the device: examples, flips, learning rates.
 
-All of it lies in memory that stays where it is, so that a captured CUDA graph finds it.
+All inputs keep their place in memory, so that a captured CUDA graph finds them.
 
 Legend: S lanes, B examples per batch.
 """
@@ -22,11 +22,11 @@ SPLITS = ("train", "validation", "test")
 EVALUATION_BATCH = 250
 """examples per forward pass of all lanes"""
 STRETCH = 64
-"""steps whose inputs are laid out on the device at once"""
+"""number of steps whose inputs are laid out on the device at once"""
 
 
 class Inputs:
-    """What the steps of a stretch read, in memory that stays: a step counts itself on."""
+    """The inputs of a stretch of steps; each step moves the position on by one."""
 
     def __init__(self, jobs: Sequence[Job], device: torch.device) -> None:
         self._jobs = jobs
@@ -34,7 +34,7 @@ class Inputs:
         self._orders = [job.batch_order() for job in jobs]
         shape = (STRETCH, len(jobs), settings.batch_size)
         self.position = torch.zeros(1, dtype=torch.int64, device=device)
-        """of the next step within the stretch"""
+        """position of the next step within the stretch"""
         self._examples = torch.zeros(shape, dtype=torch.int64, device=device)
         self._flips = torch.zeros(shape, dtype=torch.bool, device=device)
         self._corners = torch.zeros((*shape, 2), dtype=torch.int64, device=device)
@@ -42,7 +42,7 @@ class Inputs:
         self._rates = torch.zeros(STRETCH, device=device)
 
     def lay_out(self, first_step: int, num_steps: int) -> None:
-        """Fill in so many steps, at most STRETCH, and go to the first."""
+        """Fill in the inputs of at most STRETCH steps, and go to the first of them."""
         job = self._jobs[0]
         steps = range(first_step, first_step + num_steps)
         examples = [order.indices(first_step, num_steps) for order in self._orders]
@@ -95,7 +95,7 @@ class Data:
         return self._normalized(images).unflatten(0, shape), labels.view(shape)
 
     def in_order(self, split: str) -> Iterator[tuple[Tensor, Tensor]]:
-        """A split in batches, the last one smaller: normalized images, labels."""
+        """A split as batches of normalized images and labels; the last may be smaller."""
         images = self._images[split].split(EVALUATION_BATCH)
         for batch, labels in zip(
             images, self.labels[split].split(EVALUATION_BATCH), strict=True
@@ -107,7 +107,7 @@ class Data:
 
 
 def moved(images: Tensor, flips: Tensor, corners: Tensor) -> Tensor:
-    """Flip-crop as in ``pipeline.core.augmentation``, with the same bits, on any device.
+    """Flip-crop with the same bits as in ``pipeline.core.augmentation``, on any device.
 
     Args:
         images: (S, B, C, H, W).
@@ -115,7 +115,7 @@ def moved(images: Tensor, flips: Tensor, corners: Tensor) -> Tensor:
         corners: int64 (S, B, 2).
 
     Returns:
-        Shape of ``images``.
+        The changed images, in the shape of ``images``.
     """
     flat = F.pad(images.flatten(0, 1), [MAX_SHIFT] * 4)
     height, width = images.shape[-2:]

@@ -1,8 +1,8 @@
-"""The dense engine: one network on a CPU, every weight computed, as fast as can be.
+"""The dense engine trains one network on a CPU and computes every weight, pruned or not.
 
-Two ways to do it. Fully connected networks are compiled (``fully_connected.py``), all
-others are computed layer by layer in torch (``layered.py``), and so are networks whose
-pruned weights are frozen at other values than 0.
+It has two parts. Fully connected networks are compiled (``fully_connected.py``). All other
+networks, and those whose pruned weights are frozen at other values than 0, are computed
+layer by layer in torch (``layered.py``).
 """
 
 from collections.abc import Sequence
@@ -12,16 +12,16 @@ from pipeline.engines.suitability import fully_connected, without_norm
 
 
 def make(jobs: Sequence[Job]) -> PruningEngine:
-    """The dense engine at the start of one job.
+    """Make the dense engine, ready to begin one job.
 
     Raises:
-        ValueError: if there are more jobs than one, or if the job needs what the engine
-            cannot do: batch norm, or another device than the CPU. Or if labels do not fit
-            the logits of a fully connected network.
+        ValueError: if there is more than one job, if the job needs batch norm or another
+            device than the CPU, or if labels do not fit the logits of a fully connected
+            network.
     """
     job = only_job(jobs, "dense")
     refuse_unfit(job)
-    # Torch takes 0.8 s to import, Numba as long; nobody waits for what is not needed.
+    # Torch takes 0.8 s to import and Numba as long, so only the needed one is imported.
     if fully_connected(job.network) and not job.frozen:
         from pipeline.engines.dense.fully_connected import FullyConnected
 
@@ -32,7 +32,7 @@ def make(jobs: Sequence[Job]) -> PruningEngine:
 
 
 def refuse_unfit(job: Job) -> None:
-    """Refuse what the engine cannot do.
+    """Refuse a job that the engine cannot do.
 
     Raises:
         ValueError: with one line that says what to give instead.

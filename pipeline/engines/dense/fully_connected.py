@@ -1,10 +1,11 @@
 """Fully connected networks in the dense engine, compiled.
 
-Brings network, mask and data into the form of ``kernels.py``, where all the work is done.
+This file brings network, mask and data into the form that ``kernels.py`` computes with.
 
-LeNet-300-100, batch 60, Adam: a step takes .83 ms, layer by layer in torch 1.7 ms, and the
-five products alone, by ``torch.mm``, .75 ms. Intel Xeon with AVX-512, one thread, another
-run beside it, 2026-11-21; ``python benchmarks/engines.py`` for yours.
+A step of LeNet-300-100 with batch 60 and Adam takes .83 ms; layer by layer in torch it
+takes 1.7 ms, and the five products alone, by ``torch.mm``, take .75 ms (Intel Xeon with
+AVX-512, one thread, another run beside it, 2026-11-21). ``python benchmarks/engines.py``
+measures your machine.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,7 +29,7 @@ from pipeline.engines.shared.kernels import Rule
 from pipeline.engines.shared.vectors import LANES, MAX_VECTORS, block_shape
 
 SEEN = (0,) * MAX_VECTORS
-"""examples are evaluated side by side, as many as there can be"""
+"""shape of the block in which examples are evaluated: as wide as registers allow"""
 
 
 class FullyConnected:
@@ -103,7 +104,7 @@ class FullyConnected:
                     view[~mask[name]] = 0
 
     def _parameters(self, part: str) -> Iterator[tuple[str, Floats]]:
-        """Weights and biases, or their moments: by name, as they stand in the kernels."""
+        """Weights and biases, or their moments, by name, in the kernels' own layout."""
         weights, biases = getattr(self._net.weights, part), getattr(self._net.biases, part)
         for name, layer in zip(self._names, zip(*self._layers, strict=True), strict=True):
             inputs, outputs, stride, first, unit = layer
@@ -112,7 +113,7 @@ class FullyConnected:
             yield f"{name}.bias", biases[unit : unit + outputs]
 
     def _arrays(self) -> Iterator[tuple[str, Floats]]:
-        """What a continuation needs; gradients are used up by then."""
+        """The arrays that a continuation needs; gradients are used up between steps."""
         settings = self._job.settings
         parts = {"weight": "value"}
         if settings.optimizer != "sgd":
@@ -124,7 +125,7 @@ class FullyConnected:
                 yield f"{kind}/{name}", view
 
     def _bits(self, mask: Mask) -> Bits:
-        """One per weight; none for what fills up the rows."""
+        """One bit per weight, set where it is kept; padding of the rows has no bit set."""
         kept = []
         for name, inputs, outputs, stride in zip(
             self._names, *self._layers[:3], strict=True
@@ -135,7 +136,7 @@ class FullyConnected:
         return np.packbits(np.concatenate(kept), bitorder="little").view(np.uint16)
 
     def _advance_augmented(self, order: Integers, rule: Rule) -> None:
-        """Step by step, since images are moved and normalized outside of the kernels."""
+        """Advance step by step, because no kernel can move and normalize images."""
         nothing = np.zeros_like(self._net.mean)
         net = self._net._replace(mean=nothing, std=nothing + np.float32(1))
         for images, labels, one, now in augmented(self._job, order, rule, self._step):
@@ -157,7 +158,7 @@ def _layers(network: Network) -> Layers:
 
 
 def _workspace(layers: Layers, width: int) -> Workspace:
-    # Rows of units are read in sixteens.
+    # Rows of units are read 16 at a time.
     num_units = int(layers.outputs.sum()) + LANES
     return Workspace(
         width=width,

@@ -1,14 +1,14 @@
-"""Compiled training of fully connected networks with every weight computed.
+"""Compiled training of fully connected networks that computes every weight.
 
-All units of all layers are numbered in one row, the logits last. A matrix has one row per
-unit (or pixel) and one column per example. All three products of a layer are one loop,
-``_products``: it takes a vector from each row of a matrix, multiplies it by a factor for
-each of some units, and keeps the sums of these units in registers, so that each number
-that is loaded is used several times.
+All units of all layers are numbered consecutively, the logits last. A matrix has one row
+per unit (or pixel) and one column per example. One loop, ``_products``, computes all three
+products of a layer: it takes a vector from each row of a matrix, multiplies it by one
+factor for each of several units, and keeps the sums of these units in registers. So each
+loaded number is used several times.
 
-Weights stand in rows of a multiple of 16, filled up with 0. A layer's weights are updated
-in registers and in the first-level cache as soon as their gradients are known, which saves
-two ways to memory.
+Rows of weights have a multiple of 16 places, filled up with 0. A layer's weights are
+updated in registers and in the first-level cache as soon as their gradients are known,
+which saves two trips to memory.
 """
 
 from typing import Any, NamedTuple
@@ -53,7 +53,7 @@ from pipeline.engines.shared.vectors import (
 )
 
 UNITS = (0,) * (6 if MAX_VECTORS == 4 else 3)
-"""as many zeros as units whose sums fit the registers, beside what they are made of"""
+"""as many zeros as there are units whose sums fit the registers, with room for operands"""
 Bits = NDArray[np.uint16]
 _Sums = Any  # a tuple of vectors, in compiled code
 _At = np.uint64
@@ -61,16 +61,16 @@ _Where = tuple[int, int, int]
 
 
 class Layers(NamedTuple):
-    """One number per layer in each field."""
+    """The sizes and places of all layers; each field has one number per layer."""
 
     inputs: Integers
     outputs: Integers
     strides: Integers
-    """inputs, rounded up to 16s: length of a row of weights"""
+    """length of a row of weights: the number of inputs, rounded up to a multiple of 16"""
     first_weights: Integers
-    """where its weights begin"""
+    """where the layer's weights begin"""
     first_units: Integers
-    """the number of its first unit"""
+    """number of the layer's first unit"""
 
 
 class Net(NamedTuple):
@@ -80,9 +80,9 @@ class Net(NamedTuple):
     weights: Tensor
     biases: Tensor
     kept: Bits
-    """one bit per weight: whether its gradient counts"""
+    """one bit per weight, set where it is kept and so where its gradient counts"""
     mean: Floats
-    """per channel, of raw pixels"""
+    """mean of the raw pixels, one per channel"""
     std: Floats
 
 
@@ -90,36 +90,36 @@ class Workspace(NamedTuple):
     """Matrices of one block of examples; rows begin at multiples of 64 bytes."""
 
     width: int
-    """examples in a block"""
+    """number of examples in a block"""
     inputs: Floats
-    """of the first layer, one row per example"""
+    """inputs of the first layer, one row per example"""
     columns: Floats
-    """the same, one column per example"""
+    """inputs of the first layer, one column per example"""
     hidden: Floats
-    """inputs of another layer, one row per example; what fills them up is anything"""
+    """inputs of another layer, one row per example; padding holds arbitrary numbers"""
     outputs: Floats
     gradients: Floats
     found: Floats
-    """of some weights, on their way to the optimizer"""
+    """gradients of some weights, on their way to the optimizer"""
     shares: Floats
     peaks: Floats
     totals: Floats
 
 
 class Update(NamedTuple):
-    """What becomes of the gradients of a block of examples."""
+    """How the gradients of a block of examples are used."""
 
     rule: Rule
     step: int
     is_first: bool
-    """of a batch's blocks; else its gradients add to those that are there"""
+    """whether it is the first block of a batch; else its gradients add to present ones"""
     is_last: bool
-    """the weights move"""
+    """whether it is the last block of a batch, after which the weights are updated"""
     num_examples: int
 
 
 class _Factors(NamedTuple):
-    """Numbers that multiply vectors: of unit i, array[at + i · stride + k · ahead]."""
+    """Factors of vectors; unit i and row k have array[at + i · stride + k · ahead]."""
 
     array: Floats
     at: _At
@@ -128,7 +128,7 @@ class _Factors(NamedTuple):
 
 
 class _Rows(NamedTuple):
-    """Vectors that are multiplied: row k begins at matrix[at + k · stride]."""
+    """The vectors to multiply: row k begins at matrix[at + k · stride]."""
 
     matrix: Floats
     at: _At
@@ -147,7 +147,7 @@ def train(
 ) -> None:
     """Run one optimizer step per row of ``order`` (steps, B); writes into net and work.
 
-    A batch is as many blocks of 16 · len(shape) examples as it needs, the last one padded.
+    A batch is split into blocks of 16 · len(shape) examples; the last block is padded.
     """
     num_steps, batch_size = order.shape
     mode = flush_denormals()
@@ -171,9 +171,9 @@ def train(
 def evaluate(
     net: Net, examples: Examples, order: Integers, work: Workspace, shape: Shape
 ) -> tuple[float, int]:
-    """Sum of the cross-entropies of examples, and how many of them are right.
+    """Sum of the cross-entropies of examples, and how many are classified right.
 
-    ``order`` numbers all of them, 0, 1, 2 …
+    ``order`` lists all examples as 0, 1, 2 …
     """
     loss, correct = 0.0, 0
     mode = flush_denormals()
@@ -209,7 +209,7 @@ def _logits(net: Net, work: Workspace) -> Logits:
 
 @kernel
 def _gather(net: Net, examples: Examples, block: Integers, work: Workspace) -> None:
-    """Inputs of the first layer, in rows and in columns; padding repeats an example."""
+    """Fill in the first layer's inputs, as rows and columns; padding repeats an example."""
     stride, num_channels = net.layers.strides[0], len(net.mean)
     plane = examples.num_pixels // num_channels
     for column in range(work.width):
@@ -229,7 +229,7 @@ def _gather(net: Net, examples: Examples, block: Integers, work: Workspace) -> N
 def _turn(
     source: Floats, num_rows: int, stride: int, target: Floats, target_stride: int
 ) -> None:
-    """Rows of a matrix as columns; the strides are from row to row."""
+    """Write the rows of a matrix as columns; strides are distances from row to row."""
     for row in range(0, num_rows, LANES):
         for column in range(0, stride, LANES):
             out = (uint(row * stride + column), uint(stride))
@@ -251,7 +251,7 @@ def _products(sums: _Sums, factors: _Factors, rows: _Rows, shape: Shape) -> _Sum
 
 @kernel
 def _forward(net: Net, work: Workspace, shape: Shape) -> None:
-    """Outputs of all units."""
+    """Compute the outputs of all units."""
     last = len(net.layers.outputs) - 1
     for layer in range(last + 1):
         first, size = net.layers.first_units[layer], net.layers.outputs[layer]
@@ -272,7 +272,7 @@ def _forward(net: Net, work: Workspace, shape: Shape) -> None:
 
 @kernel
 def _outputs(net: Net, layer: int, inputs: Floats, work: Workspace, shape: Shape) -> None:
-    """Add what a layer reads, the rows of a matrix, to its sums."""
+    """Add a layer's inputs, the rows of a matrix, times its weights to its sums."""
     num_outputs = net.layers.outputs[layer]
     rows = _Rows(inputs, uint(0), uint(work.width), net.layers.inputs[layer])
     whole = num_outputs - num_outputs % len(UNITS)
@@ -286,7 +286,7 @@ def _outputs(net: Net, layer: int, inputs: Floats, work: Workspace, shape: Shape
 def _some_outputs(
     net: Net, where: _Where, units: Shape, rows: _Rows, work: Workspace, shape: Shape
 ) -> None:
-    """Where: layer, first unit, 0."""
+    """Add to the sums of several units; ``where`` is layer, first unit, 0."""
     layer, unit, _ = where
     into = uint((net.layers.first_units[layer] + unit) * work.width)
     place = (into, uint(work.width))
@@ -298,7 +298,7 @@ def _some_outputs(
 
 @kernel
 def _weights_at(net: Net, where: _Where) -> tuple[_At, _At]:
-    """Where the weight of a unit on an input stands, and how far that of the next unit."""
+    """Where a unit's weight on an input is, and how far it is to that of the next unit."""
     layer, unit, column = where
     stride = net.layers.strides[layer]
     return uint(net.layers.first_weights[layer] + unit * stride + column), uint(stride)
@@ -306,7 +306,7 @@ def _weights_at(net: Net, where: _Where) -> tuple[_At, _At]:
 
 @kernel
 def _backward(net: Net, update: Update, work: Workspace, shape: Shape) -> None:
-    """Gradients, last layer first, and with the last block of a batch the updates."""
+    """Compute gradients, last layer first; update with the last block of a batch."""
     for back in range(1, len(net.layers.outputs) + 1):
         layer = len(net.layers.outputs) - back
         first, size = net.layers.first_units[layer], net.layers.outputs[layer]
@@ -323,7 +323,7 @@ def _backward(net: Net, update: Update, work: Workspace, shape: Shape) -> None:
 
 @kernel
 def _input_gradients(net: Net, layer: int, work: Workspace, shape: Shape) -> None:
-    """Gradients of the sums in the layer before, through its ReLU."""
+    """Compute the gradients of the sums in the layer before, through its ReLU."""
     num_inputs = net.layers.inputs[layer]
     whole = num_inputs - num_inputs % len(UNITS)
     for unit in range(0, whole, len(UNITS)):
@@ -341,7 +341,7 @@ def _input_gradients(net: Net, layer: int, work: Workspace, shape: Shape) -> Non
 def _some_input_gradients(
     net: Net, where: _Where, units: Shape, work: Workspace, shape: Shape
 ) -> None:
-    """Where: layer, 0, the first unit of the layer before."""
+    """Compute those of several units; ``where`` is layer, 0, first unit of layer before."""
     layer, _, unit = where
     at, stride = _weights_at(net, where)
     factors = _Factors(net.weights.value, at, uint(1), stride)
@@ -354,7 +354,7 @@ def _some_input_gradients(
 
 @kernel
 def _learn(net: Net, layer: int, update: Update, work: Workspace, shape: Shape) -> None:
-    """Gradients of a layer's weights, and what becomes of them."""
+    """Compute the gradients of a layer's weights, and store or apply them."""
     num_outputs = net.layers.outputs[layer]
     whole = num_outputs - num_outputs % len(UNITS)
     for unit in range(0, whole, len(UNITS)):
@@ -390,7 +390,7 @@ def _learn_some(
     work: Workspace,
     shape: Shape,
 ) -> None:
-    """The weights of some units on some inputs."""
+    """Compute the gradients of the weights of some units on some inputs."""
     layer, unit, column = where
     at, stride = _weights_at(net, where)
     first = uint((net.layers.first_units[layer] + unit) * work.width)
@@ -410,5 +410,5 @@ def _learn_some(
         into = at + uint(number) * stride
         g = only(g, net.kept, into)
         value = moved_value(net.weights, update.rule, update.step, into, g, shape)
-        # Masked again: at a rate that overflows, 0 times the rate is NaN.
+        # The weights are masked again: at a rate that overflows, 0 times the rate is NaN.
         store(net.weights.value, into, only(value, net.kept, into))

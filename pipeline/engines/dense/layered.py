@@ -1,8 +1,8 @@
-"""Any network without norms in the dense engine, layer by layer, in torch.
+"""The part of the dense engine that trains any network without norms, in torch.
 
-Pruned weights are computed like all others and set to 0, or to what they are frozen at,
-after each step. Passes without autograd (``layers.py``), and one call for the whole
-optimizer update.
+It computes layer by layer, without autograd (``layers.py``), and updates all weights in one
+call of the optimizer. Pruned weights are computed like all others; after each step they are
+set to 0, or to the values at which they are frozen.
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,8 +31,8 @@ KEPT_NORMALIZED_BYTES = 32 * 2**20
 class Layered:
     """One network, its optimizer, and its data.
 
-    ``gradients`` makes those of a batch; another function than the layers' own stands for
-    another rule of training.
+    ``gradients`` computes the gradients of a batch; a program that trains by another rule
+    gives a function of its own.
     """
 
     def __init__(self, job: Job, *, gradients: Gradients = gradients) -> None:
@@ -94,7 +94,7 @@ class Layered:
                 moments[name].view(torch.int32).bitwise_and_(kept)
 
     def _bits_of(self, mask: Mask) -> dict[str, tuple[Tensor, Tensor]]:
-        """By tensor with a pruned weight: its weights' bits, and those that are kept."""
+        """For each tensor with a pruned weight: its weights' bits, and the bits to keep."""
         return {
             name: (self._weights[name].view(torch.int32), _own(np.where(kept, -1, 0)))
             for name, kept in mask.items()
@@ -120,8 +120,8 @@ class Layered:
             self._num_updates.fill_(self._step + 1 - job.first_step),
             learning_rate(job.settings, self._step, job.total_steps),
         )
-        # Weights only: what the moments of a pruned weight hold moves nothing else. On
-        # the bits, because a product with 0 would keep NaN.
+        # Only weights are masked: moments of a pruned weight change no other weight.
+        # They are masked by their bits, because a product with 0 keeps NaN.
         for bits, kept in self._pruned.values():
             bits.bitwise_and_(kept)
         for bits, values in self._frozen:
@@ -129,7 +129,7 @@ class Layered:
 
 
 class _Data:
-    """The splits; the training images as raw pixels."""
+    """The splits in memory; training images stay raw pixels until they are used."""
 
     def __init__(self, data: Dataset, *, batch: int) -> None:
         splits = {name: getattr(data, name) for name in SPLITS}
@@ -146,7 +146,7 @@ class _Data:
         return self._normalize(images), self.labels["train"].index_select(0, examples)
 
     def in_order(self, split: str) -> Iterator[tuple[Tensor, Tensor]]:
-        """A split in batches of normalized images, the last one smaller."""
+        """A split as batches of normalized images; the last may be smaller."""
         images = self._images[split]
         if split not in self._normalized and 4 * images.numel() <= KEPT_NORMALIZED_BYTES:
             self._normalized[split] = self._normalize(images)
@@ -162,11 +162,11 @@ class _Data:
 
 @contextmanager
 def _denormals_as_0() -> Iterator[None]:
-    """Numbers below 1.2e-38 count as 0, as in the sparse engines.
+    """Treat numbers below 1.2e-38 as 0, as the sparse engines do.
 
-    Moments of a dead unit end there, and so do the weights that ``compat: southampton``
-    freezes. An Intel processor takes a hundred cycles for each: with 9,697 of the
-    235,200 weights of fc1 such a step took 23 ms instead of 1.3 (2026-11-21).
+    Moments of a dead unit become so small, and so do the weights that a program freezes.
+    An Intel processor takes a hundred cycles for each such number: with 9,697 of them
+    among the 235,200 weights of fc1 a step took 23 ms instead of 1.3 (2026-11-21).
     """
     torch.set_flush_denormal(True)
     try:
@@ -185,7 +185,7 @@ def _last_bias(network: Network) -> str:
 
 
 def _own(array: NDArray[np.generic]) -> Tensor:
-    """A copy in torch's memory; kernels of convolutions channels-last."""
+    """A copy in torch's memory, with the kernels of convolutions channels-last."""
     tensor = torch.tensor(array)
     if tensor.dtype == torch.int64:
         tensor = tensor.int()
@@ -195,6 +195,6 @@ def _own(array: NDArray[np.generic]) -> Tensor:
 
 
 def _copy(tensor: Tensor) -> NDArray[np.float32]:
-    """A copy for the outside, rows first."""
+    """A copy as a numpy array in C order."""
     array: NDArray[np.float32] = tensor.numpy().copy(order="C")
     return array

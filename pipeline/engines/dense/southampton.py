@@ -1,7 +1,8 @@
-"""The dense engine with what the report's script does to training (core/southampton.py).
+"""The engine of the Southampton script: the dense engine with that script's departures.
 
-Not equal to the reference and not meant to be: only ``compat: southampton`` chooses it. It
-stands in the dense engine's package because it is made of that engine.
+``core/programs/southampton.py`` describes them. This engine is not meant to agree with the
+reference; only ``compat: southampton`` chooses it. It lies in the dense engine's package
+because it is built on that engine.
 """
 
 from collections.abc import Sequence
@@ -21,15 +22,15 @@ from pipeline.engines.dense.layered import Layered
 from pipeline.engines.dense.layers import gradients
 
 LARGEST_FROZEN = float(np.nextafter(southampton.FROZEN_BELOW, np.float32(0)))
-"""torch's kernel takes what is equal as well"""
+"""largest number below ``FROZEN_BELOW``, because torch's kernel includes the bound"""
 
 
 def make(jobs: Sequence[Job]) -> "Southampton":
-    """The engine at the start of one job.
+    """Make the engine, ready to begin one job.
 
     Raises:
-        ValueError: if there are more jobs than one, if the dense engine cannot train
-            this one, or if pruned weights are frozen, which the script sets to 0.
+        ValueError: if there is more than one job, if the dense engine cannot train it, or
+            if pruned weights are frozen: the script sets them to 0.
     """
     job = only_job(jobs, "southampton")
     refuse_unfit(job)
@@ -38,10 +39,11 @@ def make(jobs: Sequence[Job]) -> "Southampton":
 
 
 class Southampton:
-    """A dense engine that freezes, and sees the test set, as the script does.
+    """A dense engine that freezes weights and evaluates the test set as the script does.
 
-    Round 0 trains at a rate of its own. On the test set the loss is the mean over the
-    images of full batches, and the accuracy their correct answers over all images.
+    Round 0 trains at a learning rate of its own. The test loss is the mean over the images
+    of full batches; the accuracy is the number of right answers among these images,
+    divided by the number of all images.
     """
 
     def __init__(self, job: Job) -> None:
@@ -87,7 +89,7 @@ def unfrozen_gradients(
 ) -> dict[str, Tensor]:
     """The gradients of a batch, 0 where a weight is below ``FROZEN_BELOW``.
 
-    Arguments and result as ``layers.gradients``. The weight decay comes after.
+    Arguments and result are those of ``layers.gradients``. Weight decay is added later.
     """
     found = gradients(network, weights, images, target)
     return {

@@ -1,1 +1,1 @@
-"""What engines share: compiled kernels, vectors, caches and optimizer updates."""
+"""Code that several engines share: kernels, vectors, caches and optimizer updates."""

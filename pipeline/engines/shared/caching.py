@@ -1,4 +1,4 @@
-"""How kernels are compiled, and when their code on disk is stale."""
+"""Compile kernels with Numba, and cache the compiled code until its source changes."""
 
 import functools
 import hashlib
@@ -11,12 +11,11 @@ from numba.core import caching
 
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compiled on first use; cached on disk until its folder or this one changes.
+    """Compile a function on first use, and cache it until its folder or this one changes.
 
-    Nothing is allocated in compiled code, so Numba need not count references (_nrt):
-    for tuples of arrays that takes 0.2 µs per call, as long as 100 weights do.
-    ``fastmath`` never assumes that there is no NaN: one weight that diverges shows in the
-    loss.
+    Kernels allocate nothing, so Numba need not count references (_nrt): for tuples of
+    arrays that takes 0.2 µs per call, as long as 100 weights do. ``fastmath`` must never
+    assume that there is no NaN, so that a single diverged weight shows in the loss.
     """
     options = {"nogil": True, "cache": True, "error_model": "numpy", "_nrt": False}
     before = numba.config.CACHE_LOCATOR_CLASSES
@@ -34,7 +33,7 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @functools.cache
 def digest_of(folder: Path) -> bytes:
-    """A digest of every Python file in a folder, as first seen by this process."""
+    """A digest of all Python files in a folder, as this process first saw them."""
     content = hashlib.sha256()
     for file in sorted(folder.glob("*.py")):
         content.update(f"{file.name}\0".encode() + file.read_bytes())
@@ -42,10 +41,10 @@ def digest_of(folder: Path) -> bytes:
 
 
 class _Stamped:
-    """Where compiled code is kept, with a stamp that also tells what a kernel may call.
+    """A place for compiled code, with a stamp that covers all files a kernel may call.
 
     Numba alone does not notice that a called function in another file has changed. Kernels
-    may call what is in their own folder and in this one, and nothing else.
+    may call functions of their own folder and of this one, and no others.
     """
 
     _py_file: str
@@ -56,10 +55,10 @@ class _Stamped:
         return own, *(digest_of(folder) for folder in folders)
 
     def get_disambiguator(self) -> str:
-        """Part of the file's name: no two versions may share one.
+        """A part of the file's name that differs for every version of the code.
 
-        Numba writes the index first, and another process could read what an old version
-        has left behind it.
+        Numba writes the index first, so under a common name another process could read
+        code that an old version has left.
         """
         version = hashlib.sha256(repr(self.get_source_stamp()).encode()).hexdigest()
         own = super().get_disambiguator()  # type: ignore[misc]  # numba's
@@ -67,12 +66,12 @@ class _Stamped:
 
 
 class Given(_Stamped, caching.UserProvidedCacheLocator):  # type: ignore[misc]
-    """In NUMBA_CACHE_DIR."""
+    """Keeps compiled code in NUMBA_CACHE_DIR."""
 
 
 class InTree(_Stamped, caching.InTreeCacheLocator):  # type: ignore[misc]
-    """Beside the source."""
+    """Keeps compiled code beside the source."""
 
 
 class UserWide(_Stamped, caching.UserWideCacheLocator):  # type: ignore[misc]
-    """In the user's cache folder, where the source is read-only."""
+    """Keeps compiled code in the user's cache folder, if the source is read-only."""

@@ -1,6 +1,7 @@
-"""What the compiled engines share around their kernels: checks, numbers, memory.
+"""Plain Python around the kernels of compiled engines: checks, numbers, memory.
 
-Nothing here is compiled; what kernels share is in ``kernels.py`` and ``vectors.py``.
+Nothing here is compiled; compiled functions that kernels share are in ``kernels.py`` and
+``vectors.py``.
 """
 
 import math
@@ -25,7 +26,7 @@ Pixel = TypeVar("Pixel", np.float32, np.uint8)
 
 
 def refuse_unfit(job: Job, engine: str) -> None:
-    """Refuse another device than the CPU, frozen weights, and labels that are no logit.
+    """Refuse devices other than the CPU, frozen weights, and labels without a logit.
 
     Raises:
         ValueError: with one line that says what to give instead.
@@ -48,16 +49,17 @@ def refuse_unfit(job: Job, engine: str) -> None:
 def optimizer_numbers(
     job: Job, first_step: int, num_steps: int
 ) -> tuple[bool, np.float32, np.float32, Floats]:
-    """The fields of a kernel's ``Rule`` for some steps, in its order.
+    """The fields of a kernel's ``Rule`` for a stretch of steps, in its order.
 
     Args:
         job: a training that begins with a fresh optimizer at its first step.
-        first_step: of these steps, counted from initialization.
-        num_steps: ≥ 0.
+        first_step: first of these steps, counted from initialization.
+        num_steps: number of these steps, ≥ 0.
 
     Returns:
-        Whether it is Adam; momentum; the weight decay that is added to the gradient; and
-        (num_steps, 3): step size, 1 / √(second bias correction), factor of the weights.
+        Whether the optimizer is Adam; momentum; the weight decay that is added to the
+        gradient; and (num_steps, 3): step size, 1 / √(second bias correction), factor of
+        the weights.
     """
     settings = job.settings
     steps = range(first_step, first_step + num_steps)
@@ -80,7 +82,7 @@ def optimizer_numbers(
 
 
 def moved(job: Job, examples: Integers, step: int) -> Floats:
-    """A normalized batch (B, C, H, W) after flip-crop, as drawn for this step."""
+    """A normalized batch (B, C, H, W) after the flip-crop that is drawn for this step."""
     flips, corners = flip_crop_draws(
         len(examples), seed=job.seed, round=job.round, copy=job.copy, step=step
     )
@@ -92,17 +94,17 @@ def moved(job: Job, examples: Integers, step: int) -> Floats:
 def augmented(
     job: Job, order: Integers, rule: Rule, first_step: int
 ) -> Iterator[tuple[Floats, Integers, Integers, Rule]]:
-    """A stretch of steps one by one, since kernels cannot draw.
+    """Yield the steps of a stretch one by one, since kernels cannot draw random numbers.
 
     Args:
-        job: what is trained.
-        order: (steps, B), as kernels get it.
-        rule: of these steps.
-        first_step: of them.
+        job: the training.
+        order: examples of each step, (steps, B), as kernels get them.
+        rule: the optimizer's numbers for these steps.
+        first_step: first of these steps.
 
     Yields:
-        Moved images (B, C, H, W), their labels, an order for one step that takes them all,
-        and the rule of that step.
+        For each step its moved images (B, C, H, W), their labels, an order that takes all
+        of them in one step, and the rule of that step.
     """
     for number, examples in enumerate(order):
         yield (
@@ -114,12 +116,12 @@ def augmented(
 
 
 def flat(images: NDArray[Pixel], labels: Integers, at_least: int = 1) -> Examples:
-    """Examples as kernels read them.
+    """Turn examples into the flat form that kernels read.
 
     Args:
         images: (N, C, H, W).
         labels: (N,).
-        at_least: pixels of an image; smaller ones are filled up with 0.
+        at_least: least number of pixels of an image; smaller ones are filled up with 0.
     """
     rows = images.reshape(len(images), math.prod(images.shape[1:]))
     missing = max(at_least - rows.shape[1], 0)
@@ -133,7 +135,7 @@ def flat(images: NDArray[Pixel], labels: Integers, at_least: int = 1) -> Example
 
 
 def tensor(values: Floats) -> Tensor:
-    """These values, without gradients and moments yet, and room for whole vectors."""
+    """Values with gradients and moments of 0, all padded to whole vectors."""
     size = (len(values) // LANES + 2) * LANES
     made = Tensor(*(aligned(size, np.float32) for _ in Tensor._fields))
     made.value[: len(values)] = values
@@ -141,7 +143,7 @@ def tensor(values: Floats) -> Tensor:
 
 
 def aligned(size: int, dtype: type[Number]) -> NDArray[Number]:
-    """Zeros that begin where a cache line begins: reading across two costs double."""
+    """Zeros that begin at a cache line, since reading across two lines costs double."""
     num_bytes = size * np.dtype(dtype).itemsize
     raw = np.zeros(num_bytes + CACHE_LINE, np.uint8)
     first = -raw.ctypes.data % CACHE_LINE

@@ -1,4 +1,4 @@
-"""What kernels are made of where Numba's language does not reach: emitted code.
+"""Emit LLVM code for operations that Numba's language cannot express.
 
 An intrinsic is a function that types its arguments and emits LLVM's instructions for them.
 """
@@ -12,20 +12,20 @@ from numba.extending import intrinsic
 
 FLOAT, INT = ir.FloatType(), ir.IntType(32)
 Values = Sequence[Any]
-"""of ``ir.Value``; of lists of them where an argument is a tuple"""
+"""the arguments of emitted code: an ``ir.Value`` each, or a list of them for a tuple"""
 Type = Any  # of Numba
 Typed = tuple[Type, Callable[..., ir.Value]]
 _types: Any = types  # not everything in it is annotated
 
 
 def intrinsic_of(typed: Callable[..., Typed]) -> Callable[..., Any]:
-    """A function whose code we emit; compiled functions call it."""
+    """Make a function with emitted code, which compiled functions can call."""
     compiled: Callable[..., Any] = intrinsic(typed)
     return compiled
 
 
 def emitted(signature: Type, emit: Callable[[ir.IRBuilder, Values], ir.Value]) -> Typed:
-    """The signature and its code, where arrays are pointers and tuples are lists."""
+    """A signature with its code; the code gets arrays as pointers and tuples as lists."""
 
     def codegen(
         context: object, builder: ir.IRBuilder, signature: Type, args: Sequence[ir.Value]
@@ -45,14 +45,14 @@ def emitted(signature: Type, emit: Callable[[ir.IRBuilder, Values], ir.Value]) -
 
 
 def read(b: ir.IRBuilder, base: ir.Value, at: ir.Value, kind: ir.Type) -> ir.Value:
-    """What stands there; ``at`` counts elements of the array."""
+    """Read a value from an array; ``at`` counts the array's elements."""
     value = b.load(b.bitcast(b.gep(base, [at]), kind.as_pointer()))
-    value.align = 1  # numpy promises no more; what is aligned is as fast
+    value.align = 1  # numpy promises no more, and aligned data are as fast this way
     return value
 
 
 def write(b: ir.IRBuilder, base: ir.Value, at: ir.Value, value: ir.Value) -> None:
-    """Write it there; ``at`` counts elements of the array."""
+    """Write a value into an array; ``at`` counts the array's elements."""
     b.store(value, b.bitcast(b.gep(base, [at]), value.type.as_pointer())).align = 1
 
 

@@ -1,4 +1,4 @@
-"""What the kernels of compiled engines share: loss, optimizer, and what they are told.
+"""Kernels that compiled engines share, for loss and optimizer, and their arguments.
 
 A matrix has one row per unit and one column per example of a block.
 """
@@ -33,15 +33,18 @@ from pipeline.engines.shared.vectors import (
 )
 
 FACTORS = 8
-"""float32 numbers whose product a float64 holds"""
+"""how many float32 numbers can be multiplied without overflow in float64"""
 
 
 class Tensor(NamedTuple):
-    """Weights (or the biases) of all layers in a row, then 0 in at least 16 places."""
+    """The weights (or the biases) of all layers, one after the other, and padding.
+
+    Every array ends with at least 16 zeros.
+    """
 
     value: Floats
     gradient: Floats
-    """summed up during a step; the optimizer sets it back to 0"""
+    """gradients summed up during a step; the optimizer sets them back to 0"""
     moment: Floats
     """first moment, or momentum"""
     square: Floats
@@ -49,22 +52,22 @@ class Tensor(NamedTuple):
 
 
 class Examples(NamedTuple):
-    """A split, or one batch."""
+    """The examples of a split, or of one batch."""
 
     images: Bytes | Floats
-    """(N · num_pixels,); whole numbers, or floats that scale and offset turn to inputs"""
+    """(N · num_pixels,): bytes, or floats; scale and offset turn them into inputs"""
     labels: Integers
     """(N,), each below the number of logits"""
     num_pixels: int
 
 
 class Rule(NamedTuple):
-    """The optimizer, and what it does in each step."""
+    """The optimizer and its numbers for each step."""
 
     adam: bool
-    """else SGD with momentum"""
+    """whether it is Adam; else it is SGD with momentum"""
     momentum: np.float32
-    """of SGD"""
+    """the momentum of SGD"""
     decay: np.float32
     """weight decay that is added to the gradient"""
     rates: Floats
@@ -75,10 +78,10 @@ class Logits(NamedTuple):
     """The last layer of a block of examples."""
 
     first: int
-    """row of the first logit; those of the others follow"""
+    """row of the first logit; the others follow"""
     end: int
     outputs: Floats
-    """matrices of all units"""
+    """outputs of all units, a matrix; ``gradients`` has the same form"""
     gradients: Floats
     shares: Floats
     """weight of each column in the mean loss; padding has 0"""
@@ -90,7 +93,7 @@ class Logits(NamedTuple):
 
 @kernel
 def announce(examples: Examples, block: Integers) -> None:
-    """Let the images of a later block come from memory while others are at work."""
+    """Begin to fetch the images of a later block while the present one is computed."""
     for example in block:
         first = example * examples.num_pixels
         for pixel in range(first, first + examples.num_pixels, CACHE_LINE):
@@ -99,7 +102,7 @@ def announce(examples: Examples, block: Integers) -> None:
 
 @kernel
 def _softmax(ends: Logits, shape: Shape) -> None:
-    """exp(logit - peak) into the logits' rows of ``gradients``; peaks and sums."""
+    """Write exp(logit - peak) into the logits' rows of ``gradients``; find peaks, sums."""
     width = uint(LANES * len(shape))
     first, end = uint(ends.first), uint(ends.end)
     peak = load(ends.outputs, first * width, shape)
@@ -118,7 +121,7 @@ def _softmax(ends: Logits, shape: Shape) -> None:
 def loss_gradient(
     ends: Logits, labels: Integers, block: Integers, batch_size: int, shape: Shape
 ) -> None:
-    """Gradients of a block's logits: (softmax - one-hot) / batch size; padding has 0."""
+    """Compute the logits' gradients: (softmax - one-hot) / batch size; padding has 0."""
     width = uint(LANES * len(shape))
     for column in range(LANES * len(shape)):
         ends.shares[column] = 1.0 / batch_size if column < len(block) else 0.0
@@ -138,7 +141,7 @@ def loss_gradient(
 def loss_of(ends: Logits, labels: Integers, shape: Shape) -> tuple[float, int]:
     """Sum of cross-entropies and number of right answers of a block.
 
-    Of equal logits the first one is the answer.
+    If several logits are equally large, the first one is the answer.
     """
     width = LANES * len(shape)
     _softmax(ends, shape)
@@ -150,7 +153,7 @@ def loss_of(ends: Logits, labels: Integers, shape: Shape) -> tuple[float, int]:
         peak = ends.peaks[uint(column)]
         loss -= np.float64(logit - peak)
         correct += (logit == peak) & (ends.shares[uint(column)] == np.float32(label))
-        # The logarithm of a product costs as much as that of one factor.
+        # One logarithm of a product is cheaper than a logarithm of each factor.
         product *= ends.totals[uint(column)]
         if column % FACTORS == FACTORS - 1:
             loss += math.log(product)
@@ -160,7 +163,7 @@ def loss_of(ends: Logits, labels: Integers, shape: Shape) -> tuple[float, int]:
 
 @kernel
 def _answers(ends: Logits, shape: Shape) -> None:
-    """The class of the largest logit of each column, into ``shares``."""
+    """Write the class of each column's largest logit into ``shares``."""
     width = uint(LANES * len(shape))
     first, end = uint(ends.first), uint(ends.end)
     peak = load(ends.peaks, uint(0), shape)
@@ -175,7 +178,7 @@ def _answers(ends: Logits, shape: Shape) -> None:
 
 @kernel
 def move_all(tensor: Tensor, rule: Rule, step: int) -> None:
-    """One step of the optimizer; the gradients are used up."""
+    """Run one step of the optimizer on all weights, and set their gradients to 0."""
     for first in range(0, len(tensor.value), LANES):
         at = uint(first)
         g = load(tensor.gradient, at, ONE)
@@ -187,7 +190,7 @@ def move_all(tensor: Tensor, rule: Rule, step: int) -> None:
 def moved_value(
     tensor: Tensor, rule: Rule, step: int, at: np.uint64, g: Vectors, shape: Shape
 ) -> Vectors:
-    """What a vector of weights becomes, as torch.optim does it; its moments are moved."""
+    """The new value of a vector of weights, as in torch.optim; also updates its moments."""
     value, moment = load(tensor.value, at, shape), load(tensor.moment, at, shape)
     g = fma(splat(rule.decay, shape), value, g)
     if rule.adam:

@@ -1,4 +1,4 @@
-"""What a kernel tells the processor: what to fetch, and how to treat tiny numbers."""
+"""Instructions to the processor: fetch data early, and treat tiny numbers as 0."""
 
 import llvmlite.binding
 from llvmlite import ir
@@ -31,15 +31,15 @@ def prefetch(_: object, array: Type, at: Type) -> Typed:
 _MODE = ir.IntType(32)
 _IS_X86 = llvmlite.binding.get_process_triple().startswith("x86_64")
 _FLUSH = 0x8040
-"""bits of the x86 control register: denormals are 0, as operands and as results"""
+"""bits of the x86 control register that make denormals 0, as operands and as results"""
 
 
 @intrinsic_of
 def flush_denormals(_: object) -> Typed:
-    """Take numbers below 1.2e-38 as 0 from here on; returns the mode before.
+    """Treat numbers below 1.2e-38 as 0 from here on; return the previous mode.
 
     Moments of units that died decay to such numbers and stay there, and many processors
-    take far longer for each. No other number changes.
+    are far slower with them. No other number changes.
     """
 
     def emit(b: ir.IRBuilder, _: Values) -> ir.Value:
@@ -55,7 +55,7 @@ def flush_denormals(_: object) -> Typed:
 
 @intrinsic_of
 def restore_mode(_: object, mode: Type) -> Typed:
-    """Back to the mode that ``flush_denormals`` returned."""
+    """Restore the mode that ``flush_denormals`` returned."""
 
     def emit(b: ir.IRBuilder, args: Values) -> None:
         _exchange(b, "ldmxcsr", cgutils.alloca_once_value(b, args[0]))
@@ -64,7 +64,7 @@ def restore_mode(_: object, mode: Type) -> Typed:
 
 
 def _exchange(b: ir.IRBuilder, name: str, memory: ir.Value) -> None:
-    """Control register to memory or back; nothing on other processors."""
+    """Copy the control register to memory or back; on other processors do nothing."""
     if _IS_X86:
         kind = ir.FunctionType(ir.VoidType(), [memory.type])
         name = f"llvm.x86.sse.{name}"

@@ -1,4 +1,4 @@
-"""Several rows of a matrix at once: read, written, multiplied, turned into columns."""
+"""Read, write, multiply or transpose several rows of a matrix at once."""
 
 from llvmlite import ir
 from numba.core import cgutils, types
@@ -19,7 +19,7 @@ from pipeline.engines.shared.emission import (
 from pipeline.engines.shared.vectors import LANES, Vector, call, constant
 
 CHUNK = 16
-"""pixels are transposed in runs of so many neighbors"""
+"""number of neighboring pixels that are transposed together"""
 _BYTE = ir.IntType(8)
 
 
@@ -38,9 +38,9 @@ def zero_each(_: object, units: Type, shape: Type) -> Typed:
 
 @intrinsic_of
 def load_each(_: object, array: Type, place: Type, units: Type, shape: Type) -> Typed:
-    """A vector from each of as many rows as there are ``units``.
+    """Read a vector from each of several rows, as many as there are ``units``.
 
-    place: where the first begins, and how far apart they are.
+    place: where the first row begins, and how far apart rows are.
     """
     row = ir.VectorType(FLOAT, LANES * shape.count)
 
@@ -55,7 +55,7 @@ def load_each(_: object, array: Type, place: Type, units: Type, shape: Type) -> 
 
 @intrinsic_of
 def store_each(_: object, array: Type, place: Type, vectors: Type) -> Typed:
-    """Vectors to as many rows; place: as in ``load_each``."""
+    """Write vectors to as many rows; place: as in ``load_each``."""
 
     def emit(b: ir.IRBuilder, args: Values) -> None:
         array, place, vectors = args

@@ -1,4 +1,4 @@
-"""Sums over the lanes and over the parts of vectors in registers."""
+"""Sum up vectors in registers, over their lanes or over their parts."""
 
 import functools
 
@@ -33,9 +33,9 @@ from pipeline.engines.shared.vectors import (
 def product(_: object, a: Vectors, b: Vectors, turns: Type) -> Typed:
     """A · b in 16 lanes: every 16th lane summed up.
 
-    turns: as many zeros as sums that take turns, and are added up at the end. One sum alone
-    waits 4 cycles for each addition, unless there is something else to do meanwhile. The
-    number decides the order of additions, and so the last bits.
+    turns: as many zeros as there are partial sums, which take turns and are added up at the
+    end. One sum alone waits 4 cycles for each addition, unless there is other work
+    meanwhile. The number decides the order of additions, and so the last bits.
     """
     zero = constant(0.0, LANES)
 
@@ -126,9 +126,10 @@ def add_lane_sums(_: object, array: Type, at: Type, a: Type, by: Type) -> Typed:
 
 
 def _folded(b: ir.IRBuilder, x: ir.Value, y: ir.Value, distance: int) -> ir.Value:
-    """X and y with lanes so far apart added up: x in lanes without that bit, y in others.
+    """X and y, each with lanes ``distance`` apart added up, in one vector.
 
-    One shuffle and one blend; on Intel a single unit shuffles.
+    Lanes whose number has the bit ``distance`` hold sums of y, the others sums of x. This
+    takes one shuffle and one blend, since on Intel only one unit shuffles.
     """
     own = [lane + (LANES if lane & distance else 0) for lane in range(LANES)]
     other = [lane ^ distance for lane in own]

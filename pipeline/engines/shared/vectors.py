@@ -1,16 +1,16 @@
 """Vectors in registers for compiled kernels.
 
-A Numba type stands for the numbers that a kernel computes with at once. A tuple of zeros,
-``shape``, says how many they are, since only types are known when code is generated. There
-are two kinds:
+A Numba type stands for a group of numbers with which a kernel computes at once. A tuple of
+zeros, ``shape``, gives their number by its length, since only types are known when code is
+generated. There are two kinds:
 
 - ``Vector``, (0,) · n: one vector of LLVM, of 16 · n floats; n is 1, 2, 4 or 8. CPUs with
   narrower vectors split it by themselves; other multiples of 16 LLVM splits badly.
 - ``Tile``, ((0,) · rows, (0,) · columns): so many vectors of 16 floats, which stand side by
   side in memory, in rows that may be far apart.
 
-The functions below do the same to both kinds. They are emitted where a kernel calls them.
-Sums are in ``sums.py``, what treats several rows at once in ``rows.py``.
+The functions below work on both kinds. Their code is emitted where a kernel calls them.
+Sums are in ``sums.py``, functions on several rows at once in ``rows.py``.
 """
 
 import math
@@ -41,25 +41,25 @@ from pipeline.engines.shared.emission import (
 LANES = 16
 HAS_AVX512 = bool(llvmlite.binding.get_host_cpu_features().get("avx512f"))
 MAX_VECTORS = 4 if HAS_AVX512 else 2
-"""so many vectors of 16 floats fit the registers twice, and leave room"""
+"""number of vectors of 16 floats that fit the registers twice, with room to spare"""
 CACHE_LINE = 64
-"""bytes"""
+"""bytes of a cache line"""
 
 Shape = tuple[int, ...]
-"""of a vector"""
+"""shape of a vector"""
 TileShape = tuple[tuple[int, ...], tuple[int, ...]]
 ONE: Shape = (0,)
-"""a vector of 16; or a single unit"""
+"""shape of a vector of 16, or of a single unit"""
 Words = NDArray[np.uint32]
 Vectors = Any  # a Vector or a Tile, in compiled code
 _types: Any = types  # not everything in it is annotated
 
 uint = np.uint64
-"""positions: for signed ones, Numba adds a test whether they count from the end"""
+"""type of positions: for signed ones, Numba adds a test whether they count from the end"""
 
 
 def block_shape(num_columns: int) -> Shape:
-    """2 or 4 vectors: the fewest that hold so many columns, or as many as there can be."""
+    """2 or 4 vectors: as few as hold all columns, and never more than MAX_VECTORS."""
     num_vectors = 2
     while num_vectors < MAX_VECTORS and num_vectors * LANES < num_columns:
         num_vectors *= 2
@@ -105,7 +105,7 @@ def kind_of(shape: Type) -> Vector | Tile:
 
 
 def parts_of(b: ir.IRBuilder, value: ir.Value) -> list[ir.Value]:
-    """The vectors of a value: itself, or those of a tile, row by row."""
+    """The vectors of a value: the vector itself, or those of a tile, row by row."""
     if isinstance(value.type, ir.VectorType):
         return [value]
     return [b.extract_value(value, i) for i in range(value.type.count)]
@@ -151,7 +151,7 @@ def lanes_of(b: ir.IRBuilder, a: ir.Value, lanes: Iterable[int]) -> ir.Value:
 
 
 def places_of(b: ir.IRBuilder, at: Any, kind: Vector | Tile) -> list[ir.Value]:  # noqa: ANN401
-    """Where the vectors of a value stand; at: a place; of tiles also the rows' distance."""
+    """Where the vectors of a value are; at: a place, for tiles with the rows' distance."""
     if isinstance(kind, Vector):
         return [at]
     row, distance = at
@@ -175,13 +175,13 @@ def _elementwise(operands: Sequence[Vectors], operation: Callable[..., ir.Value]
 
 @intrinsic_of
 def load(_: object, array: Type, at: Type, shape: Type) -> Typed:
-    """Read what stands there.
+    """Read a vector or a tile from an array.
 
     Args:
-        array: floats; or packed pixels (``rows.py``), of which a vector is unpacked.
-        at: where a vector begins; of a tile: that, and the distance of its rows. Counted
-            in floats.
-        shape: of what is read.
+        array: floats, or packed pixels (``rows.py``), which are unpacked.
+        at: where the vector begins, counted in floats; for a tile, where it begins and
+            the distance of its rows.
+        shape: shape of the vector or tile.
     """
     kind = kind_of(shape)
 
@@ -205,7 +205,7 @@ def load(_: object, array: Type, at: Type, shape: Type) -> Typed:
 
 @intrinsic_of
 def store(_: object, array: Type, at: Type, a: Vectors) -> Typed:
-    """Write it there; at: as in ``load``."""
+    """Write a vector or a tile into an array; at: as in ``load``."""
 
     def emit(b: ir.IRBuilder, args: Values) -> None:
         array, at, value = args
@@ -265,7 +265,7 @@ def root(_: object, a: Vectors) -> Typed:
 
 @intrinsic_of
 def larger(_: object, a: Vectors, b: Vectors) -> Typed:
-    """The larger one, and b if one of them is NaN; with 0 first it is ReLU."""
+    """The larger of a and b, or b if one of them is NaN; with a = 0 it is ReLU."""
     return _elementwise((a, b), lambda b, x, y: b.select(b.fcmp_ordered(">", x, y), x, y))
 
 
@@ -280,7 +280,7 @@ def where_equal(_: object, a: Vectors, b: Vectors, c: Vectors, d: Vectors) -> Ty
 
 @intrinsic_of
 def gate(_: object, gradient: Vectors, output: Vectors) -> Typed:
-    """Backwards through ReLU: 0 where the output is 0; NaN passes, as in torch."""
+    """Backwards through ReLU: the gradient, or 0 where the output is 0; NaN passes."""
 
     def emit(b: ir.IRBuilder, g: ir.Value, x: ir.Value) -> ir.Value:
         zero = constant(0.0, g.type.count)
@@ -309,7 +309,7 @@ def is_blank(_: object, array: Type, at: Type, shape: Type) -> Typed:
 
 @intrinsic_of
 def only(_: object, a: Vectors, bits: Type, at: Type) -> Typed:
-    """A where a bit is set, else 0; 16 bits to a number, ``at`` counts bits."""
+    """A where a bit is set, else 0; a number holds 16 bits, and ``at`` counts bits."""
 
     def emit(b: ir.IRBuilder, args: Values) -> ir.Value:
         a, bits, at = args

@@ -1,4 +1,4 @@
-"""Gradients of all units and kept weights, last layer first."""
+"""The backward pass of the sparse engine: gradients of all units and kept weights."""
 
 import numpy as np
 
@@ -46,7 +46,7 @@ def backward(net: Net, num_lit: int, work: Workspace, shape: Shape) -> None:
 
 @kernel
 def _rim_gradients(net: Net, num_lit: int, work: Workspace, shape: Shape) -> None:
-    """Add the gradients of weights on the rim, of blank rows all from their units' sums."""
+    """Add the gradients of weights on the rim; for blank rows, from their units' totals."""
     wiring, gradient = net.wiring, net.weights.gradient
     source = Source(work.gradients, np.float32(1), np.float32(0))
     for row in work.lit[:num_lit]:
@@ -65,7 +65,7 @@ def _rim_gradients(net: Net, num_lit: int, work: Workspace, shape: Shape) -> Non
 def _part_gradients(
     net: Net, part: int, source: Source, work: Workspace, shape: Shape
 ) -> None:
-    """Add the gradients of weights on a part of what their layer reads."""
+    """Add the gradients of weights on one part of their layer's inputs."""
     wiring = net.wiring
     for visit in numbers(wiring.first_visits, uint(part)):
         row = uint(wiring.visits[visit]) * uint(LANES * len(shape))
@@ -76,7 +76,10 @@ def _part_gradients(
 
 @kernel
 def _unit_gradient(net: Net, unit: np.uint64, work: Workspace, shape: Shape) -> None:
-    """Gradient of a unit's sum; its total, for the rim, also added to that of its bias."""
+    """Compute the gradient of a unit's sum; also add its total to that of its bias.
+
+    The rim needs the total, too.
+    """
     row = unit * uint(LANES * len(shape))
     if unit < uint(net.wiring.num_hidden):
         g = _output_gradient(net, unit, work, shape)
@@ -91,7 +94,7 @@ def _unit_gradient(net: Net, unit: np.uint64, work: Workspace, shape: Shape) -> 
 
 @kernel
 def _output_gradient(net: Net, unit: np.uint64, work: Workspace, shape: Shape) -> Vectors:
-    """Gradient of a hidden unit's output, from the units that read it."""
+    """The gradient of a hidden unit's output, from the units that read it."""
     width = uint(LANES * len(shape))
     wiring, value = net.wiring, net.weights.value
     even = splat(np.float32(0), shape)
@@ -117,7 +120,8 @@ def _weight_gradients(
 ) -> None:
     """Add the gradients of a range of weights.
 
-    They are a unit's, and g its gradient; or those on a row of the rim, and g its pixels.
+    Either they are weights of one unit, and g is its gradient; or they are weights on one
+    row of the rim, and g holds its pixels.
     """
     gradient, four, eight = net.weights.gradient, uint(4), uint(8)
     shift = source.offset * lane_sum(g) if source.offset != 0 else np.float32(0)

@@ -1,11 +1,12 @@
-"""The sparse engine: fully connected networks on a CPU, at the price of kept weights.
+"""The sparse engine trains fully connected networks on a CPU; only kept weights cost time.
 
-Brings network, mask and data into the form of ``kernels.py``, where all the work
-is done. No pruned weight exists there, nor any optimizer state of one.
+This file brings network, mask and data into the form that ``kernels.py`` computes with.
+Pruned weights do not exist there, and have no optimizer state.
 
-LeNet-300-100, batch 60, Adam, against only the matrix products of a dense step (1,650/s):
-1.2, 2.9, 5.3, 11, 23 times as fast at density .5, .2, .1, .036, .01. Intel Xeon (AVX-512),
-one thread, torch 2.13, median of 7, 2026-11-22; ``python benchmarks/engines.py`` for yours.
+LeNet-300-100, batch 60, Adam, compared with only the matrix products of a dense step
+(1,650/s): 1.2, 2.9, 5.3, 11, 23 times as fast at density .5, .2, .1, .036, .01 (Intel Xeon
+with AVX-512, one thread, torch 2.13, median of 7, 2026-11-22). ``python
+benchmarks/engines.py`` measures your machine.
 """
 
 from collections.abc import Iterator, Sequence
@@ -33,15 +34,15 @@ from pipeline.engines.sparse.wiring import Bools, wire
 from pipeline.engines.suitability import fully_connected
 
 BLOCK: Shape = (0,) * MAX_VECTORS
-"""in which splits are evaluated of which too much is read for tiles"""
+"""shape of the blocks in which a split is evaluated if too much is read for tiles"""
 
 
 def make(jobs: Sequence[Job]) -> "Sparse":
-    """The sparse engine at the start of one job.
+    """Make the sparse engine, ready to begin one job.
 
     Raises:
-        ValueError: if there are more jobs than one, or the job needs what the engine
-            cannot do (other layers, another device), or its labels do not fit the logits.
+        ValueError: if there is more than one job, if the job has other layers or another
+            device than the engine can do, or if its labels do not fit the logits.
     """
     job = only_job(jobs, "sparse")
     _check(job)
@@ -65,7 +66,7 @@ class Sparse:
         num_columns = min(job.settings.batch_size, LANES * len(self._shape))
         wiring, scaling, self._reads, place = wire(self._masks, job.data, num_columns)
         self._place = place
-        """of each weight in the kernels' order, by its number in the masks' order"""
+        """position of each weight in the kernels' order, by its number in the masks'"""
         values = np.empty(len(place), np.float32)
         values[place] = np.concatenate(weights)
         self._net = Net(wiring, scaling, tensor(values), tensor(np.concatenate(biases)))
@@ -133,7 +134,7 @@ class Sparse:
         return [found]
 
     def state(self) -> State:
-        """Values and moments of kept weights (as the masks order them) and biases."""
+        """Values and moments of kept weights, in the masks' order, and of biases."""
         return {name: array[place] for name, array, place in self._arrays()}
 
     def restore(self, state: State, step: int) -> None:
@@ -143,14 +144,17 @@ class Sparse:
             array[place] = state[name]
 
     def _arrays(self) -> Iterator[tuple[str, Floats, Integers]]:
-        """What a continuation needs, and each number's place; gradients are 0 by then."""
+        """The arrays that a continuation needs, each with its numbers' positions.
+
+        Gradients are 0 between steps.
+        """
         places = {"weights": self._place, "biases": np.arange(len(self._net.biases.value))}
         for kind, place in places.items():
             for part in ("value", "moment", "square"):
                 yield f"{kind}/{part}", getattr(getattr(self._net, kind), part), place
 
     def _advance_augmented(self, order: Integers, rule: Rule) -> None:
-        """Step by step: moved images are no longer whole numbers (their border is 0)."""
+        """Advance step by step: the 0 on the border of moved images is no whole pixel."""
         net, work = _for_floats(self._net, self._work)
         for images, labels, one, now in augmented(self._job, order, rule, self._step):
             kernels.train(net, flat(images, labels, CHUNK), one, now, work, self._shape)
@@ -191,7 +195,7 @@ def _workspace(wiring: Wiring, shape: Shape) -> Workspace:
 
 
 def _for_floats(net: Net, work: Workspace) -> tuple[Net, Workspace]:
-    """The same for images that are normalized already: two words per pixel pair."""
+    """Network and workspace for images already normalized: two words per pixel pair."""
     scaling = Scaling(
         scale=np.ones_like(net.scaling.scale),
         offset=np.zeros_like(net.scaling.offset),

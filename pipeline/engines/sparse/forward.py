@@ -1,4 +1,4 @@
-"""Outputs of all units from those before them, weight by weight."""
+"""The forward pass of the sparse engine: outputs of all units, weight by weight."""
 
 import numpy as np
 
@@ -21,9 +21,9 @@ from pipeline.engines.sparse.records import Net, Source, Workspace
 
 @kernel
 def forward(net: Net, num_lit: int, work: Workspace, shape: Shape) -> None:
-    """Outputs of all live units; their sums begin with ``work.biases``.
+    """Compute the outputs of all live units; their sums begin with ``work.biases``.
 
-    ``num_lit`` rows of the rim are not blank: the first ones of ``work.lit``.
+    ``num_lit`` rows of the rim are not blank; ``work.lit`` lists them first.
     """
     wiring, scaling = net.wiring, net.scaling
     _add_rim(net, num_lit, work, shape)
@@ -39,14 +39,14 @@ def forward(net: Net, num_lit: int, work: Workspace, shape: Shape) -> None:
 
 @kernel
 def add_later_layers(net: Net, work: Workspace, shape: Shape) -> None:
-    """Outputs of the live units of all layers but the first."""
+    """Compute the outputs of the live units of all layers but the first."""
     for part in range(net.wiring.first_parts[1], len(net.wiring.ends_sums)):
         _add_part(net, part, all_units(work), work, shape)
 
 
 @kernel
 def _add_rim(net: Net, num_lit: int, work: Workspace, shape: Shape) -> None:
-    """Sums of the first layer: biases, and what it reads from lit rows of the rim."""
+    """Begin the first layer's sums with biases and what it reads from lit rim rows."""
     width = uint(LANES * len(shape))
     wiring, value = net.wiring, net.weights.value
     for place in numbers(wiring.first_units, uint(0)):
@@ -62,7 +62,7 @@ def _add_rim(net: Net, num_lit: int, work: Workspace, shape: Shape) -> None:
 
 @kernel
 def _add_part(net: Net, part: int, source: Source, work: Workspace, shape: Shape) -> None:
-    """Add what units read from a part; after a layer's last one follows its ReLU."""
+    """Add what units read from one part; after a layer's last part, apply its ReLU."""
     wiring = net.wiring
     for visit in numbers(wiring.first_visits, uint(part)):
         unit = uint(wiring.visits[visit])
@@ -80,7 +80,7 @@ def _add_part(net: Net, part: int, source: Source, work: Workspace, shape: Shape
 
 @kernel
 def unpacked(net: Net, part: int, work: Workspace, shape: Shape) -> Source:
-    """The rows of a part, in ``block``."""
+    """Unpack and normalize the rows of a part of the first layer into ``work.block``."""
     width, wiring = uint(LANES * len(shape)), net.wiring
     scale = splat(net.scaling.scale[part], shape)
     offset = splat(net.scaling.offset[part], shape)
@@ -93,7 +93,7 @@ def unpacked(net: Net, part: int, work: Workspace, shape: Shape) -> Source:
 
 @kernel
 def all_units(work: Workspace) -> Source:
-    """What all layers but the first read."""
+    """The inputs of all layers but the first: the outputs of all units."""
     return Source(work.outputs, np.float32(1), np.float32(0))
 
 
@@ -101,12 +101,12 @@ def all_units(work: Workspace) -> Source:
 def _weighted_sum(
     net: Net, k: np.uint64, end: np.uint64, source: Source, a: Vectors, shape: Shape
 ) -> Vectors:
-    """A plus the inputs of a range of weights times these weights, in registers."""
+    """A plus the sum of a range of weights times their inputs, in registers."""
     width = uint(LANES * len(shape))
     value, sources = net.weights.value, net.wiring.sources
     if source.offset != 0:
         a = add(a, splat(weights_total(value, k, end) * source.offset, shape))
-    # Two sums in turns: one alone waits 4 cycles for each addition.
+    # Two sums take turns, because one alone waits 4 cycles for each addition.
     even = splat(np.float32(0), shape)
     odd = even
     while k + uint(1) < end:

@@ -1,4 +1,4 @@
-"""What a block of examples shows: the pixel matrix, its rim, and what blank rows add."""
+"""Inputs of the sparse kernels: the pixel matrix, its rim, and what blank rows add."""
 
 import numpy as np
 
@@ -28,7 +28,7 @@ def gather(
     """Fill the pixel matrix; padding repeats the last example.
 
     Returns:
-        How many rows of the rim are not blank; ``work.lit`` has them.
+        The number of rim rows that are not blank; ``work.lit`` lists them.
     """
     wiring, half = net.wiring, 8 * len(shape)
     for column in range(2 * half):
@@ -52,7 +52,7 @@ def gather(
 def gather_arranged(
     net: Net, split: Arranged, first: int, work: Workspace, shape: Shape
 ) -> int:
-    """``gather`` the block that begins there, and announce the next one."""
+    """``gather`` the block that begins at ``first``, and announce the next one."""
     end = first + LANES * len(shape)
     announce(split.examples, split.order[end : 2 * end - first])
     num_lit: int = gather(net, split.examples, split.order[first:end], work, shape)
@@ -76,7 +76,7 @@ def _find_lit(wiring: Wiring, work: Workspace, shape: Shape) -> int:
 def find_filled(rows: Bytes, filled: Bytes) -> None:
     """Make ``filled`` (N, W) other than 0 where a column of images (N, C · H, W) is.
 
-    Strokes are two pixels wide: every other row is looked at.
+    Only every other row is looked at, since strokes are two pixels wide.
     """
     num_examples, num_rows, num_columns = rows.shape
     for example in range(num_examples):
@@ -97,7 +97,7 @@ def pack(
 ) -> None:
     """Write a split into tiles with room for all rows.
 
-    Also writes ``places`` (tiles, rows): which row of its tile each one is, -1 if blank.
+    Also write ``places`` (tiles, rows): the number of each row in its tile, -1 if blank.
     """
     width = LANES * len(shape)
     size = width // 2
@@ -141,9 +141,9 @@ def list_reads(
 
 @kernel
 def take_biases(net: Net, work: Workspace) -> None:
-    """Biases, of the first layer with what it reads from blank rows of the rim.
+    """Copy the biases; add to those of the first layer what it reads from blank rim rows.
 
-    A weight that diverges shows there, too: 0 · NaN is NaN.
+    A diverged weight shows there, too: 0 · NaN is NaN.
     """
     wiring, value = net.wiring, net.weights.value
     for unit in range(wiring.num_units):
@@ -158,7 +158,7 @@ def take_biases(net: Net, work: Workspace) -> None:
 
 @kernel
 def take_all_offsets(net: Net, work: Workspace) -> None:
-    """Biases with what the whole input adds where all pixels are 0: all rows are blank."""
+    """Copy the biases, and add what the whole input adds when every row is blank."""
     wiring = net.wiring
     work.is_lit[:] = False
     take_biases(net, work)
@@ -171,7 +171,7 @@ def take_all_offsets(net: Net, work: Workspace) -> None:
 
 @kernel
 def blank_rows(wiring: Wiring, work: Workspace, first: int) -> tuple[int, int]:
-    """The next neighbors in the rim that are blank, of one channel; maybe none."""
+    """The next run of neighboring blank rim rows of one channel; it may be empty."""
     num_rows = len(wiring.rim_ends)
     while first < num_rows and work.is_lit[first]:
         first += 1
@@ -183,7 +183,7 @@ def blank_rows(wiring: Wiring, work: Workspace, first: int) -> tuple[int, int]:
 
 @kernel
 def rim_row(net: Net, row: int, work: Workspace, shape: Shape) -> Vectors:
-    """What a row of the rim holds."""
+    """The normalized pixels of a rim row."""
     at = uint(net.wiring.num_core + row) * uint(LANES * len(shape))
     scale = splat(net.scaling.rim_scale[row], shape)
     offset = splat(net.scaling.rim_offset[row], shape)
@@ -202,11 +202,11 @@ def weights_total(value: Floats, first: np.uint64, end: np.uint64) -> np.float32
 
 @kernel
 def span(firsts: Words | Integers, number: np.uint64) -> tuple[np.uint64, np.uint64]:
-    """Where one of many begins and ends that stand one after the other."""
+    """Where an item of a packed list begins and ends."""
     return uint(firsts[number]), uint(firsts[number + uint(1)])
 
 
 @kernel
 def numbers(firsts: Words | Integers, number: np.uint64) -> range:
-    """The numbers from where it begins to where it ends."""
+    """The range from an item's begin to its end in a packed list."""
     return range(*span(firsts, number))

@@ -1,26 +1,27 @@
 """Compiled training of fully connected networks in which only kept weights exist.
 
-All units of all layers are numbered in one row, the logits last. A matrix has one row per
-unit (or pixel) and one column per example, so that a weight multiplies a whole row, of
-which a block of columns stays in vector registers (``vectors.py``).
+All units of all layers are numbered consecutively, the logits last. A matrix has one row
+per unit (or pixel) and one column per example. So a weight multiplies a whole row, and a
+block of the row's columns stays in vector registers (``vectors.py``).
 
-Pixels are kept as the upper halves of their float32 (whole numbers up to 255 fit
-exactly), two in a word: half the memory traffic of float32. Unpacking costs as much as
-multiplying where a CPU has two vector units. So the first layer goes through its input
-in parts. With many kept weights a part is a block of rows, unpacked and normalized once
-for all units that read it, in the first-level cache. With few it is a channel, read as
-it is; x = scale · pixel + offset is applied to the sums instead.
+Each pixel is stored as the upper half of its float32 (whole numbers up to 255 fit
+exactly), two pixels in a word: this halves the memory traffic of float32. Unpacking costs
+as much as multiplying if a CPU has two vector units. So the first layer goes through its
+input in parts. With many kept weights a part is a block of rows, which is unpacked and
+normalized once, in the first-level cache, for all units that read it. With few kept
+weights a part is a channel, which is read packed; x = scale · pixel + offset is then
+applied to the sums.
 
-Pixels that are 0 in many batches (``OFTEN`` in ``wiring.py``), as those around a digit, are
-the rim of the input, and stand below all others, the core. Rim weights are kept row by row,
-not unit by unit as all others: a row that is 0 in a whole block is left out with all its
-weights. What they read is the same number for all examples, so all that a unit reads from
-such rows is one constant, and their gradients are that number times the gradient of the
-unit's sum.
+Pixels that are 0 in many batches (``OFTEN`` in ``wiring.py``), such as those around a
+digit, form the rim of the input. All other pixels form the core, whose rows come first.
+Rim weights are stored row by row, all others unit by unit: a rim row that is 0 in a whole
+block is blank, and is left out with all its weights. In a blank row these weights read the
+same number for all examples. So a unit reads one constant from all blank rows together,
+and the gradients are that number times the gradient of the unit's sum.
 
-A split that is evaluated is always the same, and its examples may stand in any order.
-Where few weights are kept, those alike make a tile (half of the rows of MNIST's are blank),
-and for each tile the weights on other rows are listed (``tiles.py``).
+A split for evaluation is always the same, and its examples may stand in any order. If few
+weights are kept, similar examples are put into one tile (half of the rows of a tile of
+MNIST are blank), and the weights on the other rows are listed for each tile (``tiles.py``).
 """
 
 import numpy as np
@@ -60,7 +61,7 @@ from pipeline.engines.sparse.inputs import (
 from pipeline.engines.sparse.records import Arranged, Net, Reads, Tiles, Wiring, Workspace
 
 WORDS = 16
-"""of 4 bytes in a cache line"""
+"""number of words of 4 bytes in a cache line"""
 
 
 @kernel
@@ -74,8 +75,8 @@ def train(
 ) -> None:
     """Run one optimizer step per row of ``order`` (steps, B); writes into net and work.
 
-    ``work`` holds blocks of 16 · len(shape) columns; a batch is as many blocks as it
-    needs, the last one padded.
+    ``work`` holds blocks of 16 · len(shape) columns. A batch is split into such blocks;
+    the last one is padded.
     """
     num_steps, batch_size = order.shape
     width = LANES * len(shape)
@@ -100,7 +101,7 @@ def train(
 def evaluate(
     net: Net, plain: Net, split: Arranged, work: Workspace, shape: Shape
 ) -> tuple[float, int]:
-    """Sum of the cross-entropies of a split, and how many examples are right.
+    """Sum of the cross-entropies of a split, and how many examples are classified right.
 
     ``plain`` is the same network without offsets: those of ``net`` are added up once for
     all examples.
@@ -121,7 +122,7 @@ def evaluate(
 def _loss_of(
     net: Net, labels: Integers, first: int, work: Workspace, shape: Shape
 ) -> tuple[float, int]:
-    """``loss_of`` the block whose labels begin there."""
+    """``loss_of`` the block whose labels begin at ``first``."""
     block = labels[first : first + LANES * len(shape)]
     found: tuple[float, int] = loss_of(_logits(net.wiring, work), block, shape)
     return found
@@ -131,7 +132,7 @@ def _loss_of(
 def evaluate_tiles(
     net: Net, reads: Reads, tiles: Tiles, labels: Integers, work: Workspace, shape: Shape
 ) -> tuple[float, int]:
-    """The same of a split in tiles, which are 16 · len(shape) columns wide."""
+    """As ``evaluate``, for a split in tiles, which are 16 · len(shape) columns wide."""
     width = LANES * len(shape)
     loss, correct = 0.0, 0
     take_all_offsets(net, work)
@@ -151,11 +152,11 @@ def evaluate_tiles(
 def _read_tile(
     net: Net, reads: Reads, tiles: Tiles, tile: int, work: Workspace, shape: Shape
 ) -> None:
-    """Outputs of the first layer; meanwhile the next tile's pixels come from memory."""
+    """Compute the first layer's outputs, and meanwhile fetch the next tile's pixels."""
     width, num_units = uint(LANES * len(shape)), tiles.order.shape[1]
     at, end = span(tiles.first_words, uint(tile))
     pixels, last = tiles.pixels[at:end], uint(tiles.first_words[tile + 2])
-    # A few lines per unit: all at once would have to wait.
+    # Each unit fetches a few cache lines; fetching all at once would have to wait.
     share = uint(WORDS) * (uint(1) + (last - end) // uint(WORDS * max(num_units, 1)))
     zero = splat(np.float32(0), shape)
     for visit in range(num_units):

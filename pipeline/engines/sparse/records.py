@@ -1,6 +1,6 @@
-"""What the kernels of pruned fully connected networks are told, and their memory.
+"""Arguments and working memory of the sparse kernels for fully connected networks.
 
-``kernels.py`` says how they are laid out.
+``kernels.py`` explains the layout of matrices and weights.
 """
 
 from typing import NamedTuple
@@ -13,32 +13,35 @@ from pipeline.engines.shared.kernels import Examples, Tensor
 from pipeline.engines.shared.vectors import Words
 
 Shorts = NDArray[np.uint16]
-"""for lists, which come from memory"""
+"""short numbers, for long lists that are read from memory"""
 
 
 class Wiring(NamedTuple):
-    """Which unit reads what: fixed while a network trains."""
+    """Which unit reads which inputs; fixed while a network trains.
+
+    A field that says where items begin has one entry more, for the end of the last.
+    """
 
     visits: Words
-    """units in the order of computation, once per part of what they read. A unit that
-    reaches no logit is not among them"""
+    """units in the order of computation, once per part of their inputs, without units
+    that reach no logit"""
     starts: Words
     """where the kept weights of each visit begin; and the end"""
     sources: Words
-    """row of the part (first layer) or unit that a kept weight reads; of weights on the
-    rim: the unit that reads"""
+    """what a kept weight reads: a row of the part (first layer) or a unit; for weights on
+    the rim, the unit that reads"""
     units: Words
-    """the visited ones, layer by layer, in each from few to many outgoing weights"""
+    """all visited units, layer by layer, in each from few to many outgoing weights"""
     first_units: Integers
     """where in ``units`` each layer begins; and the end"""
     first_parts: Integers
     """the first part of the inputs of each layer; and the end"""
     begins_sums: NDArray[np.bool_]
-    """per part: whether sums begin there; those of the first layer do with the rim"""
+    """per part: whether sums begin with it; sums of the first layer begin with the rim"""
     ends_sums: NDArray[np.bool_]
     """per part: whether it is the last of its layer"""
     first_visits: Integers
-    """per part; and the end"""
+    """the first visit of each part; and the end"""
     reader_starts: Words
     """where in ``readers`` the kept outgoing weights of a hidden unit begin; and the end"""
     readers: Words
@@ -59,20 +62,23 @@ class Wiring(NamedTuple):
     num_core: int
     """rows of the pixel matrix that weights of visits read"""
     block_rows: int
-    """of a part, at most; 0 if parts are channels, and stay packed"""
+    """the most rows of a part; 0 if parts are channels, and stay packed"""
     num_hidden: int
-    """units before the logits"""
+    """number of units before the logits"""
     num_units: int
 
 
 class Scaling(NamedTuple):
-    """How pixels become inputs: x = scale · pixel + offset; 1 / std and -mean / std."""
+    """How pixels become inputs: x = scale · pixel + offset.
+
+    Scale is 1 / std and offset is -mean / std.
+    """
 
     scale: Floats
-    """per part of the first layer"""
+    """scale of each part of the first layer"""
     offset: Floats
     rim_scale: Floats
-    """per row of the rim"""
+    """scale of each rim row"""
     rim_offset: Floats
 
 
@@ -86,47 +92,47 @@ class Net(NamedTuple):
 
 
 class Arranged(NamedTuple):
-    """A split, and an order for its examples: those alike side by side."""
+    """A split whose examples are ordered so that similar ones stand side by side."""
 
     examples: Examples
     order: Integers
     labels: Integers
-    """in that order"""
+    """labels in that order"""
 
 
 class Reads(NamedTuple):
     """Which rows of the pixel matrix the first layer reads."""
 
     units: Words
-    """live ones"""
+    """the live units of the first layer"""
     starts: Words
-    """where the reads of each begin; and the end"""
+    """where the reads of each unit begin; and the end"""
     rows: Words
     weights: Words
     """the position of each read's weight among all kept weights"""
     scales: Floats
-    """of what is read"""
+    """scale of each read's pixels"""
     scaled: Floats
     """room for the weights of all reads, times their scales"""
 
 
 class Tiles(NamedTuple):
-    """A split in the form in which few weights read it, made once per engine."""
+    """A split in the form for evaluation with few kept weights, made once per engine."""
 
     pixels: Words
     """the pixel matrices of one tile after the other, packed as in a workspace, without
     blank rows"""
     first_words: Integers
-    """where each of them begins; and the end, twice"""
+    """where each tile's matrix begins; and the end, twice"""
     order: Words
     """(tiles, live units of the first layer): their numbers in ``Reads``, in each tile
     from few to many reads"""
     starts: Words
-    """where the reads of each begin; and the end"""
+    """where the reads of each unit in a tile begin; and the end"""
     rows: Shorts
-    """of the tile: what is read, and not blank"""
+    """rows of the tile that are read, which are never blank"""
     reads: Shorts
-    """which of all that the unit reads this is"""
+    """number of each such read among all reads of its unit"""
 
 
 class Workspace(NamedTuple):
@@ -135,19 +141,20 @@ class Workspace(NamedTuple):
     begins: Integers
     """where in the images each column begins"""
     pixels: Words | Floats
-    """of bytes: left half of the columns in the lower 16 bits, right half in the upper"""
+    """the pixel matrix; bytes are packed, the left half of the columns in the lower 16
+    bits, the right half in the upper"""
     is_lit: NDArray[np.bool_]
     """per row of the rim: whether it is not blank"""
     lit: Integers
-    """the rows of the rim that are not blank, in as many places as there are"""
+    """the rim rows that are not blank come first; there is room for all rim rows"""
     block: Floats
     """unpacked and normalized rows of one part"""
     biases: Floats
-    """with what blank rows add"""
+    """biases together with what blank rows add"""
     outputs: Floats
     gradients: Floats
     totals_of_units: Floats
-    """gradients, summed over the examples"""
+    """gradient of each unit's sum, summed over the examples"""
     shares: Floats
     """weight of each column in the mean loss; padding has 0"""
     peaks: Floats
@@ -157,7 +164,7 @@ class Workspace(NamedTuple):
 
 
 class Source(NamedTuple):
-    """What a unit reads: x = scale · matrix + offset."""
+    """The inputs of a unit: x = scale · matrix + offset."""
 
     matrix: Words | Floats
     scale: np.float32

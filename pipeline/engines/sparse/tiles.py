@@ -1,7 +1,7 @@
-"""The forms in which the sparse kernels read examples: flat, arranged, and in tiles.
+"""Arrange the examples of a split so that similar ones share a tile.
 
-Digits are narrow and wide. Those alike leave the same pixels 0, and what reads a pixel that
-is 0 in a whole tile is left out.
+Some digits are narrow and some are wide. Similar digits leave the same pixels 0, and
+weights on a pixel that is 0 in a whole tile are left out.
 """
 
 import numpy as np
@@ -18,13 +18,13 @@ from pipeline.engines.sparse.wiring import Bools, firsts, starts_of
 TILE: Shape = (0,) * (2 * MAX_VECTORS)
 """the shape of a tile, as wide as registers allow: 16 · len(TILE) columns"""
 MAX_READS = 2**22
-"""of a split, to be listed tile by tile: 16 MB, or half of it where half is 0"""
+"""most reads of a split that are listed tile by tile: 16 MB, or half if half are blank"""
 MAX_ROWS = 2**16
-"""of a tile: so many are told apart in a list"""
+"""most rows of a tile: as many as the numbers in a list can distinguish"""
 
 
 def are_few(reads: Reads, split: Arranged) -> bool:
-    """Whether what is read of a split may be listed, tile by tile."""
+    """Whether the reads of a split are few enough to be listed tile by tile."""
     num_reads = len(reads.rows) * _num_tiles(split)
     return num_reads <= MAX_READS and split.examples.num_pixels <= MAX_ROWS
 
@@ -34,13 +34,13 @@ def _num_tiles(split: Arranged) -> int:
 
 
 def make_tiles(split: Arranged, net: Net, reads: Reads, work: Workspace) -> Tiles:
-    """A split in tiles.
+    """Put a split into tiles.
 
     Args:
         split: its images are bytes.
-        net: that evaluations are of.
-        reads: of its first layer.
-        work: of blocks as wide as a tile.
+        net: the network that is to be evaluated.
+        reads: what its first layer reads.
+        work: working memory for blocks as wide as a tile.
     """
     width, wiring = LANES * len(TILE), net.wiring
     num_rows = wiring.num_core + len(wiring.rim_ends)
@@ -66,7 +66,10 @@ def make_tiles(split: Arranged, net: Net, reads: Reads, work: Workspace) -> Tile
 
 
 def _numbers_of_reads(reads: Reads, is_lit: Bools) -> Integers:
-    """(tiles, units): how many rows that are lit, (tiles, rows), each unit reads."""
+    """How many lit rows each unit reads in each tile, (tiles, units).
+
+    ``is_lit`` is (tiles, rows).
+    """
     reads_row = np.zeros((len(reads.units), is_lit.shape[1]), np.float32)
     unit = np.repeat(np.arange(len(reads.units)), np.diff(reads.starts))
     reads_row[unit, reads.rows] = 1
@@ -75,7 +78,7 @@ def _numbers_of_reads(reads: Reads, is_lit: Bools) -> Integers:
 
 
 def arranged(split: Split) -> Arranged:
-    """A split from narrow to wide images, equally wide ones from left to right."""
+    """Order a split from narrow to wide images, equally wide ones from left to right."""
     num_columns = split.images.shape[-1]
     found = np.zeros((len(split), num_columns), np.uint8)
     find_filled(split.images.reshape(len(split), -1, num_columns), found)

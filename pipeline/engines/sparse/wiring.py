@@ -1,4 +1,4 @@
-"""Who reads whom in a pruned network, as the lists that the sparse kernels follow."""
+"""List which units read which inputs in a pruned network, for the sparse kernels."""
 
 import math
 from collections.abc import Sequence
@@ -13,35 +13,35 @@ from pipeline.engines.sparse.records import Reads, Scaling, Wiring
 
 Bools = NDArray[np.bool_]
 Pairs = tuple[Integers, ...]
-"""two: of each kept weight of a layer, the unit that reads, and what it reads"""
+"""two arrays over the kept weights of a layer: the unit that reads, and what it reads"""
 
 BLOCK_ROWS = 128
-"""of the pixel matrix, or units; so many rows of 64 columns take 32 KB, and leave room in a
-first-level cache of 48"""
+"""most rows (of the pixel matrix, or units) of a part: with 64 columns they take 32 KB, and
+leave room in a first-level cache of 48 KB"""
 OFTEN = 0.65
-"""share of batches that must light up a pixel for it not to be on the rim, where a weight
-costs half as much again if its pixel is lit, and a quarter otherwise"""
+"""a pixel belongs to the rim if a smaller share of batches lights it up. A rim weight costs
+half as much again as another one if its pixel is lit, and a quarter otherwise"""
 SAMPLE = 2048
-"""images, to count how often each pixel is lit"""
+"""number of images in which to count how often each pixel is lit"""
 WEIGHTS_PER_VISIT = 10
-"""of a unit in a block, on average, from which blocks pay"""
+"""average number of a unit's weights in a block from which on blocks pay"""
 
 
 def wire(
     masks: Sequence[Bools], data: Dataset, num_columns: int
 ) -> tuple[Wiring, Scaling, Reads, Integers]:
-    """The kept weights of a fully connected network as lists of who reads whom.
+    """Turn the masks of a fully connected network into lists of which unit reads what.
 
     Args:
-        masks: per layer, (outputs, inputs), True = kept; any of them may keep nothing.
+        masks: one per layer, (outputs, inputs), True = kept; any of them may keep nothing.
         data: shape, normalization, and a sample of its training images are read.
-        num_columns: examples that are computed together.
+        num_columns: number of examples that are computed together.
 
     Returns:
-        The wiring, whose weights stand in the order in which they are computed, then those
-        on the rim, then those of units that reach no logit; how it scales pixels; what its
-        first layer reads, unit by unit; and where each weight stands. Weights are counted
-        as in the masks, layer by layer, in each as True entries are in C order.
+        The wiring; how it scales pixels; what its first layer reads, unit by unit; and the
+        position of each weight in the wiring. There, weights come in the order in which
+        they are computed, then those on the rim, then those of units that reach no logit.
+        They are numbered as in the masks: layer by layer, True entries in C order.
     """
     num_units = firsts([len(kept) for kept in masks])
     live = _live(masks)
@@ -103,13 +103,13 @@ def wire(
 def _reads(
     weights: Pairs, live: Bools, pixels: tuple[Integers, Floats], place: Integers
 ) -> Reads:
-    """What live units of the first layer read.
+    """List what the live units of the first layer read.
 
     Args:
-        weights: of that layer.
-        live: its units.
-        pixels: the row and the scale of each.
-        place: of each kept weight.
+        weights: the kept weights of that layer.
+        live: which units of that layer are live.
+        pixels: the row and the scale of each pixel.
+        place: the position of each kept weight.
     """
     row_of_pixel, scale_of_pixel = pixels
     is_read = live[weights[0]]
@@ -126,7 +126,7 @@ def _reads(
 
 
 def _often_lit(data: Dataset, num_columns: int) -> Bools:
-    """Per pixel, whether enough batches of so many examples light it up."""
+    """For each pixel, whether enough batches of ``num_columns`` examples light it up."""
     images = data.train.images
     sample = images[:: -(-len(images) // SAMPLE)]
     share = (sample.reshape(len(sample), -1) > 0).mean(axis=0)
@@ -135,7 +135,7 @@ def _often_lit(data: Dataset, num_columns: int) -> Bools:
 
 
 def _scaling(data: Dataset, of_parts: Integers, of_rim: Integers) -> Scaling:
-    """From the channels of parts and of rows of the rim."""
+    """The scaling of parts and of rim rows, whose channels are given."""
     std = np.array(data.std, np.float64)
     scale = (1 / std).astype(np.float32)
     offset = (-np.array(data.mean) / std).astype(np.float32)
@@ -168,15 +168,15 @@ def _visits(
     part_of_input: Sequence[Integers],
     on_rim: Bools,
 ) -> tuple[list[Integers], Integers]:
-    """The live units of each layer, once per part of its inputs.
+    """List the live units of each layer, once per part of the layer's inputs.
 
-    In each part from few to many incoming weights: neighbors are alike, so that the
-    processor guesses right when their loops end.
+    In each part units come from few to many incoming weights: neighbors have loops of
+    similar length, so that the processor guesses right when they end.
 
     Returns:
-        Per part, the units; and of each kept weight the visit in which it is read. After
-        the visits count the rows of the rim, and then one for all weights that are not
-        read.
+        The units of each part; and for each kept weight the visit in which it is read.
+        Numbers after those of the visits stand for the rim rows, and the last number for
+        all weights that are never read.
     """
     pixel = weights[0][1]
     is_read = [alive[reader] for alive, (reader, _) in zip(live, weights, strict=True)]
@@ -206,13 +206,13 @@ def _visits(
 def _visits_of_parts(
     units: Integers, unit: Integers, part: Integers, num_parts: int
 ) -> tuple[Integers, Integers]:
-    """The visits of a layer.
+    """List the visits of one layer.
 
     Args:
-        units: the live ones, ascending.
-        unit: of each weight of a live unit.
-        part: of what this weight reads.
-        num_parts: how many there are.
+        units: the live units, ascending.
+        unit: for each weight of a live unit, that unit.
+        part: for each of these weights, the part that it reads.
+        num_parts: number of parts.
 
     Returns:
         The unit of each visit, (parts, units); and the visit of each weight.
@@ -228,14 +228,14 @@ def _visits_of_parts(
 
 
 def _in_order(visit: Integers, num_visits: int) -> Integers:
-    """The weights by visit: numpy sorts numbers of 16 bits by counting."""
+    """Sort the weights by visit; numpy sorts numbers of 16 bits fast, by counting."""
     small = visit.astype(np.min_scalar_type(num_visits))
     order: Integers = np.argsort(small, kind="stable")
     return order
 
 
 def _inverse(order: Integers) -> Integers:
-    """Where in an order each number stands."""
+    """The position of each number in an order."""
     place = np.empty_like(order)
     place[order] = np.arange(len(order))
     return place
@@ -253,14 +253,14 @@ def _units_from_few(masks: Sequence[Bools], live: Sequence[Bools]) -> list[Integ
 
 
 def _chunks(row_of_pixel: Integers, num_rows: int) -> tuple[Integers, Integers]:
-    """The fewest runs of CHUNK neighbors that hold all pixels that have a row.
+    """Cover all pixels that have a row with as few runs of CHUNK neighbors as possible.
 
     Args:
-        row_of_pixel: of the pixel matrix.
-        num_rows: of core and rim.
+        row_of_pixel: the row of each pixel in the pixel matrix.
+        num_rows: number of rows of core and rim.
 
     Returns:
-        Where each begins, within the image; and the row for each pixel in it.
+        Where each run begins in the image; and the row of each pixel in it.
     """
     missing = max(CHUNK - len(row_of_pixel), 0)
     row = np.pad(row_of_pixel, (0, missing), constant_values=num_rows)
@@ -282,7 +282,7 @@ def _rows(in_core: Bools, on_rim: Bools) -> Integers:
 
 
 def _block_rows(kept: Bools, num_rows: int) -> int:
-    """Rows of equal blocks, or 0 if units have too few weights in each for that to pay."""
+    """The rows of each block, or 0 if units have too few weights per block for that."""
     num_blocks = max(-(-num_rows // BLOCK_ROWS), 1)
     pays = np.count_nonzero(kept) >= WEIGHTS_PER_VISIT * len(kept) * num_blocks
     return -(-num_rows // num_blocks) if pays else 0
@@ -291,10 +291,10 @@ def _block_rows(kept: Bools, num_rows: int) -> int:
 def _parts(
     row_of_pixel: Integers, channel: Integers, block_rows: int
 ) -> tuple[Integers, Integers, Integers]:
-    """The input in parts of one channel and one block of rows.
+    """Split the input into parts, each of one channel and one block of rows.
 
     Returns:
-        Of each part, its channel and its first row; and the part of each pixel.
+        The channel of each part and its first row; and the part of each pixel.
     """
     block = row_of_pixel // max(block_rows, 1)
     begins = (np.diff(channel, prepend=-1) != 0) | (np.diff(block, prepend=-1) != 0)
@@ -302,7 +302,7 @@ def _parts(
 
 
 def _parts_of_units(masks: Sequence[Bools], live: Sequence[Bools]) -> list[Integers]:
-    """Per layer but the first, the part of its inputs to which each belongs."""
+    """For each layer but the first, the part to which each of its inputs belongs."""
     found = []
     for kept, alive in zip(masks[1:], live[1:], strict=True):
         units = np.arange(kept.shape[1])
@@ -313,7 +313,7 @@ def _parts_of_units(masks: Sequence[Bools], live: Sequence[Bools]) -> list[Integ
 def _readers(
     weights: Sequence[Pairs], live: Sequence[Bools], num_units: Integers
 ) -> tuple[NDArray[np.uint32], NDArray[np.uint32], Integers]:
-    """Outgoing weights of hidden units to live units, by the unit they leave."""
+    """List the outgoing weights of hidden units to live units, by the unit they leave."""
     counts = np.zeros(int(num_units[-2]), np.int64)
     readers, positions = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     first_weight = len(weights[0][0])
@@ -333,10 +333,10 @@ def _readers(
 
 
 def starts_of(counts: Integers) -> NDArray[np.uint32]:
-    """``firsts``, as the kernels' lists have them."""
+    """As ``firsts``, in the type of the kernels' lists."""
     return firsts(counts).astype(np.uint32)
 
 
 def firsts(counts: Sequence[int] | Integers) -> Integers:
-    """Where each of some parts begins when they stand one after the other; and the end."""
+    """Where each of several consecutive parts begins, and the end of the last."""
     return np.concatenate([[0], np.cumsum(counts)])

@@ -1,7 +1,7 @@
-"""Compiled fully connected layers behind convolutions: a group of 64 examples at once.
+"""Compiled fully connected layers behind convolutions, for a group of 64 examples at once.
 
-The weights are stored by the unit they leave, since the image's units are many and the
-others few.
+Weights are stored by the unit that they leave, since the image's units are many and the
+other units are few.
 """
 
 import numpy as np
@@ -21,15 +21,16 @@ from pipeline.engines.shared.vectors import (
 from pipeline.engines.sparse_conv.records import GROUP, WIDTH, Net, Wiring, Workspace
 
 TURNS = (0,) * 3
-"""Sums of products take so many turns; the sparse engine's take one, since it has eight
-products under way at once. Another number would change the last bits of all trainings."""
+"""Each sum of products is split into so many partial sums, which take turns. The sparse
+engine uses one, since it computes eight products at once. Another number would change the
+last bits of all trainings."""
 AS_IT_IS = (np.float32(1), np.float32(0))
-"""what is added to gradients: scale and shift"""
+"""scale and shift of numbers that are added to gradients unchanged"""
 
 
 @kernel
 def connect(net: Net, work: Workspace) -> None:
-    """Logits from the image's units: each unit adds itself to those that read it."""
+    """Compute the logits from the image's units: each adds to the units that read it."""
     wiring, units, zero = net.wiring, work.units, splat(np.float32(0), GROUP)
     layers = wiring.unit_layers
     for unit in range(layers[1], layers[-1]):
@@ -73,7 +74,7 @@ def connect_back(net: Net, work: Workspace) -> None:
 
 @kernel
 def _unit_back(net: Net, work: Workspace, unit: int, outputs: Vectors) -> Vectors:
-    """Gradient of a unit's output; adds those of the weights that leave it."""
+    """The gradient of a unit's output; also add the gradients of its outgoing weights."""
     wiring, weights, gradients = net.wiring, net.weights, work.unit_gradients
     one = uint(1)
     tile = splat(np.float32(0), GROUP)

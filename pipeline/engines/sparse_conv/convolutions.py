@@ -1,9 +1,9 @@
-"""Compiled convolutions of which only kept weights exist, and the pools behind them.
+"""Compiled convolutions in which only kept weights exist, and the pools behind them.
 
-A convolution is one shifted multiply-add of an image plane per kept weight. A tile of up to
-28 neighboring positions has its sums in registers while the loop runs over the kept weights
-of a channel: one memory operand per multiply-add. Backwards both products of a kept weight
-read the same gradients, once.
+For each kept weight, a convolution adds a shifted image plane times the weight. The loop
+over a channel's kept weights holds the sums of a tile of up to 28 neighboring positions in
+registers, so that a multiply-add reads memory once. On the way back, both products of a
+kept weight use the same gradients, which are read once.
 """
 
 import numpy as np
@@ -39,7 +39,7 @@ from pipeline.engines.sparse_conv.registers import both_products, largest, store
 
 @kernel
 def place_of(conv: Conv, first: int, channels: int, corner: tuple[int, int]) -> Place:
-    """Where a position of the border-less planes is, and the distance of rows."""
+    """Where a position of the planes without their border is, and the distance of rows."""
     stride = uint(channels * (conv.width + 2) * LANES)
     y, x = corner
     at = uint(first) + uint(y + 1) * stride + uint((x + 1) * LANES)
@@ -74,7 +74,7 @@ def _tile(
     corner: tuple[int, int],
     shape: TileShape,
 ) -> None:
-    """The outputs of all channels at some positions."""
+    """Compute the outputs of all channels at the positions of one tile."""
     wiring = net.wiring
     begin, stride = place_of(conv, conv.source, conv.inputs, corner)
     begin -= stride + uint(LANES)
@@ -103,9 +103,10 @@ def _tile_back(
     corner: tuple[int, int],
     shape: TileShape,
 ) -> None:
-    """Add what the gradients of kept weights get from some positions of the inputs.
+    """Add the contributions of one tile's positions to the gradients of kept weights.
 
-    Also writes the gradients of the inputs there; those of images nobody reads.
+    Also write the gradients of the inputs at these positions; those of images are never
+    read.
     """
     wiring, arrays = net.wiring, (work.plane_gradients, planes)
     target, stride = place_of(conv, conv.target, conv.outputs, corner)
@@ -145,7 +146,7 @@ def _behind(conv: Conv, block: int, position: tuple[int, int, int]) -> np.uint64
 
 @kernel
 def pool(net: Net, work: Workspace, block: int, conv: Conv) -> None:
-    """The largest of each 2 × 2 window of all live channels."""
+    """Compute the largest output in each 2 × 2 window of all live channels."""
     planes = work.planes[block]
     step = uint(WIDTH if conv.behind == UNITS else LANES)
     for y in range(conv.height // 2):
@@ -166,7 +167,7 @@ def pool(net: Net, work: Workspace, block: int, conv: Conv) -> None:
 
 @kernel
 def pool_back(net: Net, work: Workspace, block: int, conv: Conv) -> None:
-    """Gradients of the outputs from those behind the pool."""
+    """Compute the gradients of the outputs from those behind the pool."""
     arrays = work.plane_gradients, work.planes[block]
     step = uint(WIDTH if conv.behind == UNITS else LANES)
     for y in range(conv.height // 2):

@@ -1,12 +1,13 @@
-"""The sparse engine for convolutions: only kept weights exist, on a CPU.
+"""The sparse engine for convolutional networks on a CPU; only kept weights cost time.
 
-Brings network, mask and data into the form of ``kernels.py``, where all the
-work is done. No pruned weight exists there, nor any optimizer state of one.
+This file brings network, mask and data into the form that ``kernels.py`` computes with.
+Pruned weights do not exist there, and have no optimizer state.
 
-Conv-2, batch 60, Adam, against the faster of the reference and dense engines: .9, 1.7, 5.5
-and 12 times as fast on 1 × 28 × 28 at density 1, .5, .1 and .02; .7, 1.3, 4.4 and 10 times
-on 3 × 32 × 32. AMD EPYC (Zen 5), one thread, torch 2.13, medians of 7, 2026-11-21; attempts
-and the limits of its agreement with the reference are in docs/log/convolutions.md.
+Conv-2, batch 60, Adam, compared with the faster of the reference and dense engines: .9,
+1.7, 5.5 and 12 times as fast on 1 × 28 × 28 at density 1, .5, .1 and .02; .7, 1.3, 4.4 and
+10 times on 3 × 32 × 32 (AMD EPYC Zen 5, one thread, torch 2.13, medians of 7, 2026-11-21).
+docs/log/convolutions.md tells what was tried, and how closely the engine agrees with the
+reference.
 """
 
 from collections.abc import Sequence
@@ -43,11 +44,11 @@ Number = TypeVar("Number", np.float32, np.bool_)
 
 
 def make(jobs: Sequence[Job]) -> "SparseConv":
-    """The sparse engine for convolutions at the start of one job.
+    """Make the sparse engine for convolutions, ready to begin one job.
 
     Raises:
-        ValueError: if there are more jobs than one, or the job needs what the engine
-            cannot do (other layers, another device), or its labels do not fit the logits.
+        ValueError: if there is more than one job, if the job has other layers or another
+            device than the engine can do, or if its labels do not fit the logits.
     """
     job = only_job(jobs, "sparse-conv")
     _check(job)
@@ -117,7 +118,7 @@ class SparseConv:
             array[:] = state[name]
 
     def _arrays(self) -> dict[str, Floats]:
-        """What a continuation needs; gradients are 0 between steps."""
+        """The arrays that a continuation needs; gradients are 0 between steps."""
         return {
             f"{kind}/{part}": getattr(getattr(self._net, kind), part)
             for kind in ("weights", "biases")
@@ -152,7 +153,7 @@ def _check(job: Job) -> None:
 
 
 def _by_input(kernel: NDArray[Number]) -> NDArray[Number]:
-    """(outputs, inputs, ...) to (inputs, outputs, ...), and back."""
+    """Turn (outputs, inputs, ...) into (inputs, outputs, ...), or back."""
     return kernel.swapaxes(0, 1)
 
 

@@ -1,13 +1,14 @@
 """Compiled training of small convolutional networks in which only kept weights exist.
 
-16 examples stand side by side in a vector. Planes are (height + 2, channels, width + 2, 16)
-with a border of zeros, so that no shift leaves them; channels lie between rows, so that the
-rows which a tile of outputs reads from all channels are one stretch of memory that fits the
-second-level cache. Convolutions and pools (``convolutions.py``) treat one block of 16
-examples after the other, fully connected layers (``connections.py``) a group of 4 blocks.
+A vector holds 16 examples side by side. Planes are (height + 2, channels, width + 2, 16).
+Their border of zeros makes every shift stay within the plane. Channels lie between rows, so
+the rows that a tile of outputs reads from all channels are one stretch of memory, which
+fits the second-level cache. Convolutions and pools (``convolutions.py``) compute one block
+of 16 examples after the other; fully connected layers (``connections.py``) compute a group
+of 4 blocks at once.
 
-Weights are stored in the order in which the backward pass meets them: by input channel
-(or unit), then by output. The forward pass of a convolution has a copy in its own order.
+Weights are stored in the order of the backward pass: by input channel (or unit), then by
+output. The forward pass of a convolution reads a copy in its own order.
 """
 
 import math
@@ -53,9 +54,9 @@ def train(net: Net, examples: Examples, order: Order, rule: Rule, work: Workspac
 def evaluate(
     net: Net, examples: Examples, order: Order, work: Workspace
 ) -> tuple[float, int]:
-    """Sum of the cross-entropies of examples, and how many of them are right.
+    """Sum of the cross-entropies of examples, and how many are classified right.
 
-    ``order`` has one step, of all examples.
+    ``order`` has one step, which takes all examples.
     """
     order_values(net, work)
     loss, correct = 0.0, 0
@@ -79,7 +80,7 @@ def order_values(net: Net, work: Workspace) -> None:
 def _forward(
     net: Net, examples: Examples, order: Order, at: tuple[int, int], work: Workspace
 ) -> int:
-    """Logits of a group of examples; returns how many they are."""
+    """Compute the logits of a group of examples; return the number of examples."""
     step, first = at
     count: int = min(WIDTH, order.examples.shape[1] - first)
     for block in range(NUM_BLOCKS):
@@ -130,7 +131,7 @@ def _gather(
 
 @kernel
 def _clear(wiring: Wiring, work: Workspace, block: int) -> None:
-    """No examples here: the image's units are 0, whatever was here before."""
+    """Set the image's units of a block without examples to 0."""
     zero = splat(np.float32(0), ONE)
     for unit in range(wiring.unit_layers[1]):
         at = uint(unit * WIDTH + block * LANES)
@@ -139,11 +140,12 @@ def _clear(wiring: Wiring, work: Workspace, block: int) -> None:
 
 @kernel
 def _softmax(logits: Floats, column: int) -> tuple[int, float]:
-    """The first largest of a column of logits; the sum of exp(logit - largest).
+    """The position of a column's largest logit, and the sum of exp(logit - largest).
 
-    The engines of fully connected networks have another one (``shared/kernels.py``): a
-    whole block at once, with an exponential of its own and sums in float32. Either in
-    place of the other would change the last bits of all trainings.
+    Of equal logits the first one counts. Engines of fully connected networks use another
+    softmax (``shared/kernels.py``): it computes a whole block at once, with an exponential
+    of its own and sums in float32. Exchanging the two would change the last bits of all
+    trainings.
     """
     best, total = 0, 0.0
     for unit in range(1, len(logits)):
@@ -158,7 +160,7 @@ def _softmax(logits: Floats, column: int) -> tuple[int, float]:
 def _loss_gradient(
     net: Net, labels: Integers, group: Integers, work: Workspace, share: float
 ) -> None:
-    """Gradients of the logits: (softmax - one-hot) · share of the example."""
+    """Compute the logits' gradients: (softmax - one-hot) · share of the example."""
     first = net.wiring.unit_layers[-2]
     logits = work.units.reshape(-1, WIDTH)[first:]
     gradients = work.unit_gradients.reshape(-1, WIDTH)[first:]
@@ -199,7 +201,7 @@ def _blocks_back(net: Net, work: Workspace, count: int) -> None:
 
 @kernel
 def add_sums(net: Net, work: Workspace) -> None:
-    """Gradients of the convolutions' weights, from their sums by column."""
+    """Compute the gradients of the convolutions' weights from their sums by column."""
     for k in range(len(work.values)):
         place = uint(k * LANES)
         net.weights.gradient[k] += lane_sum(load(work.sums, place, ONE))

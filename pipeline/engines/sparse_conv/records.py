@@ -1,6 +1,6 @@
-"""What the kernels of pruned convolutional networks are told, and the memory they use.
+"""Arguments and working memory of the sparse kernels for convolutional networks.
 
-16 examples stand side by side in a vector. Planes are (height + 2, channels, width + 2, 16)
+A vector holds 16 examples side by side. Planes are (height + 2, channels, width + 2, 16)
 with a border of zeros.
 """
 
@@ -14,15 +14,15 @@ from pipeline.engines.shared.kernels import Tensor
 from pipeline.engines.shared.vectors import HAS_AVX512, LANES, Shape, TileShape, Words
 
 NUM_BLOCKS = 4
-"""blocks in a group: what the fully connected layers treat at once"""
+"""number of blocks in a group, which the fully connected layers compute at once"""
 WIDTH = LANES * NUM_BLOCKS
 GROUP: Shape = (0,) * NUM_BLOCKS
-"""of the vector that holds a unit of a group"""
+"""shape of the vector that holds one unit for a group of examples"""
 
 _WIDE = ((1, 28), (2, 14), (4, 7), (3, 7), (1, 16), (2, 8), (4, 4), (3, 3), (1, 4), (1, 1))
 _NARROW = ((1, 7), (1, 4), (1, 1))
 TILES = _WIDE if HAS_AVX512 else _NARROW
-"""(rows, columns) that are compiled: their sums of 16 examples fit the registers"""
+"""(rows, columns) of the compiled tiles, whose sums of 16 examples fit the registers"""
 SHAPES: tuple[TileShape, ...] = tuple(
     ((0,) * rows, (0,) * columns) for rows, columns in TILES
 )
@@ -45,9 +45,9 @@ CONV = np.dtype(
         )
     ]
 )
-"""A convolution with its ReLU and, maybe, pool."""
+"""A convolution with its ReLU and, if there is one, its pool."""
 UNITS = -1
-"""behind this pool there are no planes but the units of the first linear layer"""
+"""marks a pool whose outputs are the units that the first linear layer reads, not planes"""
 NO_POOL = -2
 Conv = Any  # a record of dtype CONV, in compiled code
 Place = tuple[np.uint64, np.uint64]
@@ -55,10 +55,13 @@ Place = tuple[np.uint64, np.uint64]
 
 
 class Wiring(NamedTuple):
-    """What reads what: fixed while a network trains."""
+    """Which unit or channel reads which inputs; fixed while a network trains.
+
+    A field that says where items begin has one entry more, for the end of the last.
+    """
 
     convs: NDArray[np.void]
-    """of dtype CONV"""
+    """the convolutions, of dtype CONV"""
     tiles: Integers
     """(tiles, 4): rows and columns (one of TILES), first row, first column"""
     live: NDArray[np.bool_]
@@ -66,17 +69,18 @@ class Wiring(NamedTuple):
     starts: Integers
     """per output channel: where in ``sources`` its kept weights begin; and the end"""
     sources: Words
-    """from a tile's first position (in the border's row and column) to what is read"""
+    """for each kept weight, the distance in memory from a tile's first position (in the
+    border's row and column) to the input that it reads"""
     positions: Words
-    """where that weight is among all weights"""
+    """position of each of these weights among all weights"""
     reader_starts: Integers
     """per input channel: where its weights begin among all; and the end"""
     readers: Words
-    """likewise from a tile to the gradients, weight by weight"""
+    """for each weight, the distance from a tile's first position to the gradients"""
     unit_starts: Integers
     """per unit that is not a logit: where its weights begin among all; and the end"""
     unit_readers: Words
-    """the row of memory of the unit at the other end, from the first linear weight on"""
+    """from the first linear weight on, the row of memory of the unit that reads it"""
     unit_layers: Integers
     """the first unit of each layer: the image's, the hidden ones', the logits; the end"""
     unit_biases: Integers
@@ -94,14 +98,15 @@ class Net(NamedTuple):
 
 
 class Order(NamedTuple):
-    """Which example each step sees, and how flip-crop moves it."""
+    """Which examples each step sees, and how flip-crop moves them."""
 
     examples: Integers
-    """(steps, B)"""
+    """positions of the examples, (steps, B)"""
     flips: NDArray[np.bool_]
-    """(steps, B)"""
+    """whether each example is flipped, (steps, B)"""
     shifts: Integers
-    """(steps, B, 2): the pixel at the upper left corner of what is seen; 0, 0: not moved"""
+    """the pixel at the upper left corner of each moved image, (steps, B, 2); 0, 0 leaves
+    the image in its place"""
 
 
 class Workspace(NamedTuple):
@@ -110,11 +115,12 @@ class Workspace(NamedTuple):
     planes: Floats
     """(NUM_BLOCKS, size): all planes of the images and of the convolutions' outputs"""
     plane_gradients: Floats
-    """(size,), of one block"""
+    """gradients of all these planes, for one block, (size,)"""
     values: Floats
     """the convolutions' weights in the order of ``sources``"""
     sums: Floats
-    """(convolutions' weights · 16): gradients by column, added up at the step's end"""
+    """gradients of the convolutions' weights by column, (weights · 16,); they are added up
+    at the end of a step"""
     units: Floats
-    """(units · WIDTH,): outputs; of hidden units and logits at first without ReLU"""
+    """outputs of all units, (units · WIDTH,); ReLU is applied to hidden units later"""
     unit_gradients: Floats

@@ -1,4 +1,4 @@
-"""Code for registers that only convolutions and their pools need."""
+"""Vector operations that only convolutions and their pools need."""
 
 from llvmlite import ir
 from numba.core import cgutils, types
@@ -28,7 +28,7 @@ from pipeline.engines.shared.vectors import (
 _VECTOR = Vector(LANES).part
 _ZERO = constant(0.0, LANES)
 _WINDOW = Tile(2, 2)
-"""of a pool"""
+"""the window of a pool"""
 
 
 @intrinsic_of
@@ -46,7 +46,7 @@ def both_products(_: object, tile: Tile, factor: Type, arrays: Type, places: Typ
         for i, (at_g, at_x) in enumerate(pairs):
             g = read(b, args[2][0], at_g, _VECTOR)
             sums[i] = call(b, "fma", _VECTOR, (factor, g, sums[i]))
-            # In turns: one sum alone waits 4 cycles for each addition.
+            # Sums take turns, because one alone waits 4 cycles for each addition.
             x = read(b, args[2][1], at_x, _VECTOR)
             dots[i % 2] = call(b, "fma", _VECTOR, (g, x, dots[i % 2]))
             sums[i] = _now(b, sums[i])
@@ -57,7 +57,7 @@ def both_products(_: object, tile: Tile, factor: Type, arrays: Type, places: Typ
 
 
 def _now(b: ir.IRBuilder, vector: ir.Value) -> ir.Value:
-    """The vector, computed before what follows is read; takes no instruction.
+    """Compute the vector before anything later is read; this takes no instruction.
 
     LLVM would read all gradients first, which needs more registers than there are.
     """
@@ -69,7 +69,7 @@ def _now(b: ir.IRBuilder, vector: ir.Value) -> ir.Value:
 
 @intrinsic_of
 def largest(_: object, array: Type, place: Type) -> Typed:
-    """One vector: the largest of 2 × 2; NaN if one is NaN, as in torch."""
+    """The largest of 2 × 2 vectors, as one vector; NaN if one is NaN, as in torch."""
 
     def emit(b: ir.IRBuilder, args: Values) -> ir.Value:
         largest, *others = _window(b, *args)
@@ -82,9 +82,10 @@ def largest(_: object, array: Type, place: Type) -> Typed:
 
 @intrinsic_of
 def store_at_largest(_: object, arrays: Type, place: Type, gradient: Vector) -> Typed:
-    """Write the gradient where the largest of 2 × 2 is, the first of equals; else 0.
+    """Write the gradient to the position of the largest of 2 × 2 outputs, 0 to the others.
 
-    arrays: the gradients to write, and the outputs; both in the same place.
+    If outputs are equal, the first one counts. arrays: the gradients to write, and the
+    outputs; both in the same place.
     """
 
     def emit(b: ir.IRBuilder, args: Values) -> None:

@@ -1,4 +1,4 @@
-"""What reads what in a pruned convolutional network, as the lists of its kernels."""
+"""List what reads what in a pruned convolutional network, for the sparse kernels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,26 +24,26 @@ Bools = NDArray[np.bool_]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Layout:
-    """A network's lists, and the memory that one block of 16 examples takes."""
+    """A network's lists, and the memory that one block of 16 examples needs."""
 
     wiring: Wiring
     plane_size: int
-    """floats"""
+    """number of floats in the planes of one block"""
     num_conv_weights: int
 
 
 def wire(network: Network, mask: Mask, data: Dataset) -> Layout:
-    """The kept weights of a network as lists of what reads what.
+    """Turn the kept weights of a network into lists of what reads what.
 
     Args:
-        network: Conv, ReLU and maybe MaxPool, repeated; a MaxPool before Flatten; then
-            Linear layers with ReLU between them.
+        network: repetitions of Conv, ReLU and optionally MaxPool; a MaxPool before
+            Flatten; then Linear layers with ReLU between them.
         mask: any tensor may keep nothing; a missing one keeps everything.
         data: shape and normalization of its images are read.
 
     Returns:
-        Weights are numbered layer by layer, in each as the True entries of ``by_input``
-        of its mask are in C order.
+        The lists. They number weights layer by layer, in each in the C order of the True
+        entries of its mask by input.
     """
     convs, plane_size = _convs(network, data.image_shape)
     layers = [layer for layer in network if isinstance(layer, Conv | Linear)]
@@ -83,7 +83,7 @@ def wire(network: Network, mask: Mask, data: Dataset) -> Layout:
 
 
 def kept(layer: Conv | Linear, mask: Mask) -> Bools:
-    """The mask of a layer's kernel, all True if there is none."""
+    """The mask of a layer's kernel; True everywhere if the mask has no entry for it."""
     shape: tuple[int, ...] = (layer.outputs, layer.inputs)
     if isinstance(layer, Conv):
         shape = (*shape, layer.kernel, layer.kernel)
@@ -91,7 +91,7 @@ def kept(layer: Conv | Linear, mask: Mask) -> Bools:
 
 
 def cover(height: int, width: int) -> list[tuple[int, int, int, int]]:
-    """Cut a plane into tiles that are compiled.
+    """Cut a plane into tiles of the compiled sizes.
 
     Returns:
         Rows and columns, one of TILES; first row; first column. Every position is in
@@ -111,7 +111,7 @@ def cover(height: int, width: int) -> list[tuple[int, int, int, int]]:
 
 
 def _pieces(width: int) -> list[tuple[int, int]]:
-    """One row: equal pieces if there is more to them than one column, else large ones."""
+    """Cut one row into equal pieces, or into large ones if equal ones have one column."""
     sizes = [columns for rows, columns in TILES if rows == 1]
     equal = max(columns for columns in sizes if width % columns == 0)
     if equal > 1:
@@ -127,7 +127,7 @@ def _pieces(width: int) -> list[tuple[int, int]]:
 def _convs(
     network: Network, image_shape: tuple[int, int, int]
 ) -> tuple[NDArray[np.void], int]:
-    """Shapes and places of the convolutions, without tiles; floats of all planes."""
+    """Shapes and places of the convolutions, without tiles; and floats of all planes."""
     inputs, height, width = image_shape
     convs: list[dict[str, int]] = []
     source, end = 0, _plane_size(image_shape)
@@ -167,7 +167,7 @@ def _plane_size(shape: tuple[int, int, int]) -> int:
 
 
 def _live(conv_masks: Sequence[Bools], linear_masks: Sequence[Bools]) -> Bools:
-    """Per channel, the image's first: whether kept weights lead from it to a logit."""
+    """For each channel, the image's first, whether kept weights lead from it to a logit."""
     used: Bools = np.ones(len(linear_masks[-1]), np.bool_)
     for bits in linear_masks[::-1]:
         used = np.logical_or.reduce(bits[used], axis=0)
@@ -181,7 +181,7 @@ def _live(conv_masks: Sequence[Bools], linear_masks: Sequence[Bools]) -> Bools:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Lists:
-    """Of one convolution; see Wiring."""
+    """The lists of one convolution; ``Wiring`` explains them."""
 
     num_sources: Integers
     sources: Integers
@@ -207,7 +207,7 @@ def _lists(conv: np.void, bits: Bools) -> _Lists:
 
 
 def _units(masks: Sequence[Bools]) -> tuple[Integers, Integers, NDArray[np.uint32]]:
-    """First unit of each layer; where units' weights begin; who is at their end."""
+    """First unit of each layer; where units' weights begin; the unit that reads each."""
     sizes = [masks[0].shape[1], *(len(bits) for bits in masks)]
     layers = np.concatenate([[0], np.cumsum(sizes)])
     readers = [
@@ -219,7 +219,7 @@ def _units(masks: Sequence[Bools]) -> tuple[Integers, Integers, NDArray[np.uint3
 
 
 def _unit_biases(convs: NDArray[np.void], layers: Integers) -> Integers:
-    """Biases are those of all channels, then those of hidden units and logits."""
+    """The position of each unit's bias; biases of channels come before those of units."""
     last = convs[-1]
     num_channels = int(last["first_output"] + last["outputs"])
     area = int(layers[1]) // int(last["outputs"])
