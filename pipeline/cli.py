@@ -82,7 +82,7 @@ def plan(
         bool, typer.Option("--check", help="Write nothing; fail if the plan is stale.")
     ] = False,
 ) -> None:
-    """Compile params.yaml into pipeline/plan.json and say what is to come."""
+    """Compile params.yaml into pipeline/plan.json and forecast the work."""
     with _at_root():
         from pipeline.config import params
         from pipeline.inspect import forecast
@@ -111,7 +111,7 @@ def status() -> None:
 
 @app.command(epilog="Example: lt-pipeline verify")
 def verify() -> None:
-    """Check on the artifacts what each variant's recipe promises."""
+    """Check that the artifacts fulfill what each variant's recipe promises."""
     with _at_root():
         from pipeline.config import params
         from pipeline.inspect import verify as verification
@@ -157,7 +157,7 @@ def track(
         str | None, typer.Option(help="Tracking store; default: mlflow.db here.")
     ] = None,
 ) -> None:
-    """Project the results into MLflow again, into this or another store."""
+    """Write the results into MLflow again, into this or another store."""
     with _at_root() as root:
         from pipeline import tracking
         from pipeline.config import params

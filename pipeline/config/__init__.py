@@ -1,1 +1,1 @@
-"""params.yaml -> checked, typed settings."""
+"""Read params.yaml and make checked, typed settings of it."""

@@ -1,14 +1,14 @@
-"""Analyses as data: what is asked of finished networks beside their rounds.
+"""Settings of an analysis: a question that is asked about finished networks.
 
-``instability`` trains two copies of a start on different data orders, pair by pair, and
-looks along the line between them (Frankle et al. 2020, arXiv:1912.05671); ``connection``
-trains nothing and looks along the line between networks that are there.
+``instability`` trains pairs of copies of a start on different data orders, and evaluates
+the line between the copies of a pair (Frankle et al. 2020, arXiv:1912.05671).
+``connection`` trains nothing and evaluates the line between two networks of the experiment.
 
-Hidden units of two initializations come in different orders, and no permutation is
-looked for that would match them: a barrier between seeds says that the line between them
-as they are rises, not that no reordered one is flat (Entezari et al. 2022,
-arXiv:2110.06296; Ainsworth et al. 2023, arXiv:2209.04836). Overlaps of their masks are by
-position too.
+Networks of two initializations have their hidden units in different orders, and we do not
+search for a permutation that matches them. So a barrier between seeds says that the line
+between the networks as they are rises; it does not say that no line to a reordered network
+is flat (Entezari et al. 2022, arXiv:2110.06296; Ainsworth et al. 2023, arXiv:2209.04836).
+Overlaps of their masks are by position, too.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,17 +21,17 @@ from pipeline.core.analysis.pairs import OTHER_SEED
 from pipeline.core.fields import Default, Needed, OneOf, Tree
 
 PREVIOUS = "previous"
-"""the round before, as the other end of a connection"""
+"""the other end of a connection is the network of the previous round"""
 PRUNED = "pruned"
-"""the trained network that the round's mask was cut from, under that mask and before
-rewinding: of an iterative round the one before, of a one-shot round the dense one, of a
-control that takes its masks the ticket's"""
+"""the other end is the trained network from which the round's mask was cut, under that mask
+and before rewinding: the previous round's network for an iterative round, the dense one for
+a one-shot round, the ticket's for a control that takes the ticket's masks"""
 NAMED_ENDS = frozenset({DENSE, PREVIOUS, PRUNED, OTHER_SEED})
-"""other ends of a connection that are no variants"""
+"""the other ends of a connection that are not variants"""
 
 
 def _its_tasks(here: Tree, settings: Tree) -> object:
-    """Those that the variant is run on, as far as they are written."""
+    """The tasks of the variant, as far as the user has written them."""
     tasks, variants = settings.get("tasks"), settings.get("variants")
     of = str(here.get("of"))
     variant = variants.get(of) if isinstance(variants, Mapping) else None
@@ -43,7 +43,7 @@ def _its_tasks(here: Tree, settings: Tree) -> object:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Analysis:
-    """One question, of every task, round and step that it names."""
+    """One question, asked for every task, round and step that it names."""
 
     kind: Literal["instability", "connection"]
     """instability: two copies trained on different data orders; connection: two networks
@@ -88,26 +88,26 @@ class Analysis:
 
     @property
     def trains(self) -> bool:
-        """Whether it has trainings of its own."""
+        """Whether the analysis has trainings of its own."""
         return self.kind == "instability"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Known:
-    """What an analysis may name, for the checks."""
+    """The names that an analysis may use, for the checks."""
 
     num_rounds: int
     num_seeds: int
     steps: Mapping[str, int]
-    """task -> steps of its training"""
+    """task -> number of steps of its training"""
     variants: Mapping[str, Sequence[str]]
     """variant -> its tasks"""
     normed: Sequence[str]
     """tasks whose networks have running statistics"""
     changing: Sequence[str]
-    """variants that are pruned while they train"""
+    """variants whose masks change while they train"""
     owners: Mapping[str, str]
-    """variant -> the one whose recipe decides its masks, most often itself"""
+    """variant -> the variant whose recipe decides its masks, most often itself"""
     transformed: Sequence[str]
     """variants that change the masks they take"""
     frozen: Sequence[str]
@@ -115,7 +115,7 @@ class Known:
 
 
 def problems(where: str, analysis: Analysis, known: Known) -> Iterator[str]:
-    """What is impossible about an analysis; the first one counts."""
+    """Yield one line for each impossible setting of an analysis; the first counts."""
     if not analysis.tasks:
         yield f"{where}.tasks: none given; known tasks: {', '.join(known.steps)}"
     for task in analysis.tasks:
@@ -214,7 +214,7 @@ def _other_end(where: str, analysis: Analysis, known: Known) -> Iterator[str]:
 
 
 def _pruned(where: str, of: str, known: Known) -> Iterator[str]:
-    """There must be a network that was cut to the masks, and cut means 0."""
+    """Check that a network was cut to these masks, and that pruned weights are 0."""
     owner = known.owners[of]
     if of in known.transformed:
         yield (

@@ -1,4 +1,4 @@
-"""What the fields of settings say of themselves: types, notes and sentences."""
+"""Read types, notes and sentences from the fields of the settings' dataclasses."""
 
 import ast
 import inspect
@@ -12,12 +12,12 @@ Note = TypeVar("Note")
 
 @cache
 def hints_of(kind: type) -> dict[str, Any]:
-    """Key -> annotation with its notes, of a settings' dataclass."""
+    """The annotations of a settings' dataclass, notes included, by key."""
     return get_type_hints(kind, include_extras=True)
 
 
 def note(annotation: object, kind: type[Note]) -> Note | None:
-    """The note of a kind in an annotation.
+    """The note of one kind in an annotation; None if it has none.
 
     >>> note(Annotated[int, "counted"], str), note(int, str)
     ('counted', None)
@@ -47,7 +47,7 @@ def options(annotation: object) -> tuple[object, ...]:
 
 @cache
 def sentences(kind: type) -> dict[str, str]:
-    """Key -> the sentence below the field of a settings' dataclass, as one line.
+    """The sentence below each field of a settings' dataclass, as one line, by key.
 
     >>> from pipeline.config.settings import Data
     >>> sentences(Data)["download"]

@@ -1,4 +1,4 @@
-"""What a task with ``compat`` may ask for: what its program can do, and nothing else."""
+"""Check that a task with ``compat`` asks only for what its program can do."""
 
 from collections.abc import Iterator
 from operator import attrgetter
@@ -12,7 +12,7 @@ from pipeline.engines.suitability import without_norm
 
 
 def problems(where: str, task: Task, network: Network) -> Iterator[str]:
-    """What of a task its program does otherwise; the first one counts."""
+    """Yield one line for each setting of a task that its program cannot do."""
     if task.compat is not None and task.compat not in PROGRAMS:
         yield f"{where}.compat: {choose(task.compat, PROGRAMS)}"
     name, program = f"compat: {task.compat}", task.program
@@ -32,13 +32,13 @@ def problems(where: str, task: Task, network: Network) -> Iterator[str]:
 
 
 def of_variant(where: str, variant: Variant, name: str, task: Task) -> Iterator[str]:
-    """What of a variant the program of one of its tasks does otherwise.
+    """Yield one line for each setting of a variant that a task's program cannot do.
 
     Args:
-        where: the variant stands in params.yaml.
-        variant: as it stands there.
-        name: of the task.
-        task: that it is run on.
+        where: path of the variant in params.yaml.
+        variant: the settings of the variant.
+        name: name of one of its tasks.
+        task: the settings of this task.
     """
     said = f"compat: {task.compat} of task {name}"
     yield from _other_settings(where, variant, task.program.of_variant, said)

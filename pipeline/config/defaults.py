@@ -1,6 +1,6 @@
-"""What may be left out of params.yaml, filled in; what may not, named.
+"""Fill in the keys that may be left out of params.yaml, and name required ones missing.
 
-The values stand in the fields of the settings' dataclasses and nowhere else.
+The defaults stand in the fields of the settings' dataclasses and nowhere else.
 """
 
 from collections.abc import Callable
@@ -14,10 +14,10 @@ from pipeline.core.fields import Default, Needed, Tree
 
 
 def complete(written: Tree) -> dict[str, Any]:
-    """All settings as plain values: those written as they are, the others' defaults.
+    """All settings as plain values: the written ones unchanged, defaults for the others.
 
     Args:
-        written: params.yaml as nested dicts, with no key that is unknown.
+        written: params.yaml as nested dicts, without unknown keys.
 
     Raises:
         ValueError: with one line that names every key that is missing.
@@ -34,13 +34,13 @@ def complete(written: Tree) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class _Filling:
-    """One walk through settings and their classes."""
+    """One walk through the written settings and their dataclasses."""
 
     settings: Tree
     missing: list[str] = field(default_factory=list)
 
     def mapping(self, kind: type, written: Tree, where: str) -> dict[str, Any]:
-        """A dataclass's mapping with every key, in the order of the fields."""
+        """The mapping of a dataclass with every key, in the order of the fields."""
         hints = hints_of(kind)
         full = {}
         for one in fields(kind):
@@ -79,13 +79,16 @@ class _Filling:
 
 
 def has_default(one: Field[Any], annotation: object) -> bool:
-    """Whether a key may be left out, but for what a ``Needed`` says."""
+    """Whether a key may be left out, except where a ``Needed`` forbids it."""
     fixed = one.default is not MISSING or one.default_factory is not MISSING
     return fixed or note(annotation, Default) is not None
 
 
 def plain_default(one: Field[Any]) -> object:
-    """A field's own default as YAML has it; of settings inside it, their keys follow."""
+    """A field's own default as YAML has it; {} for a mapping of settings.
+
+    The keys of such a mapping have defaults of their own.
+    """
     make: Callable[[], object] | Any = one.default_factory
     value = one.default if make is MISSING else make()
     if is_dataclass(value):

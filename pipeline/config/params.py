@@ -1,9 +1,8 @@
-"""params.yaml -> typed settings; everything a user can get wrong is said here.
+"""Read params.yaml, check everything that a user can get wrong, and make typed settings.
 
-Unknown and missing keys are refused by name before anything else is looked at, and what
-may be left out is filled in; then types and ranges (pydantic and the dataclasses' own
-checks), then what settings mean together. Every refusal is one line: where, what was
-found, what to do.
+First, unknown and missing keys are refused by name, and defaults are filled in. Then types
+and ranges are checked (by pydantic and the dataclasses), and last whether settings fit
+together. Every refusal is one line: where, what was found, what to do.
 """
 
 import json
@@ -37,14 +36,14 @@ from pipeline.data.facts import FACTS
 
 FILE = Path("params.yaml")
 NAME = r"[a-z][a-z0-9]*([_-][a-z0-9]+)*"
-"""of tasks and variants; a dot would end the name in the paths of DVC's params"""
+"""pattern of task and variant names; a dot would end a name in paths of DVC's params"""
 LONGEST_NAME = 60
 RESERVED = analysis.NAMED_ENDS
-"""what stands for other networks than a variant's, in folders and in analyses"""
+"""names that folders and analyses use for networks that belong to no variant"""
 
 
 class ParamsError(UserError):
-    """params.yaml cannot be used; one line that says where, what, and what to do."""
+    """params.yaml cannot be used; the one line says where, what, and what to do."""
 
 
 def load(root: Path = Path()) -> Settings:
@@ -87,7 +86,7 @@ def parse(raw: object) -> Settings:
 
 
 def completed(raw: object) -> dict[str, Any]:
-    """The contents of a params.yaml with what was left out; values keep their spelling.
+    """The contents of a params.yaml with defaults filled in; values keep their spelling.
 
     Raises:
         ParamsError: where a key is unknown or missing.
@@ -102,7 +101,7 @@ def completed(raw: object) -> dict[str, Any]:
 
 
 def resolved(root: Path = Path()) -> dict[str, Any]:
-    """All settings as plain values, for what is recorded with results.
+    """All settings as plain values, as they are recorded with results.
 
     Call it only after ``load`` has accepted the file.
     """
@@ -115,7 +114,7 @@ def parse_yaml(text: str) -> Any:  # noqa: ANN401 - YAML is any value
 
 
 def _problems(settings: Settings) -> Iterator[str]:
-    """What is impossible although every value has its type; the first one counts."""
+    """Yield one line for each impossible setting; every value has its type by now."""
     yield from _top_level(settings)
     for name, task in settings.tasks.items():
         yield from _bad_name(f"tasks.{name}", name)
@@ -160,7 +159,7 @@ def _bad_name(where: str, name: str) -> Iterator[str]:
 def _one_key_for_two(
     kind: str, named: Mapping[str, Variant] | Mapping[str, Analysis]
 ) -> Iterator[str]:
-    """Names of stages and runs join task and variant with a hyphen."""
+    """Refuse names that give one key to two stages: a key joins two names by a hyphen."""
     seen: dict[str, tuple[str, str]] = {}
     for name, recipe in named.items():
         for task in recipe.tasks:
@@ -220,7 +219,7 @@ def _task(where: str, task: Task) -> Iterator[str]:
 
 
 def _lengths(where: str, task: Task) -> Iterator[str]:
-    """A batch and an evaluation must fit into the training."""
+    """Check that a batch and an evaluation fit into the training."""
     num_train = FACTS[task.data].num_train
     if task.train.batch_size > num_train:
         yield (
@@ -263,16 +262,16 @@ def _retraining(task: Task) -> Retraining:
 
 
 def behind(task: str, variant: str | None, root: Path = Path()) -> dict[str, Any]:
-    """The settings that stand behind a result: as they are written, or their defaults.
+    """The settings that decide a result, as the user wrote them, with defaults.
 
     Args:
         task: name of the task.
         variant: name of the variant; None for the dense network.
-        root: of the repository.
+        root: root folder of the repository.
 
     Returns:
         data, model and train of the task; prune and rewind of the variant; mask_source,
-        the recipe of the variant whose mask it takes. What does not apply is None.
+        the recipe of the variant whose mask it takes. Parts that do not apply are None.
     """
     raw = resolved(root)
     task_settings: dict[str, Any] = raw["tasks"][task]

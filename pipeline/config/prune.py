@@ -1,4 +1,4 @@
-"""How a variant comes by its masks: what of a recipe is impossible."""
+"""Check the settings with which a variant gets its masks."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -13,7 +13,7 @@ from pipeline.core.training.engine import Ability
 
 
 def problems(where: str, variant: Variant, settings: Settings) -> Iterator[str]:
-    """What is impossible about the masks of a variant; the first one counts."""
+    """Yield one line for each impossible setting of a variant's masks."""
     prune = variant.prune
     if prune.own:
         yield from _own(where, prune)
@@ -37,7 +37,7 @@ def _own(where: str, prune: Prune) -> Iterator[str]:
 
 
 def _keys(where: str, prune: Prune) -> Iterator[str]:
-    """A recipe gives what its policy needs, and nothing else."""
+    """Check that a recipe gives the keys that its policy needs, and no others."""
     for key in RECIPE:
         found, needed = getattr(prune, key), key in prune.policy.needs
         if needed and found is None:
@@ -65,7 +65,7 @@ def _recipe(where: str, prune: Prune, tasks: Mapping[str, Task]) -> Iterator[str
 
 
 def _changing(where: str, tasks: Mapping[str, Task]) -> Iterator[str]:
-    """An engine must be able to change the mask while it trains."""
+    """Check that each task's engine can change the mask while it trains."""
     for name, task in tasks.items():
         try:
             train, needs = task.train, {Ability.CHANGE_MASK}

@@ -1,6 +1,6 @@
-"""The reference of params.yaml: every key with type, default, values and a sentence.
+"""Write the reference of params.yaml: each key with type, default, values, a sentence.
 
-All of it is read from the settings' dataclasses, so that it cannot differ from them.
+Everything is read from the settings' dataclasses, so the reference always agrees with them.
 """
 
 import types
@@ -20,14 +20,14 @@ from pipeline.core.registry import did_you_mean
 from pipeline.core.training.settings import TrainSettings
 
 NAME = "NAME"
-"""stands in a path for the name of a task, a variant or an analysis"""
+"""placeholder in a path for the name of a task, a variant or an analysis"""
 WRAPPER = TextWrapper(
     width=88, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False
 )
 ABOVE_THE_CORE: Mapping[tuple[type, str], OneOf] = {
     (TrainSettings, "engine"): OneOf(engines.CHOICES)
 }
-"""names of registries that the core, where the setting stands, does not know"""
+"""names for settings of the core whose registries the core may not import"""
 WORDS: Mapping[object, str] = {
     bool: "true or false",
     float: "number",
@@ -38,23 +38,23 @@ WORDS: Mapping[object, str] = {
 
 
 class UnknownKeyError(UserError):
-    """params.yaml has no such key; one line with the nearest one."""
+    """params.yaml has no such key; the one line suggests the nearest key."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Key:
-    """What the reference says of a key."""
+    """The entry of one key in the reference."""
 
     path: str
-    """``tasks.NAME.train.lr``"""
+    """path of the key, such as ``tasks.NAME.train.lr``"""
     type: str
-    """in words"""
+    """type of its value, in words"""
     default: str
-    """as YAML has it, or in words; ``required`` where there is none"""
+    """its default as YAML has it, or in words; ``required`` if it has none"""
     values: tuple[str, ...]
-    """the names it may have; empty = whatever the type allows"""
+    """the names that its value may be; empty = all values of the type"""
     others: str | None
-    """what else it may be, in words"""
+    """other values that are allowed, in words"""
     sentence: str
 
 
@@ -74,7 +74,7 @@ def find(asked: str) -> list[Key]:
     """
     known = every()
     found = [key for key in known if _is_at_or_below(key.path.split("."), asked.split("."))]
-    # Else the last part of a path: what follows in it lies below.
+    # If no path begins so, the key is a later part of a path, with all that follows.
     found = found or [key for key in known if f".{asked}." in f".{key.path}."]
     if not found:
         names = [key.path for key in known] + [key.path.split(".")[-1] for key in known]

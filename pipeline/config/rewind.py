@@ -1,4 +1,4 @@
-"""Where the rounds of a variant begin, as data, and what of it is impossible."""
+"""Settings of a start: from which weights a variant's rounds begin, with their checks."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -60,16 +60,16 @@ class Rewind:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Masks:
-    """How a variant comes by its masks, for the checks."""
+    """How a variant gets its masks, for the checks."""
 
     own: bool
     changing: str | None
-    """the schedule that changes them while a round trains; None = they stay"""
+    """the schedule that changes masks while a round trains; None = they stay the same"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Retraining:
-    """What of a task its rounds are trained with, for the checks."""
+    """How the rounds of a task are trained, for the checks."""
 
     train: TrainSettings
     total_steps: int
@@ -79,7 +79,7 @@ class Retraining:
 def problems(
     where: str, rewind: Rewind, masks: Masks, tasks: Mapping[str, Retraining]
 ) -> Iterator[str]:
-    """What is impossible about a start; the first one counts."""
+    """Yield one line for each impossible setting of a start; the first one counts."""
     yield from _start(where, rewind)
     if masks.changing:
         yield from _from_the_beginning(f"{where}.to", rewind, masks.changing)

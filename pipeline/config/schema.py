@@ -1,7 +1,7 @@
 """The JSON Schema of params.yaml, for editors: it completes, explains and checks.
 
-What depends on several settings (a key that only some recipes need) is beyond it;
-``lt-pipeline plan`` says that.
+A schema cannot check rules about several settings, such as a key that only some recipes
+need; ``lt-pipeline plan`` checks them.
 """
 
 from dataclasses import Field, fields, is_dataclass
@@ -77,7 +77,7 @@ def _of_type(kind: object) -> Schema:
 
 
 def _entries(names: object, values: object) -> Schema:
-    """Of a mapping whose keys are names: those of a list, or the user's own."""
+    """The schema of a mapping whose keys are names: from a list, or the user's own."""
     if get_origin(names) is Literal:
         return {
             "properties": {name: _value(values, None) for name in get_args(names)},

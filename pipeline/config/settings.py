@@ -1,8 +1,8 @@
-"""What an experiment is: params.yaml as typed, frozen data, and what follows from it.
+"""The settings of an experiment: params.yaml as typed, frozen data.
 
-A key whose field has a default, or a ``Default`` in its annotation, may be left out of
-the file (``defaults``); the sentence below each field is its entry in the reference.
-Whether settings make sense is said in ``params``, which reads them.
+A key whose field has a default, or a ``Default`` in its annotation, may be left out of the
+file (``defaults``). The sentence below each field is its entry in the reference. ``params``
+reads the settings and checks whether they make sense.
 """
 
 from collections.abc import Mapping
@@ -62,7 +62,7 @@ class Task:
 
     @property
     def program(self) -> Program:
-        """The parts that take the place of the algorithm's."""
+        """The program that the task follows; ALGORITHM for a task without ``compat``."""
         return program_of(self.compat)
 
 
@@ -103,14 +103,14 @@ class Prune:
 
     @property
     def policy(self) -> Policy:
-        """How a round comes by its mask."""
+        """How a round gets its mask."""
         return policies.of_recipe(self.schedule)
 
     @property
     def makes_masks(self) -> bool:
         """Whether a stage of its own makes a mask before a round trains.
 
-        A plain control takes a mask as it is, and some policies find it while training.
+        A plain control takes a mask unchanged, and some policies find it while training.
         """
         return self.policy.cuts or self.transform is not None
 
@@ -155,12 +155,12 @@ class Settings:
 
 
 def total_steps(task: Task) -> int:
-    """Steps of a whole training of a task."""
+    """The number of steps in a whole training of a task."""
     return task.train.total_steps(FACTS[task.data].num_train)
 
 
 def network_for(task: Task, data_facts: dict[str, Any]) -> Network:
-    """The network of a task for prepared data, whose facts name shape and classes."""
+    """The network of a task for prepared data, whose facts give image shape and classes."""
     return models.build(
         task.model.name,
         widths=task.model.widths,

@@ -1,7 +1,7 @@
-"""What a YAML file holds against the dataclasses it is meant for: values, then keys.
+"""Check the values and keys of a YAML file before settings are made of it.
 
-Everything here raises ValueError with one line that says where, what was found, and what
-to do; the file's name is put before it by the caller.
+Every function here raises ValueError with one line that says where, what was found, and
+what to do; the caller puts the file's name before it.
 """
 
 from collections.abc import Iterable
@@ -12,13 +12,13 @@ from pipeline.config.annotations import bare, hints_of
 from pipeline.core.registry import did_you_mean, unknown
 
 MAX_VALUES = 5_000
-"""in one file; aliases of aliases are many more, and recursive ones endless"""
+"""most values in one file; aliases of aliases can make far more, recursive ones no end"""
 LARGEST = 10**9
-"""whole number: no count and no seed is larger"""
+"""largest whole number: no count and no seed is larger"""
 
 
 def refuse_odd_values(tree: object) -> None:
-    """Refuse what no setting can be: dates, sets, infinity, keys that are no text."""
+    """Refuse values that no setting can have: dates, sets, infinity, keys without text."""
     waiting = [("", tree)]
     num_seen = 0
     while waiting:
@@ -54,7 +54,7 @@ def refuse_wrong_keys(annotation: object, value: object, where: str = "") -> Non
 
 
 def choose(found: str, known: Iterable[str]) -> str:
-    """What to say of a name that is not among the known ones."""
+    """The message about an unknown name, which suggests the nearest known one."""
     return unknown(shown(found), known)
 
 

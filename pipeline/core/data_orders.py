@@ -1,8 +1,11 @@
-"""Which data order a training has: the name of its stream, beside seed and round."""
+"""Names of data orders: which random stream orders the training data of a training.
+
+A name is the ``copy`` of a stream in ``seeding``; seed and round complete it.
+"""
 
 
 def of_round(variant: str, *, common_noise: bool) -> tuple[int | str]:
-    """The order of a round of a variant: one for all variants of a task, or its own.
+    """The data order of a variant's round: common to all variants of a task, or its own.
 
     >>> of_round("reinit", common_noise=True), of_round("reinit", common_noise=False)
     ((0,), ('reinit',))
@@ -11,7 +14,7 @@ def of_round(variant: str, *, common_noise: bool) -> tuple[int | str]:
 
 
 def of_copies(pairs: int) -> tuple[str, ...]:
-    """The orders of the copies of an instability analysis; a pair's are neighbors.
+    """The data orders of an instability analysis' copies; those of a pair are neighbors.
 
     >>> of_copies(1)
     ('instability/0/a', 'instability/0/b')
@@ -20,4 +23,4 @@ def of_copies(pairs: int) -> tuple[str, ...]:
 
 
 RECALIBRATION = "recalibration"
-"""the order that chooses the batches which make statistics of norms anew"""
+"""name of the order whose first batches compute the running statistics of norms anew"""

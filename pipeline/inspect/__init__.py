@@ -1,1 +1,1 @@
-"""What there is, will be, holds, and can leave: status, forecast, verify, export."""
+"""Look at an experiment: status, forecast of time, verification, export of tickets."""

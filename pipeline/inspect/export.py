@@ -1,4 +1,4 @@
-"""A ticket as one portable file: θ₀ ⊙ m, the mask, and where they come from."""
+"""Export a ticket as one portable file: θ₀ ⊙ m, the mask, and where they come from."""
 
 import os
 from dataclasses import dataclass
@@ -19,17 +19,17 @@ from pipeline.plan.chains import ChainGroup, chain_groups
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ticket:
-    """Names one ticket of the experiment."""
+    """The name of one ticket of the experiment."""
 
     name: str
-    """``variant`` or ``task/variant``"""
+    """its chain, as ``variant`` or ``task/variant``"""
     round: int
-    """1 … rounds"""
+    """its round, 1 … rounds"""
     seed: int
 
 
 class ExportError(UserError):
-    """There is no such ticket; one line that says what there is."""
+    """There is no such ticket; the one line says which there are."""
 
 
 def export(
@@ -45,17 +45,17 @@ def export(
     ``mask.NAME`` (bool), and the provenance as JSON in the metadata.
 
     Args:
-        settings: of the experiment.
-        groups: of seeds, from the plan.
-        ticket: which one.
-        out: the file; its folder must exist.
+        settings: the settings of the experiment.
+        groups: groups of seeds, from the plan.
+        ticket: the ticket to export.
+        out: the file to write; its folder must exist.
 
     Returns:
         The provenance.
 
     Raises:
         ExportError: if there is no such chain, round or seed, if several tasks have it,
-            if its masks are gradual, or if the file cannot be written.
+            if its masks change while it trains, or if the file cannot be written.
         ArtifactError: if the artifacts are missing.
     """
     group = _find(settings, groups, ticket)

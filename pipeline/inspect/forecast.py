@@ -1,8 +1,8 @@
-"""What is to come: trainings, stages, predicted time and disk.
+"""Forecast an experiment: its trainings and stages, and the time and disk they need.
 
-Time comes from the trainings that were measured here (``artifacts/timing``); where a
-task has none yet, from the multiply-adds of its network at a rate that is typical of one
-core. It is a forecast, good to a factor of two.
+The time is based on trainings measured on this machine (``artifacts/timing``). If a task
+has none yet, it is based on the multiply-adds of its network at a typical rate of one core.
+The forecast is good to a factor of two.
 """
 
 import math
@@ -26,22 +26,23 @@ from pipeline.plan.kinds import Trains
 from pipeline.run.executors import processes
 
 MULTIPLY_ADDS_PER_S = 5e10
-"""training on one core, backward passes included, layer by layer"""
+"""rate of a training layer by layer on one core, backward passes included"""
 WITH_NORM = 2.2e10
-"""likewise networks that normalize batches"""
+"""the same rate for networks that normalize batches"""
 STEP_OVERHEAD_S = 4e-4
-"""of every step that is not compiled, whatever the network. All measured on an Intel Xeon
-(AVX-512) at its slowest, both cores busy, 2026-11-21; at its best it takes two thirds of
-the time. The rates of compiled steps stand in the engines' records"""
+"""fixed time of every step that is not compiled, for any network. These three were measured
+on an Intel Xeon (AVX-512) at its slowest, both cores busy, 2026-11-21; at its best it takes
+two thirds of the time. The engines' records have the rates of compiled steps"""
 STAGE_OVERHEAD_S = 4.0
-"""of a training stage and the stages before it: processes, imports, data, files, DVC"""
+"""fixed time of a training stage and the stages before it: processes, imports, data, files,
+DVC"""
 TRACKING_S = 0.15
-"""of a training: what the stage ``track`` does with it"""
+"""time that the stage ``track`` takes for one training"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Forecast:
-    """What a plan asks for and how much of it is still to do."""
+    """The amount of work in a plan, and how much of it is still to do."""
 
     num_stages: int
     num_trainings: int
@@ -59,13 +60,13 @@ class Load:
     engine: str
     density: float
     share: float
-    """of the steps of a whole training"""
+    """the part of a whole training's steps that each training takes"""
     bytes_per_weight: int
     done: bool
 
 
 def forecast(settings: Settings, current: Plan) -> Forecast:
-    """Count what the plan asks for and what of it has no result yet."""
+    """Count the work in a plan, and the part that has no result yet."""
     loads = list(_loads(settings, current))
     missing = [load for load in loads if not load.done]
     at_once = settings.workers or processes.available_cores()
@@ -128,7 +129,7 @@ def _copies(analysis: Analysis | None) -> int:
 
 
 def _share(settings: Settings, item: Item, trains: Trains, variant: str) -> float:
-    """Which part of the steps of a whole training is trained."""
+    """The part of a whole training's steps that an instance trains."""
     total = total_steps(settings.tasks[item["task"]])
     last = item.number("step") if trains.ends_at_step else total
     if trains.begins_at_step:
@@ -140,7 +141,7 @@ def _share(settings: Settings, item: Item, trains: Trains, variant: str) -> floa
 
 
 def _seconds(settings: Settings, load: Load) -> float:
-    """One whole training of that kind on one core."""
+    """The seconds that one whole training of this load takes on one core."""
     task = settings.tasks[load.task]
     num_steps = total_steps(task)
     rates = _measured(load.task)
@@ -148,7 +149,7 @@ def _seconds(settings: Settings, load: Load) -> float:
         return num_steps / median(rates)
     network = build_network(task)
     work: float = multiply_adds(network, FACTS[task.data].image_shape, {})
-    # Test images are looked at where the validation loss improves: at half of the points.
+    # The test set is evaluated where the validation loss improves: at half of the points.
     facts = FACTS[task.data]
     looks = num_steps // task.train.evaluate_every + 1
     tested = facts.num_test if task.train.test_cadence == "every" else facts.num_test // 2
@@ -162,7 +163,7 @@ def _seconds(settings: Settings, load: Load) -> float:
 
 
 def _measured(task: str) -> list[float]:
-    """Steps per second of the trainings of a task that were done here."""
+    """Steps per second of a task's trainings that were done on this machine."""
     base = paths.FOLDER / "timing" / task
     timings = sorted(base.glob("*/*/*.json")) if base.exists() else []
     return [

@@ -1,4 +1,4 @@
-"""Which rounds of which variants are done, stale, or missing."""
+"""Show which rounds of each variant are done, stale, or missing."""
 
 import json
 import subprocess
@@ -16,7 +16,7 @@ from pipeline.plan.items import Plan, items_of
 
 
 class StatusError(UserError):
-    """DVC could not say what is stale."""
+    """DVC could not say which stages are stale."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,11 +35,11 @@ def cells(settings: Settings, plan: Plan, root: Path, stale: set[str]) -> list[C
     """The state of every training of the plan, for the active seeds.
 
     Args:
-        settings: of the experiment.
-        plan: that fits them.
-        root: of the repository.
+        settings: the settings of the experiment.
+        plan: the plan that fits them.
+        root: root folder of the repository.
         stale: names of stages, from ``stale_stages``. A training is stale if its own
-            stage is, or one that it gets its weights or its mask from.
+            stage is stale, or a stage from which it gets its weights or its mask.
     """
     behind = upstream(plan)
     found = []
@@ -67,8 +67,8 @@ def analyses(plan: Plan, root: Path, stale: set[str]) -> list[str]:
     """A line per analysis and task: how many of its places are done.
 
     Args:
-        plan: what there is to look at.
-        root: of the repository.
+        plan: the plan of the experiment.
+        root: root folder of the repository.
         stale: names of stages, from ``stale_stages``.
     """
     behind = upstream(plan)
@@ -86,7 +86,7 @@ def analyses(plan: Plan, root: Path, stale: set[str]) -> list[str]:
 
 
 def stale_stages(root: Path) -> set[str]:
-    """Names of the stages whose own inputs or outputs are not as DVC recorded them.
+    """Names of the stages whose inputs or outputs differ from those DVC has recorded.
 
     Raises:
         StatusError: if dvc fails.

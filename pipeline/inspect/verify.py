@@ -1,7 +1,6 @@
-"""Check on the artifacts what each variant's recipe promises.
+"""Verify that the artifacts fulfill what each variant's recipe promises.
 
-Everything is computed again from weights and masks: nothing a result file says is taken
-for granted.
+Everything is computed again from weights and masks; result files are never trusted.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,13 +24,13 @@ ANOTHER_MASK = "the trained network carries another mask"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
-    """One promise, looked up on one chain and seed."""
+    """One promise of a recipe, checked on one chain."""
 
     chain: str
     promise: str
     num_checked: int
     broken: str
-    """the first place where it does not hold; empty = it holds everywhere"""
+    """the first place where the promise does not hold; empty = it holds everywhere"""
 
 
 Check = Callable[[Settings, ChainGroup, int, int], str]
@@ -81,7 +80,7 @@ def _chain(settings: Settings, group: ChainGroup, seed: int) -> Iterator[Finding
 
 
 def _about_counts(settings: Settings, group: ChainGroup) -> dict[str, Check]:
-    """Exact counts, or a cut that anybody can make again."""
+    """The check of the number of weights kept: exact counts, or the same cut repeated."""
     cut = CUTS[settings.tasks[group.task].program.cut]
     return {cut.promise: _counts_are_exact if cut.exact else _masks_are_cut_again}
 
@@ -105,7 +104,7 @@ def _counts_are_exact(settings: Settings, group: ChainGroup, round: int, seed: i
 def _masks_are_cut_again(
     settings: Settings, group: ChainGroup, round: int, seed: int
 ) -> str:
-    """Where counts follow from weights: the same cut of the same weights."""
+    """Repeat the cut on the same weights, for cuts whose counts depend on the weights."""
     task, prune = settings.tasks[group.task], group.variant.prune
     asked = expected.asked(task, prune, round - prune.policy.source_round(round))
     source = group.mask_source_at(round)
@@ -136,9 +135,11 @@ def _layers_are_as_in_the_source(
 
 
 def _masks_are_nested(_: Settings, group: ChainGroup, round: int, seed: int) -> str:
-    """Of iterative masks, one-shot ones (cut from one ranking), and who takes them.
+    """Check that a round keeps only what the round before it kept.
 
-    Shuffled masks are drawn anew each round, and gradual rounds know nothing of another.
+    This holds for iterative masks, for one-shot masks (all are cut from one ranking), and
+    for variants that take such masks. It does not hold for masks that are shuffled anew
+    each round, or found while a round trains.
     """
     if round == 1:
         return ""
@@ -202,7 +203,7 @@ def _one_theta0(_: Settings, group: ChainGroup, round: int, seed: int) -> str:
 
 
 def report(findings: list[Finding]) -> str:
-    """A line per promise over all chains, then what is broken, if anything."""
+    """A line per promise over all chains, then a line for each broken promise."""
     lines = []
     for promise in dict.fromkeys(finding.promise for finding in findings):
         same = [finding for finding in findings if finding.promise == promise]

@@ -1,1 +1,1 @@
-"""What trained networks and masks have in common, and how far they moved."""
+"""Analyses of finished networks: compare weights and masks, and look between networks."""

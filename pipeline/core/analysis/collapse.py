@@ -1,4 +1,4 @@
-"""Units and layers that a mask has cut off."""
+"""Find units and layers that a mask has cut off from the output."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,24 +8,24 @@ from pipeline.core.arrays import Mask
 from pipeline.core.models.layers import Conv, Layer, Linear, Network, Residual
 
 Used = NDArray[np.bool_]
-"""Which units (channels, behind Flatten: pixels) something reads, in a layer's order."""
+"""For each unit of a layer (channel; behind Flatten: pixel), whether anything reads it."""
 
 
 def dead_units(network: Network, mask: Mask) -> dict[str, int]:
-    """How many units of each layer have no outgoing kept weight, per kernel.
+    """Count the dead units of each layer: those without an outgoing kept weight.
 
     Nothing that such a unit computes reaches the logits. A unit without *incoming*
     weights is a trainable constant and not dead. A weight into a unit that is itself
-    dead counts as outgoing. In a residual network a channel is read by whatever reads
-    the sum it is added to, through identity shortcuts also further on.
+    dead counts as outgoing. In a residual network a channel is read by everything that
+    reads the sum to which it is added, also further on through identity shortcuts.
 
     Args:
-        network: its layers.
+        network: the layers of the network.
         mask: a kernel without an entry keeps everything.
 
     Returns:
-        One count per kernel, in layer order; 0 for the output layer, whose units are
-        read as logits.
+        One count per kernel, in layer order; 0 for the output layer, since its units are
+        the logits.
     """
     outputs = next(la.outputs for la in reversed(network) if isinstance(la, Linear | Conv))
     found: dict[str, int] = {}
@@ -34,7 +34,7 @@ def dead_units(network: Network, mask: Mask) -> dict[str, int]:
 
 
 def collapse_warnings(mask: Mask) -> list[str]:
-    """One line for every layer that has collapsed: that keeps no weight at all.
+    """One line for every collapsed layer, which keeps no weight at all.
 
     >>> collapse_warnings({"fc2.weight": np.zeros((10, 100), np.bool_)})
     ['fc2.weight keeps none of its 1,000 weights: nothing passes; prune it less']
@@ -47,7 +47,7 @@ def collapse_warnings(mask: Mask) -> list[str]:
 
 
 def _read_by(network: Network, used: Used, mask: Mask, found: dict[str, int]) -> Used:
-    """Which inputs are read; enters the dead outputs of each kernel in ``found``."""
+    """Tell which inputs are read; note the dead outputs of each kernel in ``found``."""
     for layer in reversed(network):
         used = _before(layer, used, mask, found)
     return used
@@ -71,5 +71,5 @@ def _before(layer: Layer, used: Used, mask: Mask, found: dict[str, int]) -> Used
 
 
 def _per_channel(used: Used, num_channels: int) -> Used:
-    """A channel is read where any of its pixels behind Flatten is."""
+    """Tell which channels are read: those of which any pixel behind Flatten is read."""
     return np.asarray(used.reshape(num_channels, -1).any(axis=1))

@@ -1,7 +1,8 @@
-"""Loss and accuracy of many sets of weights of one network, in plain torch on the CPU.
+"""Evaluate loss and accuracy for many sets of weights of one network, on the CPU.
 
-The caller decides the number of threads. LeNet-300-100 on the 10,000 test images of
-MNIST at 30 points: 2.0 s of processor time; one thread, torch 2.13, 2026-11.
+The code is plain torch; the caller decides the number of threads. To evaluate
+LeNet-300-100 on the 10,000 test images of MNIST at 30 points takes 2.0 s of processor time
+(one thread, torch 2.13, 2026-11).
 """
 
 from collections.abc import Callable
@@ -24,15 +25,15 @@ BATCH = 250
 def evaluator(
     network: Network, data: Dataset, split: Split
 ) -> Callable[[Weights], Evaluation]:
-    """A function that evaluates weights on a whole split, in eval mode.
+    """Make a function that evaluates weights on a whole split, in eval mode.
 
     The images are normalized once and stay in memory as float32: 31 MB for the test set
     of MNIST, 123 MB for that of CIFAR-10.
 
     Args:
-        network: whose weights will be given.
-        data: has the mean and standard deviation.
-        split: of ``data``.
+        network: the network whose weights will be given.
+        data: the data set, for its mean and standard deviation.
+        split: a split of ``data``.
     """
     normalized = normalize(split.images, mean=data.mean, std=data.std)
     images = torch.from_numpy(normalized).split(BATCH)
@@ -54,17 +55,18 @@ def evaluator(
 def recalibrator(
     network: Network, data: Dataset, batches: Integers
 ) -> Callable[[Weights], Weights]:
-    """A function that makes the running statistics of weights anew.
+    """Make a function that computes the running statistics of weights anew.
 
-    They become the plain average of the statistics of the given batches, as torch's
-    ``update_bn`` makes them where momentum is None: each layer sees what the layers
-    before it make of a batch in training mode. Without batch norm nothing changes.
+    They become the plain average of the statistics of the given batches, as by torch's
+    ``update_bn`` with momentum None: each layer sees the output of the layers before it
+    in training mode. Without batch norm nothing changes.
 
-    Interpolated statistics belong to neither network: with them a barrier may be one of
-    the statistics alone (Jordan et al. 2023, arXiv:2211.08403), so both are reported.
+    Interpolated statistics belong to neither network, and may alone cause a barrier
+    (Jordan et al. 2023, arXiv:2211.08403). So barriers are reported both with
+    interpolated and with new statistics.
 
     Args:
-        network: whose weights will be given.
+        network: the network whose weights will be given.
         data: its training images are used, without augmentation.
         batches: positions of training examples, (num_batches, B), from
             ``BatchOrder.indices``; B as in training, which the statistics depend on.
@@ -92,7 +94,7 @@ def recalibrator(
 
 
 def _tensors(weights: Weights) -> dict[str, Tensor]:
-    """Copies: the caller's arrays are never written to."""
+    """Copy the arrays into tensors, so that the caller's arrays never change."""
     return {name: torch.tensor(weight) for name, weight in weights.items()}
 
 

@@ -1,4 +1,4 @@
-"""How far weights moved, which signs changed, and how much two masks share by chance."""
+"""Measure how far weights moved, which signs changed, and how masks overlap by chance."""
 
 import math
 from collections.abc import Mapping
@@ -17,8 +17,8 @@ def distances(a: Weights, b: Weights, mask: Mask) -> dict[str, float]:
 
     Args:
         a: one network.
-        b: the other; the order does not matter.
-        mask: what counts, the same for both.
+        b: the other network; the order does not matter.
+        mask: the weights that count, the same for both.
 
     Returns:
         One entry per tensor of the mask; 0 where nothing is kept.
@@ -30,7 +30,7 @@ def distances(a: Weights, b: Weights, mask: Mask) -> dict[str, float]:
 
 
 def total_distance(per_tensor: Mapping[str, float]) -> float:
-    """The L2 distance of all tensors together, from those of each.
+    """The L2 distance over all tensors together, from the distance of each tensor.
 
     >>> total_distance({"fc1.weight": 3.0, "fc2.weight": 4.0})
     5.0
@@ -39,9 +39,9 @@ def total_distance(per_tensor: Mapping[str, float]) -> float:
 
 
 def sign_changes(theta0: Weights, trained: Weights, mask: Mask) -> dict[str, int]:
-    """How many kept weights have another sign than in θ₀, per tensor.
+    """Count the kept weights whose sign differs from that in θ₀, per tensor.
 
-    0 has a sign of its own: a weight that leaves 0, or ends there, has changed.
+    0 counts as a sign of its own: a weight that leaves 0, or ends at 0, has changed.
 
     Args:
         theta0: weights at step 0, not the masked start.
@@ -49,7 +49,7 @@ def sign_changes(theta0: Weights, trained: Weights, mask: Mask) -> dict[str, int
         mask: which weights are kept.
 
     Returns:
-        One count per tensor of the mask; over ``masks.kept`` it is the fraction.
+        One count per tensor of the mask; divide by ``masks.kept`` for the fraction.
     """
     return {
         name: int(np.count_nonzero(_changed(theta0[name][kept], trained[name][kept])))
@@ -67,19 +67,20 @@ def sign_change_fraction(theta0: Weights, trained: Weights, mask: Mask) -> float
 def overlap_by_chance(
     kept_a: Mapping[str, int], kept_b: Mapping[str, int], sizes: Mapping[str, int]
 ) -> float:
-    """The ``masks.mask_overlap`` of two masks that keep as many weights, placed at random.
+    """The overlap that two masks have by chance, if both keep weights at random positions.
 
-    Expected |a ∧ b| over expected |a ∨ b|. With a and b kept of n weights of a tensor the
-    first is a·b / n, the second a + b − a·b / n. (The expected ratio itself differs from
-    this by the order of 1 / Σn.)
+    It is the expected |a ∧ b| over the expected |a ∨ b|. If the masks keep a and b of a
+    tensor's n weights, the first is a·b / n and the second is a + b − a·b / n. (The
+    expected ratio itself differs from this by the order of 1 / Σn.)
 
     Args:
-        kept_a: weights kept per tensor, from ``masks.kept``.
-        kept_b: likewise, of the same tensors.
-        sizes: all weights per tensor.
+        kept_a: number of weights that one mask keeps per tensor, from ``masks.kept``.
+        kept_b: the same for the other mask.
+        sizes: number of all weights per tensor.
 
     Returns:
-        In [0, 1]; 1 for two masks that keep nothing, as there.
+        A number in [0, 1]; 1 for two masks that keep nothing, as in
+        ``masks.mask_overlap``.
 
     >>> overlap_by_chance({"fc1.weight": 50}, {"fc1.weight": 50}, {"fc1.weight": 100})
     0.3333333333333333

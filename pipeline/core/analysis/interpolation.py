@@ -15,7 +15,7 @@ from pipeline.core.arrays import Floats, Weights
 from pipeline.core.training.engine import Evaluation
 
 NUM_POINTS = 30
-"""evenly spaced points on a line, both ends included, as in the paper"""
+"""number of evenly spaced points on a line, both ends included, as in the paper"""
 STABLE_BELOW = 0.02
 """the error barrier below which the paper calls a start stable"""
 
@@ -24,28 +24,30 @@ Doubles = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Line:
-    """What was seen between two networks, as columns in order of alpha."""
+    """Loss and error at the points between two networks, as columns in order of alpha."""
 
     alpha: Doubles
-    """0 at the first network, 1 at the second"""
+    """position on the line: 0 at the first network, 1 at the second"""
     loss: Doubles
     """mean cross-entropy"""
     error: Doubles
-    """a fraction; NaN where the loss is not finite, because chance is no finding"""
+    """fraction of wrong answers; NaN where the loss is not finite, because the answers of
+    such a network mean nothing"""
 
 
 def interpolate(a: Weights, b: Weights, alpha: float) -> Weights:
     """(1 − alpha) · a + alpha · b in every tensor, running statistics of norms included.
 
-    Computed in double precision: the ends are ``a`` and ``b`` bit for bit, as is every
-    point between two equal networks, and a weight of 0 in both is 0 on the whole line.
+    Double precision makes the ends equal to ``a`` and ``b`` bit for bit, and every point
+    between two equal networks equal to both. A weight that is 0 in both is 0 on the whole
+    line.
 
-    Source: Frankle et al. 2020, arXiv:1912.05671, section 2, where alpha runs the other
-    way and the statistics are interpolated with the rest of the state.
+    Source: Frankle et al. 2020, arXiv:1912.05671, section 2. There, alpha runs the other
+    way, and the statistics are interpolated with the rest of the state.
 
     Args:
-        a: where alpha is 0; finite, or NaN reaches every point.
-        b: where alpha is 1; the tensors and shapes of ``a``.
+        a: the network at alpha 0; must be finite, or NaN reaches every point.
+        b: the network at alpha 1, with the tensors and shapes of ``a``.
         alpha: in [0, 1].
 
     Raises:
@@ -61,13 +63,13 @@ def interpolate(a: Weights, b: Weights, alpha: float) -> Weights:
 
 
 def evenly_spaced(num_points: int) -> Doubles:
-    """Points from 0 to 1, so that 1 − alpha is exactly the point at the mirrored place.
+    """Evenly spaced points from 0 to 1, such that 1 − alpha is exactly a point, too.
 
-    So the line from b to a shows the bits of the line from a to b. (Between 1/2 and 1
-    the difference to 1 is exact, as Sterbenz has proven; below it may be rounded.)
+    So the line from b to a has the same bits as the line from a to b. (Between 1/2 and 1
+    the difference to 1 is exact, as Sterbenz has proven; below 1/2 it may be rounded.)
 
     Args:
-        num_points: ≥ 2.
+        num_points: number of points, ≥ 2.
     """
     upper = np.linspace(0, 1, num_points)[num_points // 2 :]
     return np.concatenate([1 - upper[::-1][: num_points // 2], upper])
@@ -80,14 +82,15 @@ def along_line(
     *,
     num_points: int = NUM_POINTS,
 ) -> Line:
-    """Error and loss at evenly spaced points between two networks.
+    """Evaluate error and loss at evenly spaced points between two networks.
 
     Args:
-        a: where alpha is 0.
-        b: where alpha is 1.
-        evaluate: from ``evaluation.evaluator`` (interpolated statistics) or
-            ``evaluation.recalibrating`` (statistics made anew at each point).
-        num_points: ≥ 2.
+        a: the network at alpha 0.
+        b: the network at alpha 1.
+        evaluate: from ``evaluation.evaluator``, which uses interpolated statistics; to
+            compute statistics anew at each point, apply ``evaluation.recalibrator``'s
+            function first.
+        num_points: number of points, ≥ 2.
 
     Raises:
         ValueError: if the networks differ in tensors or shapes.
@@ -100,15 +103,15 @@ def along_line(
 
 
 def error_barrier(errors: Doubles) -> float:
-    """How far a line rises above the mean of its two ends: max error − mean of the ends.
+    """The greatest error on a line minus the mean of the errors at its two ends.
 
-    At least half the difference of the ends, 0 between equal networks; NaN if any of the
-    errors is. The same formula gives the barrier of the loss.
+    It is at least half the difference of the ends, 0 between equal networks, and NaN if
+    any error is NaN. The same formula gives the barrier of the loss.
 
     Source: Frankle et al. 2020, section 2 ("instability"); stable below 2 %.
 
     Args:
-        errors: along the line, the ends first and last; fractions.
+        errors: errors along the line as fractions, with the ends first and last.
 
     >>> round(error_barrier(np.array([0.1, 0.5, 0.3])), 3)
     0.3
@@ -117,6 +120,6 @@ def error_barrier(errors: Doubles) -> float:
 
 
 def _between(a: Floats, b: Floats, alpha: float) -> Floats:
-    # Both in double: times a Python number, a float32 array stays float32.
+    # Convert both to double: times a Python number, a float32 array stays float32.
     exact = (1 - alpha) * a.astype(np.float64) + alpha * b.astype(np.float64)
     return exact.astype(np.float32)

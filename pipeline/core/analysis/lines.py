@@ -1,4 +1,4 @@
-"""What is recorded of the straight line between two networks, and of its ends."""
+"""The records of an analysis of the straight line between two networks, and of its ends."""
 
 import math
 from collections.abc import Callable
@@ -24,12 +24,12 @@ from pipeline.core.models.layers import Network, has_statistics
 from pipeline.core.training.engine import Evaluation
 
 Way = Callable[[Weights], Evaluation]
-"""how a point on a line is evaluated"""
+"""a way to evaluate the network at a point of a line"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ends:
-    """Two networks, and where both began, if it is one place."""
+    """The two networks at the ends of a line, and their common start, if they have one."""
 
     a: Weights
     b: Weights
@@ -47,17 +47,19 @@ def ways(
     seed: int,
     round: int,
 ) -> dict[str, Way]:
-    """How points are evaluated on the test set, by the statistics of norms.
+    """The ways to evaluate points on the test set, which differ in the statistics of norms.
 
-    Those are interpolated as all weights are, or made anew from training batches.
+    The running statistics are either interpolated like all weights, or computed anew from
+    training batches.
 
     Args:
-        network: of both ends.
+        network: the network of both ends.
         data: the prepared data set.
-        batches: training batches that statistics are made anew from; None = not at all.
-        batch_size: of those batches.
-        seed: chooses the batches, with the round.
-        round: of the analysis.
+        batches: number of training batches from which statistics are computed anew; None
+            = interpolate only.
+        batch_size: examples in each of these batches.
+        seed: chooses the batches, together with the round.
+        round: the round of the analysis.
     """
     evaluate = evaluator(network, data, data.test)
     if batches is None or not has_statistics(network):
@@ -75,16 +77,17 @@ def ways(
 def between(
     ends: Ends, network: Network, evaluated: dict[str, Way], *, num_points: int
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Look at the line between two networks, and at the networks.
+    """Analyze the line between two networks, and the networks themselves.
 
     Args:
-        ends: the networks; their masks say what counts.
-        network: of both.
-        evaluated: ``ways``; what one raises ends the work.
-        num_points: on the line, both ends included.
+        ends: the networks; their masks say which weights count.
+        network: the layers of both.
+        evaluated: from ``ways``; an exception that one of them raises ends the work.
+        num_points: number of points on the line, both ends included.
 
     Returns:
-        A row per statistics and point (alpha in [0, 1], loss, error), and the facts.
+        One row per statistics and point (alpha in [0, 1], loss, error); and the facts
+        about the line and its ends.
     """
     rows, barriers = [], {}
     for statistics, way in evaluated.items():
@@ -115,7 +118,7 @@ def _barriers(line: Line) -> dict[str, Any]:
 
 
 def _geometry(ends: Ends) -> dict[str, Any]:
-    """Distances and signs; overlap where the masks differ, else null."""
+    """Distances and sign changes; the overlap of the masks if they differ, else null."""
     a, b, mask_a, mask_b = ends.a, ends.b, ends.mask_a, ends.mask_b
     either = {name: mask_a[name] | mask_b[name] for name in mask_a}
     both = {name: mask_a[name] & mask_b[name] for name in mask_a}
@@ -147,12 +150,12 @@ def _geometry(ends: Ends) -> dict[str, Any]:
 
 
 def _dead(network: Network, mask_a: Mask, mask_b: Mask) -> dict[str, Any]:
-    """Units that nothing reads, by kernel, of both ends; a line per collapsed layer.
+    """Dead units of both ends, by kernel; and a warning for each collapsed layer.
 
     Args:
-        network: of both.
-        mask_a: where something passes in the one; frozen weights pass as kept ones do.
-        mask_b: likewise in the other.
+        network: the layers of both ends.
+        mask_a: the weights of one end through which something passes: kept and frozen.
+        mask_b: the same for the other end.
     """
     both = (mask_a, mask_b)
     warnings = [line for mask in both for line in collapse_warnings(mask)]

@@ -1,4 +1,4 @@
-"""Which networks a line goes between."""
+"""Pairs of networks that are the two ends of a line."""
 
 from collections.abc import Sequence
 
@@ -9,13 +9,13 @@ OTHER_SEED = "other-seed"
 def seeds_between(to: str | None, seeds: Sequence[int]) -> list[tuple[int, int]]:
     """The seeds at both ends of each line of a group.
 
-    To ``other-seed`` each seed goes with the next one, the last with the first: as many
-    lines as seeds, each network in two, so that they are not independent. Two seeds have
-    one line, and a seed alone has none.
+    With ``other-seed`` each seed is paired with the next one, and the last with the first.
+    There are as many lines as seeds, and each network is an end of two, so the lines are
+    not independent. Two seeds have one line, and a seed alone has none.
 
     Args:
         to: the other end, as an analysis names it.
-        seeds: of the group.
+        seeds: the seeds of the group.
 
     >>> seeds_between("previous", [3, 5]), seeds_between("other-seed", [3, 5, 8])
     ([(3, 3), (5, 5)], [(3, 5), (5, 8), (8, 3)])

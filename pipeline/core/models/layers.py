@@ -1,14 +1,14 @@
-"""A network as data: a tuple of layers, readable by every engine.
+"""A network is a tuple of layer records, which every engine can read.
 
-No torch here: initial weights, pruning and the plan need shapes only. The forward pass
-in plain torch is in ``forward.py``; fast engines read the same records.
+There is no torch here: initial weights, pruning and the plan need only shapes. The forward
+pass in plain torch is in ``forward.py``; fast engines read the same records.
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal["conv", "shortcut", "fc", "output"]
-"""What a prunable kernel is; pruning fractions are given per kind."""
+"""The kind of layer to which a prunable kernel belongs; fractions are given per kind."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,12 +80,13 @@ class Parameter:
 
     shape: tuple[int, ...]
     kind: Kind | None
-    """None: never prunable (biases, norm parameters and statistics)"""
+    """kind of a prunable kernel; None for biases, norm parameters and statistics, which
+    are never pruned"""
     role: Literal["kernel", "bias", "scale", "shift", "mean", "variance"]
     fan_in: int = 0
-    """of kernels: inputs × k²"""
+    """inputs × k² of a kernel; 0 for other tensors"""
     fan_out: int = 0
-    """of kernels: outputs × k²"""
+    """outputs × k² of a kernel; 0 for other tensors"""
 
     @property
     def trainable(self) -> bool:
@@ -118,7 +119,7 @@ def has_statistics(network: Network) -> bool:
 
 
 def kernels(network: Network) -> dict[str, Parameter]:
-    """Those of its tensors that a mask may have: of layers of a kind, without biases."""
+    """The tensors that a mask may have: kernels of linear layers and convolutions."""
     return {name: tensor for name, tensor in parameters(network).items() if tensor.kind}
 
 
@@ -155,10 +156,10 @@ def _norm(layer: BatchNorm) -> dict[str, Parameter]:
 def pooled_size(
     model: str, image_shape: tuple[int, int, int], num_pools: int
 ) -> tuple[int, int]:
-    """Height and width behind so many MaxPools.
+    """Height and width of an image behind a number of MaxPools.
 
     Raises:
-        ValueError: if nothing is left, in the name of the model.
+        ValueError: if nothing is left of the image; the message names the model.
 
     >>> pooled_size("conv-4", (1, 28, 28), 2)
     (7, 7)

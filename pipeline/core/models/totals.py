@@ -1,4 +1,4 @@
-"""Totals of a network: its weights, and the multiply-adds of one example through it."""
+"""Count the weights of a network, and its multiply-adds for one example."""
 
 from collections.abc import Iterable, Mapping
 from math import prod
@@ -16,7 +16,7 @@ from pipeline.core.models.layers import (
 
 
 def kernel_counts(network: Network) -> dict[Kind, int]:
-    """Number of weights in the kernels of each kind; biases and norms do not count.
+    """The number of weights in the kernels of each kind; biases and norms do not count.
 
     >>> from pipeline.core.models import build
     >>> shape = (1, 28, 28)
@@ -33,7 +33,7 @@ def kernel_counts(network: Network) -> dict[Kind, int]:
 
 
 def sizes(network: Network, counted: Iterable[str]) -> dict[str, Any]:
-    """What a result file says of a network: its sizes, with the tensors that count."""
+    """The entry of a network in a result file: its sizes, by tensor and in total."""
     found = {name: prod(tensor.shape) for name, tensor in parameters(network).items()}
     names = list(counted)
     return {
@@ -44,7 +44,7 @@ def sizes(network: Network, counted: Iterable[str]) -> dict[str, Any]:
 
 
 def trainable_count(network: Network) -> int:
-    """Number of values an optimizer updates: kernels, biases, norm scales and shifts.
+    """The number of values that an optimizer updates: kernels, biases, norm parameters.
 
     >>> from pipeline.core.models import build
     >>> shape = (1, 28, 28)
@@ -57,10 +57,10 @@ def trainable_count(network: Network) -> int:
 
 
 def positions(network: Network, image_shape: tuple[int, int, int]) -> dict[str, int]:
-    """At how many places of one example each kernel is applied.
+    """The number of positions of one example at which each kernel is applied.
 
     Args:
-        network: its layers.
+        network: the layers of the network.
         image_shape: (C, H, W).
 
     Returns:
@@ -75,15 +75,15 @@ def positions(network: Network, image_shape: tuple[int, int, int]) -> dict[str, 
 def multiply_adds(
     network: Network, image_shape: tuple[int, int, int], kept: Mapping[str, int]
 ) -> int:
-    """Multiply-adds of one example through all kernels, forward.
+    """The number of multiply-adds in all kernels, for one forward pass of one example.
 
-    A weight costs one per position, a pruned one nothing, whatever an engine really
-    computes. Biases, norms and pools are not counted, padding is.
+    A kept weight costs one per position, and a pruned weight nothing, whatever an engine
+    really computes. Padding counts; biases, norms and pools do not.
 
     Args:
-        network: its layers.
+        network: the layers of the network.
         image_shape: (C, H, W).
-        kept: weights kept, by kernel; one that is not named keeps all of its own.
+        kept: number of weights kept by each kernel; a kernel without an entry keeps all.
 
     >>> network = (Linear(name="fc1", inputs=4, outputs=3),)
     >>> multiply_adds(network, (1, 2, 2), {})

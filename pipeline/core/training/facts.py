@@ -1,4 +1,4 @@
-"""What is recorded of one training: its facts, and its learning curves as columns."""
+"""The records of one training in result files: its facts and its learning curves."""
 
 from typing import Any
 
@@ -11,12 +11,12 @@ from pipeline.core.training.results import Trained
 
 
 def facts(job: Job, trained: Trained, test_accuracy: float) -> dict[str, Any]:
-    """What a result file says of one network.
+    """The entry of one network in a result file.
 
     Args:
-        job: what was trained.
-        trained: what came of it.
-        test_accuracy: a fraction; what the task calls its test accuracy.
+        job: the training that was asked for.
+        trained: its result.
+        test_accuracy: test accuracy by the task's metric, a fraction.
     """
     found = {
         "density": masks.density(trained.mask),
@@ -41,7 +41,7 @@ def facts(job: Job, trained: Trained, test_accuracy: float) -> dict[str, Any]:
 
 
 def curve_rows(seed: int, trained: Trained) -> dict[str, Any]:
-    """Both curves as columns, in order of step, validation before test."""
+    """The validation curve and then the test curve as columns, each in order of step."""
     rows = sorted(
         (int(step), split != "validation", split, float(loss), float(accuracy))
         for split, curve in trained.curves.items()

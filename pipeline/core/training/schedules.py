@@ -9,11 +9,11 @@ from pipeline.core.training.settings import Schedule, TrainSettings
 
 
 def learning_rate(settings: TrainSettings, step: int, total_steps: int) -> float:
-    """The rate of one optimizer update.
+    """The learning rate of one optimizer update.
 
-    A pure function of the step, so that a late start continues where the schedule was.
+    It depends on the step alone, so that a late start continues where the schedule was.
     During warm-up the rate is lr × step / warmup_steps, whatever the schedule; cosine
-    then falls over the steps that are left, milestones count from step 0.
+    then falls over the remaining steps; milestones count from step 0.
 
     Args:
         settings: only lr and schedule are read.
@@ -42,12 +42,12 @@ def at_last_rate(settings: TrainSettings, total_steps: int) -> TrainSettings:
 
 
 def for_start(settings: TrainSettings, start: str, total_steps: int) -> TrainSettings:
-    """The settings with which a round that begins like this is trained.
+    """The settings with which a round trains, which depend on its start.
 
     Args:
-        settings: of the task.
-        start: one of STARTS; fine-tuning keeps the rate that the schedule ends with.
-        total_steps: of the whole training.
+        settings: training settings of the task.
+        start: one of STARTS; fine-tuning trains at the last rate of the schedule.
+        total_steps: number of steps of the whole training.
     """
     if not STARTS[start].at_last_rate:
         return settings
@@ -55,7 +55,7 @@ def for_start(settings: TrainSettings, start: str, total_steps: int) -> TrainSet
 
 
 def is_constant(settings: TrainSettings, first_step: int, total_steps: int) -> bool:
-    """Whether the rate stays the same from ``first_step`` on; cosine never says so."""
+    """Whether the rate stays the same from ``first_step`` on; never so for cosine."""
     schedule = settings.schedule
     if schedule.name == "cosine" or first_step < schedule.warmup_steps:
         return False
@@ -68,7 +68,7 @@ def _constant(schedule: Schedule, step: int, total_steps: int) -> float:  # noqa
 
 
 def _milestones(schedule: Schedule, step: int, total_steps: int) -> float:  # noqa: ARG001
-    """γ to the number of milestones reached: the update at one has the new rate."""
+    """γ to the number of milestones reached; the update at a milestone has the new rate."""
     passed = sum(milestone <= step for milestone in schedule.milestones)
     return math.prod([schedule.gamma] * passed)
 
