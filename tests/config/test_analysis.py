@@ -1,4 +1,4 @@
-"""What may be asked of finished networks, and which stages that makes."""
+"""Settings of analyses: which are refused, and which stages the others make."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""What may be left out of params.yaml, and what a file with nothing more means."""
+"""Keys may be left out of params.yaml; then their defaults hold."""
 
 import json
 from pathlib import Path
@@ -69,7 +69,7 @@ def refused(value: object) -> str:
     return str(caught.value).removeprefix("params.yaml: ")
 
 
-def test_what_is_left_out_has_its_default() -> None:
+def test_a_key_left_out_has_its_default() -> None:
     full = params.completed(short())
     assert list(full) == [*raw()]
     assert full["workers"] is None
@@ -167,7 +167,7 @@ def test_every_missing_key_is_named_at_once() -> None:
         ("analyses__dense", {"kind": "connection", "of": "ticket"}, "to, rounds"),
     ],
 )
-def test_what_other_settings_ask_for_must_be_written(
+def test_a_key_that_other_settings_need_must_be_written(
     path: str, value: object, missing: str
 ) -> None:
     keys = [f"{path.replace('__', '.')}.{key}" for key in missing.split(", ")]

@@ -1,4 +1,4 @@
-"""Whatever stands in params.yaml: settings, or one line that says what to do."""
+"""Any params.yaml becomes settings, or is refused with one line that says what to do."""
 
 import json
 import re
@@ -458,7 +458,7 @@ def test_gradual_pruning_may_start_from_theta0_or_fresh_weights() -> None:
         ),
     ],
 )
-def test_what_gradual_pruning_cannot_do_is_refused(
+def test_settings_that_gradual_pruning_cannot_do_are_refused(
     changes: dict[str, object], message: str
 ) -> None:
     assert refused(**(GRADUAL | changes)) == message

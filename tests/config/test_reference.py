@@ -1,4 +1,4 @@
-"""The reference of params.yaml: every key is there, with its type, default and values."""
+"""The reference of params.yaml has every key with its type, default and values."""
 
 import importlib.util
 import json

@@ -1,3 +1,5 @@
+"""Flip-crop moves and mirrors images as it is told."""
+
 import numpy as np
 
 from pipeline.core.augmentation import flip_crop, flip_crop_draws

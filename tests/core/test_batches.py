@@ -1,3 +1,5 @@
+"""Splits, normalization and data orders."""
+
 import numpy as np
 import pytest
 

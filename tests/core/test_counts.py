@@ -1,4 +1,4 @@
-"""Golden numbers of Frankle & Carbin 2019 that need no training."""
+"""Counts of kept weights agree with golden numbers of Frankle & Carbin 2019."""
 
 import math
 

@@ -1,3 +1,5 @@
+"""Digests of arrays depend on content alone."""
+
 import hashlib
 
 import numpy as np
@@ -48,7 +50,7 @@ def test_order_of_names_memory_layout_and_byte_order_do_not_matter():
     ],
     ids=["name", "type", "shape", "minus-zero", "order", "one-more", "mask"],
 )
-def test_whatever_differs_changes_the_digest(other):
+def test_every_difference_changes_the_digest(other):
     assert digest(other) != digest({"a": np.array([1.0, 0.0], np.float32)})
 
 

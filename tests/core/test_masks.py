@@ -1,3 +1,5 @@
+"""Functions on masks: apply, compare, shuffle, and measure density."""
+
 import numpy as np
 import pytest
 from hypothesis import given

@@ -1,3 +1,5 @@
+"""Pruning removes the lowest scores in exact numbers, with one rule for ties."""
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -35,7 +37,7 @@ def test_global_removes_the_lowest_of_all():
     assert masks.collapsed(new) == ["a"]
 
 
-def test_what_is_counted_but_not_pruned_stays_whatever_its_scores():
+def test_tensors_counted_but_not_pruned_stay_for_all_scores():
     scores = arrays(a=[4, 1, 3, 2], b=[0, NAN])
     for scope in ("layerwise", "global"):
         new = prune(scores, all_true(scores), {"a": 0.5, "b": 0.0}, scope)
@@ -120,7 +122,7 @@ def test_memory_layout_does_not_matter():
     assert listed(prune_to(scores, mask, {"a": 2})) == {"a": [[1, 1], [0, 0]]}
 
 
-def test_what_does_not_fit_is_refused():
+def test_arguments_that_do_not_fit_are_refused():
     scores = arrays(a=[1, 2])
     mask = all_true(scores)
     with pytest.raises(ValueError, match=r"scores are given for \['b'\], the masked"):

@@ -1,4 +1,4 @@
-"""What every registry promises; being listed here is being tested."""
+"""Every registry listed here fulfills the contract of registries."""
 
 import subprocess
 import sys

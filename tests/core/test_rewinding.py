@@ -1,4 +1,4 @@
-"""Where a round begins, and what pruned weights are while the others train."""
+"""Rewinding puts the right weights under the mask, also for frozen weights."""
 
 from typing import get_args, get_type_hints
 
@@ -79,7 +79,7 @@ def test_kept_weights_that_moved_toward_zero_begin_at_zero_too():
 
 
 @pytest.mark.parametrize("action", sorted(rewinding.LOOK_AT_TRAINED))
-def test_what_a_weight_became_when_it_was_pruned_it_stays(action):
+def test_a_pruned_weight_keeps_the_value_it_got_when_pruned(action):
     first = frozen(action)
     later = np.array([TRAINED[0], first[1]], np.float32)
     assert frozen(action, trained=later) == first

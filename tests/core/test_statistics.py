@@ -1,3 +1,5 @@
+"""Statistics agree with numbers by hand, from scipy, or from simulations."""
+
 import math
 
 import numpy as np
@@ -87,7 +89,7 @@ def test_an_equivalence_needs_a_margin():
         p_equivalent(VALUES, 0)
 
 
-def test_holm_by_hand():
+def test_holm_agrees_with_numbers_by_hand():
     # sorted .005 .01 .03 .04 -> times 4 3 2 1 -> .02 .03 .06 .04 -> running maximum
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([]) == []

@@ -1,3 +1,5 @@
+"""Winning tickets are found by the definition of the paper."""
+
 import pytest
 
 from pipeline.core.winning_tickets import (

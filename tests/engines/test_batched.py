@@ -1,4 +1,4 @@
-"""What is special about the batched engine; promises are in the contract test."""
+"""Tests of the batched engine alone; test_contract.py tests what all engines promise."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""What every engine promises; being registered is being tested.
+"""Every registered engine fulfills the contract of engines.
 
 Equality with the reference is measured after 50 steps as ‖Δ‖/‖w‖ per tensor: two
 correct float32 orders of summation differ in single weights, hardly in norm.
@@ -410,7 +410,7 @@ def test_evaluation_agrees_with_the_reference_and_changes_nothing(engine, networ
 
 
 @every_engine_and_network
-def test_what_an_engine_hands_out_is_a_copy(engine, network):
+def test_an_engine_hands_out_copies(engine, network):
     job = make_job(network)
     made = trained(engine, job, 2)
     handed_out = {**made.weights()[0], **made.state()}

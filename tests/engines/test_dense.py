@@ -1,4 +1,4 @@
-"""The dense engine's passes in torch against autograd.
+"""The dense engine's passes in torch agree with autograd.
 
 Promises are in the contract test, compiled networks in test_fully_connected.py.
 """
@@ -224,7 +224,7 @@ def test_every_model_without_batch_norm_is_supported():
     assert unsupported == {"resnet", "vgg"}
 
 
-def test_what_the_engine_cannot_train_is_refused():
+def test_jobs_that_the_engine_cannot_train_are_refused():
     shape = (3, 32, 32)
     resnet = build("resnet-20", widths=None, image_shape=shape, num_classes=5)
     with pytest.raises(ValueError, match=r"without batch norm on device cpu, .*BatchNorm"):

@@ -1,4 +1,4 @@
-"""Compiled training of fully connected networks against numpy and the reference.
+"""Compiled training of fully connected networks agrees with numpy and the reference.
 
 What every engine promises is in test_contract.py.
 """

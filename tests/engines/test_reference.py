@@ -1,4 +1,4 @@
-"""The reference engine against torch by hand, and against its own past."""
+"""The reference engine agrees with torch by hand, and with its own past."""
 
 import csv
 import os

@@ -1,4 +1,4 @@
-"""What is special about the sparse engine; its numbers are in test_fully_connected.py."""
+"""Tests of the sparse engine alone; test_fully_connected.py checks its numbers."""
 
 from dataclasses import replace
 
@@ -188,7 +188,7 @@ def test_pruned_weights_take_no_memory():
         ({"settings": replace(SETTINGS, device="cuda")}, "on the CPU, not on cuda; give"),
     ],
 )
-def test_what_it_cannot_train_is_refused(changes, message):
+def test_jobs_that_the_engine_cannot_train_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         sparse.make([replace(make_job(), **changes)])
 

@@ -1,4 +1,4 @@
-"""The sparse engine for convolutions against torch, and what is special about it.
+"""The sparse engine for convolutions agrees with torch; and tests of this engine alone.
 
 What every engine promises is in test_contract.py. One step of plain SGD with rate
 1 shows the gradients: start - trained.
@@ -193,7 +193,7 @@ def test_other_networks_are_not_supported():
     assert not plain_convolutional(layers)
 
 
-def test_what_cannot_be_trained_is_refused():
+def test_jobs_that_the_engine_cannot_train_are_refused():
     job = make_job()
     with pytest.raises(ValueError, match="trains on the CPU, not on cuda"):
         make_engine(
@@ -214,7 +214,7 @@ def test_one_nan_shows_in_the_loss(name):
     assert np.isnan(run(job, 1).weights()[0]["fc2.weight"]).any()
 
 
-def test_what_a_diverged_training_leaves_in_memory_harms_no_other():
+def test_leftovers_of_a_diverged_training_harm_no_other():
     job = make_job(batch_size=20)
     engine = make_engine("sparse-conv", [job])
     start = engine.state()

@@ -1,4 +1,4 @@
-"""A ticket as one file that plain torch reads."""
+"""Export writes a ticket as one file that plain torch reads."""
 
 from pathlib import Path
 

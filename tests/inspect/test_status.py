@@ -1,4 +1,4 @@
-"""Which trainings are done, stale or missing."""
+"""Status shows which trainings are done, stale or missing."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Every promise of a recipe is looked up on the artifacts, and a broken one is named."""
+"""Verify checks every promise of a recipe on the artifacts, and names a broken one."""
 
 from collections.abc import Callable
 from pathlib import Path

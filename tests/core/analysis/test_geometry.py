@@ -1,4 +1,4 @@
-"""Distances, signs, overlap by chance, and what a mask cuts off; answers written out."""
+"""Distances, sign changes, overlap by chance, and dead units, with answers by hand."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The straight line between two networks, with positive controls that show a barrier."""
+"""The line between two networks; positive controls show that a barrier is found."""
 
 import math
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What every criterion promises, and the answers of each."""
+"""Every criterion fulfills the contract of criteria, and gives known answers."""
 
 import subprocess
 import sys
@@ -130,7 +130,7 @@ def test_a_diverged_training_gives_nan_on_kept_weights_only(name):
         assert np.all(np.isnan(values[kept])) == CRITERIA[name].needs_trained
 
 
-def test_what_a_criterion_does_not_need_is_not_looked_at(name):
+def test_a_criterion_reads_only_the_evidence_that_it_needs(name):
     needs = CRITERIA[name]
     bare = {} if needs.needs_trained else {"trained": {}}
     bare |= {} if needs.needs_batches else {"batches": None}
@@ -138,7 +138,7 @@ def test_what_a_criterion_does_not_need_is_not_looked_at(name):
     assert same(score(name, **bare), score(name))
 
 
-def test_what_is_needed_and_not_given_is_named(name):
+def test_missing_evidence_is_named(name):
     needs = CRITERIA[name]
     for is_needed, change, thing in (
         (needs.needs_trained, {"trained": {}}, "trained weights"),

@@ -1,4 +1,4 @@
-"""The mask criteria of Zhou et al. 2019 on four weights, answers written out."""
+"""The mask criteria of Zhou et al. 2019 on four weights, with answers by hand."""
 
 import numpy as np
 import pytest

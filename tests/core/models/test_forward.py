@@ -1,4 +1,4 @@
-"""The forward pass against networks written by hand with torch.nn."""
+"""The forward pass agrees with networks written by hand with torch.nn."""
 
 import numpy as np
 import pytest

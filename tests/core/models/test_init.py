@@ -1,3 +1,5 @@
+"""Initial weights have the distributions of their sources."""
+
 import hashlib
 from math import sqrt
 

@@ -1,3 +1,5 @@
+"""Models have the layers, shapes and weight counts of their sources."""
+
 import subprocess
 import sys
 from math import prod

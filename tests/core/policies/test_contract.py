@@ -1,4 +1,4 @@
-"""What every policy promises the files that ask its record instead of its name."""
+"""Every policy keeps the promises of its record."""
 
 import numpy as np
 import pytest
@@ -153,7 +153,7 @@ def test_a_program_is_made_of_parts_that_there_are(program):
         assert STARTS[instead].program
 
 
-def test_what_only_programs_name_is_offered_to_nobody():
+def test_entries_that_only_programs_name_are_not_offered():
     named = {
         instead for program in PROGRAMS.values() for instead in program.starts.values()
     }

@@ -1,3 +1,5 @@
+"""Gradual pruning prunes at the right steps to the right counts."""
+
 from dataclasses import replace
 from functools import cache
 from itertools import pairwise
@@ -142,7 +144,7 @@ def test_half_a_weight_is_rounded_to_even():
     assert counts_at({"a": 12}, {"a": 0}, 1, 2) == {"a": 2}  # 1.5
 
 
-def test_what_goes_is_smallest_and_of_equal_ones_what_comes_last():
+def test_the_smallest_weights_are_pruned_and_the_last_of_equal_ones():
     pruning = Pruning({"a": 2}, {"a": np.ones(4, bool)}, 0, (5,))
     weights = {"a": np.array([0.5, -2.0, 0.5, 0.5], np.float32)}
     pruning.change(Seen(step=5, weights=weights))

@@ -1,4 +1,4 @@
-"""The script's quirks, each by numbers that can be checked by hand, and its own loop."""
+"""The Southampton script's departures, each checked by hand and against its own loop."""
 
 from dataclasses import replace
 from types import SimpleNamespace

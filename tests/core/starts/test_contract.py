@@ -1,4 +1,4 @@
-"""What every start promises, whatever kept weights begin from."""
+"""Every start fulfills the contract of starts."""
 
 import subprocess
 import sys
@@ -121,7 +121,7 @@ def test_only_a_start_that_needs_trained_weights_looks_at_them(name):
     assert (found != other) == (start.needs_trained is not None)
 
 
-def test_what_is_needed_and_not_given_is_named(name):
+def test_a_missing_input_is_named(name):
     start = starts.STARTS[name]
     given = make_given(mask={}, trained={}, early={})
     if start.needs_mask:

@@ -1,4 +1,4 @@
-"""What each start is, on kernels small enough to count or large enough to measure."""
+"""Each start makes the right weights, checked by hand on small kernels or statistically."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Ending a training early, taking it up late, and training two copies of one start."""
+"""A training can end early or begin late, and two copies of one start can be trained."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The loop is tested with a fake engine whose losses are written out per step."""
+"""The training loop, with a fake engine whose losses are given for each step."""
 
 import math
 from dataclasses import replace
@@ -206,7 +206,7 @@ def test_a_snapshot_nobody_takes_costs_nothing():
     assert calls == []
 
 
-def test_what_a_watcher_raises_ends_the_training():
+def test_an_exception_of_a_watcher_ends_the_training():
     def interrupt(now):
         raise KeyboardInterrupt
 

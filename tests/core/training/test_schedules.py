@@ -1,3 +1,5 @@
+"""Learning rates follow their schedules."""
+
 import math
 from dataclasses import replace
 

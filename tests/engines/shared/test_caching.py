@@ -1,4 +1,4 @@
-"""When kernels are compiled anew."""
+"""Kernels are compiled anew when their source changes, and not otherwise."""
 
 import importlib
 import pkgutil

@@ -1,4 +1,4 @@
-"""Vectors in registers against numpy."""
+"""Operations on vectors in registers agree with numpy."""
 
 import numba
 import numpy as np
