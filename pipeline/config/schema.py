@@ -8,8 +8,8 @@ from dataclasses import Field, fields, is_dataclass
 from typing import Any, Literal, get_args, get_origin
 
 from pipeline.config.annotations import hints_of, note, options, sentences
+from pipeline.config.checks import NAME
 from pipeline.config.defaults import has_default, plain_default
-from pipeline.config.params import NAME
 from pipeline.config.reference import names_of
 from pipeline.config.settings import Settings
 from pipeline.core.fields import Default, OneOf

@@ -2,7 +2,7 @@
 
 A key whose field has a default, or a ``Default`` in its annotation, may be left out of the
 file (``defaults``). The sentence below each field is its entry in the reference. ``params``
-reads the settings and checks whether they make sense.
+reads the settings, and ``checks`` says whether they fit together.
 """
 
 from collections.abc import Mapping
