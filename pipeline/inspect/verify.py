@@ -14,10 +14,11 @@ from pipeline.core.counts import pool_counts
 from pipeline.core.criteria.evidence import Evidence
 from pipeline.core.cuts import CUTS
 from pipeline.core.digests import digest
+from pipeline.core.round_starts import source_weights, start_weights
 from pipeline.core.starts import STARTS
 from pipeline.plan import expected
 from pipeline.plan.chains import ChainGroup, chain_groups
-from pipeline.run.round_starts import Behind, source_weights, start_mask, start_weights
+from pipeline.run.round_starts import Behind, read
 
 ANOTHER_MASK = "the trained network carries another mask"
 
@@ -180,13 +181,14 @@ def _starts_are_rewound(
         weights=group.weights_behind(round),
         round=round,
     )
-    mask = start_mask(behind, task, group.variant, seed)
-    source = source_weights(behind, task, group.variant, mask, seed)
+    rewind = group.variant.rewind
+    known = read(behind, task, group.variant, seed)
+    source = source_weights(known, task.program.start(rewind.to), rewind.draw)
     start = files.load_weights(paths.starts_folder(group.at(round)), seed)
-    expected = start_weights(behind, group.variant, mask, source, seed)
+    expected = start_weights(known, source, rewind.pruned)
     if digest(start) == digest(expected):
         return ""
-    return f"the start is not {group.variant.rewind.to} under the mask"
+    return f"the start is not {rewind.to} under the mask"
 
 
 def _one_theta0(_: Settings, group: ChainGroup, round: int, seed: int) -> str:

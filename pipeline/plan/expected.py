@@ -3,11 +3,9 @@
 from math import prod
 
 from pipeline.config.settings import Prune, Task, build_network
-from pipeline.core import policies
 from pipeline.core.counts import fractions_per_tensor, kept_counts
 from pipeline.core.cuts.asked import Asked
 from pipeline.core.models.layers import parameters
-from pipeline.core.training.mask_rules import MaskRule
 
 
 def fractions(task: Task, prune: Prune) -> dict[str, float]:
@@ -19,13 +17,10 @@ def fractions(task: Task, prune: Prune) -> dict[str, float]:
 def asked(task: Task, prune: Prune, rounds: int) -> Asked:
     """What a recipe with masks of its own asks to keep after so many pruning rounds."""
     assert prune.criterion is not None
+    assert prune.fraction is not None
     assert prune.scope is not None
-    return Asked(
-        criterion=prune.criterion,
-        fractions=fractions(task, prune),
-        scope=prune.scope,
-        rounds=rounds,
-    )
+    network = build_network(task)
+    return Asked.of_recipe(network, prune.criterion, prune.fraction, prune.scope, rounds)
 
 
 def counts(task: Task, prune: Prune, rounds: int) -> list[dict[str, int]]:
@@ -38,14 +33,6 @@ def densities(task: Task, prune: Prune, rounds: int) -> list[float]:
     """The density of each round 0 … rounds."""
     totals = [sum(kept.values()) for kept in counts(task, prune, rounds)]
     return [total / totals[0] for total in totals]
-
-
-def rule(task: Task, prune: Prune, round: int) -> MaskRule | None:
-    """How the mask of a round changes while it trains, down to what is asked for."""
-    if not prune.policy.changes:
-        return None
-    assert prune.schedule is not None
-    return policies.rule(prune.schedule, asked(task, prune, round), _sizes(task, prune))
 
 
 def _sizes(task: Task, prune: Prune) -> dict[str, int]:

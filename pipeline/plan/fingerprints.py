@@ -131,11 +131,7 @@ def reached(starts: Iterable[Path], root: Path = Path()) -> set[Path]:
 
 def decides(file: Path) -> bool:
     """Whether the code of a file decides results."""
-    return file.parts[1] in DECIDING or file in OF_POLICIES
-
-
-OF_POLICIES = frozenset({PIPELINE / "plan/expected.py", PIPELINE / "run/round_starts.py"})
-"""files outside these folders that decide what a round keeps and begins with"""
+    return file.parts[1] in DECIDING
 
 
 def _followed(file: Path) -> bool:

@@ -19,10 +19,10 @@ from pipeline.artifacts import files, paths
 from pipeline.config.settings import Task, network_for
 from pipeline.core import masks, metrics
 from pipeline.core.batches import Dataset
-from pipeline.core.models.layers import Network, kernels
+from pipeline.core.models.layers import Network
 from pipeline.core.training.engine import Job
 from pipeline.core.training.facts import curve_rows, facts
-from pipeline.core.training.mask_rules import MaskRule
+from pipeline.core.training.mask_rules import MaskRule, first_mask
 from pipeline.core.training.results import Trained
 from pipeline.run import checkpoints
 from pipeline.run.executors import preloads, processes
@@ -113,9 +113,7 @@ class SeedsWork:
     def _job(self, network: Network, data: Dataset, seed: int) -> Job:
         source = self.source
         if source.masks is None:
-            tensors = kernels(network)
-            counted = source.rule.counted if source.rule else tensors
-            mask = masks.dense(tensors, counted)
+            mask = first_mask(network, source.rule)
         else:
             mask = files.load_mask(source.masks, seed)
         return Job(

@@ -8,8 +8,9 @@ from dataclasses import replace
 
 from pipeline.border import exits
 from pipeline.config import params
-from pipeline.config.settings import total_steps
-from pipeline.core import data_orders
+from pipeline.config.settings import Prune, Task, build_network, total_steps
+from pipeline.core import data_orders, policies
+from pipeline.core.training.mask_rules import MaskRule
 from pipeline.core.training.schedules import for_start
 from pipeline.plan import expected, items
 from pipeline.run import rounds, trainings
@@ -28,7 +29,6 @@ def run(key: str) -> None:
     task = settings.tasks[item["task"]]
     train = for_start(task.train, variant.rewind.to, total_steps(task))
     task = replace(task, train=train)
-    rule = expected.rule(task, variant.prune, round)
     source = trainings.Source(
         label=item.label,
         seeds=item.seeds,
@@ -37,14 +37,23 @@ def run(key: str) -> None:
         engine=item["engine"],
         metric=task.program.metric,
         starts=item.path("start"),
-        masks=None if rule else item.path("mask"),
+        masks=None if variant.prune.policy.changes else item.path("mask"),
         round=round,
         copies=data_orders.of_round(item["variant"], common_noise=task.train.common_noise),
         first_step=variant.rewind.first_step,
-        rule=rule,
+        rule=_rule(task, variant.prune, round),
     )
     behind = params.behind(item["task"], item["variant"])
     rounds.run(item, source, behind, at_once=settings.workers)
+
+
+def _rule(task: Task, prune: Prune, round: int) -> MaskRule | None:
+    """How the mask changes while the round trains; None if it stays as it is."""
+    if not prune.policy.changes:
+        return None
+    assert prune.schedule is not None
+    asked = expected.asked(task, prune, round)
+    return policies.rule(prune.schedule, asked, build_network(task))
 
 
 if __name__ == "__main__":

@@ -12,10 +12,10 @@ from pipeline.artifacts import files, paths
 from pipeline.artifacts.files import ArtifactError
 from pipeline.border import exits
 from pipeline.config import params
-from pipeline.core.arrays import Weights
 from pipeline.core.digests import digest
+from pipeline.core.round_starts import source_weights, start_weights
 from pipeline.plan import items
-from pipeline.run.round_starts import Behind, source_weights, start_mask, start_weights
+from pipeline.run.round_starts import Behind, read
 
 
 def run(key: str) -> None:
@@ -32,28 +32,27 @@ def run(key: str) -> None:
     )
     with files.atomic_folder(item.path("starts")) as folder:
         for seed in item.seeds:
-            theta0 = _checked_theta0(behind.theta0, seed)
-            mask = start_mask(behind, task, variant, seed)
-            source = source_weights(behind, task, variant, mask, seed)
+            known = read(behind, task, variant, seed)
+            _check_theta0(behind.theta0, seed, digest(known.theta0))
+            to = task.program.start(variant.rewind.to)
+            source = source_weights(known, to, variant.rewind.draw)
             files.save_arrays(
                 paths.seed_file(folder, seed),
-                start_weights(behind, variant, mask, source, seed),
-                theta0=digest(theta0),
+                start_weights(known, source, variant.rewind.pruned),
+                theta0=digest(known.theta0),
                 source=digest(source),
-                mask=digest(mask),
+                mask=digest(known.mask),
             )
 
 
-def _checked_theta0(folder: Path, seed: int) -> Weights:
-    """θ₀, after a check that it is still what the stage ``init`` wrote."""
-    theta0 = files.load_weights(folder, seed)
+def _check_theta0(folder: Path, seed: int, found: str) -> None:
+    """Check that θ₀ is still what the stage ``init`` wrote."""
     path = paths.seed_file(folder, seed)
-    if files.load_facts(path)["theta0"] != digest(theta0):
+    if files.load_facts(path)["theta0"] != found:
         raise ArtifactError(
             f"{path}: the weights are not those that init drew; "
             "delete the folder and run `dvc repro`"
         )
-    return theta0
 
 
 if __name__ == "__main__":

@@ -11,8 +11,9 @@ from pipeline.core import masks, seeding
 from pipeline.core.arrays import Weights
 from pipeline.core.digests import digest
 from pipeline.core.models.init import initial_weights
+from pipeline.core.round_starts import source_weights
 from pipeline.plan.compiler import compile_plan
-from pipeline.run.round_starts import Behind, source_weights
+from pipeline.run.round_starts import Behind, read
 
 pytestmark = pytest.mark.usefixtures("experiment_root")
 
@@ -27,8 +28,9 @@ def source(variant: str, round: int = 2, **changes: object) -> Weights:
         weights=Path(str(item["behind"])),
         round=round,
     )
-    mask = files.load_mask(behind.mask, 1)
-    return source_weights(behind, edited.tasks["main"], edited.variants[variant], mask, 1)
+    rewind = edited.variants[variant].rewind
+    known = read(behind, edited.tasks["main"], edited.variants[variant], 1)
+    return source_weights(known, rewind.to, rewind.draw)
 
 
 def theta0() -> Weights:

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pipeline.core.counts import Scope, kept_counts
+from pipeline.core.counts import Scope, fractions_per_tensor, kept_counts
+from pipeline.core.models.layers import Kind, Network, parameters
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,6 +20,27 @@ class Asked:
     rounds: int
     """number of pruning rounds done in one cut: 1 from the previous round's mask, r from
     the dense mask"""
+
+    @classmethod
+    def of_recipe(
+        cls,
+        network: Network,
+        criterion: str,
+        fractions: Mapping[Kind, float | None],
+        scope: Scope,
+        rounds: int,
+    ) -> "Asked":
+        """What a recipe asks for.
+
+        Args:
+            network: whose weights are pruned.
+            criterion: one of CRITERIA.
+            fractions: per kind of layer, as ``counts.fractions_per_tensor`` takes them.
+            scope: of the comparison.
+            rounds: pruning rounds at once.
+        """
+        found = fractions_per_tensor(parameters(network), fractions)
+        return cls(criterion=criterion, fractions=found, scope=scope, rounds=rounds)
 
     def counts(self, sizes: Mapping[str, int]) -> dict[str, int]:
         """The number of weights to keep, per pool as for ``pruning.prune_to``.

@@ -6,11 +6,12 @@ what always holds for the masks. Every other file asks the record, never a polic
 own: a cut (``core/cuts``) makes the mask from what they read.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, Literal
 
 from pipeline.core.cuts.asked import Asked
+from pipeline.core.models.layers import Network, parameters
 from pipeline.core.registry import Entry, Registry
 
 if TYPE_CHECKING:
@@ -88,14 +89,16 @@ def of_recipe(schedule: str | None) -> Policy:
     return POLICIES[TAKEN if schedule is None else schedule]
 
 
-def rule(name: str, asked: Asked, sizes: Mapping[str, int]) -> "MaskRule":
+def rule(name: str, asked: Asked, network: Network) -> "MaskRule":
     """The rule by which a round's mask changes while the round trains.
 
     Args:
         name: a policy whose masks change.
         asked: how much the round is to keep in the end.
-        sizes: number of weights in the dense network, per tensor that counts.
+        network: that is trained.
     """
     assert POLICIES[name].changes, f"{name} changes no mask"
+    tensors = parameters(network)
+    sizes = {tensor: prod(tensors[tensor].shape) for tensor in asked.fractions}
     found: MaskRule = POLICIES.load(name)(asked, sizes)
     return found

@@ -12,7 +12,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.core import masks
 from pipeline.core.arrays import Mask, Weights
+from pipeline.core.models.layers import Network, kernels
 
 Arrays = Mapping[str, NDArray[np.generic]]
 
@@ -72,3 +74,14 @@ class MaskRule(Protocol):
             first: step at which the training begins.
             end: step at which its schedule ends.
         """
+
+
+def first_mask(network: Network, rule: MaskRule | None = None) -> Mask:
+    """The mask of a training that begins dense: it keeps everything.
+
+    Args:
+        network: whose kernels it has.
+        rule: that changes it; then it has only the tensors that count.
+    """
+    tensors = kernels(network)
+    return masks.dense(tensors, rule.counted if rule else tensors)

@@ -79,7 +79,7 @@ def test_a_cut_looks_at_an_earlier_round(name):
 
 @pytest.mark.parametrize("name", CHANGING)
 def test_a_rule_ends_with_exactly_what_is_asked_for(name):
-    rule = policies.rule(name, asked(rounds=3), SIZES)
+    rule = policies.rule(name, asked(rounds=3), NETWORK)
     assert set(rule.counted) == set(SIZES)
     steps = rule.steps(0, 40)
     assert list(steps) == sorted(set(steps))
@@ -95,7 +95,7 @@ def test_a_rule_ends_with_exactly_what_is_asked_for(name):
 
 @pytest.mark.parametrize("name", CHANGING)
 def test_a_rule_goes_on_from_its_state_bit_for_bit(name):
-    rule = policies.rule(name, asked(rounds=2), SIZES)
+    rule = policies.rule(name, asked(rounds=2), NETWORK)
     dense = masks.dense(parameters(NETWORK), SIZES)
     steps = rule.steps(0, 40)
     whole, first, second = (rule.begin(dense, 0, 40) for _ in range(3))
@@ -112,7 +112,7 @@ def test_a_rule_goes_on_from_its_state_bit_for_bit(name):
 
 def test_a_policy_that_keeps_its_mask_has_no_rule():
     with pytest.raises(AssertionError, match="iterative changes no mask"):
-        policies.rule("iterative", asked(), SIZES)
+        policies.rule("iterative", asked(), NETWORK)
 
 
 # Cuts
