@@ -159,7 +159,7 @@ def measure(case: Case, data: Dataset) -> list[Row]:
         engines = {
             name: make_engine(name, [job])
             for name, record in ENGINES.items()
-            if not record.protocol and record.trains(network)
+            if not record.program and record.trains(network)
         }
         rows += measured(case, density, floor, engines)
         for row in rows[-len(engines) :]:

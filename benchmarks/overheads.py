@@ -161,17 +161,16 @@ def fabricate(root: Path) -> int:
 
 def _outputs(item: items.Item) -> list[str]:
     """Files like those that the stage leaves."""
+    seeds = item.seeds if "seeds" in item.fields else ()
     files = {
         "trained": [
-            f"s{seed}.{part}.safetensors"
-            for seed in item.seeds
-            for part in ("mask", "weights")
+            f"s{seed}.{part}.safetensors" for seed in seeds for part in ("mask", "weights")
         ],
         "results": ["result.json", "curves.parquet"],
         "data": [],
         "timing": [],
     }
-    one_each = [f"s{seed}.safetensors" for seed in item.seeds]
+    one_each = [f"s{seed}.safetensors" for seed in seeds]
     return [
         "/".join((item[name], *([file] if file else [])))
         for name in item.kind.writes
