@@ -151,7 +151,7 @@ def text(
     """
     lines = [f"# {name}: {json.dumps(value)}\n" for name, value in decided.facts]
     lines += [f"# {key}: {_value(settings, key)}\n" for key in decided.settings]
-    lines += [f"# {record}\n" for record in _records(inputs)]
+    lines += [f"# {record}\n" for record in _records(inputs, root)]
     lines += [_code_line(file, root) for file in code_behind(inputs, root)]
     return "".join(lines)
 
@@ -207,14 +207,33 @@ def _file_of(module: str, root: Path) -> Path | None:
     return next((file for file in candidates if (root / file).is_file()), None)
 
 
-def _records(inputs: Path) -> Iterator[str]:
-    """The records of the entries that stand in the name of an inputs file."""
+def _records(inputs: Path, root: Path) -> Iterator[str]:
+    """The records, as code, of the entries that stand in the name of an inputs file."""
     for entry in inputs.name.removesuffix(".txt").split("-")[1:]:
         registry, _, stem = entry.partition(".")
         known = ENTRIES[registry]
-        for name, record in known.items():
-            if record.module and known.file_of(name).removesuffix(".py") == stem:
+        code = (root / FOLDERS[registry] / "__init__.py").read_text(encoding="utf-8")
+        for name, record in _records_in(code).items():
+            if known.file_of(name).removesuffix(".py") == stem:
                 yield f"{registry}.{name}: {record}"
+
+
+@cache
+def _records_in(text: str) -> dict[str, str]:
+    """The records of a registry's file that name a module, by entry.
+
+    As code and not as values: a value may hold a function or a set, whose text is another
+    one in every process.
+    """
+    return {
+        str(key.value): ast.unparse(record)
+        for made in ast.walk(ast.parse(text))
+        if _makes_registry(made) and isinstance(made, ast.Call)
+        for entries in made.args
+        if isinstance(entries, ast.Dict)
+        for key, record in zip(entries.keys, entries.values, strict=True)
+        if isinstance(key, ast.Constant) and "module=" in ast.unparse(record)
+    }
 
 
 def _code_line(file: Path, root: Path) -> str:
@@ -240,7 +259,11 @@ def _beside_records(text: str) -> str | None:
 def _has_records(node: ast.stmt) -> bool:
     """Whether a statement makes a registry: ``MODELS = Registry(…)``."""
     made = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
-    called = made.func if isinstance(made, ast.Call) else None
+    return made is not None and _makes_registry(made)
+
+
+def _makes_registry(node: ast.AST) -> bool:
+    called = node.func if isinstance(node, ast.Call) else None
     return isinstance(called, ast.Name) and called.id == Registry.__name__
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -60,7 +61,9 @@ TREE = {
         "from pipeline import engines\nfrom pipeline.core.arrays import Weights\n"
     ),
     "pipeline/engines/__init__.py": (
-        "from pipeline.core import arrays\nENGINES = Registry({'dense': 'pipeline'})\n"
+        "from pipeline.core import arrays\n"
+        "ENGINES = Registry({'dense': Record(module='dense'), "
+        "'sparse': Record(module='sparse')})\n"
     ),
     "pipeline/engines/dense.py": "",
     "pipeline/engines/sparse/__init__.py": "",
@@ -148,12 +151,42 @@ def test_of_a_registry_counts_what_is_no_record_and_the_records_that_are_used(
 ) -> None:
     used = fingerprints.FOLDER / "train-engines.dense.txt"
     before = fingerprints.text(used, NOTHING, {}, root)
-    assert f"# engines.dense: {engines.ENGINES['dense']}\n" in before
+    assert "# engines.dense: Record(module='dense')\n" in before
     assert "# engines.sparse:" not in before
-    (root / ENGINES).write_text((root / ENGINES).read_text().replace("'dense'", "'new'"))
+    written = (root / ENGINES).read_text()
+    (root / ENGINES).write_text(written.replace("module='sparse'", "module='sparse', x=1"))
     assert fingerprints.text(used, NOTHING, {}, root) == before
-    (root / ENGINES).write_text((root / ENGINES).read_text() + "def resolve(): ...\n")
-    assert fingerprints.text(used, NOTHING, {}, root) != before
+    for edited in (
+        written.replace("module='dense'", "module='dense', x=1"),
+        written + "def resolve(): ...\n",
+    ):
+        (root / ENGINES).write_text(edited)
+        assert fingerprints.text(used, NOTHING, {}, root) != before
+
+
+def test_inputs_files_are_the_same_in_every_process() -> None:
+    """Addresses and the order of sets differ between processes; no line may hold one."""
+    asked = [
+        fingerprints.inputs_file("train", **{registry: name})
+        for registry, known in NAMES.items()
+        for name in known
+    ]
+    code = (
+        "from pathlib import Path; from pipeline.plan import fingerprints as f; "
+        f"print([f.text(Path(p), f.NOTHING, {{}}) for p in {[str(p) for p in asked]}])"
+    )
+    texts = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(texts) == 1
 
 
 TRAINED = {"train", "early", "retrain", "copies", "lines"}
