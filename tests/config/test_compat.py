@@ -135,7 +135,7 @@ def test_every_training_of_the_plan_is_the_scripts() -> None:
     compiled = compiler.compile_plan(settings(**SCRIPT), [SEEDS])
     items = [*compiled["train"].values(), *compiled["retrain"].values()]
     assert [item["engine"] for item in items] == ["southampton"] * len(TRAININGS)
-    assert all("training.dense" in str(item["inputs"]) for item in items)
+    assert all("engines.dense" in str(item["inputs"]) for item in items)
 
 
 # The chain
