@@ -141,6 +141,7 @@ def test_an_interrupted_run_says_one_line_and_goes_on(
     nothing_is_left(workspace)
 
 
+@pytest.mark.slow
 def test_a_seed_that_had_finished_is_not_trained_again(
     prepared: Workspace, undisturbed: dict[str, str], tmp_path: Path
 ) -> None:
@@ -159,6 +160,7 @@ def test_a_seed_that_had_finished_is_not_trained_again(
     assert workspace.hashes() == undisturbed
 
 
+@pytest.mark.slow
 def test_two_runs_from_scratch_give_the_same_bits(
     finished: Workspace, tmp_path: Path, home: Path
 ) -> None:
@@ -170,6 +172,7 @@ def test_two_runs_from_scratch_give_the_same_bits(
     assert again.hashes() == {k: v for k, v in first.items() if k not in later}
 
 
+@pytest.mark.slow
 def test_a_training_that_diverges_is_marked_and_the_chain_goes_on(
     tmp_path: Path, home: Path
 ) -> None:
@@ -201,6 +204,7 @@ def test_an_unreachable_tracking_server_is_a_warning(workspace: Workspace) -> No
     assert workspace.repro().executed == ()
 
 
+@pytest.mark.slow
 def test_a_deleted_store_is_rebuilt_from_the_artifacts(workspace: Workspace) -> None:
     workspace.done("python", "-m", "dvc", "repro")
     before = tracked_chains(workspace)

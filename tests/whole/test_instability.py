@@ -25,6 +25,7 @@ def analyzed(workspace: Workspace) -> Workspace:
     return workspace
 
 
+@pytest.mark.slow
 def test_an_analysis_trains_its_copies_and_no_round(analyzed: Workspace) -> None:
     ran = analyzed.repro("track")
     assert ran.trained == COPIES

@@ -22,6 +22,7 @@ def rewound(workspace: Workspace) -> Workspace:
     return workspace
 
 
+@pytest.mark.slow
 def test_a_step_more_trains_its_first_steps_and_the_rounds_rewound_to_them(
     rewound: Workspace,
 ) -> None:

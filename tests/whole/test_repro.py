@@ -169,6 +169,7 @@ def test_code_that_no_result_depends_on_makes_nothing_stale(workspace: Workspace
     assert workspace.repro().executed == ()
 
 
+@pytest.mark.slow
 def test_a_criterion_more_and_its_edit_leave_the_other_chains_alone(
     workspace: Workspace,
 ) -> None:
@@ -228,6 +229,7 @@ def test_code_of_methods_that_are_not_used_is_hashed_again_and_runs_nothing(
     assert workspace.repro().executed == ("plan",)
 
 
+@pytest.mark.slow
 def test_another_initialization_trains_everything(workspace: Workspace) -> None:
     workspace.edit(rounds=1, variants={"ticket": workspace.params()["variants"]["ticket"]})
     workspace.replace("pipeline/core/models/init.py", "(std * drawn)", "(-std * drawn)")
@@ -248,6 +250,7 @@ def test_a_stale_plan_stops_before_anything_runs(workspace: Workspace) -> None:
     assert "Traceback" not in ran.output
 
 
+@pytest.mark.slow
 def test_renaming_the_experiment_trains_nothing(workspace: Workspace) -> None:
     workspace.edit(experiment="renamed")
     ran = dvc(workspace, "repro")
@@ -326,6 +329,7 @@ def test_a_clone_pulls_instead_of_training_and_is_tracked(
     assert dvc(clone, "repro").executed == ()
 
 
+@pytest.mark.slow
 def test_an_older_commit_is_checked_out_without_training(workspace: Workspace) -> None:
     before = workspace.hashes()
     older = workspace.done("git", "rev-parse", "HEAD").output.strip()
