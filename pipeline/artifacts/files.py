@@ -5,6 +5,8 @@ safetensors file has a single metadata key with sorted JSON, because several key
 written in random order.
 """
 
+import errno
+import glob
 import json
 import os
 import shutil
@@ -53,30 +55,66 @@ class ArtifactError(UserError):
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """A temporary path that is renamed to ``path`` when the block succeeds."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    """A temporary path that is renamed to ``path`` when the block succeeds.
+
+    Content and name are on the disk when the block ends, whatever happens to the machine
+    afterwards.
+    """
+    with _temporary(path) as temporary:
         yield temporary
+        _sync(temporary)
         temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        _sync(path.parent)
 
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """A new folder that replaces ``path`` when the block succeeds."""
+    """A new folder that replaces ``path`` when the block succeeds; synced like a file."""
+    with _temporary(path) as temporary:
+        temporary.mkdir()
+        yield temporary
+        for written in (*temporary.rglob("*"), temporary):
+            _sync(written)
+        remove(path)
+        temporary.replace(path)
+        _sync(path.parent)
+
+
+@contextmanager
+def _temporary(path: Path) -> Iterator[Path]:
+    """A free name beside the path; whatever has it in the end is deleted."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     # DVC would count the remains of a killed process to the folder above.
-    for remains in path.parent.glob(f".{path.name}.*.tmp"):
-        shutil.rmtree(remains, ignore_errors=True)
+    for remains in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        owner = remains.name.split(".")[-2]
+        if owner == str(os.getpid()) or not Path(f"/proc/{owner}").exists():
+            remove(remains)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.mkdir(parents=True)
     try:
         yield temporary
-        shutil.rmtree(path, ignore_errors=True)
-        temporary.replace(path)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        remove(temporary)
+
+
+def remove(path: Path) -> None:
+    """Delete a file or a folder with all that is in it, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    """Wait until the content of a file, or the names in a folder, are on the disk."""
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    except OSError as error:
+        # Some file systems cannot sync folders.
+        if not (path.is_dir() and error.errno in (errno.EINVAL, errno.ENOTSUP)):
+            raise
+    finally:
+        os.close(opened)
 
 
 def copy(source: Path, target: Path) -> None:
@@ -86,9 +124,15 @@ def copy(source: Path, target: Path) -> None:
 
 def save_json(path: Path, value: object) -> None:
     """Write sorted, indented JSON; NaN and infinity become null."""
-    text = json.dumps(_finite(value), indent=2, sort_keys=True, allow_nan=False)
+    text = json_text(value)
     with atomic(path) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8")
+
+
+def json_text(value: object) -> str:
+    """The text of a JSON file with this value."""
+    text = json.dumps(_finite(value), indent=2, sort_keys=True, allow_nan=False)
+    return text + "\n"
 
 
 def load_json(path: Path) -> Any:  # noqa: ANN401 - JSON is any value

@@ -6,31 +6,39 @@ A unit is what one worker trains: one seed, or a group of seeds in a batched eng
 folder is named by a digest of everything that decides the result (start weights, mask,
 settings, data, code, torch, kind of CPU), so that no training goes on from another
 one's checkpoint. Git and DVC ignore the folder; a stage removes it when it ends.
+
+A checkpoint saves time and decides nothing. So each carries a digest of its own content,
+and a damaged one means that its training begins anew.
 """
 
-import fcntl
 import hashlib
 import json
-import shutil
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from pipeline.artifacts import files
+from pipeline.border.errors import UserError
 from pipeline.core.digests import digest
 from pipeline.core.training.engine import Job
 from pipeline.core.training.results import Snapshot, pack, unpack
 
 FOLDER = Path(".lt/checkpoints")
+SNAPSHOT = "snapshot.safetensors"
 CODE = (Path("pipeline/core"), Path("pipeline/engines"))
 """folders whose code decides what a training does"""
 
 
 class InterruptedTraining(Exception):  # noqa: N818 - it is not an error
     """The work was asked to stop; a checkpoint has been kept."""
+
+
+class LostCheckpoint(Exception):  # noqa: N818 - it costs time, and nothing else
+    """A checkpoint cannot be used, or not be written; one line that says which."""
 
 
 def unit_digest(jobs: list[Job], *, engine: str, data: str, host: str) -> str:
@@ -67,71 +75,123 @@ def unit_digest(jobs: list[Job], *, engine: str, data: str, host: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
-@contextmanager
-def opened(key: str, unit: str, name: str, stop: Callable[[], bool]) -> Iterator[Path]:
-    """The folder of a unit, locked: if two processes run one training, the second waits.
+def folder_of(key: str, unit: str, name: str) -> Path:
+    """The folder of a unit; it is made if it is not there.
 
-    Folders of the same unit under another digest answer an older question and go.
+    Folders of the same unit under another digest answer an older question and go, and so
+    does whatever is no folder and stands in the way.
 
     Args:
-        key: of the stage instance.
+        key: of the stage instance, whose process holds its lock.
         unit: which seeds.
         name: digest of the unit.
-        stop: asked while waiting for the lock.
-
-    Raises:
-        InterruptedTraining: if ``stop`` says so while another process holds the lock.
     """
     base = FOLDER / key
     folder = base / f"{unit}-{name}"
+    for place in (FOLDER, base, folder):
+        if not place.is_dir():
+            files.remove(place)
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        while not _acquired(lock.fileno()):
-            if stop():
-                raise InterruptedTraining
-            time.sleep(0.1)
-        for other in base.glob(f"{unit}-*"):
-            if other != folder:
-                shutil.rmtree(other, ignore_errors=True)
-        yield folder
+    for other in base.glob(f"{unit}-*"):
+        if other != folder:
+            files.remove(other)
+    return folder
 
 
 def save(folder: Path, snapshot: Snapshot, *, seconds: float) -> None:
-    """Keep a snapshot, and how long the training has taken up to it."""
-    files.save_arrays(folder / "snapshot.safetensors", pack(snapshot), seconds=seconds)
+    """Keep a snapshot, and how long the training has taken up to it.
+
+    Raises:
+        LostCheckpoint: if it cannot be written, such as to a full disk.
+    """
+    arrays = pack(snapshot)
+    path = free(folder / SNAPSHOT)
+    try:
+        files.save_arrays(path, arrays, seconds=seconds, digest=digest(arrays))
+    except (UserError, OSError, SafetensorError) as error:
+        raise LostCheckpoint(
+            f"{path} cannot be written ({' '.join(str(error).split())}); the training goes "
+            "on without it"
+        ) from None
 
 
-def load(folder: Path) -> tuple[Snapshot | None, float]:
-    """The last snapshot of a unit and its seconds; (None, 0) where there is none."""
-    path = folder / "snapshot.safetensors"
+def load(folder: Path) -> tuple[Snapshot, float] | None:
+    """The last snapshot of a unit and its seconds; None where there is none.
+
+    Raises:
+        LostCheckpoint: whatever is wrong with it.
+    """
+    path = folder / SNAPSHOT
     if not path.exists():
-        return None, 0.0
-    snapshot = unpack(files.load_arrays(path))
-    return snapshot, float(files.load_facts(path)["seconds"])
+        return None
+    with _intact(path, "the training begins anew"):
+        arrays, facts = files.load_arrays(path), files.load_facts(path)
+        if facts["digest"] != digest(arrays):
+            raise ValueError("other arrays than were kept")
+        return unpack(arrays), float(facts["seconds"])
 
 
-def finish(folder: Path, seed: int, facts: dict[str, Any]) -> None:
-    """Mark a seed as finished; its arrays were written before."""
-    files.save_json(folder / f"s{seed}.json", facts)
+def finish(folder: Path, seed: int, facts: dict[str, Any], written: Sequence[Path]) -> None:
+    """Mark a seed as finished.
+
+    Args:
+        folder: of the unit.
+        seed: that has finished.
+        facts: about it.
+        written: the files with its result; they are there.
+    """
+    kept = {"facts": facts, "files": {path.name: _sha256(path) for path in written}}
+    path = folder / f"s{seed}.json"
+    files.save_json(free(path), kept | {"digest": _digest_of(kept)})
 
 
 def finished(folder: Path, seed: int) -> dict[str, Any] | None:
-    """The facts of a finished seed, or None."""
+    """The facts of a finished seed, or None.
+
+    Raises:
+        LostCheckpoint: if they, or the files with its result, are not what was written.
+    """
     path = folder / f"s{seed}.json"
-    return files.load_json(path) if path.exists() else None
+    if not path.exists():
+        return None
+    with _intact(path, f"seed {seed} is trained again"):
+        kept = files.load_json(path)
+        if kept.pop("digest") != _digest_of(kept):
+            raise ValueError("other facts than were kept")
+        for name, sha256 in kept["files"].items():
+            if _sha256(folder / name) != sha256:
+                raise ValueError(f"{name} has changed")
+        facts: dict[str, Any] = kept["facts"]
+        return facts
 
 
 def remove(key: str) -> None:
     """Forget the checkpoints of an instance whose artifacts are written."""
-    shutil.rmtree(FOLDER / key, ignore_errors=True)
+    files.remove(FOLDER / key)
 
 
-def _acquired(descriptor: int) -> bool:
+@contextmanager
+def _intact(path: Path, so: str) -> Iterator[None]:
+    """Whatever goes wrong with a checkpoint means the same: do without it."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        yield
+    except (UserError, OSError, LookupError, ValueError, TypeError, AttributeError):
+        raise LostCheckpoint(f"{path} is damaged; {so}") from None
+
+
+def free(path: Path) -> Path:
+    """The path of a file, where no folder stands in its place any more."""
+    if path.is_dir():
+        files.remove(path)
+    return path
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _digest_of(value: object) -> str:
+    return hashlib.sha256(files.json_text(value).encode()).hexdigest()
 
 
 def code_digest() -> str:

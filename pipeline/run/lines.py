@@ -17,7 +17,7 @@ from pipeline.core.arrays import Weights
 from pipeline.core.training.engine import Evaluation
 from pipeline.run.checkpoints import InterruptedTraining
 from pipeline.run.executors import preloads, processes
-from pipeline.run.executors.processes import Report
+from pipeline.run.executors.processes import Tell
 
 if TYPE_CHECKING:
     from pipeline.core.analysis.lines import Way
@@ -61,7 +61,7 @@ class PairWork:
 
     def run(
         self,
-        report: Callable[[Report], None],  # noqa: ARG002 - every piece of work takes it
+        report: Tell,  # noqa: ARG002 - every piece of work takes it
         stop: Callable[[], bool],
     ) -> None:
         """Evaluate every point on the test set and leave rows and facts."""

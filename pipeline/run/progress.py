@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
-from pipeline.run.executors.processes import Report
+from pipeline.run.executors.processes import Notice, Report
 
 LINE_S = 10.0
 """seconds between two plain lines of one seed"""
@@ -17,6 +17,7 @@ LINE_S = 10.0
 
 class _Shown(Protocol):
     def show(self, report: Report) -> None: ...
+    def say(self, line: str) -> None: ...
     def close(self) -> None: ...
 
 
@@ -41,9 +42,12 @@ class Display:
     ) -> None:
         self._shown.close()
 
-    def show(self, report: Report) -> None:
-        """Take in a worker's report."""
-        self._shown.show(report)
+    def show(self, told: Report | Notice) -> None:
+        """Take in what a worker tells."""
+        if isinstance(told, Notice):
+            self._shown.say(told.text)
+        else:
+            self._shown.show(told)
 
 
 class _Live:
@@ -75,6 +79,9 @@ class _Live:
             accuracy=f"{100 * report.accuracy:.1f} %",
         )
 
+    def say(self, line: str) -> None:
+        self._bars.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
     def close(self) -> None:
         self._bars.stop()
 
@@ -93,11 +100,7 @@ class _Plain:
         name = _name(self._title, report.copy, report.seed)
         if report.resumed:
             self._first[name] = now, report.step
-            print(  # noqa: T201
-                f"{name}: goes on at step {report.step:,}",
-                file=sys.stderr,
-                flush=True,
-            )
+            self.say(f"{name}: goes on at step {report.step:,}")
             return
         begin, first = self._first.setdefault(name, (now, report.step))
         since = now - self._last.setdefault(name, begin)
@@ -106,12 +109,13 @@ class _Plain:
         self._last[name] = now
         done = max(report.step - first, 1)
         left = (now - begin) * (report.total_steps - report.step) / done
-        print(  # noqa: T201 - the plain display
+        self.say(
             f"{name}: step {report.step:,} of {report.total_steps:,}, validation accuracy "
-            f"{100 * report.accuracy:.1f} %, about {left:.0f} s left",
-            file=sys.stderr,
-            flush=True,
+            f"{100 * report.accuracy:.1f} %, about {left:.0f} s left"
         )
+
+    def say(self, line: str) -> None:
+        print(line, file=sys.stderr, flush=True)  # noqa: T201 - the plain display
 
     def close(self) -> None:
         pass

@@ -7,7 +7,8 @@ stage then writes its artifacts from them at once.
 
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -16,6 +17,7 @@ from typing import Any
 
 from pipeline import engines
 from pipeline.artifacts import files, paths
+from pipeline.artifacts.files import ArtifactError
 from pipeline.config.settings import Task, network_for
 from pipeline.core import masks, metrics
 from pipeline.core.batches import Dataset
@@ -26,7 +28,7 @@ from pipeline.core.training.mask_rules import MaskRule, first_mask
 from pipeline.core.training.results import Trained
 from pipeline.run import checkpoints
 from pipeline.run.executors import preloads, processes
-from pipeline.run.executors.processes import Report
+from pipeline.run.executors.processes import Notice, Report, Tell
 from pipeline.run.progress import Display
 
 CHECKPOINT_S = 10.0
@@ -93,7 +95,7 @@ class SeedsWork:
     copy: int | str
     seeds: tuple[int, ...]
 
-    def run(self, report: Callable[[Report], None], stop: Callable[[], bool]) -> None:
+    def run(self, report: Tell, stop: Callable[[], bool]) -> None:
         """Train from the last checkpoint on and leave finished seeds beside it."""
         source = self.source
         data = files.load_dataset(source.data)
@@ -106,9 +108,11 @@ class SeedsWork:
             host=_host(source.task.train.device),
         )
         unit = _prefix(source, self.copy) + paths.group_name(self.seeds)
-        with checkpoints.opened(source.key, unit, name, stop) as folder:
-            if any(checkpoints.finished(folder, seed) is None for seed in self.seeds):
-                self._train(jobs, folder, report, stop)
+        folder = checkpoints.folder_of(source.key, unit, name)
+        with _noticed(report):
+            if all(checkpoints.finished(folder, seed) for seed in self.seeds):
+                return
+        self._train(jobs, folder, report, stop)
 
     def _job(self, network: Network, data: Dataset, seed: int) -> Job:
         source = self.source
@@ -134,12 +138,14 @@ class SeedsWork:
         self,
         jobs: list[Job],
         folder: Path,
-        report: Callable[[Report], None],
+        report: Tell,
         stop: Callable[[], bool],
     ) -> None:
         from pipeline.core.training.loop import Progress, train
 
-        resume, seconds_before = checkpoints.load(folder)
+        resume, seconds_before = None, 0.0
+        with _noticed(report):
+            resume, seconds_before = checkpoints.load(folder) or (None, 0.0)
         begin = kept = time.monotonic()
 
         def tell(step: int, accuracies: Sequence[float], *, resumed: bool) -> None:
@@ -161,7 +167,8 @@ class SeedsWork:
             clock = time.monotonic()
             if stop() or clock - kept >= CHECKPOINT_S:
                 seconds = seconds_before + clock - begin
-                checkpoints.save(folder, now.snapshot(), seconds=seconds)
+                with _noticed(report):
+                    checkpoints.save(folder, now.snapshot(), seconds=seconds)
                 kept = clock
             if stop():
                 raise checkpoints.InterruptedTraining
@@ -222,14 +229,26 @@ def timing(seeds: dict[Any, Any], started: datetime) -> dict[str, Any]:
     return {"seeds": seeds, "started": started.isoformat(), "ended": ended} | machine()
 
 
+@contextmanager
+def _noticed(report: Tell) -> Iterator[None]:
+    """Go on after a checkpoint is lost, with a line about it."""
+    try:
+        yield
+    except checkpoints.LostCheckpoint as lost:
+        report(Notice(str(lost)))
+
+
 def _finished(source: Source, copy: int | str, seed: int) -> Finished:
-    """The checkpoint folder in which a seed was finished."""
+    """What a worker has left of a finished seed."""
     base = checkpoints.FOLDER / source.key
-    pattern = f"{_prefix(source, copy)}s*/s{seed}.json"
-    folder = next(path.parent for path in sorted(base.glob(pattern)))
-    left = checkpoints.finished(folder, seed)
-    assert left is not None
-    return Finished(copy=copy, seed=seed, folder=folder, **left)
+    for path in sorted(base.glob(f"{_prefix(source, copy)}s*/s{seed}.json")):
+        with suppress(checkpoints.LostCheckpoint):
+            if left := checkpoints.finished(path.parent, seed):
+                return Finished(copy=copy, seed=seed, folder=path.parent, **left)
+    raise ArtifactError(
+        f"the finished training of seed {seed} is gone from {base}; run `dvc repro` again, "
+        "and leave that folder alone meanwhile"
+    )
 
 
 def _prefix(source: Source, copy: int | str) -> str:
@@ -243,19 +262,20 @@ def _leave(
     """Write one finished seed into the checkpoint folder, its facts last."""
     seed = job.seed
     arrays = paths.seed_file
-    files.save_arrays(arrays(folder, seed, "weights"), trained.weights)
-    files.save_arrays(
-        arrays(folder, seed, "mask"),
-        trained.mask,
-        density=masks.density(trained.mask),
-    )
-    files.save_curves(folder / f"s{seed}.parquet", curve_rows(seed, trained))
+    weights, mask = arrays(folder, seed, "weights"), arrays(folder, seed, "mask")
+    curves = folder / f"s{seed}.parquet"
+    for path in (weights, mask, curves):
+        checkpoints.free(path)
+    files.save_arrays(weights, trained.weights)
+    files.save_arrays(mask, trained.mask, density=masks.density(trained.mask))
+    files.save_curves(curves, curve_rows(seed, trained))
     timing = {
         "seconds": seconds,
         "steps_per_s": (trained.end.step - job.first_step) / max(seconds, 1e-9),
     }
     found = facts(job, trained, test_accuracy)
-    checkpoints.finish(folder, seed, {"facts": found, "timing": timing})
+    kept = {"facts": found, "timing": timing}
+    checkpoints.finish(folder, seed, kept, (weights, mask, curves))
 
 
 def machine() -> dict[str, Any]:

@@ -6,20 +6,17 @@ Instability analysis, Frankle et al. 2020, arXiv:1912.05671: the two copies of a
 start, mask, schedule and optimizer in common; data order and augmentation differ.
 """
 
-import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from pipeline.artifacts import files, paths
 from pipeline.artifacts.paths import DENSE
-from pipeline.border import exits
 from pipeline.config import params
 from pipeline.config.settings import total_steps
 from pipeline.core import data_orders
 from pipeline.core.training.schedules import for_start
 from pipeline.plan import items, places
-from pipeline.run import trainings
-from pipeline.run.executors import lifeline
+from pipeline.run import instances, trainings
 
 
 def run(key: str) -> None:
@@ -59,6 +56,4 @@ def run(key: str) -> None:
 
 
 if __name__ == "__main__":
-    lifeline.end_with_dvc()
-    with exits.one_line_errors():
-        run(items.key_in(sys.argv))
+    instances.run_keyed("copies", run)

@@ -4,15 +4,14 @@ python -m pipeline.stages.data mnist
 """
 
 import os
-import sys
 from pathlib import Path
 
 from pipeline.artifacts import files
-from pipeline.border import exits
 from pipeline.border import root as repository
 from pipeline.config import params
 from pipeline.data import raw
 from pipeline.plan import items
+from pipeline.run import instances
 
 
 def run(key: str) -> None:
@@ -28,5 +27,4 @@ def run(key: str) -> None:
 
 
 if __name__ == "__main__":
-    with exits.one_line_errors():
-        run(items.key_in(sys.argv))
+    instances.run_keyed("data", run)

@@ -6,17 +6,14 @@ The dense training itself, ended at that step: same start, data order, schedule 
 engine, hence the same bits. So another step never trains the dense network again.
 """
 
-import sys
 from datetime import UTC, datetime
 
 from pipeline.artifacts import files, paths
-from pipeline.border import exits
 from pipeline.config import params
 from pipeline.core import data_orders
 from pipeline.core.digests import digest
 from pipeline.plan import items
-from pipeline.run import trainings
-from pipeline.run.executors import lifeline
+from pipeline.run import instances, trainings
 
 
 def run(key: str) -> None:
@@ -55,6 +52,4 @@ def run(key: str) -> None:
 
 
 if __name__ == "__main__":
-    lifeline.end_with_dvc()
-    with exits.one_line_errors():
-        run(items.key_in(sys.argv))
+    instances.run_keyed("early", run)

@@ -3,16 +3,14 @@
 python -m pipeline.stages.init main-s0-3
 """
 
-import sys
-
 from pipeline.artifacts import files, paths
-from pipeline.border import exits
 from pipeline.config import params
 from pipeline.config.settings import network_for
 from pipeline.core import seeding
 from pipeline.core.digests import digest
 from pipeline.core.models.init import initial_weights
 from pipeline.plan import items
+from pipeline.run import instances
 
 
 def run(key: str) -> None:
@@ -30,5 +28,4 @@ def run(key: str) -> None:
 
 
 if __name__ == "__main__":
-    with exits.one_line_errors():
-        run(items.key_in(sys.argv))
+    instances.run_keyed("init", run)

@@ -5,20 +5,17 @@
 Reads the copies of an instability analysis, or the trained rounds of a connection.
 """
 
-import sys
 from pathlib import Path
 from typing import Any
 
 from pipeline.artifacts import files, paths
-from pipeline.border import exits
 from pipeline.config import params
 from pipeline.config.analysis import PRUNED, Analysis
 from pipeline.core import data_orders
 from pipeline.core.analysis.pairs import seeds_between
 from pipeline.plan import items, places
 from pipeline.plan.items import Item
-from pipeline.run import lines
-from pipeline.run.executors import lifeline
+from pipeline.run import instances, lines
 from pipeline.run.lines import Ends
 
 
@@ -101,6 +98,4 @@ def _trained(item: Item, analysis: Analysis) -> list[Ends]:
 
 
 if __name__ == "__main__":
-    lifeline.end_with_dvc()
-    with exits.one_line_errors():
-        run(items.key_in(sys.argv))
+    instances.run_keyed("lines", run)

@@ -10,11 +10,10 @@ instance, so that a current plan invalidates nothing.
 
 import sys
 
-from pipeline.border import exits
 from pipeline.config import params
 from pipeline.inspect import forecast
 from pipeline.plan import compiler, fingerprints, plan_file
-from pipeline.run import leftovers
+from pipeline.run import instances, leftovers
 
 
 def run() -> None:
@@ -27,5 +26,4 @@ def run() -> None:
 
 
 if __name__ == "__main__":
-    with exits.one_line_errors():
-        run()
+    instances.run_single("plan", run)

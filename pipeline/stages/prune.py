@@ -3,13 +3,11 @@
 python -m pipeline.stages.prune main-ticket-r03-s0-3
 """
 
-import sys
 from collections.abc import Iterator
 
 import numpy as np
 
 from pipeline.artifacts import files, paths
-from pipeline.border import exits
 from pipeline.config import params
 from pipeline.config.settings import Prune, Task, network_for
 from pipeline.core import criteria, cuts, masks, seeding, transforms
@@ -19,6 +17,7 @@ from pipeline.core.criteria.evidence import Evidence
 from pipeline.core.digests import digest
 from pipeline.plan import expected, items
 from pipeline.plan.items import Item
+from pipeline.run import instances
 
 
 def run(key: str) -> None:
@@ -78,5 +77,4 @@ def _transformed(item: Item, prune: Prune, seed: int) -> Mask:
 
 
 if __name__ == "__main__":
-    with exits.one_line_errors():
-        run(items.key_in(sys.argv))
+    instances.run_keyed("prune", run)

@@ -6,10 +6,10 @@ python -m pipeline.stages.results
 from pathlib import Path
 
 from pipeline.artifacts import files
-from pipeline.border import exits
 from pipeline.config import params
 from pipeline.plan import compiler
 from pipeline.results import tables
+from pipeline.run import instances
 
 FOLDER = Path("results")
 
@@ -25,5 +25,4 @@ def run() -> None:
 
 
 if __name__ == "__main__":
-    with exits.one_line_errors():
-        run()
+    instances.run_single("results", run)

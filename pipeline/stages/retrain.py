@@ -3,18 +3,15 @@
 python -m pipeline.stages.retrain main-ticket-r03-s0-3
 """
 
-import sys
 from dataclasses import replace
 
-from pipeline.border import exits
 from pipeline.config import params
 from pipeline.config.settings import Prune, Task, build_network, total_steps
 from pipeline.core import data_orders, policies
 from pipeline.core.training.mask_rules import MaskRule
 from pipeline.core.training.schedules import for_start
 from pipeline.plan import expected, items
-from pipeline.run import rounds, trainings
-from pipeline.run.executors import lifeline
+from pipeline.run import instances, rounds, trainings
 
 
 def run(key: str) -> None:
@@ -57,6 +54,4 @@ def _rule(task: Task, prune: Prune, round: int) -> MaskRule | None:
 
 
 if __name__ == "__main__":
-    lifeline.end_with_dvc()
-    with exits.one_line_errors():
-        run(items.key_in(sys.argv))
+    instances.run_keyed("retrain", run)

@@ -5,16 +5,15 @@ Pruned weights are 0, or what the variant freezes them at.
 python -m pipeline.stages.rewind main-ticket-r03-s0-3
 """
 
-import sys
 from pathlib import Path
 
 from pipeline.artifacts import files, paths
 from pipeline.artifacts.files import ArtifactError
-from pipeline.border import exits
 from pipeline.config import params
 from pipeline.core.digests import digest
 from pipeline.core.round_starts import source_weights, start_weights
 from pipeline.plan import items
+from pipeline.run import instances
 from pipeline.run.round_starts import Behind, read
 
 
@@ -56,5 +55,4 @@ def _check_theta0(folder: Path, seed: int, found: str) -> None:
 
 
 if __name__ == "__main__":
-    with exits.one_line_errors():
-        run(items.key_in(sys.argv))
+    instances.run_keyed("rewind", run)

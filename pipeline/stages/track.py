@@ -13,9 +13,9 @@ from pathlib import Path
 
 from pipeline import compare, plots, tracking
 from pipeline.artifacts import files, paths
-from pipeline.border import exits
 from pipeline.config import params
 from pipeline.plan import compiler, items, places
+from pipeline.run import instances
 
 OUT = paths.FOLDER / "tracked.txt"
 FIGURES = Path("figures")
@@ -52,5 +52,4 @@ def run() -> None:
 
 
 if __name__ == "__main__":
-    with exits.one_line_errors():
-        run()
+    instances.run_single("track", run)

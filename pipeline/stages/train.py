@@ -3,15 +3,11 @@
 python -m pipeline.stages.train main-s0-3
 """
 
-import sys
-
 from pipeline.artifacts.paths import DENSE
-from pipeline.border import exits
 from pipeline.config import params
 from pipeline.core import data_orders
 from pipeline.plan import items
-from pipeline.run import rounds, trainings
-from pipeline.run.executors import lifeline
+from pipeline.run import instances, rounds, trainings
 
 
 def run(key: str) -> None:
@@ -36,6 +32,4 @@ def run(key: str) -> None:
 
 
 if __name__ == "__main__":
-    lifeline.end_with_dvc()
-    with exits.one_line_errors():
-        run(items.key_in(sys.argv))
+    instances.run_keyed("train", run)

@@ -5,6 +5,8 @@ import json
 import math
 import os
 import struct
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -118,15 +120,46 @@ def test_a_failed_block_leaves_the_old_folder_and_no_other(tmp_path: Path) -> No
     assert listed(tmp_path) == {"s0-1", "s0-1/old"}
 
 
-def test_files_of_a_killed_process_are_removed(tmp_path: Path) -> None:
-    killed = tmp_path / ".s0-1.1.tmp"
-    killed.mkdir()
-    (killed / "half").touch()
-    other = tmp_path / ".s2.1.tmp"
-    other.mkdir()
-    with files.atomic_folder(tmp_path / "s0-1") as temporary:
-        (temporary / "new").touch()
-    assert listed(tmp_path) == {"s0-1", "s0-1/new", ".s2.1.tmp"}
+NOBODY = 2**22 + 1
+"""larger than any process's number"""
+
+
+@pytest.mark.parametrize("writing", [files.atomic, files.atomic_folder])
+def test_files_of_dead_processes_are_removed_and_those_of_living_ones_are_not(
+    tmp_path: Path, writing: Callable[[Path], AbstractContextManager[Path]]
+) -> None:
+    for owner in (NOBODY, os.getpid(), os.getppid()):
+        (tmp_path / f".s0-1.{owner}.tmp").mkdir()
+        (tmp_path / f".s0-1.{owner}.tmp/half").touch()
+    (tmp_path / f".s2.{NOBODY}.tmp").touch()
+    with writing(tmp_path / "s0-1") as temporary:
+        if writing is files.atomic:
+            temporary.touch()
+    living = f".s0-1.{os.getppid()}.tmp"
+    assert listed(tmp_path) == {"s0-1", living, f"{living}/half", f".s2.{NOBODY}.tmp"}
+
+
+@pytest.mark.parametrize("writing", [files.atomic, files.atomic_folder])
+def test_content_and_name_are_synced_in_this_order(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    writing: Callable[[Path], AbstractContextManager[Path]],
+) -> None:
+    synced: list[str] = []
+    inodes = {}
+
+    def fsync(opened: int) -> None:
+        synced.append(inodes[os.fstat(opened).st_ino])
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    path = tmp_path / "new"
+    with writing(path) as temporary:
+        inner = temporary if writing is files.atomic else temporary / "inner"
+        inner.touch()
+        for name, found in (("content", inner), ("folder", temporary), ("names", tmp_path)):
+            inodes.setdefault(found.stat().st_ino, name)
+    folder = ["folder"] if writing is files.atomic_folder else []
+    assert synced == ["content", *folder, "names"]
 
 
 def test_files_of_a_killed_process_are_no_results(tmp_path: Path) -> None:

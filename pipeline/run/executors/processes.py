@@ -42,10 +42,20 @@ class Report:
     """whether the training goes on here from a checkpoint"""
 
 
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A line of a worker for the user; the work goes on."""
+
+    text: str
+
+
+Tell = Callable[[Report | Notice], None]
+
+
 class Work(Protocol):
     """A picklable piece of work."""
 
-    def run(self, report: Callable[[Report], None], stop: Callable[[], bool]) -> None:
+    def run(self, report: Tell, stop: Callable[[], bool]) -> None:
         """Do the work and report how far it is.
 
         Raises:
@@ -63,7 +73,7 @@ def run_all(
     *,
     at_once: int,
     preload: str,
-    watch: Callable[[Report], None],
+    watch: Tell,
 ) -> None:
     """Run pieces of work, ``at_once`` of them at a time.
 
@@ -71,7 +81,7 @@ def run_all(
         works: in the order in which they begin.
         at_once: how many processes.
         preload: module that is imported once for all of them.
-        watch: told of every report.
+        watch: told of every report and notice.
 
     Raises:
         WorkerError: if a worker fails or is killed; the others are stopped first.
@@ -116,7 +126,7 @@ def _started(
 def _listen(
     channel: Connection,
     running: dict[Connection, ForkServerProcess],
-    watch: Callable[[Report], None],
+    watch: Tell,
 ) -> None:
     """Pass on one message; at the end of a worker, look how it ended."""
     try:
@@ -127,7 +137,7 @@ def _listen(
         if process.exitcode:
             raise WorkerError(_how_it_ended(process.exitcode)) from None
         return
-    if isinstance(message, Report):
+    if isinstance(message, Report | Notice):
         watch(message)
     else:
         raise WorkerError(str(message))

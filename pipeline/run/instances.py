@@ -1,0 +1,66 @@
+"""Run one stage instance as a process of its own: one at a time, and no longer than dvc.
+
+DVC lets two ``dvc repro`` work in one folder, and a killed one may leave its stage behind.
+So every instance has a lock in ``.lt/locks/``, which its process holds from the first read
+to the last deletion. The system opens it when the process ends, however that happens.
+"""
+
+import fcntl
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline.border import exits
+from pipeline.plan import items
+from pipeline.run.executors import lifeline
+
+LOCKS = Path(".lt/locks")
+
+
+def run_keyed(kind: str, work: Callable[[str], None]) -> None:
+    """Run the instance whose key stands on the command line, and nothing beside it."""
+    with _as_stage():
+        key = items.key_in(sys.argv)
+        with held(f"{kind}@{key}"):
+            work(key)
+
+
+def run_single(stage: str, work: Callable[[], None]) -> None:
+    """Run a stage that has one instance only, and no key."""
+    with _as_stage(), held(stage):
+        work()
+
+
+@contextmanager
+def held(stage: str, folder: Path = LOCKS) -> Iterator[None]:
+    """Hold the lock of a stage instance; if another process holds it, wait.
+
+    The file stays, since a lock on a deleted file would lock nobody out.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    name = stage.replace("/", "-")  # a key on the command line may be anything
+    with (folder / f"{name}.lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            print(  # noqa: T201
+                f"{stage}: process {lock.read().strip() or '?'} still works on it; "
+                "waiting for its end",
+                file=sys.stderr,
+                flush=True,
+            )
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+@contextmanager
+def _as_stage() -> Iterator[None]:
+    with exits.one_line_errors():
+        lifeline.interrupt_when_gone()
+        yield

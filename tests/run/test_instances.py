@@ -1,0 +1,66 @@
+"""One process at a time works on a stage instance; a second one waits for its end."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.run import instances
+
+ROOT = Path(__file__).parents[2]
+HOLDER = (
+    "import sys; from pathlib import Path; from pipeline.run import instances\n"
+    "with instances.held('train@main-s0-1', Path(sys.argv[1])):\n"
+    "    print('held', flush=True); sys.stdin.read()\n"
+    "    print('done', flush=True)\n"
+)
+
+
+def holder(folder: Path) -> "subprocess.Popen[str]":
+    """A process that holds a lock until its input ends."""
+    return subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(folder)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_a_second_process_waits_for_the_first_and_says_for_whom(tmp_path: Path) -> None:
+    first, second = holder(tmp_path), None
+    try:
+        assert first.stdout is not None
+        assert first.stdout.readline() == "held\n"
+        second = holder(tmp_path)
+        assert second.stderr is not None
+        assert second.stdout is not None
+        assert second.stderr.readline() == (
+            f"train@main-s0-1: process {first.pid} still works on it; waiting for its end\n"
+        )
+        with instances.held("train@main-s2", tmp_path):
+            pass  # another instance
+        first.kill()
+        assert second.stdout.readline() == "held\n"
+        assert second.communicate(timeout=60) == ("done\n", "")
+    finally:
+        for process in (first, second):
+            if process is not None:
+                process.kill()
+                process.communicate()
+
+
+def test_a_lock_can_be_taken_again_and_names_its_last_holder(tmp_path: Path) -> None:
+    for _ in range(2):
+        with instances.held("plan", tmp_path):
+            pass
+    assert [path.name for path in tmp_path.iterdir()] == ["plan.lock"]
+
+
+@pytest.mark.parametrize("stage", ["train@../x", "train@a/b"])
+def test_a_lock_lies_in_its_folder_whatever_the_key(tmp_path: Path, stage: str) -> None:
+    with instances.held(stage, tmp_path / "locks"):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["locks"]
