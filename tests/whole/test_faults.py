@@ -107,6 +107,23 @@ def test_a_killed_run_leaves_no_process(
     assert "Traceback" not in output(workspace)
 
 
+@pytest.mark.slow
+def test_a_dvc_that_dies_when_its_stage_appears_is_followed_at_once(
+    prepared: Workspace, undisturbed: dict[str, str], tmp_path: Path
+) -> None:
+    """The stage has not even imported what it needs; the next one need not wait for it."""
+    workspace = copy(prepared, tmp_path / "clone")
+    running = started(workspace)
+    wait_for(lambda: has_stage(running), running)
+    find("dvc", running).kill()
+    running.wait(60)
+    ran = workspace.repro(TRAIN)
+    assert resumed(ran) == {}
+    assert "still works on it" not in ran.output
+    assert workspace.hashes() == undisturbed
+    nothing_is_left(workspace)
+
+
 def test_a_killed_run_in_the_background_leaves_no_process(
     prepared: Workspace, tmp_path: Path
 ) -> None:
@@ -255,6 +272,14 @@ def find(victim: str, running: subprocess.Popen[bytes]) -> psutil.Process:
         return stage
     # Workers are forked from a server that the stage started.
     return next(w for server in stage.children() for w in server.children())
+
+
+def has_stage(running: subprocess.Popen[bytes]) -> bool:
+    try:
+        find("stage", running)
+    except (StopIteration, psutil.Error):
+        return False
+    return True
 
 
 def checkpoints(workspace: Workspace, pattern: str) -> list[Path]:
