@@ -1,6 +1,7 @@
 """Pruning removes the weights with the lowest scores, in exact numbers.
 
-Ties are decided by position, and no pruned weight ever comes back.
+Chance decides between equal scores where a random stream is given, else their position.
+No pruned weight ever comes back.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -41,7 +42,12 @@ def prune(scores: Scores, mask: Mask, fractions: Mapping[str, float], scope: Sco
     return prune_to(scores, mask, counts[1])
 
 
-def prune_to(scores: Scores, mask: Mask, counts: Mapping[str, int]) -> Mask:
+def prune_to(
+    scores: Scores,
+    mask: Mask,
+    counts: Mapping[str, int],
+    rng: np.random.Generator | None = None,
+) -> Mask:
     """Keep the highest scores, in the numbers of ``counts``; otherwise as ``prune``.
 
     To prune one-shot to the density of round r, give the dense mask and the counts of
@@ -51,6 +57,9 @@ def prune_to(scores: Scores, mask: Mask, counts: Mapping[str, int]) -> Mask:
         scores: as for ``prune``.
         mask: left unchanged.
         counts: number of weights to keep, per pool; tensors without an entry form POOL.
+        rng: decides which of equal scores survive. It draws one number per kept weight,
+            whatever the counts, so that masks cut from the same scores with equal streams
+            are nested. None = the weights at earlier positions survive.
 
     Raises:
         ValueError: if the arguments differ in tensors or shapes, or if a count is
@@ -59,7 +68,7 @@ def prune_to(scores: Scores, mask: Mask, counts: Mapping[str, int]) -> Mask:
     _check_fits(scores, mask)
     found: Mask = {}
     for names, num_kept in _pools(mask, counts):
-        found |= _keep_top(scores, mask, names, num_kept)
+        found |= _keep_top(scores, mask, names, num_kept, rng)
     return {name: found[name] for name in mask}
 
 
@@ -75,7 +84,13 @@ def _pools(mask: Mask, counts: Mapping[str, int]) -> Iterator[tuple[Sequence[str
         yield (together if pool == POOL else [pool]), num_kept
 
 
-def _keep_top(scores: Scores, mask: Mask, names: Sequence[str], num_kept: int) -> Mask:
+def _keep_top(
+    scores: Scores,
+    mask: Mask,
+    names: Sequence[str],
+    num_kept: int,
+    rng: np.random.Generator | None,
+) -> Mask:
     alive = np.concatenate([mask[name].ravel() for name in names])
     ranked = np.concatenate([scores[name].ravel() for name in names])[alive]
     if num_kept > len(ranked):
@@ -84,7 +99,9 @@ def _keep_top(scores: Scores, mask: Mask, names: Sequence[str], num_kept: int) -
             f"{len(ranked)}. Pruning never revives a weight; lower the count"
         )
     survivors = np.zeros_like(alive)
-    survivors[alive] = _top(ranked, num_kept)
+    # The draw is of fixed size: which weights are tied must not move the stream.
+    lots = None if rng is None else rng.random(len(ranked))
+    survivors[alive] = _top(ranked, num_kept, lots)
     ends = np.cumsum([mask[name].size for name in names])
     return {
         name: part.reshape(mask[name].shape)
@@ -92,11 +109,16 @@ def _keep_top(scores: Scores, mask: Mask, names: Sequence[str], num_kept: int) -
     }
 
 
-def _top(scores: NDArray[np.floating[Any]], num_kept: int) -> NDArray[np.bool_]:
-    """True for the ``num_kept`` highest of (N,) scores; of equal scores the earlier wins.
+def _top(
+    scores: NDArray[np.floating[Any]],
+    num_kept: int,
+    lots: NDArray[np.float64] | None,
+) -> NDArray[np.bool_]:
+    """True for the ``num_kept`` highest of (N,) scores.
 
-    A partition finds the threshold in linear time; weights tied with it are then taken
-    by position. (argpartition alone would take any of them.)
+    A partition finds the threshold in linear time. Of the weights tied with it, those
+    with the lowest of (N,) lots are taken; without lots, the earlier ones. (argpartition
+    alone would take any of them.)
     """
     top = np.zeros(scores.shape, np.bool_)
     if num_kept == 0:
@@ -111,7 +133,10 @@ def _top(scores: NDArray[np.floating[Any]], num_kept: int) -> NDArray[np.bool_]:
     else:
         top[~unknown] = True
         tied = unknown
-    top[np.flatnonzero(tied)[: num_kept - np.count_nonzero(top)]] = True
+    candidates = np.flatnonzero(tied)
+    if lots is not None:
+        candidates = candidates[np.argsort(lots[candidates], kind="stable")]
+    top[candidates[: num_kept - np.count_nonzero(top)]] = True
     return top
 
 

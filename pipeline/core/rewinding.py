@@ -51,8 +51,10 @@ def frozen_start(
     weight in θ₀, in every round. So a pruned weight keeps the value that it got when it
     was pruned: frozen at θ₀ it has not moved since, and at 0 it lies below θ₀. A kept
     weight that began at 0 begins at θ₀ again once a round leaves it larger than in θ₀.
-    (The paper's w_i may be the weight with which that training began; this differs for
-    kept weights of variant 2 only, from round 2 on.) A NaN has not moved toward zero.
+    A NaN has not moved toward zero. Deviation: in the paper's code w_i is the weight with
+    which that training began. This differs for variant 2, from round 2 on: a weight that
+    began the previous round at 0 is compared with 0 there, so that it begins at 0 again
+    if it is kept, and is frozen at 0 if it is pruned now.
 
     Source: Zhou et al. 2019, arXiv:1905.01067, mask-0 actions. Tensors without a mask
     (biases, norms) come from ``source``, as for ``start``.

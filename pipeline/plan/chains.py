@@ -84,7 +84,10 @@ class ChainGroup:
         return paths.masks_folder(found)
 
     def initial_at(self, round: int) -> Path:
-        """The folder of the weights that began the training which a mask is cut from."""
+        """The folder of the weights that began the training which a mask is cut from.
+
+        For masks that this variant cuts itself.
+        """
         previous = self.variant.prune.policy.source_round(round)
         if previous == 0:
             return paths.theta0_folder(self.task, self.seeds)
@@ -97,6 +100,8 @@ class ChainGroup:
         - A round whose own mask changes while it trains has nothing before it but θ₀.
         - A start that goes on from trained weights looks at those of its own chain: of
           the previous round, or of the dense network if masks are cut from that one.
+        - A start made of what the previous round began with looks at that, if the chain
+          cuts its own masks, and at θ₀ otherwise.
         - Every other start looks at the weights that the mask was cut from. If the mask
           changed while its round trained, these are the weights trained with it.
         """
@@ -106,6 +111,10 @@ class ChainGroup:
             return paths.early_folder(self.task, step, self.seeds)
         if self.variant.prune.policy.changes:
             return paths.theta0_folder(self.task, self.seeds)
+        if start.needs_previous_start:
+            cuts = self.variant.prune.policy.cuts
+            theta0 = paths.theta0_folder(self.task, self.seeds)
+            return self.initial_at(round) if cuts else theta0
         if self.owner.prune.policy.changes and start.needs_trained != "chain":
             return self._found_at(round)
         if start.needs_trained == "chain":

@@ -62,7 +62,7 @@ def _cut(item: Item, task: Task, prune: Prune, seed: int) -> Mask:
         trained=files.load_weights(source, seed) if looks_at.needs_trained else {},
         mask={name: before[name] for name in asked.fractions},
         batches=batches if looks_at.needs_batches else None,
-        rng=stream("mask_sample") if looks_at.draws else None,
+        rng=stream("mask_sample") if looks_at.draws or looks_at.tied else None,
     )
     return cuts.cut(task.program.cut, evidence, asked)
 

@@ -72,6 +72,29 @@ def test_equal_scores_of_a_pool_survive_in_the_order_of_sorted_names():
     assert listed(new) == {"b": [1, 0], "a": [1, 1]}
 
 
+def test_chance_decides_between_equal_scores_where_a_stream_is_given():
+    scores = {"a": np.zeros(1000, np.float32)}
+    scores["a"][::10] = 1
+    cut = [
+        prune_to(scores, all_true(scores), {"a": kept}, np.random.default_rng(0))["a"]
+        for kept in (800, 550, 100)
+    ]
+    assert [np.count_nonzero(mask) for mask in cut] == [800, 550, 100]
+    # 450 of the 900 tied weights stay, a third of them in each third of the positions.
+    for part in np.split(cut[1][:999], 3):
+        assert 150 < np.count_nonzero(part) < 217
+    assert not np.any(cut[1] & ~cut[0])
+    assert not np.any(cut[2] & ~cut[1])
+    assert np.all(cut[2] == (scores["a"] == 1))
+
+
+def test_chance_has_no_say_where_no_scores_are_equal():
+    scores = {"a": np.random.default_rng(0).permutation(100).astype(np.float32)}
+    dense = all_true(scores)
+    drawn = prune_to(scores, dense, {"a": 30}, np.random.default_rng(1))
+    assert listed(drawn) == listed(prune_to(scores, dense, {"a": 30}))
+
+
 def test_nan_ranks_below_minus_infinity():
     scores = arrays(a=[NAN, -np.inf, NAN, 3])
     for num_kept, expected in [

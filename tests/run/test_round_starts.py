@@ -80,10 +80,19 @@ def test_signs_of_a_taken_mask_are_those_it_was_cut_from() -> None:
             assert same[mask[name]].all()
 
 
-def test_a_reshuffle_keeps_the_values_under_the_mask() -> None:
-    found = source(
-        "ticket", rewind={"to": "reshuffle", "step": None, "draw": 0, "pruned": "zero"}
-    )
-    mask = files.load_mask(Path("artifacts/masks/main/ticket/r02/s0-1"), 1)
-    for name, kept in mask.items():
-        assert sorted(found[name][kept]) == sorted(theta0()[name][kept])
+RESHUFFLE = {"to": "reshuffle", "step": None, "draw": 0, "pruned": "zero"}
+
+
+def test_a_reshuffle_of_a_chain_permutes_what_its_previous_round_began_with() -> None:
+    begun = files.load_weights(Path("artifacts/starts/main/ticket/r01/s0-1"), 1)
+    for round, before in ((1, theta0()), (2, begun)):
+        found = source("ticket", round, rewind=RESHUFFLE)
+        mask = files.load_mask(Path(f"artifacts/masks/main/ticket/r0{round}/s0-1"), 1)
+        for name, kept in mask.items():
+            assert sorted(found[name][kept]) == sorted(before[name][kept])
+
+
+def test_a_reshuffle_under_another_variants_mask_permutes_theta0() -> None:
+    item = compile_plan(settings(variants__reinit__rewind=RESHUFFLE), [(0, 1)])
+    behind = item["rewind"]["main-reinit-r02-s0-1"]["behind"]
+    assert behind == "artifacts/theta0/main/s0-1"

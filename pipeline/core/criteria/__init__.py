@@ -21,21 +21,24 @@ class Criterion(Entry):
     needs_batches: bool = False
     """whether it looks at training examples"""
     draws: bool = False
-    """whether it takes from the random stream"""
+    """whether its scores take from the random stream"""
+    tied: bool = False
+    """whether it gives many weights the same score, so that chance must decide which of
+    them stay: their position is no reason"""
 
 
 CRITERIA = Registry(
     "criterion",
     __name__,
     {
-        "large-final-diff-sign": Criterion(module="signs"),
-        "large-final-same-sign": Criterion(module="signs"),
+        "large-final-diff-sign": Criterion(module="signs", tied=True),
+        "large-final-same-sign": Criterion(module="signs", tied=True),
         "large-init": Criterion(module="sizes", needs_trained=False),
         "large-init-large-final": Criterion(module="sizes"),
         "magnitude": Criterion(module="magnitude"),
         "magnitude-increase": Criterion(module="change"),
-        "magnitude-increase-diff-sign": Criterion(module="signs"),
-        "magnitude-increase-same-sign": Criterion(module="signs"),
+        "magnitude-increase-diff-sign": Criterion(module="signs", tied=True),
+        "magnitude-increase-same-sign": Criterion(module="signs", tied=True),
         "movement": Criterion(module="change"),
         "random": Criterion(module="chance", needs_trained=False, draws=True),
         "small-final": Criterion(module="sizes"),
@@ -43,8 +46,9 @@ CRITERIA = Registry(
         "small-init-small-final": Criterion(module="sizes"),
     },
 )
-"""The criteria by name. All but ``random`` decide without chance: Zhou et al. 2019 break
-ties at random, here the weight at the earlier position stays (``pruning.prune_to``)."""
+"""The criteria by name. Zhou et al. 2019 break all ties at random. Here this is so for
+criteria with many ties; for the others a tie is a coincidence of two numbers, and the
+weight at the earlier position stays (``pruning.prune_to``)."""
 
 
 def score(name: str, evidence: Evidence) -> Scores:

@@ -28,4 +28,5 @@ class Evidence:
     """takes a batch size and yields every training example once; it reads nothing before
     it is called. None where the criterion needs no examples"""
     rng: np.random.Generator | None
-    """stream ``mask_sample`` of the scored round; None where the criterion needs none"""
+    """stream ``mask_sample`` of the scored round; None where neither scores nor ties
+    need chance"""

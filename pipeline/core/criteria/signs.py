@@ -5,6 +5,9 @@ where the score is the increase, it is above the negative score of a weight that
 and shrank. A weight that training left at exactly 0 has lost its sign: it counts as
 flipped.
 
+So many weights are tied at 0, often more than a layer loses. Chance decides between them,
+as in the source's code; taken by position, whole units would stay and others vanish.
+
 Source: Zhou et al. 2019, arXiv:1905.01067; ``large-final-same-sign`` makes their best
 supermasks.
 """

@@ -10,8 +10,18 @@ def cut(evidence: Evidence, asked: Asked) -> Mask:
     """Among the weights still kept, keep those with the highest scores.
 
     Source: Frankle & Carbin 2019, arXiv:1803.03635, strategy 1 (iterative pruning with
-    resetting). ``pruning.prune_to`` defines counts and ties.
+    resetting). ``pruning.prune_to`` defines counts and ties: chance decides between
+    equal scores where the criterion has many of them, else their position.
+
+    Raises:
+        ValueError: if the evidence lacks what the criterion needs.
     """
+    tied = criteria.CRITERIA[asked.criterion].tied
+    if tied and evidence.rng is None:
+        raise ValueError(
+            f"{asked.criterion!r} scores many weights alike; give a random stream, which "
+            "decides between them"
+        )
     scores = criteria.score(asked.criterion, evidence)
     counts = asked.counts(masks.kept(evidence.mask))
-    return pruning.prune_to(scores, evidence.mask, counts)
+    return pruning.prune_to(scores, evidence.mask, counts, evidence.rng if tied else None)

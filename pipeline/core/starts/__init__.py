@@ -29,6 +29,9 @@ class Start(Entry):
     """which trained weights it needs. ``chain``: those of the chain's own previous round,
     for one-shot pruning those of the dense network. ``mask``: those from which the mask
     was cut, so the ticket's if the mask is the ticket's"""
+    needs_previous_start: bool = False
+    """whether a chain that cuts its own masks takes, in place of θ₀, the weights with which
+    its previous round began"""
     step: Literal["needed", "possible"] | None = None
     """whether the round may begin at a later step of schedule and data order; if
     ``needed``, its weights are those of the dense network at that step"""
@@ -56,11 +59,15 @@ STARTS = Registry(
         ),
         "reinit": Start(module="drawn", draws=True),
         "reinit-scaled": Start(module="drawn", draws=True, needs_mask=True),
-        "reshuffle": Start(module="permuted", draws=True, needs_mask=True),
+        "reshuffle": Start(
+            module="permuted", draws=True, needs_mask=True, needs_previous_start=True
+        ),
         "reshuffle-all": Start(module="permuted", draws=True),
         "signed-constant": Start(module="constant", draws=False),
         "signed-reinit": Start(module="drawn", draws=True),
-        "signed-reshuffle": Start(module="permuted", draws=True, needs_mask=True),
+        "signed-reshuffle": Start(
+            module="permuted", draws=True, needs_mask=True, needs_previous_start=True
+        ),
         "theta0": Start(module="returned", draws=False, ticket=True),
         "theta0-trained-biases": Start(
             module="southampton", draws=False, needs_trained="chain", program=True
@@ -101,6 +108,7 @@ def start_source(name: str, given: Given) -> Weights:
             ("the mask of the round", start.needs_mask and not given.mask),
             ("trained weights", start.needs_trained and not given.trained),
             ("early weights", start.step == "needed" and not given.early),
+            ("the previous start", start.needs_previous_start and not given.begun),
         )
         if is_missing
     ]

@@ -1,7 +1,8 @@
 """Starts that give all weights of a kernel the same size.
 
 The size is the standard deviation of all the kernel's initial values, kept and pruned,
-around their mean, as in the source's code.
+around their mean, as in the source's code. Deviation: it is that of θ₀ in every round.
+In the source's chains it is taken from the values with which the previous round began.
 
 Source: Zhou et al. 2019, arXiv:1905.01067. Their code changes biases in the same way, but
 biases are 0 at the start there.

@@ -20,6 +20,9 @@ class Given:
     """trained weights of a previous round, pruned ones 0; {} if the start needs none"""
     early: Weights
     """weights of the dense network after its first steps; {} if the start needs none"""
+    begun: Weights
+    """weights with which the training began that the round's mask was cut from: in the
+    first round and for another variant's masks θ₀; {} if the start needs none"""
     mask: Mask
     """mask of the round that starts; {} if the start needs none"""
     round: int

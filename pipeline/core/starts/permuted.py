@@ -1,7 +1,11 @@
 """Starts that permute the initial values within each kernel.
 
 Source: Zhou et al. 2019, arXiv:1905.01067. Their code permutes biases, too, but biases
-are 0 at the start there. Permutations are drawn kernel by kernel, in layer order.
+are 0 at the start there. A chain that cuts its own masks permutes, round after round, the
+values with which its previous round began, as their code does: large values survive the
+cuts, so that the mean square of the kept ones grows from round to round. A variant that
+takes another's masks, and every one-shot round, permutes the values of θ₀.
+Permutations are drawn kernel by kernel, in layer order.
 """
 
 import numpy as np
@@ -14,7 +18,7 @@ def reshuffle(given: Given) -> Weights:
     """The kept initial values of each kernel, permuted among the kept positions."""
     permuted = {}
     for kernel in kernels(given):
-        values = kernel.initial.copy()
+        values = given.begun[kernel.name].copy()
         values[kernel.kept] = given.rng.permutation(values[kernel.kept])
         permuted[kernel.name] = values
     return given.theta0 | permuted

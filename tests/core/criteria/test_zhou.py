@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from pipeline.core import criteria, pruning, seeding
+from pipeline.core import criteria, cuts, pruning, seeding
 from pipeline.core.criteria.evidence import Evidence
+from pipeline.core.cuts.asked import Asked
 
 ALL = [True, True, True, True]
 NAN = float("nan")
@@ -106,6 +107,27 @@ def test_the_top_ranks_are_what_a_common_percentile_keeps(name):
         assert found.tolist() == wanted.tolist()
         counts.add(num_kept)
     assert len(counts) > 25
+
+
+@pytest.mark.parametrize("name", [n for n in criteria.CRITERIA if n.endswith("-sign")])
+def test_sign_criteria_cut_every_unit_of_a_layer_alike(name):
+    """Most weights kept their sign or flipped it, so most of them are tied at 0."""
+    rng = np.random.default_rng(0)
+    before = rng.standard_normal((50, 200)).astype(np.float32)
+    flipped = rng.random((50, 200)) < 0.5
+    evidence = Evidence(
+        network=(),
+        theta0={"w": before},
+        trained={"w": np.where(flipped, -2 * before, 2 * before)},
+        mask={"w": np.ones((50, 200), np.bool_)},
+        batches=None,
+        rng=seeding.generator(0, "mask_sample"),
+    )
+    asked = Asked(criterion=name, fractions={"w": 0.2}, scope="layerwise", rounds=1)
+    kept = cuts.cut("ranked", evidence, asked)["w"]
+    assert np.count_nonzero(kept) == 8_000
+    # 160 of a unit's 200 on average, with a standard deviation below 6
+    assert np.ptp(kept.sum(axis=1)) < 60
 
 
 def test_random_scores_are_new_for_every_stream_and_uniform():

@@ -55,6 +55,7 @@ def start(theta0, trained, round):
         theta0=theta0,
         trained=trained,
         early={},
+        begun={},
         mask={},
         round=round,
         network=(),

@@ -40,6 +40,7 @@ def make_given(*, mask=None, trained=None, early=None, init="glorot-normal", dra
         theta0=theta0,
         trained=trained,
         early=early,
+        begun=theta0,
         mask=mask,
         round=2,
         network=NETWORK,
