@@ -121,11 +121,25 @@ def test_a_folder_called_dvc_yaml_is_no_experiment(
         root.find()
 
 
-def test_a_temporary_experiment_of_dvc_belongs_to_its_repository(tmp_path: Path) -> None:
-    inside = tmp_path / ".dvc/tmp/exps/tmpabc"
+@pytest.mark.parametrize("clone", ["tmpabc", "standalone/tmpabc"])
+@pytest.mark.parametrize("below", ["", "lottery", "papers/lottery"])
+@pytest.mark.parametrize("dvc_root", ["", "papers"])
+def test_a_temporary_experiment_of_dvc_belongs_to_the_experiment_around_it(
+    tmp_path: Path, clone: str, below: str, dvc_root: str
+) -> None:
+    (tmp_path / ".git").mkdir()
+    inside = tmp_path / dvc_root / ".dvc/tmp/exps" / clone / below
     inside.mkdir(parents=True)
-    assert root.enclosing(inside) == tmp_path
+    assert root.enclosing(inside) == tmp_path / below
     assert root.enclosing(tmp_path) == tmp_path
+
+
+def test_without_git_a_temporary_experiment_belongs_to_the_folder_with_dvc(
+    tmp_path: Path,
+) -> None:
+    inside = tmp_path / ".dvc/tmp/exps/tmpabc/lottery"
+    inside.mkdir(parents=True)
+    assert root.enclosing(inside) == tmp_path / "lottery"
 
 
 # Presets

@@ -4,6 +4,7 @@ The root is never derived from ``__file__``, because an installed command must w
 the clone or worktree that it is called from.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.border.errors import UserError
@@ -25,13 +26,30 @@ def find() -> Path:
 
 
 def enclosing(root: Path) -> Path:
-    """The repository around a temporary DVC experiment; otherwise the root itself.
+    """The experiment around a temporary one of DVC; otherwise the root itself.
 
-    ``dvc exp run --temp`` works in a copy below ``.dvc/tmp/exps`` and deletes it. Data
-    and the default store belong to the repository and must not be deleted with the copy.
+    ``dvc exp run --temp`` and queued experiments work in a clone below ``.dvc/tmp/exps``
+    that DVC deletes. Data and the default store belong to the repository and must not be
+    deleted with the clone. In a repository with several experiments, each in a folder of
+    its own, that is the folder of the same experiment.
     """
-    parts = root.resolve().parts
-    for i in range(len(parts) - 2):
+    root = root.resolve()
+    parts = root.parts
+    for i in range(len(parts) - 3):
         if parts[i : i + 3] == (".dvc", "tmp", "exps"):
-            return Path(*parts[:i])
+            clone = _clone(Path(*parts[: i + 3]), parts[i + 3 :])
+            return _repository(Path(*parts[:i])) / root.relative_to(clone)
     return root
+
+
+def _clone(exps: Path, below: Sequence[str]) -> Path:
+    """The top of the temporary clone: ``tmpabc`` or ``standalone/tmpabc``."""
+    return exps.joinpath(*below[: 2 if below[0] == "standalone" and below[1:] else 1])
+
+
+def _repository(folder: Path) -> Path:
+    """The top of the git repository that DVC has cloned; the folder itself without git."""
+    for top in (folder, *folder.parents):
+        if (top / ".git").exists():
+            return top
+    return folder
