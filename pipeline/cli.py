@@ -161,9 +161,10 @@ def track(
     with _at_root() as root:
         from pipeline import tracking
         from pipeline.config import params
-        from pipeline.plan import compiler, places
+        from pipeline.plan import compiler, places, plan_file
 
         settings = params.load()
+        plan_file.check(settings)
         looks = places.places(settings, [settings.seeds])
         held = compiler.active(settings), looks
         print(tracking.track(root, settings.experiment, uri, *held))
@@ -246,7 +247,10 @@ def _at_root() -> Iterator[Path]:
 
 def main() -> None:
     """Entry point of the installed command."""
-    app()
+    from pipeline.border.redaction import redacting
+
+    with redacting():  # also what typer says of a command that it does not understand
+        app()
 
 
 if __name__ == "__main__":

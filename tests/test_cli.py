@@ -288,6 +288,18 @@ def test_wrong_settings_stop_every_command_before_it_writes(
     )
 
 
+@pytest.mark.parametrize("command", ["status", "verify", "export", "track"])
+@pytest.mark.parametrize("plan", ['{"plan": {}}', "<<<<<<< ours\n=======\n>>>>>>> theirs"])
+def test_a_broken_or_conflicted_plan_stops_every_command_that_reads_results(
+    command: str, plan: str, clone: Path
+) -> None:
+    (clone / "pipeline/plan.json").write_text(plan)
+    before = listing(clone)
+    message = refused(clone, command, *ARGUMENTS.get(command, []))
+    assert message.startswith("pipeline/plan.json is not a plan; restore it with `git")
+    assert listing(clone) == before
+
+
 def test_a_missing_params_yaml_is_one_line(clone: Path) -> None:
     (clone / "params.yaml").unlink()
     assert refused(clone, "plan") == (

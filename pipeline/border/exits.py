@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pipeline.border.errors import UserError
+from pipeline.border.redaction import redacting
 
 WRONG_INPUT = 2
 INTERRUPTED = 130
@@ -12,7 +13,15 @@ INTERRUPTED = 130
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Print a UserError as one line on stderr and exit; let other errors through."""
+    """Print a UserError as one line on stderr and exit; let other errors through.
+
+    No password and no token is printed meanwhile, whoever prints.
+    """
+    with redacting():
+        yield from _one_line_errors()
+
+
+def _one_line_errors() -> Iterator[None]:
     try:
         yield
     except UserError as error:

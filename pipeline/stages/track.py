@@ -14,7 +14,7 @@ from pathlib import Path
 from pipeline import compare, plots, tracking
 from pipeline.artifacts import files, paths
 from pipeline.config import params
-from pipeline.plan import compiler, items, places
+from pipeline.plan import compiler, items, places, plan_file
 from pipeline.run import instances
 
 OUT = paths.FOLDER / "tracked.txt"
@@ -24,6 +24,7 @@ FIGURES = Path("figures")
 def run() -> None:
     """Write what the plan holds, then draw the figures of what was written."""
     settings = params.load()
+    plan_file.check(settings)
     try:
         report = tracking.track(
             Path(),

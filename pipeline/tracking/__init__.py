@@ -5,8 +5,8 @@ per analysis and seed, and one child run per place. MLflow is a view: ``track`` 
 rebuild it from the result files at any time.
 """
 
+from pipeline.tracking.addresses import TrackingError, store_uri
 from pipeline.tracking.read import TrackedStore, read, read_all
-from pipeline.tracking.store import TrackingError, store_uri
 from pipeline.tracking.write import TrackReport, track
 
 __all__ = [

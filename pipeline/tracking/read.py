@@ -6,20 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.border.redaction import redacted
 from pipeline.results.tables import Row
+from pipeline.tracking.addresses import TrackingError, sqlite_file, store_uri
 from pipeline.tracking.distinct_names import distinct_names
 from pipeline.tracking.experiment_tags import TASKS
 from pipeline.tracking.read_analyses import read_analyses
 from pipeline.tracking.round_metrics import CURVE, LAYER, ROUND_METRICS
-from pipeline.tracking.store import (
-    TrackingError,
-    find_runs,
-    metric_history,
-    opened,
-    sqlite_file,
-    store_uri,
-    without_password,
-)
+from pipeline.tracking.store import find_runs, metric_history, opened
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -95,7 +89,7 @@ def read(
             "or `lt-pipeline track` if results are there"
         )
     with opened(uri) as client:
-        found = _experiment(client, experiment, without_password(uri))
+        found = _experiment(client, experiment, redacted(uri))
         number = found.experiment_id
         only = "" if all_runs else " and tags.current = 'true'"
         parents = find_runs(client, number, f"tags.kind = 'chain'{only}")

@@ -6,46 +6,37 @@ MLflow is imported on first use, because the import takes a second.
 import fcntl
 import logging
 import os
-import re
-import socket
 import textwrap
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, cast
 
-from pipeline.border.errors import UserError
+from pipeline.border.redaction import redacted
 from pipeline.border.root import enclosing
+from pipeline.tracking.addresses import (
+    TrackingError,
+    refuse_unreachable,
+    sqlite_file,
+    usable,
+)
+from pipeline.tracking.patience import (
+    FIRST,
+    LATER,
+    OutOfPatienceError,
+    Patient,
+    allowed_s,
+    limits,
+    time_limit,
+)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
 LOCK = Path(".lt") / "tracking.lock"
-ANSWER_S = 3
-"""a server that does not answer the first request within this time is unreachable"""
 PAGE = 1000
-
-
-class TrackingError(UserError):
-    """The store cannot be used; the message says which, why, and what to do."""
-
-
-def store_uri(root: Path, uri: str | None = None) -> str:
-    """The store to use: ``uri``, else MLFLOW_TRACKING_URI, else mlflow.db in the root.
-
-    In a temporary workspace of ``dvc exp run`` the root is the repository around it:
-    a store in the workspace would be deleted with it.
-    """
-    given = uri or os.environ.get("MLFLOW_TRACKING_URI")
-    return given or f"sqlite:///{enclosing(root.resolve()) / 'mlflow.db'}"
-
-
-def without_password(uri: str) -> str:
-    """The URI without its password, so that it may be printed."""
-    return re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:***@", uri)
 
 
 @contextmanager
@@ -56,17 +47,22 @@ def opened(uri: str) -> Iterator["MlflowClient"]:
         TrackingError: the store fails, here or inside the block.
     """
     _quiet()
+    address, limit_s = usable(uri), allowed_s()
     try:
-        _check_address(uri)
-        with _first_answer():
-            client = _client(uri)
-        yield client
+        if file := sqlite_file(address):
+            file.parent.mkdir(parents=True, exist_ok=True)
+        else:
+            refuse_unreachable(address)
+        with limits(FIRST):
+            client = _client(address, limit_s)
+        with limits(LATER):
+            yield client
     except Exception as error:
         if not _comes_from_the_store(error):
             raise
-        reason = textwrap.shorten(str(error), 160, placeholder=" …")
+        reason = textwrap.shorten(redacted(str(error)), 160, placeholder=" …")
         raise TrackingError(
-            f"the MLflow store {without_password(uri)} cannot be used ({reason}); "
+            f"the MLflow store {redacted(uri)} cannot be used ({reason}); "
             "results are safe in artifacts/: `lt-pipeline track` writes them again"
         ) from None
 
@@ -78,7 +74,7 @@ def locked(root: Path) -> Iterator[None]:
     Two processes that create a database at the same time break each other, and two that
     write the same results would create every run twice.
     """
-    path = enclosing(root.resolve()) / LOCK
+    path = enclosing(root) / LOCK
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -108,13 +104,6 @@ def metric_history(client: "MlflowClient", run: "Run", metric: str) -> dict[int,
     return {point.step: point.value for point in history}
 
 
-def sqlite_file(uri: str) -> Path | None:
-    """The file of a SQLite URI; None for any other store."""
-    if not uri.startswith("sqlite:///"):
-        return None
-    return Path(uri.removeprefix("sqlite:///"))
-
-
 def _quiet() -> None:
     # `mlflow run` exports MLFLOW_RUN_ID, which would make every new run that one.
     os.environ.pop("MLFLOW_RUN_ID", None)
@@ -123,48 +112,22 @@ def _quiet() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def _client(uri: str) -> "MlflowClient":
+def _client(uri: str, limit_s: float) -> "MlflowClient":
     with warnings.catch_warnings():
         # MLflow and its dependencies deprecate each other while they are imported.
         warnings.simplefilter("ignore")
         from mlflow import MlflowClient
 
         _quiet()  # importing MLflow sets the level of its loggers
-        client = MlflowClient(tracking_uri=uri)
-        client.search_experiments(max_results=1)
-    return client
-
-
-@contextmanager
-def _first_answer() -> Iterator[None]:
-    """Wait briefly for the first request only; a later one may carry a large batch."""
-    limits = {
-        "MLFLOW_HTTP_REQUEST_TIMEOUT": str(ANSWER_S),
-        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
-    }
-    before = {name: os.environ.get(name) for name in limits}
-    os.environ.update(limits)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-def _check_address(uri: str) -> None:
-    """Try the address of a database first: MLflow would retry for over a minute."""
-    parts = urlsplit(uri)
-    if file := sqlite_file(uri):
-        file.parent.mkdir(parents=True, exist_ok=True)
-    elif parts.scheme not in ("http", "https") and parts.hostname and parts.port:
-        socket.create_connection((parts.hostname, parts.port), ANSWER_S).close()
+        with time_limit(limit_s):
+            client = MlflowClient(tracking_uri=uri)
+            client.search_experiments(max_results=1)
+    return cast("MlflowClient", Patient(client, limit_s))
 
 
 def _comes_from_the_store(error: Exception) -> bool:
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
-    return isinstance(error, MlflowException | SQLAlchemyError | OSError | ImportError)
+    known = MlflowException | SQLAlchemyError | OSError | ImportError | OutOfPatienceError
+    return isinstance(error, known)

@@ -12,22 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.border.redaction import redacted
 from pipeline.plan.places import Place
 from pipeline.results.tables import Active, round_results
 from pipeline.tracking import runs
+from pipeline.tracking.addresses import TrackingError, store_uri
 from pipeline.tracking.analyses import tracked_analyses
 from pipeline.tracking.chains import chains_of
 from pipeline.tracking.experiment_tags import experiment_tags
 from pipeline.tracking.run_contents import RunContent, of_analysis, of_chain
 from pipeline.tracking.runs import Target
 from pipeline.tracking.source_tags import source_tags
-from pipeline.tracking.store import (
-    find_runs,
-    locked,
-    opened,
-    store_uri,
-    without_password,
-)
+from pipeline.tracking.store import find_runs, locked, opened
 from pipeline.tracking.winning_tags import winning_tags
 
 if TYPE_CHECKING:
@@ -119,7 +115,7 @@ def track(
         for kind in kinds:
             _write_all(target, kind, done)
     names = {outcome: tuple(names) for outcome, names in done.items()}
-    return TrackReport(uri=without_password(uri), **names)
+    return TrackReport(uri=redacted(uri), **names)
 
 
 def _write_all(target: Target, kind: _Kind, done: dict[str, list[str]]) -> None:
@@ -140,6 +136,11 @@ def _experiment(client: "MlflowClient", name: str, tags: Mapping[str, str]) -> s
     if found and found.lifecycle_stage == "deleted":
         client.restore_experiment(found.experiment_id)
     number: str = found.experiment_id if found else client.create_experiment(name)
+    if not number:
+        raise TrackingError(
+            "what answers at the store's address is no MLflow server: it gives an "
+            "experiment no number; check MLFLOW_TRACKING_URI, or --uri"
+        )
     known = found.tags if found else {}
     for key, value in tags.items():
         if known.get(key) != value:

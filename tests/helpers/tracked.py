@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from helpers.workspace import Workspace
-from pipeline.tracking.store import opened, store_uri
+from pipeline.tracking import store_uri
+from pipeline.tracking.store import opened
 
 EXPERIMENTS = """
 select distinct e.name from experiments e join runs r on r.experiment_id = e.experiment_id

@@ -4,14 +4,18 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from helpers import synthetic
 from helpers.toy_store import EXPERIMENT, write
 
-from pipeline.tracking import TrackingError, store_uri, track
+from pipeline.tracking import TrackingError, addresses, patience, store_uri, track
 
 ROOT = Path(__file__).parents[2]
 
@@ -33,8 +37,125 @@ def test_a_server_that_never_answers_is_given_up_within_seconds(root):
         assert time.monotonic() - started < 10
 
 
+@contextmanager
+def server(answer) -> Iterator[str]:
+    """A server: request n gets the status and headers ``answer(n)``, or waits if None."""
+    asked = []
+    over = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append(self.path)
+            found = answer(len(asked))
+            if found is None:
+                over.wait(60)
+                return
+            status, headers = found
+            self.send_response(status)
+            for name, value in {"Content-Length": "2", **headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        do_GET = do_POST  # noqa: N815 - http.server's name
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as found:
+        threading.Thread(target=found.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{found.server_port}"
+        finally:
+            over.set()
+            found.shutdown()
+
+
+@pytest.mark.parametrize(
+    "later", [None, (503, {"Retry-After": "60"}), (429, {"Retry-After": "60"}), (500, {})]
+)
+def test_a_server_that_fails_after_its_first_answers_is_given_up(root, monkeypatch, later):
+    monkeypatch.setattr(patience, "PATIENCE_S", 1)
+    with server(lambda n: (200, {}) if n == 1 else later) as uri:
+        started = time.monotonic()
+        with pytest.raises(TrackingError, match=r"cannot be used.*results are safe"):
+            track(root, EXPERIMENT, uri, synthetic.active())
+        assert time.monotonic() - started < 5
+
+
+def test_the_limits_of_mlflow_itself_end_a_request_in_about_the_same_time():
+    values = {name: float(v) for name, v in patience.LATER.items() if v.isdecimal()}
+    tries = 1 + values[patience.RETRIES]
+    pauses = sum(2**n for n in range(int(tries) - 1))
+    assert tries * values[patience.TIMEOUT] + pauses <= patience.PATIENCE_S
+
+
+def test_who_sets_the_limits_of_mlflow_keeps_them(monkeypatch):
+    monkeypatch.setenv(patience.TIMEOUT, "50")
+    monkeypatch.delenv(patience.RETRIES, raising=False)
+    assert patience.allowed_s() == 50 * (1 + int(patience.LATER[patience.RETRIES]))
+    with patience.limits(patience.LATER):
+        assert os.environ[patience.TIMEOUT] == "50"
+    assert patience.RETRIES not in os.environ
+
+
+def test_a_server_that_answers_nothing_is_no_mlflow_server(root):
+    with server(lambda _: (200, {})) as uri, pytest.raises(TrackingError) as error:
+        track(root, EXPERIMENT, uri, synthetic.active())
+    assert "is no MLflow server" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "http://me:sec/ret@host:5000",
+        "http://me:12/ret@host",
+        "postgresql://me:sec?ret@host/x",
+        "http://host:port",
+        "http://[::1",
+        "http://",
+        "http://a host",
+        "gopher://me:secret@host",
+        "./mlruns",
+    ],
+)
+def test_a_malformed_address_is_one_line_without_its_password(root, uri):
+    started = time.monotonic()
+    with pytest.raises(TrackingError, match="the store's address") as error:
+        track(root, EXPERIMENT, uri, synthetic.active())
+    message = str(error.value)
+    assert "\n" not in message
+    assert "sec" not in message
+    assert "ret" not in message
+    assert time.monotonic() - started < 1
+
+
+@pytest.mark.parametrize(
+    ("installed", "used"),
+    [
+        ({"psycopg2", "psycopg"}, "postgresql://me@h/x"),
+        ({"psycopg"}, "postgresql+psycopg://me@h/x"),
+    ],
+)
+def test_a_database_is_opened_with_the_driver_that_is_there(monkeypatch, installed, used):
+    find = addresses.importlib.util.find_spec
+    monkeypatch.setattr(
+        addresses.importlib.util,
+        "find_spec",
+        lambda name: find("os") if name in installed else None,
+    )
+    assert addresses.usable("postgresql://me@h/x") == used
+    assert addresses.usable("postgresql+pg8000://me@h/x") == "postgresql+pg8000://me@h/x"
+
+
+def test_without_a_driver_the_line_says_which_to_install(monkeypatch):
+    monkeypatch.setattr(addresses.importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(TrackingError, match=r"pip install 'psycopg2-binary'` or `pip"):
+        addresses.usable("postgresql://me@h/x")
+
+
 def test_a_password_is_not_printed(root):
-    uri = "postgresql://me:secret@127.0.0.1:9/x"
+    uri = "postgresql+psycopg2://me:secret@127.0.0.1:9/x"
     with pytest.raises(TrackingError, match=r"me:\*\*\*@127") as e:
         track(root, EXPERIMENT, uri, synthetic.active())
     assert "secret" not in str(e.value)
