@@ -100,7 +100,7 @@ def _analyses(settings: Settings) -> Iterator[str]:
             for name, task in settings.tasks.items()
             if has_statistics(build_network(task))
         ],
-        changing=[name for name, v in settings.variants.items() if _changing(v)],
+        changing=[name for name, v in settings.variants.items() if v.prune.policy.changes],
         owners={
             name: name if v.prune.own else v.prune.mask
             for name, v in settings.variants.items()
@@ -163,12 +163,18 @@ def _variant(where: str, variant: Variant, settings: Settings) -> Iterator[str]:
         yield from compat.of_variant(where, variant, task, settings.tasks[task])
     yield from prune.problems(f"{where}.prune", variant, settings)
     tasks = {name: _retraining(settings.tasks[name]) for name in variant.tasks}
-    masks = Masks(own=variant.prune.own, changing=_changing(variant))
+    masks = _masks(variant, settings)
     yield from rewind.problems(f"{where}.rewind", variant.rewind, masks, tasks)
 
 
-def _changing(variant: Variant) -> str | None:
-    return variant.prune.schedule if variant.prune.policy.changes else None
+def _masks(variant: Variant, settings: Settings) -> Masks:
+    owner = variant if variant.prune.own else settings.variants[variant.prune.mask]
+    policy, schedule = owner.prune.policy, owner.prune.schedule
+    return Masks(
+        own=variant.prune.own,
+        changing=variant.prune.schedule if variant.prune.policy.changes else None,
+        before_training=None if policy.looks_at_trained or policy.changes else schedule,
+    )
 
 
 def _retraining(task: Task) -> Retraining:

@@ -7,8 +7,9 @@ from pipeline.config.settings import OWN, Prune, Settings, Task, Variant, build_
 from pipeline.config.yaml_shape import choose
 from pipeline.core import transforms
 from pipeline.core.criteria import CRITERIA
+from pipeline.core.cuts import CUTS
 from pipeline.core.models.layers import Kind, parameters
-from pipeline.core.policies import RECIPE, SCHEDULES
+from pipeline.core.policies import POLICIES, RECIPE, SCHEDULES
 from pipeline.core.training.engine import Ability
 
 
@@ -58,10 +59,38 @@ def _recipe(where: str, prune: Prune, tasks: Mapping[str, Task]) -> Iterator[str
             f"weights by {' or '.join(possible)} while they train: write "
             f"{' or '.join(possible)}"
         )
+    if prune.policy.cuts:
+        yield from _cutting(where, prune)
     assert prune.fraction is not None
     yield from _fractions(f"{where}.fraction", prune.fraction, prune.scope)
     for name, task in tasks.items():
         yield from _kinds(f"{where}.fraction", prune.fraction, name, task)
+
+
+def _cutting(where: str, prune: Prune) -> Iterator[str]:
+    """Check that schedule, criterion and scope fit together where masks are cut."""
+    assert prune.criterion is not None
+    criterion, policy = CRITERIA[prune.criterion], prune.policy
+    if criterion.needs_trained and not policy.looks_at_trained:
+        able = ", ".join(name for name, c in CRITERIA.items() if not c.needs_trained)
+        yield (
+            f"{where}.criterion: {prune.criterion} looks at trained weights, and "
+            f"{prune.schedule} prunes before training; write one of {able}"
+        )
+    cut = CUTS[criterion.cut] if criterion.cut else None
+    if cut and cut.scopes and prune.scope not in cut.scopes:
+        scopes = " or ".join(cut.scopes)
+        yield (
+            f"{where}.scope: {prune.scope} found; {prune.criterion} works in {scopes} scope"
+        )
+    divides = prune.scope not in ("layerwise", "global")
+    if not policy.at_once and ((cut and cut.whole) or divides):
+        what = f"{prune.scope} scope" if divides else prune.criterion
+        able = " or ".join(name for name in SCHEDULES if POLICIES[name].at_once)
+        yield (
+            f"{where}.schedule: {prune.schedule} found; {what} cuts a mask that keeps "
+            f"everything: write {able}"
+        )
 
 
 def _changing(where: str, tasks: Mapping[str, Task]) -> Iterator[str]:
@@ -86,9 +115,9 @@ def _fractions(
     positive = {f for f in fractions.values() if f}
     if not positive:
         yield f"{where}: nothing would be pruned; give a kind a value above 0"
-    if scope == "global" and len(positive) > 1:
+    if scope != "layerwise" and len(positive) > 1:
         yield (
-            f"{where}: global scope pools the layers, so one fraction is "
+            f"{where}: {scope} scope pools the layers, so one fraction is "
             f"needed; found {sorted(positive)}"
         )
 

@@ -65,6 +65,8 @@ class Masks:
     own: bool
     changing: str | None
     """the schedule that changes masks while a round trains; None = they stay the same"""
+    before_training: str | None
+    """the schedule that cuts masks before anything was trained; None = they are not"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,6 +85,11 @@ def problems(
     yield from _start(where, rewind)
     if masks.changing:
         yield from _from_the_beginning(f"{where}.to", rewind, masks.changing)
+    if masks.before_training and STARTS[rewind.to].needs_trained:
+        yield (
+            f"{where}.to: {rewind.to} looks at the weights that a mask was cut from, and "
+            f"{masks.before_training} cuts it before training; write theta0 or reinit"
+        )
     yield from _step(f"{where}.step", rewind, tasks)
     if STARTS[rewind.to].at_last_rate:
         yield from _fine_tuning(f"{where}.to", rewind, tasks)
@@ -155,7 +162,7 @@ def _frozen(
         )
     if masks.changing:
         yield f"{where}: {masks.changing} pruning sets to 0 what it prunes; write zero"
-    from_theta0 = masks.own and rewind.to == "theta0"
+    from_theta0 = masks.own and not masks.before_training and rewind.to == "theta0"
     if rewind.pruned in LOOK_AT_TRAINED and not from_theta0:
         yield (
             f"{where}: {rewind.pruned} asks what training made of theta0, which only a "

@@ -7,11 +7,12 @@ reads the settings, and ``checks`` says whether they fit together.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pipeline.config.analysis import Analysis
 from pipeline.config.rewind import Rewind
 from pipeline.core import models, policies, transforms
+from pipeline.core.counts import Scope
 from pipeline.core.criteria import CRITERIA
 from pipeline.core.fields import Default, Needed, OneOf, Tree
 from pipeline.core.models.init import INITS
@@ -86,12 +87,13 @@ class Prune:
         OneOf(SCHEDULES),
         Default("iterative where the mask is own, else null", _iterative),
     ]
-    """own masks: from the previous round, from the dense network in one cut, or found
-    while the round trains"""
+    """own masks: from the previous round, from the dense network in one cut, from theta0
+    before any training, or found while the round trains"""
     criterion: Annotated[str | None, OneOf(CRITERIA), _FOR_OWN] = None
     """what ranks the weights; the lowest are removed"""
-    scope: Annotated[Literal["layerwise", "global"] | None, _FOR_OWN] = None
-    """whether weights are ranked within each layer or all together"""
+    scope: Annotated[Scope | None, _FOR_OWN] = None
+    """whether weights are ranked within each layer or all together; er and erk rank within
+    each layer and divide the number kept among layers as random sparse graphs do"""
     fraction: Annotated[dict[Kind, float | None] | None, _FOR_OWN] = None
     """per kind of layer: fraction of the remaining weights removed per round; 0 keeps
     them all but counts them, null leaves them out of the count"""

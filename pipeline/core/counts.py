@@ -1,17 +1,19 @@
 """How many weights each round keeps: exact integers, known before any training.
 
 Counts are kept per *pool*: the weights that are ranked against each other. In layerwise
-scope every tensor is a pool under its own name; in global scope all tensors with a
+scope every tensor is a pool under its own name; in every other scope all tensors with a
 fraction above 0 form the pool POOL, and the others stay as they are under their names.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from fractions import Fraction
 from typing import Literal
 
 from pipeline.core.models.layers import Kind, Parameter
 
-Scope = Literal["layerwise", "global"]
+Scope = Literal["layerwise", "global", "er", "erk"]
+"""Where scores are compared. ``er`` and ``erk`` divide the number that ``global`` keeps
+among the tensors (``cuts/budgets``), and compare within each."""
 POOL = "global"
 """The key of the common pool of global scope; no tensor has this name."""
 
@@ -72,6 +74,18 @@ def pool_counts(
     return counts
 
 
+def in_pools(kept: Mapping[str, int], pools: Collection[str]) -> dict[str, int]:
+    """Counts per pool, where the names of the pools are known: the rest is in POOL.
+
+    >>> in_pools({"a": 3, "b": 4, "c": 5}, ["b", "global"])
+    {'b': 4, 'global': 8}
+    """
+    counts = dict.fromkeys(pools, 0)
+    for name, count in kept.items():
+        counts[name if name in pools else POOL] += count
+    return counts
+
+
 def fractions_per_tensor(
     parameters: Mapping[str, Parameter], fractions: Mapping[Kind, float | None]
 ) -> dict[str, float]:
@@ -120,7 +134,7 @@ def check_same_names(
 
 
 def _pool_of(name: str, fractions: Mapping[str, float], scope: Scope) -> str:
-    return POOL if scope == "global" and fractions[name] > 0 else name
+    return POOL if scope != "layerwise" and fractions[name] > 0 else name
 
 
 def _pool_fractions(fractions: Mapping[str, float], scope: Scope) -> dict[str, Fraction]:

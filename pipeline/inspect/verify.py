@@ -7,17 +7,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from pipeline.artifacts import files, paths
-from pipeline.config.settings import Settings, build_network
-from pipeline.core import cuts, masks
+from pipeline.config.settings import Settings
+from pipeline.core import masks
 from pipeline.core.arrays import Mask
-from pipeline.core.counts import pool_counts
-from pipeline.core.criteria.evidence import Evidence
+from pipeline.core.counts import in_pools
+from pipeline.core.criteria import cut_of
 from pipeline.core.cuts import CUTS
 from pipeline.core.digests import digest
 from pipeline.core.round_starts import source_weights, start_weights
 from pipeline.core.starts import STARTS
 from pipeline.plan import expected
 from pipeline.plan.chains import ChainGroup, chain_groups
+from pipeline.run import cuts
 from pipeline.run.round_starts import Behind, read
 
 ANOTHER_MASK = "the trained network carries another mask"
@@ -81,9 +82,17 @@ def _chain(settings: Settings, group: ChainGroup, seed: int) -> Iterator[Finding
 
 
 def _about_counts(settings: Settings, group: ChainGroup) -> dict[str, Check]:
-    """The check of the number of weights kept: exact counts, or the same cut repeated."""
-    cut = CUTS[settings.tasks[group.task].program.cut]
-    return {cut.promise: _counts_are_exact if cut.exact else _masks_are_cut_again}
+    """The check of the number of weights kept: exact counts, or the same cut repeated.
+
+    A variant that takes masks of a cut whose counts are not exact shows nothing of its own.
+    """
+    policy, criterion = group.owner.prune.policy, group.owner.prune.criterion
+    assert criterion is not None, "an owner of masks has a criterion"
+    program = settings.tasks[group.task].program.cut
+    cut = CUTS[cut_of(criterion, program) if policy.cuts else program]
+    if cut.exact:
+        return {cut.promise: _counts_are_exact}
+    return {cut.promise: _masks_are_cut_again} if group.variant.prune.own else {}
 
 
 def _mask(group: ChainGroup, round: int, seed: int) -> Mask:
@@ -91,14 +100,12 @@ def _mask(group: ChainGroup, round: int, seed: int) -> Mask:
 
 
 def _counts_are_exact(settings: Settings, group: ChainGroup, round: int, seed: int) -> str:
-    owner = group.owner.prune
-    assert owner.scope is not None
-    task = settings.tasks[group.task]
-    fractions = expected.fractions(task, owner)
-    found = pool_counts(masks.kept(_mask(group, round, seed)), fractions, owner.scope)
-    for pool, count in expected.counts(task, owner, round)[round].items():
-        if found.get(pool) != count:
-            return f"{pool} keeps {found.get(pool)}, {count} expected"
+    kept = masks.kept(_mask(group, round, seed))
+    wanted = expected.kept(settings.tasks[group.task], group.owner.prune, round)
+    found = in_pools(kept, wanted)
+    for pool, count in wanted.items():
+        if found[pool] != count:
+            return f"{pool} keeps {found[pool]}, {count} expected"
     return ""
 
 
@@ -106,22 +113,18 @@ def _masks_are_cut_again(
     settings: Settings, group: ChainGroup, round: int, seed: int
 ) -> str:
     """Repeat the cut on the same weights, for cuts whose counts depend on the weights."""
-    task, prune = settings.tasks[group.task], group.variant.prune
-    asked = expected.asked(task, prune, round - prune.policy.source_round(round))
-    source = group.mask_source_at(round)
-    before = files.load_mask(source, seed)
-    evidence = Evidence(
-        network=build_network(task),
-        theta0=files.load_weights(group.initial_at(round), seed),
-        trained=files.load_weights(source, seed),
-        mask={name: before[name] for name in asked.fractions},
-        batches=None,
-        rng=None,
+    source = cuts.Source(
+        task=settings.tasks[group.task],
+        prune=group.variant.prune,
+        variant=group.name,
+        round=round,
+        data=paths.data_file(settings.tasks[group.task].data),
+        initial=group.initial_at(round),
+        networks=group.mask_source_at(round),
     )
-    cut = cuts.cut(task.program.cut, evidence, asked)
-    if digest(cut) == digest(_mask(group, round, seed)):
+    if digest(cuts.mask(source, seed)) == digest(_mask(group, round, seed)):
         return ""
-    return "the mask is not the one that the previous round's weights give"
+    return "the mask is not the one that the same cut gives again"
 
 
 def _layers_are_as_in_the_source(

@@ -60,11 +60,14 @@ class ChainGroup:
         return self.cut_from(round)
 
     def cut_from(self, round: int) -> Path:
-        """The trained networks that the masks of a round were cut from.
+        """The networks that the masks of a round were cut from.
 
         They are the mask owner's, and the dense ones in its first round and where it
-        prunes in one shot. For masks that are cut, not found while a round trains.
+        prunes in one shot; θ₀ if it prunes before any training. For masks that are cut,
+        not found while a round trains.
         """
+        if not self.owner.prune.policy.looks_at_trained:
+            return paths.theta0_folder(self.task, self.seeds)
         source = self.owner.prune.policy.source_round(round)
         name = self.mask_owner if source else DENSE
         return paths.trained_folder(

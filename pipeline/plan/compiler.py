@@ -18,6 +18,7 @@ from pipeline import engines
 from pipeline.artifacts import paths
 from pipeline.artifacts.paths import DENSE, Instance
 from pipeline.config.settings import Prune, Settings, Task, build_network
+from pipeline.core import criteria
 from pipeline.core.training.engine import Ability
 from pipeline.plan import expected, fingerprints
 from pipeline.plan.chains import ChainGroup, chain_groups, early_steps
@@ -155,11 +156,11 @@ def _rounds(
         }
         if group.variant.prune.makes_masks:
             how = group.variant.prune
-            used = {
-                "criteria": how.criterion,
-                "transforms": how.transform,
-                "cuts": task.program.cut if how.policy.cuts else None,
-            }
+            used = {"transforms": how.transform}
+            if how.policy.cuts:
+                assert how.criterion is not None, "a recipe whose masks are cut has one"
+                used["criteria"] = how.criterion
+                used["cuts"] = criteria.cut_of(how.criterion, task.program.cut)
             pruned: Fields = {
                 "initial": str(group.initial_at(round)),
                 "source": str(group.mask_source_at(round)),

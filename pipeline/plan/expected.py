@@ -23,6 +23,11 @@ def asked(task: Task, prune: Prune, rounds: int) -> Asked:
     return Asked.of_recipe(network, prune.criterion, prune.fraction, prune.scope, rounds)
 
 
+def kept(task: Task, prune: Prune, round: int) -> dict[str, int]:
+    """Weights kept in a round, per pool as a cut divides them, whatever the schedule."""
+    return asked(task, prune, round).counts(_sizes(task, prune))
+
+
 def counts(task: Task, prune: Prune, rounds: int) -> list[dict[str, int]]:
     """Weights kept in rounds 0 … rounds, per pool, whatever the schedule."""
     assert prune.scope is not None

@@ -59,11 +59,11 @@ def before(
     """The trainings that had to happen before a round had its mask and its start.
 
     If masks are cut from the previous round, round r needs the dense network and rounds 1
-    to r-1; if they are cut from the dense network, it needs that one; if the mask changes
-    while the round trains, it needs nothing. A control needs the trainings that its
-    ticket needed, and the ticket's own training if the mask changed in it. A start that
-    is made from trained weights adds their training. The first steps of the dense
-    network count as its whole training.
+    to r-1; if they are cut from the dense network, it needs that one; if they are cut from
+    θ₀, or the mask changes while the round trains, it needs nothing. A control needs the
+    trainings that its ticket needed, and the ticket's own training if the mask changed in
+    it. A start that is made from trained weights adds their training. The first steps of
+    the dense network count as its whole training.
 
     Args:
         training: of the round; it is not counted.
@@ -95,11 +95,11 @@ def _directly_before(training: Training, settings: Recorded) -> set[Training]:
     owner = variant if own else prune["mask"]
     found: set[Training] = set()
     policy = of_recipe((prune if own else settings["mask_source"])["schedule"])
-    if policy.cuts:
+    if policy.looks_at_trained:
         found.add(_at(owner, policy.source_round(round)))
-    elif not own:
+    elif not own and not policy.cuts:
         found.add((owner, round))
-    if start.needs_trained == "chain" and policy.reads != "dense":
+    if start.needs_trained == "chain" and not policy.at_once:
         found.add(_at(variant, round - 1))
     if start.step == "needed":
         found.add((DENSE, 0))

@@ -210,8 +210,8 @@ def test_a_mask_cut_elsewhere_is_found(
     ended = run(root, "verify")
     assert ended.code == 1
     assert (
-        "main/ticket seed 1: round 1: the mask is not the one that the previous round's "
-        "weights give" in ended.output
+        "main/ticket seed 1: round 1: the mask is not the one that the same cut gives "
+        "again" in ended.output
     )
 
 

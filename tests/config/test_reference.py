@@ -105,7 +105,10 @@ def test_the_command_explains_all_one_part_or_one_key(tmp_path: Path) -> None:
         "tasks.NAME.train.lr  (number; required)\n"
         "    learning rate, above 0, before the schedule changes it\n"
     )
-    assert "one of: iterative, one-shot, gradual" in run(tmp_path, "params", "prune").output
+    assert (
+        "one of: iterative, one-shot, at-init, gradual"
+        in run(tmp_path, "params", "prune").output
+    )
 
 
 @pytest.mark.parametrize(

@@ -189,9 +189,9 @@ def test_every_preset_runs_to_its_end_with_two_steps(
 
 # What the sources fix: methods.md, sections 1.3, 2.2, 2.3, 3, 11 and 15
 
-QUICK_ONLY = {"fc1-learning-rates", "relearning-lenet", "equal-cost-lenet"}
+QUICK_ONLY = {"fc1-learning-rates", "relearning-lenet", "equal-cost-lenet", "at-init-lenet"}
 """questions of this project, for which no source has settings"""
-PAPER_ONLY = {"zhou-conv-2", "zhou-conv-4", "zhou-conv-6"}
+PAPER_ONLY = {"zhou-conv-2", "zhou-conv-4", "zhou-conv-6", "at-init-resnet-20"}
 """too slow for two cores at any size that would say something"""
 UNPAIRED = {"digits", "mnist-lenet"}
 
@@ -289,6 +289,9 @@ SOURCES: dict[str, dict[str, dict[str, Any]]] = {
             "milestones": [91 * 351, 136 * 351],
             "fractions": {"conv": 0.2, "shortcut": 0.2, "output": None},
         }
+    },
+    "at-init-resnet-20": {
+        "main": CONNECTED | {"steps": 160 * 351, "milestones": [80 * 351, 120 * 351]}
     },
     "zhou-lenet": {"main": LENET | {"steps": 55 * 916}},
     "zhou-criteria-lenet": {"main": LENET | {"steps": 55 * 916, "fractions": THREE_ROUNDS}},

@@ -25,12 +25,24 @@ class Criterion(Entry):
     tied: bool = False
     """whether it gives many weights the same score, so that chance must decide which of
     them stay: their position is no reason"""
+    passes: int = 1
+    """number of cuts, each with the scores of what the last one left, in which a round is
+    pruned; the number kept falls exponentially"""
+    cut: str = ""
+    """of CUTS: the one that makes masks from its answer; empty = it answers with scores,
+    from which the cut of the task's program makes them"""
 
 
 CRITERIA = Registry(
     "criterion",
     __name__,
     {
+        "grasp": Criterion(
+            module="gradients.grasp", needs_trained=False, needs_batches=True
+        ),
+        "grasp-inverted": Criterion(
+            module="gradients.grasp", needs_trained=False, needs_batches=True
+        ),
         "large-final-diff-sign": Criterion(module="signs", tied=True),
         "large-final-same-sign": Criterion(module="signs", tied=True),
         "large-init": Criterion(module="sizes", needs_trained=False),
@@ -40,10 +52,24 @@ CRITERIA = Registry(
         "magnitude-increase-diff-sign": Criterion(module="signs", tied=True),
         "magnitude-increase-same-sign": Criterion(module="signs", tied=True),
         "movement": Criterion(module="change"),
+        "phew": Criterion(module="phew", needs_trained=False, draws=True, cut="paths"),
         "random": Criterion(module="chance", needs_trained=False, draws=True),
         "small-final": Criterion(module="sizes"),
         "small-init": Criterion(module="sizes", needs_trained=False),
         "small-init-small-final": Criterion(module="sizes"),
+        "snip": Criterion(module="gradients.snip", needs_trained=False, needs_batches=True),
+        "snip-inverted": Criterion(
+            module="gradients.snip", needs_trained=False, needs_batches=True
+        ),
+        "snip-iterative": Criterion(
+            module="gradients.snip", passes=100, needs_trained=False, needs_batches=True
+        ),
+        "synflow": Criterion(
+            module="gradients.synflow", passes=100, needs_trained=False, needs_batches=True
+        ),
+        "synflow-inverted": Criterion(
+            module="gradients.synflow", passes=100, needs_trained=False, needs_batches=True
+        ),
     },
 )
 """The criteria by name. Zhou et al. 2019 break all ties at random. Here this is so for
@@ -64,9 +90,12 @@ def score(name: str, evidence: Evidence) -> Scores:
         the score is then NaN as well, which ranks lowest.
 
     Raises:
-        ValueError: if there is no such criterion, or if what it needs is not given.
+        ValueError: if there is no such criterion, if it does not answer with scores, or
+            if what it needs is not given.
     """
     criterion = CRITERIA[name]
+    if criterion.cut:
+        raise ValueError(f"the criterion {name!r} gives no scores")
     missing = [
         thing
         for thing, is_missing in (
@@ -80,3 +109,13 @@ def score(name: str, evidence: Evidence) -> Scores:
         raise ValueError(f"the criterion {name!r} needs {' and '.join(missing)}; give them")
     scores: Scores = CRITERIA.load(name)(evidence)
     return scores
+
+
+def cut_of(name: str, program: str) -> str:
+    """The cut that makes masks from a criterion's answer.
+
+    Args:
+        name: one of CRITERIA.
+        program: the cut of the task's program, for scores.
+    """
+    return CRITERIA[name].cut or program

@@ -1,11 +1,11 @@
-"""Evidence: everything that a criterion may look at when it scores weights."""
+"""What a criterion may look at, and what it may answer beside scores."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.core.arrays import Mask, Weights
+from pipeline.core.arrays import Integers, Mask, Weights
 from pipeline.core.batches import Batch
 from pipeline.core.models.layers import Network
 
@@ -30,3 +30,14 @@ class Evidence:
     rng: np.random.Generator | None
     """stream ``mask_sample`` of the scored round; None where neither scores nor ties
     need chance"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Visits:
+    """The weights of one tensor that walks through the network visit."""
+
+    tensor: str
+    walks: Integers
+    """number of the walk, int64 (V,)"""
+    places: Integers
+    """position of the weight in its tensor, in C order, int64 (V,)"""

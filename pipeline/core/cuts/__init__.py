@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from pipeline.core import masks
 from pipeline.core.arrays import Mask
+from pipeline.core.counts import Scope
 from pipeline.core.criteria.evidence import Evidence
 from pipeline.core.cuts.asked import Asked
 from pipeline.core.registry import Entry, Registry
@@ -20,6 +21,10 @@ class Cut(Entry):
 
     promise: str
     """what its masks fulfill, in words, for the report of ``verify``"""
+    scopes: tuple[Scope, ...] | None = None
+    """the scopes that it works in; None = all"""
+    whole: bool = False
+    """whether it can cut only masks that keep everything"""
     exact: bool
     """whether the number of weights kept follows from the settings alone; else ``verify``
     must repeat the cut on the same weights to know the number"""
@@ -30,6 +35,13 @@ CUTS: Registry[Cut] = Registry(
     __name__,
     {
         "ranked": Cut(module="ranked", promise="kept counts exact", exact=True),
+        "paths": Cut(
+            module="paths",
+            promise="masks are the paths that were walked",
+            scopes=("global",),
+            whole=True,
+            exact=False,
+        ),
         "southampton": Cut(
             module="southampton", promise="masks cut at the percentile", exact=False
         ),

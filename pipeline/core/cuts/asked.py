@@ -1,9 +1,10 @@
 """What is asked of a cut: how many weights the mask keeps, and by which criterion."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from pipeline.core.counts import Scope, fractions_per_tensor, kept_counts
+from pipeline.core.counts import POOL, Scope, fractions_per_tensor, kept_counts
+from pipeline.core.cuts.budgets import Shape, erdos_renyi
 from pipeline.core.models.layers import Kind, Network, parameters
 
 
@@ -20,6 +21,8 @@ class Asked:
     rounds: int
     """number of pruning rounds done in one cut: 1 from the previous round's mask, r from
     the dense mask"""
+    shapes: Mapping[str, Shape] = field(default_factory=dict)
+    """of the tensors that count, for scopes that look at them (``er``, ``erk``)"""
 
     @classmethod
     def of_recipe(
@@ -39,8 +42,15 @@ class Asked:
             scope: of the comparison.
             rounds: pruning rounds at once.
         """
-        found = fractions_per_tensor(parameters(network), fractions)
-        return cls(criterion=criterion, fractions=found, scope=scope, rounds=rounds)
+        tensors = parameters(network)
+        found = fractions_per_tensor(tensors, fractions)
+        return cls(
+            criterion=criterion,
+            fractions=found,
+            scope=scope,
+            rounds=rounds,
+            shapes={name: tensors[name].shape for name in found},
+        )
 
     def counts(self, sizes: Mapping[str, int]) -> dict[str, int]:
         """The number of weights to keep, per pool as for ``pruning.prune_to``.
@@ -48,4 +58,9 @@ class Asked:
         Args:
             sizes: weights kept before the cut, per tensor.
         """
-        return kept_counts(sizes, self.fractions, self.scope, self.rounds)[-1]
+        counts = kept_counts(sizes, self.fractions, self.scope, self.rounds)[-1]
+        if self.scope in ("layerwise", "global"):
+            return counts
+        pooled = {name: self.shapes[name] for name in sizes if name not in counts}
+        total, areas = counts.pop(POOL), self.scope == "erk"
+        return counts | erdos_renyi(pooled, total, areas=areas)

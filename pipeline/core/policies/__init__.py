@@ -29,9 +29,9 @@ class Policy(Entry):
 
     module: str = ""
     """the module with the rule by which a mask changes; empty = masks do not change"""
-    reads: Literal["previous", "dense", "mask"] | None
+    reads: Literal["previous", "dense", "theta0", "mask"] | None
     """what a mask is made from: the networks trained in the previous round, the dense
-    networks, or another variant's mask; None = from nothing that was trained before"""
+    networks, θ₀, or another variant's mask; None = nothing before its round"""
     nested: bool
     """whether every round keeps only what the round before it kept"""
     needs: tuple[str, ...] = RECIPE
@@ -51,16 +51,26 @@ class Policy(Entry):
 
     @property
     def cuts(self) -> bool:
-        """Whether a mask is cut from trained networks before its round trains."""
+        """Whether a mask is cut from networks, trained or not, before its round trains."""
+        return self.reads in ("previous", "dense", "theta0")
+
+    @property
+    def looks_at_trained(self) -> bool:
+        """Whether a mask is cut from trained networks."""
         return self.reads in ("previous", "dense")
 
+    @property
+    def at_once(self) -> bool:
+        """Whether every mask is cut from one that keeps everything."""
+        return self.reads in ("dense", "theta0")
+
     def source_round(self, round: int) -> int:
-        """The round whose trained networks are cut to make this round's mask; 0 = dense.
+        """The round whose networks are cut to make this round's mask; 0 = dense, or θ₀.
 
         >>> POLICIES["iterative"].source_round(3), POLICIES["one-shot"].source_round(3)
         (2, 0)
         """
-        return 0 if self.reads == "dense" else round - 1
+        return 0 if self.at_once else round - 1
 
 
 POLICIES: Registry[Policy] = Registry(
@@ -69,6 +79,7 @@ POLICIES: Registry[Policy] = Registry(
     {
         "iterative": Policy(reads="previous", nested=True),
         "one-shot": Policy(reads="dense", nested=True),
+        "at-init": Policy(reads="theta0", nested=False),
         "gradual": Policy(
             module="gradual", reads=None, nested=False, criteria=("magnitude",)
         ),

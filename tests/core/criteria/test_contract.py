@@ -9,29 +9,32 @@ import numpy as np
 import pytest
 
 from pipeline.core import criteria, seeding
+from pipeline.core.batches import Batch
 from pipeline.core.criteria import CRITERIA
 from pipeline.core.criteria.evidence import Evidence
 from pipeline.core.models.layers import Conv, Flatten, Linear
 from pipeline.core.registry import Registry
 
 NETWORK = (
-    Conv(name="conv", inputs=1, outputs=1, kernel=2),
+    Conv(name="conv", inputs=2, outputs=2, kernel=1),
     Flatten(),
-    Linear(name="fc", inputs=4, outputs=1),
+    Linear(name="fc", inputs=2, outputs=2),
 )
 MASK = {
-    "conv.weight": np.array([[[[True, False], [True, True]]]]),
-    "fc.weight": np.array([[True, False, False, True]]),
+    "conv.weight": np.array([[[[True]], [[False]]], [[[True]], [[True]]]]),
+    "fc.weight": np.array([[True, False], [False, True]]),
 }
 THETA0 = {
-    "conv.weight": np.array([[[[0.1, 0.2], [-0.3, 0.4]]]], np.float32),
-    "conv.bias": np.array([0.0], np.float32),
-    "fc.weight": np.array([[0.5, -0.6, 0.7, -0.8]], np.float32),
+    "conv.weight": np.array([[[[0.1]], [[0.2]]], [[[-0.3]], [[0.4]]]], np.float32),
+    "conv.bias": np.array([0.0, 0.0], np.float32),
+    "fc.weight": np.array([[0.5, -0.6], [0.7, -0.8]], np.float32),
+    "fc.bias": np.array([0.0, 0.0], np.float32),
 }
 TRAINED = {
-    "conv.weight": np.array([[[[-1.0, 0.0], [0.25, 2.0]]]], np.float32),
-    "conv.bias": np.array([9.0], np.float32),
-    "fc.weight": np.array([[0.0, 0.0, -0.0, -3.0]], np.float32),
+    "conv.weight": np.array([[[[-1.0]], [[0.0]]], [[[0.25]], [[2.0]]]], np.float32),
+    "conv.bias": np.array([9.0, 9.0], np.float32),
+    "fc.weight": np.array([[0.0, 0.0], [-0.0, -3.0]], np.float32),
+    "fc.bias": np.array([9.0, 9.0], np.float32),
 }
 
 
@@ -65,13 +68,28 @@ def never(size):
     raise AssertionError(f"asked for batches of {size}")
 
 
+def examples(size):
+    """40 examples of two classes, as images of one pixel and two channels."""
+    rng = np.random.default_rng(0)
+    for _ in range(40 // size or 1):
+        images = rng.standard_normal((size, 2, 1, 1)).astype(np.float32)
+        yield Batch(images, rng.integers(2, size=size))
+
+
 def score(name, **changes):
-    return criteria.score(name, evidence(**changes))
+    needed = {"batches": examples} if CRITERIA[name].needs_batches else {}
+    return criteria.score(name, evidence(**(needed | changes)))
 
 
-@pytest.fixture(params=CRITERIA)
+@pytest.fixture(params=[name for name, record in CRITERIA.items() if not record.cut])
 def name(request):
     return request.param
+
+
+@pytest.mark.parametrize("name", [name for name, record in CRITERIA.items() if record.cut])
+def test_a_criterion_without_scores_says_so(name):
+    with pytest.raises(ValueError, match=f"^the criterion '{name}' gives no scores$"):
+        criteria.score(name, evidence())
 
 
 def test_scores_have_the_tensors_and_shapes_of_the_mask(name):
@@ -153,8 +171,8 @@ def test_missing_evidence_is_named(name):
 
 def test_magnitude_is_the_size_of_the_trained_weights():
     scores = score("magnitude")
-    assert scores["conv.weight"].tolist() == [[[[1.0, 0.0], [0.25, 2.0]]]]
-    assert scores["fc.weight"].tolist() == [[0.0, 0.0, 0.0, 3.0]]
+    assert scores["conv.weight"].ravel().tolist() == [1.0, 0.0, 0.25, 2.0]
+    assert scores["fc.weight"].ravel().tolist() == [0.0, 0.0, 0.0, 3.0]
 
 
 def test_an_unknown_criterion_is_refused_with_the_nearest_name():
@@ -163,9 +181,9 @@ def test_an_unknown_criterion_is_refused_with_the_nearest_name():
 
 
 def test_a_criterion_that_needs_batches_gets_them_in_the_size_it_asks_for(monkeypatch):
-    record = criteria.Criterion(module="gradients", needs_trained=False, needs_batches=True)
+    record = criteria.Criterion(module="invented", needs_trained=False, needs_batches=True)
     module = types.SimpleNamespace(by_gradient=lambda given: list(given.batches(7)))
-    monkeypatch.setitem(sys.modules, "pipeline.core.criteria.gradients", module)
+    monkeypatch.setitem(sys.modules, "pipeline.core.criteria.invented", module)
     found = Registry("criterion", criteria.__name__, {"by-gradient": record})
     monkeypatch.setattr(criteria, "CRITERIA", found)
     given = {"trained": {}, "batches": lambda size: iter(range(size))}

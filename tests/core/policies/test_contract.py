@@ -118,7 +118,7 @@ def test_a_policy_that_keeps_its_mask_has_no_rule():
 # Cuts
 
 
-@pytest.mark.parametrize("name", CUTS)
+@pytest.mark.parametrize("name", [name for name, cut in CUTS.items() if not cut.whole])
 def test_a_cut_keeps_a_subset_and_leaves_its_evidence_alone(name):
     given = evidence()
     before = {n: w.tobytes() for n, w in given.trained.items()}

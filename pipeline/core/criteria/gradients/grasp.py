@@ -1,0 +1,45 @@
+"""GraSP: keep the weights that hold up the flow of gradients, at initialization.
+
+Wang, Zhang, Grosse 2020, "Picking winning tickets before training by preserving gradient
+flow", arXiv:2002.07376, eq. 8: removing weight θ changes gᵀg by about -2 θ (H g). Weights
+whose removal lowers the flow most stay: the score, larger = keep, is θ (H g). Their
+program computes -θ (H g) and removes the highest, which is the same.
+
+Deviations: as for ``snip``, the weights that are trained are scored (the program draws its
+linear layers anew before it scores); one batch of 10 examples per class, where the program
+splits it in two halves. The logits are divided by the program's temperature of 200.
+"""
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+
+from pipeline.core.arrays import Scores
+from pipeline.core.criteria.evidence import Evidence
+from pipeline.core.criteria.gradients.examples import balanced, leaves, scored
+from pipeline.core.models.forward import forward
+
+TEMPERATURE = 200.0
+
+
+def grasp(evidence: Evidence) -> Scores:
+    """θ₀ (H g) at θ₀ under the mask, g and H of the loss at a high temperature."""
+    weights = leaves(evidence)
+    images, labels = balanced(evidence)
+    logits = forward(evidence.network, weights, images, training=True) / TEMPERATURE
+    asked = [weights[name] for name in evidence.mask]
+    first = torch.autograd.grad(F.cross_entropy(logits, labels), asked, create_graph=True)
+    flow = sum((gradient.detach() * gradient).sum() for gradient in first)
+    assert isinstance(flow, torch.Tensor), "a mask has at least one tensor"
+    second = torch.autograd.grad(flow, asked)
+    return scored(
+        evidence,
+        {
+            name: weights[name] * product
+            for name, product in zip(evidence.mask, second, strict=True)
+        },
+    )
+
+
+def grasp_inverted(evidence: Evidence) -> Scores:
+    """-θ₀ (H g): GraSP upside down, a check of arXiv:2009.08576."""
+    return {name: -values for name, values in grasp(evidence).items()}
