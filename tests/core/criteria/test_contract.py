@@ -77,7 +77,7 @@ def examples(size):
 
 
 def score(name, **changes):
-    needed = {"batches": examples} if CRITERIA[name].needs_batches else {}
+    needed = {"batches": examples} if criteria.CRITERIA[name].needs_batches else {}
     return criteria.score(name, evidence(**(needed | changes)))
 
 
