@@ -165,9 +165,12 @@ def track(
 
         settings = params.load()
         plan_file.check(settings)
-        looks = places.places(settings, [settings.seeds])
-        held = compiler.active(settings), looks
-        print(tracking.track(root, settings.experiment, uri, *held))
+        held = (
+            compiler.active(settings),
+            places.places(settings, [settings.seeds]),
+        )
+        looks = settings.declared_looks
+        print(tracking.track(root, settings.experiment, uri, *held, looks=looks))
 
 
 @app.command(

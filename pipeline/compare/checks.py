@@ -1,7 +1,8 @@
 """Apply the check of a claim to tracked runs: measured values, and statements to test.
 
 A check becomes a family of statements, one per density. A statement has one value per
-seed, and the bounds that the claim sets for the mean of the values.
+seed, and the bounds that the claim sets for the typical value. They are decided at the
+looks that the experiment declared; what is measured is of the seeds of that look.
 """
 
 import math
@@ -11,7 +12,9 @@ from functools import partial
 from statistics import fmean
 from types import MappingProxyType
 
+from pipeline.compare import failures
 from pipeline.compare.claims import (
+    DENSE,
     Barrier,
     Check,
     Difference,
@@ -29,16 +32,20 @@ from pipeline.compare.samples import (
     Sample,
     at_density,
     curve_of,
+    family,
+    family_of,
     leaving_density,
     log_ratio,
     minus,
     picked,
     refuse_unmeasured,
+    seeds_of,
     values_of,
     why_censored,
 )
 from pipeline.core import winning_tickets
-from pipeline.core.statistics import Interval, Statement, share_interval
+from pipeline.core.decisions import Decision, Family, Statement, decide, interval
+from pipeline.core.statistics import Interval, share_interval, t_interval
 from pipeline.results.tables import Row
 from pipeline.results.winning import reached
 
@@ -76,11 +83,18 @@ class Measured:
     value: float | None
     low: float | None
     high: float | None
-    """``low`` and ``high``: least and greatest seed"""
+    """``low`` and ``high``: least and greatest seed, which include the value"""
     num_seeds: int
-    family: tuple[Statement, ...]
+    """of those that the decision rests on"""
+    family: Family
+    decision: Decision
     interval: Interval | None = None
-    """of the mean, at 95 %"""
+    """of the typical value, with the bounds of the deciding test; infinite ones where
+    there are too few seeds"""
+    of_t: Interval | None = None
+    """Student's interval of the mean at 95 %"""
+    wins: tuple[int, int] | None = None
+    """of a check that tickets win: number of seeds in which they do, and of seeds"""
     notes: tuple[str, ...] = ()
 
 
@@ -115,21 +129,23 @@ def _difference(check: Difference | Equivalence, runs: FittingRuns) -> Measured:
         low, high = -check.margin, check.margin
     else:
         low, high = _bounds(check.low, check.high)
-    notes = _lost(runs, check.metric)
-    return _worst(samples, (low, high), unit=UNIT_OF[check.kind], notes=notes)
+    notes = _failed(check, runs, samples)
+    return _worst(samples, (low, high), runs, unit=UNIT_OF[check.kind], notes=notes)
 
 
 def _reading(check: Reading, runs: FittingRuns) -> Measured:
-    curve = curve_of(runs, check.variant)
     samples = [
-        Sample(density=density, groups=values_of(rows, check.metric))
-        for density, rows in picked(curve, check.at)
+        Sample(
+            density=density,
+            groups=values_of(failures.sound(rows, check.metric), check.metric),
+            run=seeds_of(rows),
+        )
+        for density, rows in picked(curve_of(runs, check.variant), check.at)
     ]
     refuse_unmeasured(samples, check.metric)
-    notes = _lost(runs, check.metric)
-    return _worst(
-        samples, _bounds(check.low, check.high), unit=UNIT_OF[check.kind], notes=notes
-    )
+    bounds = _bounds(check.low, check.high)
+    notes = _failed(check, runs, samples)
+    return _worst(samples, bounds, runs, unit=UNIT_OF[check.kind], notes=notes)
 
 
 def _ratio(check: Ratio, runs: FittingRuns) -> Measured:
@@ -138,7 +154,7 @@ def _ratio(check: Ratio, runs: FittingRuns) -> Measured:
     low, high = _bounds(check.low, check.high)
     bounds = (math.log(low) if low > 0 else low, math.log(high))
     notes = _lost(runs, STEP)
-    return _worst(samples, bounds, unit=UNIT_OF[check.kind], notes=notes, shown=math.exp)
+    return _worst(samples, bounds, runs, unit=UNIT_OF[check.kind], notes=notes, log=True)
 
 
 def _leaves(check: Leaves, runs: FittingRuns) -> Measured:
@@ -146,44 +162,48 @@ def _leaves(check: Leaves, runs: FittingRuns) -> Measured:
     if min(curve, default=1.0) > check.lower * NEAR:
         raise NoAnswerError("not run", f"no round at density {check.lower:.1%} or below")
     samples = [
-        Sample(density=d, groups=minus(rows, at_density(other, d), metric=check.metric))
+        Sample(
+            density=d,
+            groups=minus(rows, at_density(other, d), metric=check.metric),
+            run=seeds_of(rows, at_density(other, d)),
+        )
         for d, rows in sorted(curve.items(), reverse=True)
     ]
     refuse_unmeasured(samples, check.metric)
     below = next(s for s in samples if s.density <= check.lower * NEAR)
     above = [s for s in samples if s.density * NEAR >= check.upper]
-    family = [Statement(values=s.means, low=-check.margin) for s in above]
-    family.append(Statement(values=below.means, high=-check.margin))
-    mean = leaving_density({s.density: fmean(s.means) for s in samples}, check.margin)
-    seeds = sorted(set.intersection(*(set(s.groups) for s in samples)))
-    per_seed = [
-        leaving_density({s.density: fmean(s.groups[seed]) for s in samples}, check.margin)
-        for seed in seeds
-    ]
-    notes = _lost(runs, check.metric)
-    if mean == samples[-1].density:
+    statements = [Statement(values=s.means, low=-check.margin) for s in above]
+    statements.append(Statement(values=below.means, high=-check.margin))
+    judged = family([*above, below], statements)
+    decision = decide(judged, runs.looks)
+    means = {s.density: fmean(_of(s, decision)) for s in samples if _of(s, decision)}
+    left = leaving_density(means, check.margin)
+    notes = _failed(check, runs, samples)
+    if left == samples[-1].density:
         notes += ("it has not left in the last round",)
     return Measured(
         unit=UNIT_OF[check.kind],
-        value=mean,
-        low=min(per_seed, default=None),
-        high=max(per_seed, default=None),
-        num_seeds=min(len(s.values) for s in family),
-        family=tuple(family),
+        value=left,
+        # No range: curves of single seeds are noisier than the mean and leave earlier.
+        low=None,
+        high=None,
+        num_seeds=len(decision.seeds),
+        family=judged,
+        decision=decision,
         notes=notes,
     )
 
 
 def _winning(check: Winning, runs: FittingRuns) -> Measured:
     dense = {row["seed"]: reached(row) for row in runs.dense}
-    family: list[Statement] = []
-    least: tuple[float, int, int] | None = None
+    statements: list[Statement] = []
+    pairs_at: list[winning_tickets.Pairs] = []
     for density, rows in picked(curve_of(runs, check.variant), check.at):
-        pairs = [
-            (ticket, whole)
+        pairs = {
+            row["seed"]: (ticket, whole)
             for row in rows
             if (ticket := reached(row)) and (whole := dense.get(row["seed"]))
-        ]
+        }
         if not pairs:
             raise NoAnswerError("not run", f"no seed survived at density {density:.1%}")
         both = winning_tickets.statements(pairs, step_margin=runs.evaluate_every)
@@ -191,22 +211,30 @@ def _winning(check: Winning, runs: FittingRuns) -> Measured:
             raise NoAnswerError(
                 "not comparable", why_censored([*rows, *runs.dense], density)
             )
-        family += both
-        won = sum(winning_tickets.seed_wins(*pair) is True for pair in pairs)
-        if least is None or won / len(pairs) < least[0]:
-            least = won / len(pairs), won, len(pairs)
-    assert least is not None, "a check names at least one density"
-    share, won, num = least
+        statements += both
+        pairs_at.append(pairs)
+    seeds = set.intersection(*(set(pairs) for pairs in pairs_at))
+    judged = Family(statements=tuple(statements), seeds=tuple(sorted(seeds)))
+    decision = decide(judged, runs.looks)
+    won, num = min(_wins(pairs, decision.seeds) for pairs in pairs_at)
     low, high = share_interval(won, num)
+    where = "" if len(pairs_at) == 1 else f", at the worst of {len(pairs_at)} densities"
     return Measured(
         unit=UNIT_OF[check.kind],
-        value=share,
+        value=won / num,
         low=low,
         high=high,
         num_seeds=num,
-        family=tuple(family),
-        notes=(f"share of seeds that win, {won} of {num}, with its 95 % interval",),
+        family=judged,
+        decision=decision,
+        wins=(won, num),
+        notes=(f"wins in {won} of {num} seeds{where}; the range is a 95 % interval",),
     )
+
+
+def _wins(pairs: winning_tickets.Pairs, seeds: Sequence[int]) -> tuple[int, int]:
+    won = (winning_tickets.seed_wins(*pairs[seed]) is True for seed in seeds)
+    return sum(won), len(seeds)
 
 
 def _barrier(check: Barrier, runs: FittingRuns) -> Measured:
@@ -221,30 +249,23 @@ def _barrier(check: Barrier, runs: FittingRuns) -> Measured:
         )
     curve = {fmean(row["density"] for row in rows): rows for rows in rounds.values()}
     found = picked(curve, check.at)
-    by_statistics: dict[str, list[Sample]] = {
+    by_statistics = {
         statistics: [
-            Sample(
-                density=density,
-                groups=values_of(
-                    [row for row in rows if row["statistics"] == statistics], BARRIER
-                ),
-            )
+            _barriers([r for r in rows if r["statistics"] == statistics], density)
             for density, rows in found
         ]
-        for statistics in dict.fromkeys(
-            row["statistics"] for _, rows in found for row in rows
-        )
+        for statistics in dict.fromkeys(r["statistics"] for _, rows in found for r in rows)
     }
-    samples = by_statistics.pop(check.statistics, [Sample(density=found[0][0], groups={})])
+    nothing = Sample(density=found[0][0], groups={}, run=frozenset())
+    samples = by_statistics.pop(check.statistics, [nothing])
     refuse_unmeasured(samples, BARRIER)
-    return _worst(
-        samples,
-        _bounds(check.low, check.high),
-        unit=UNIT_OF[check.kind],
-        notes=tuple(
-            _barrier_notes([row for _, rows in found for row in rows], by_statistics)
-        ),
-    )
+    notes = _barrier_notes([row for _, rows in found for row in rows], by_statistics)
+    bounds = _bounds(check.low, check.high)
+    return _worst(samples, bounds, runs, unit=UNIT_OF[check.kind], notes=tuple(notes))
+
+
+def _barriers(rows: Sequence[Row], density: float) -> Sample:
+    return Sample(density=density, groups=values_of(rows, BARRIER), run=seeds_of(rows))
 
 
 def _barrier_notes(
@@ -255,7 +276,7 @@ def _barrier_notes(
     if num:
         yield f"{num} pairs of copies diverged and are left out"
     for statistics, samples in others.items():
-        means = [mean for sample in samples for mean in sample.means]
+        means = [mean for sample in samples for mean in sample.means.values()]
         if means:
             yield f"{UNITS['percent'](fmean(means))} with {statistics} statistics"
 
@@ -276,35 +297,63 @@ MEASURES: Mapping[str, Callable[..., Measured]] = MappingProxyType(
 def _worst(
     samples: Sequence[Sample],
     bounds: tuple[float, float],
+    runs: FittingRuns,
     *,
     unit: str,
     notes: tuple[str, ...],
-    shown: Callable[[float], float] = float,
+    log: bool = False,
 ) -> Measured:
-    """Measure all densities; the values are those of the density with the worst fit."""
-    low, high = bounds
-    family = [Statement(values=s.means, low=low, high=high) for s in samples]
-    worst = min(range(len(family)), key=lambda n: family[n].slack())
-    values, interval = family[worst].values, samples[worst].interval()
+    """Decide about all densities; the values are those of the density with the worst fit.
+
+    Args:
+        samples: one per density.
+        bounds: that the claim sets.
+        runs: that the samples are of.
+        unit: of the value.
+        notes: on the samples.
+        log: whether values are logarithms of what is shown.
+    """
+    judged = family_of(samples, bounds)
+    decision = decide(judged, runs.looks)
+    slacks = {
+        n: one.slack(decision.seeds)
+        for n, one in enumerate(judged.statements)
+        if one.of(decision.seeds)
+    }
+    if not slacks:
+        raise NoAnswerError("not run", "no seed that both sides have in common")
+    worst = min(slacks, key=slacks.__getitem__)
+    values = judged.statements[worst].of(decision.seeds)
     if len(samples) > 1:
         notes += (
             f"{len(samples)} densities, the least favorable "
             f"({samples[worst].density:.1%}) shown",
         )
-    if interval is not None:
-        interval = Interval(
-            mean=shown(interval.mean), low=shown(interval.low), high=shown(interval.high)
-        )
+    shown = math.exp if log else float
+    several = len(values) > 1
+    bounded = interval(values, runs.looks) if several else None
+    of_t = t_interval(values) if several else None
     return Measured(
         unit=unit,
         value=shown(fmean(values)),
         low=shown(min(values)),
         high=shown(max(values)),
-        num_seeds=min(len(s.values) for s in family),
-        family=tuple(family),
-        interval=interval,
+        num_seeds=len(values),
+        family=judged,
+        decision=decision,
+        interval=_shown((fmean(values), *bounded), shown) if bounded else None,
+        of_t=_shown((of_t.mean, of_t.low, of_t.high), shown) if of_t else None,
         notes=notes,
     )
+
+
+def _shown(values: tuple[float, ...], shown: Callable[[float], float]) -> Interval:
+    mean, low, high = map(shown, values)
+    return Interval(mean=mean, low=low, high=high)
+
+
+def _of(sample: Sample, decision: Decision) -> list[float]:
+    return [sample.means[seed] for seed in decision.seeds if seed in sample.means]
 
 
 def _contrasts(
@@ -320,9 +369,34 @@ def _contrasts(
             against = at_density(other, density)
         else:
             ((_, against),) = picked(other, against_at)
-        samples.append(Sample(density=density, groups=contrast(rows, against)))
+        samples.append(
+            Sample(
+                density=density,
+                groups=contrast(rows, against),
+                run=seeds_of(rows, against),
+            )
+        )
     refuse_unmeasured(samples, STEP if isinstance(check, Ratio) else check.metric)
     return samples
+
+
+def _failed(
+    check: Difference | Equivalence | Reading | Leaves,
+    runs: FittingRuns,
+    samples: Sequence[Sample],
+) -> tuple[str, ...]:
+    """A note on the seeds that failed at the densities of these samples."""
+    against = [] if isinstance(check, Reading) else [check.against]
+    rounds = {
+        role: [
+            rows
+            for density, rows in curve_of(runs, role).items()
+            if role == DENSE or density in {s.density for s in samples}
+        ]
+        for role in (check.variant, *against)
+    }
+    said = failures.rates(rounds, check.metric)
+    return (said,) if said else ()
 
 
 def _lost(runs: FittingRuns, metric: str) -> tuple[str, ...]:

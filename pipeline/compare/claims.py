@@ -5,6 +5,7 @@ They are read from claims.yaml. ``load`` refuses a file with any mistake in it.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from typing import Annotated, ClassVar, Literal
 
@@ -197,8 +198,15 @@ def load(text: str | None = None) -> Book:
     Raises:
         ClaimsError: the file has a mistake.
     """
-    if text is None:
-        text = (files(__package__) / FILE).read_text(encoding="utf-8")
+    return _of_package() if text is None else _parsed(text)
+
+
+@cache
+def _of_package() -> Book:
+    return _parsed((files(__package__) / FILE).read_text(encoding="utf-8"))
+
+
+def _parsed(text: str) -> Book:
     try:
         # YAML 1.2, as everywhere here: 1e-3 is a number.
         raw = YAML(typ="safe", pure=True).load(text)

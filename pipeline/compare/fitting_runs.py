@@ -7,6 +7,7 @@ from typing import Literal
 
 from pipeline.compare.claims import DENSE, Barrier, Book, Check, Claim, Required, roles
 from pipeline.compare.setups import Recipe, Setup, differences, fits
+from pipeline.core.looks import Looks
 from pipeline.results.tables import Row
 
 MOST_DIFFERENCES = 3
@@ -33,6 +34,10 @@ class FittingRuns:
     dense: tuple[Row, ...]
     """the dense network, one row per seed"""
     evaluate_every: int
+    looks: Looks
+    """at which numbers of seeds there may be a verdict, as declared"""
+    experiments: tuple[str, ...]
+    """where the rows come from"""
     common_noise: bool
     """whether all variants of a seed were trained with the same data order"""
 
@@ -57,6 +62,8 @@ def fitting_runs(claim: Claim, book: Book, found: Sequence[Setup]) -> FittingRun
         return FittingRuns(
             rows=best.rows,
             dense=best.setup.dense,
+            looks=best.setup.looks,
+            experiments=best.setup.experiments,
             evaluate_every=int(best.setup.settings.get("train.evaluate_every", 0)),
             common_noise=best.setup.settings.get("train.common_noise") == "true",
         )

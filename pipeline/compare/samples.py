@@ -5,16 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-import numpy as np
-
 from pipeline.compare.claims import DENSE
+from pipeline.compare.failures import sound
 from pipeline.compare.fitting_runs import FittingRuns, NoAnswerError
-from pipeline.core.statistics import (
-    Interval,
-    nested_bootstrap,
-    paired_differences,
-    t_interval,
-)
+from pipeline.core.decisions import Family, Statement
+from pipeline.core.statistics import paired_differences
 from pipeline.results.tables import Row
 
 NEAR = 1.03
@@ -33,20 +28,27 @@ class Sample:
 
     density: float
     groups: Groups
+    run: frozenset[int]
+    """seeds that were run, on both sides; one that failed has no values"""
 
     @property
-    def means(self) -> tuple[float, ...]:
-        """One value per seed: the mean of its repetitions."""
-        return tuple(fmean(values) for values in self.groups.values())
+    def means(self) -> dict[int, float]:
+        """Seed -> the mean of its repetitions, which are no independent evidence."""
+        return {seed: fmean(values) for seed, values in self.groups.items()}
 
-    def interval(self) -> Interval | None:
-        """The 95 % interval of the mean over seeds; None for a single seed."""
-        if len(self.groups) < 2:
-            return None
-        if any(len(values) > 1 for values in self.groups.values()):
-            groups = [list(values) for values in self.groups.values()]
-            return nested_bootstrap(groups, np.random.default_rng(0))
-        return t_interval(self.means)
+
+def family_of(samples: Sequence[Sample], bounds: tuple[float, float]) -> Family:
+    """The statements that the mean of every sample lies between the bounds."""
+    low, high = bounds
+    return family(
+        samples, [Statement(values=one.means, low=low, high=high) for one in samples]
+    )
+
+
+def family(samples: Sequence[Sample], statements: Sequence[Statement]) -> Family:
+    """Statements about samples, with the seeds that all of the samples have."""
+    seeds = frozenset.intersection(*(sample.run for sample in samples))
+    return Family(statements=tuple(statements), seeds=tuple(sorted(seeds)))
 
 
 def curve_of(runs: FittingRuns, role: str) -> dict[float, list[Row]]:
@@ -88,8 +90,13 @@ def at_density(curve: Mapping[float, list[Row]], density: float) -> list[Row]:
     return picked(curve, (density,))[0][1]
 
 
+def seeds_of(*sides: Sequence[Row]) -> frozenset[int]:
+    """The seeds that all sides were run with."""
+    return frozenset.intersection(*(frozenset(r["seed"] for r in rows) for rows in sides))
+
+
 def values_of(rows: Sequence[Row], metric: str) -> Groups:
-    """Seed -> known values of a metric; a training that diverged has none."""
+    """Seed -> known values of a metric."""
     groups: dict[int, list[float]] = {}
     for row in rows:
         if row.get(metric) is not None:
@@ -98,8 +105,12 @@ def values_of(rows: Sequence[Row], metric: str) -> Groups:
 
 
 def minus(first: Sequence[Row], second: Sequence[Row], *, metric: str) -> Groups:
-    """Differences of a metric per common seed, over all repetitions of either side."""
-    return paired_differences(values_of(first, metric), values_of(second, metric))
+    """Differences of accuracies per common seed, over all repetitions of either side.
+
+    Runs that failed are left out (``failures``).
+    """
+    sides = (values_of(sound(rows, metric), metric) for rows in (first, second))
+    return paired_differences(*sides)
 
 
 def log_ratio(first: Sequence[Row], second: Sequence[Row]) -> Groups:
@@ -113,7 +124,7 @@ def log_ratio(first: Sequence[Row], second: Sequence[Row]) -> Groups:
         if any(row["censored"] or row[STEP] == 0 for row in rows):
             raise NoAnswerError("not comparable", why_censored(rows, rows[0]["density"]))
     logs = ([row | {STEP: _log(row[STEP])} for row in rows] for rows in (first, second))
-    return minus(*logs, metric=STEP)
+    return paired_differences(*(values_of(rows, STEP) for rows in logs))
 
 
 def why_censored(rows: Sequence[Row], density: float) -> str:

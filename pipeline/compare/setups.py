@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from pipeline.compare.claims import DENSE, Required, Value
+from pipeline.core.looks import DEFAULT, Looks
 from pipeline.results.tables import Row
 from pipeline.tracking import TrackedStore
 
@@ -43,6 +44,10 @@ class Setup:
 
     settings: Recorded
     recipes: tuple[Recipe, ...]
+    experiments: tuple[str, ...] = ()
+    """where the results come from"""
+    looks: Looks = DEFAULT
+    """declared for all of these experiments; open-ended where they differ"""
     barriers: tuple[Row, ...] = ()
     """of instability analyses of the dense network: one per step, seed, pair and kind of
     statistics"""
@@ -58,10 +63,12 @@ def setups(stores: Iterable[TrackedStore]) -> list[Setup]:
     """Group all results of the stores by their settings; equal runs count once."""
     stores = list(stores)
     names: dict[_Key, str] = {}
+    behind: dict[frozenset[tuple[str, str]], dict[str, Looks]] = defaultdict(dict)
     rows: dict[object, dict[tuple[int, int], Row]] = defaultdict(dict)
     for store in stores:
         for (task, variant), settings in store.settings.items():
             key = frozenset(_of_task(settings)), frozenset(recipe_of(settings))
+            behind[key[0]].setdefault(store.experiment, store.looks)
             names.setdefault(key, _name(store, task, variant))
             for row in store.rounds:
                 if (row["task"], row["variant"]) == (task, variant):
@@ -77,10 +84,20 @@ def setups(stores: Iterable[TrackedStore]) -> list[Setup]:
             grouped[key[0]].append(recipe)
     return [
         Setup(
-            settings=dict(task), recipes=tuple(recipes), barriers=barriers[task, OF_DENSE]
+            settings=dict(task),
+            recipes=tuple(recipes),
+            experiments=tuple(behind[task]),
+            looks=_common(behind[task].values()),
+            barriers=barriers[task, OF_DENSE],
         )
         for task, recipes in grouped.items()
     ]
+
+
+def _common(declared: Iterable[Looks]) -> Looks:
+    """The looks of pooled experiments. Where they differ, nobody declared a common rule."""
+    found = set(declared)
+    return found.pop() if len(found) == 1 else Looks(at=())
 
 
 def _name(store: TrackedStore, task: str, variant: str) -> str:

@@ -1,32 +1,24 @@
 """Give every published claim a verdict, from the runs in tracked stores.
 
-A verdict needs runs of the claim's protocol and at least MIN_SEEDS seeds. A claim agrees
-if all its statements are shown, and disagrees if one is refuted. Otherwise the answer is
-how many seeds would probably decide it.
+A verdict needs runs of the claim's protocol, and as many seeds as the first look that the
+experiment declared. A claim agrees if all its statements are shown, and disagrees if one is
+refuted. Otherwise the answer is how many seeds would probably decide it.
 """
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from pipeline.compare import claims
-from pipeline.compare.checks import UNIT_OF, UNITS, Measured, accepted, measure
+from scipy import special
+
+from pipeline.compare import claims, reasons
+from pipeline.compare.checks import UNIT_OF, Measured, accepted, measure
 from pipeline.compare.claims import Book, Claim
 from pipeline.compare.fitting_runs import FittingRuns, NoAnswerError, fitting_runs
 from pipeline.compare.samples import curve_of
 from pipeline.compare.setups import Setup, setups
 from pipeline.compare.untrained import failure, needed_accuracy
-from pipeline.core.statistics import (
-    ALPHA,
-    MIN_SEEDS,
-    MOST_SEEDS,
-    Statement,
-    decide,
-    p_inside,
-    seeds_needed,
-    standard_deviation,
-)
+from pipeline.core.looks import Looks
 from pipeline.core.winning_tickets import WinningTest, confidence, smallest_winning
 from pipeline.results import winning
 from pipeline.tracking import TrackedStore
@@ -64,6 +56,10 @@ class Compared:
     """the reason for the verdict, and its confidence"""
     unit: str
     """of ``published``, ``measured``, ``low`` and ``high``: a key of UNITS"""
+    experiment: str = ""
+    """the MLflow experiments that the number was measured in"""
+    judged: bool = False
+    """whether it was tested, so that chance alone may have given the verdict"""
 
 
 def compare(stores: Sequence[TrackedStore], book: Book | None = None) -> list[Compared]:
@@ -91,57 +87,41 @@ def _checked(claim: Claim, book: Book, found: Sequence[Setup]) -> Compared:
         measured = measure(claim.check, runs)
     except NoAnswerError as answer:
         return _row(claim, *(untrained or (answer.verdict, str(answer))), unit=unit)
-    verdict, why = untrained or _verdict(claim, measured)
+    verdict, why = untrained or _verdict(claim, measured, runs.looks)
     noise = "" if runs.common_noise else "each variant with its own data order"
-    parts = [why, *_interval(measured), *measured.notes, noise]
+    parts = [why, *reasons.intervals(measured), *measured.notes, noise]
     note = "; ".join(part for part in parts if part)
-    return _row(claim, verdict, note, measured=measured, unit=measured.unit)
+    row = _row(claim, verdict, note, measured=measured, unit=measured.unit)
+    judged = not untrained and measured.decision.look > 0
+    return replace(row, experiment=", ".join(runs.experiments), judged=judged)
 
 
-def _verdict(claim: Claim, measured: Measured) -> tuple[Verdict, str]:
+def _verdict(claim: Claim, measured: Measured, looks: Looks) -> tuple[Verdict, str]:
     """The verdict, and the test that it rests on."""
-    match decide(measured.family):
-        case "inside":
-            p_value = max(p_inside(statement) for statement in measured.family)
-            exact = f"p = {p_value:.2g}" if p_value >= 1e-4 else "p < 0.0001"
-            return "agrees", f"{exact} against the opposite"
-        case "outside":
-            return "disagrees", f"refuted at {ALPHA:.0%} (Holm)"
-    return "not enough seeds", f"about {_seeds_to_decide(claim, measured)} needed"
+    decision = measured.decision
+    if decision.kind == "undecided":
+        return "not enough seeds", reasons.seeds_to_decide(claim, measured, looks)
+    if decision.kind == "outside":
+        return "disagrees", reasons.refuted(measured, looks)
+    if measured.wins is None:
+        return "agrees", reasons.shown(claim, measured, looks)
+    return _wins(measured, looks)
 
 
-def _seeds_to_decide(claim: Claim, measured: Measured) -> str:
-    """How many seeds would decide, if the published (or the observed) number is true."""
-    if any(len(statement.values) < 2 for statement in measured.family):
-        return f"{MIN_SEEDS} or more"
-    needed = max(_seeds_for(statement, claim, measured) for statement in measured.family)
-    return f"{MOST_SEEDS:,} or more" if needed >= MOST_SEEDS else str(needed)
+def _wins(measured: Measured, looks: Looks) -> tuple[Verdict, str]:
+    """The verdict on tickets that are not inferior on average: do they win, too?
 
-
-def _seeds_for(statement: Statement, claim: Claim, measured: Measured) -> int:
-    """How many seeds one statement needs; no more than there are if it is shown."""
-    num = len(statement.values)
-    if num >= MIN_SEEDS and p_inside(statement) < ALPHA:
-        return num
-    std = standard_deviation(statement.values)
-    bounds: Literal[1, 2] = (
-        2 if math.isfinite(statement.low) and math.isfinite(statement.high) else 1
-    )
-    room = _room(claim.published, statement, measured.unit)
-    if room > 0 and (needed := seeds_needed(std, room, bounds=bounds)) > num:
-        return needed
-    observed = abs(statement.slack())
-    if observed == 0:
-        return MOST_SEEDS
-    return max(seeds_needed(std, observed), num + 1)
-
-
-def _room(published: float | str, statement: Statement, unit: str) -> float:
-    """Distance of the published number from the nearest bound; 0 without a number."""
-    if isinstance(published, str) or unit not in ("points", "percent", "ratio"):
-        return 0.0
-    value = math.log(published) if unit == "ratio" else published
-    return min(value - statement.low, statement.high - value)
+    A ticket may be below the dense network in every seed, by less than the margin. It wins
+    if it does so in more than half of the seeds, and loses if that is refuted.
+    """
+    assert measured.wins is not None
+    why = f"not inferior on average, within the margins: {reasons.test_of(measured, looks)}"
+    won, num = measured.wins
+    if 2 * won > num:
+        return "agrees", why
+    if float(special.bdtr(won, num, 0.5)) <= looks.level:
+        return "disagrees", f"{why}; but a win in more than half of the seeds is refuted"
+    return "not enough seeds", f"{why}; but not shown to win in more than half of the seeds"
 
 
 def _untrained(claim: Claim, book: Book, runs: FittingRuns) -> tuple[Verdict, str] | None:
@@ -182,8 +162,9 @@ def _definition(setup: Setup, book: Book) -> list[Compared]:
         to, pruned, schedule = (recipe.settings.get(name) for name in names)
         if own and winning.are_tickets(to, pruned, schedule):
             every = int(setup.settings.get("train.evaluate_every", 0))
-            tests = winning.tests_of(recipe.rows, evaluate_every=every)
-            rows.append(_definition_row(recipe.name, tests, reason))
+            tests = winning.tests_of(recipe.rows, evaluate_every=every, looks=setup.looks)
+            row = _definition_row(recipe.name, tests, reason)
+            rows.append(replace(row, experiment=recipe.name.partition(":")[0]))
     return rows
 
 
@@ -195,7 +176,7 @@ def _definition_row(name: str, tests: Sequence[WinningTest], reason: str) -> Com
         verdict, note = "the dense network did not train", reason
     elif smallest and smallest.wins:
         verdict = "agrees"
-    elif tests and all(t.p_loses is not None and t.p_loses < ALPHA for t in tests):
+    elif tests and all(test.loses for test in tests):
         verdict, note = "disagrees", f"shown to lose at all {len(tests)} densities"
     return Compared(
         id="winning-ticket",
@@ -207,6 +188,7 @@ def _definition_row(name: str, tests: Sequence[WinningTest], reason: str) -> Com
         low=None,
         high=None,
         seeds=min((test.num_seeds for test in tests), default=0),
+        judged=not reason and any(test.p_value is not None for test in tests),
         verdict=verdict,
         note=note,
         unit="density",
@@ -235,10 +217,3 @@ def _row(
         note=note,
         unit=unit,
     )
-
-
-def _interval(measured: Measured) -> list[str]:
-    if measured.interval is None:
-        return []
-    low, high = map(UNITS[measured.unit], (measured.interval.low, measured.interval.high))
-    return [f"95 % interval {low} to {high}"]

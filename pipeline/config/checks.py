@@ -20,6 +20,7 @@ from pipeline.config.settings import (
 )
 from pipeline.config.yaml_shape import choose
 from pipeline.core import models
+from pipeline.core.looks import LEAST_OPEN
 from pipeline.core.models.init import INITS
 from pipeline.core.models.layers import has_statistics
 from pipeline.data.facts import FACTS
@@ -44,6 +45,7 @@ def problems(settings: Settings) -> Iterator[str]:
         yield from _variant(f"variants.{name}", variant, settings)
     yield from _one_key_for_two("variants", settings.variants)
     yield from _analyses(settings)
+    yield from _looks(settings.looks)
 
 
 def _top_level(settings: Settings) -> Iterator[str]:
@@ -62,6 +64,14 @@ def _top_level(settings: Settings) -> Iterator[str]:
         yield f"workers: {settings.workers} found; give 1 or more, or null for all cores"
     if not settings.tasks:
         yield "tasks: none given; write at least one"
+
+
+def _looks(looks: tuple[int, ...]) -> Iterator[str]:
+    if list(looks) != sorted(set(looks)) or min(looks, default=LEAST_OPEN) < LEAST_OPEN:
+        yield (
+            f"looks: {list(looks)} found; give ascending numbers of seeds from "
+            f"{LEAST_OPEN} on, or [] if seeds may be added at any time"
+        )
 
 
 def _bad_name(where: str, name: str) -> Iterator[str]:

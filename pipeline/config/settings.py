@@ -15,6 +15,7 @@ from pipeline.core import models, policies, transforms
 from pipeline.core.counts import Scope
 from pipeline.core.criteria import CRITERIA
 from pipeline.core.fields import Default, Needed, OneOf, Tree
+from pipeline.core.looks import DEFAULT, Looks
 from pipeline.core.models.init import INITS
 from pipeline.core.models.layers import Kind, Network
 from pipeline.core.policies import SCHEDULES, Policy
@@ -144,6 +145,9 @@ class Settings:
     """pruning rounds of each variant, 1 to 99"""
     seeds: tuple[int, ...]
     """replicates, each a number of 0 or more"""
+    looks: tuple[int, ...] = DEFAULT.at
+    """numbers of seeds at which results are judged, declared before they are run; [] =
+    seeds may be added at any time, and verdicts need more of them"""
     workers: int | None = None
     """trainings side by side; null = as many as cores"""
     data: Data = field(default_factory=Data)
@@ -154,6 +158,11 @@ class Settings:
     """name -> a recipe of rounds: how to prune, and from which weights to go on"""
     analyses: dict[str, Analysis] = field(default_factory=dict)
     """name -> a question that is asked of finished networks"""
+
+    @property
+    def declared_looks(self) -> Looks:
+        """At which numbers of seeds there may be a verdict."""
+        return Looks(at=self.looks)
 
 
 def total_steps(task: Task) -> int:

@@ -75,7 +75,9 @@ def winners(given: FigureInput, variants: Sequence[str]) -> dict[str, Winner]:
         names = ("rewind.to", "rewind.pruned", "prune.schedule")
         to, pruned, schedule = (settings.get(name) for name in names)
         if own and every and winning.are_tickets(to, pruned, schedule):
-            winner = winning.smallest_winning(rows, evaluate_every=int(every))
+            winner = winning.smallest_winning(
+                rows, evaluate_every=int(every), looks=given.store.looks
+            )
             if winner is not None:
                 found[variant] = winner
     return found

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.core import winning_tickets
+from pipeline.core.looks import DEFAULT, Looks
 from pipeline.core.policies import POLICIES
 from pipeline.core.starts import STARTS
 from pipeline.core.winning_tickets import Pair, Reached, WinningTest, winning_tests
 from pipeline.results.tables import Row
 
-NO_WINNER = "no density wins in every seed"
+NO_WINNER = "no density is shown to win"
 """the text if there is no Winner"""
 NEEDED = ("test_accuracy_early_stop", "early_stop_step", "kept")
 
@@ -23,7 +24,7 @@ class Winner:
     """how sure it is, in words"""
     num_seeds: int
     shown: bool
-    """whether the test of the mean shows it; otherwise they win in every seed"""
+    """whether winning is shown; otherwise they win in every seed that there is"""
 
 
 def are_tickets(to: str | None, pruned: str | None, schedule: str | None) -> bool:
@@ -52,39 +53,45 @@ def reached(row: Row) -> Reached | None:
     )
 
 
-def tests_of(rows: Sequence[Row], *, evaluate_every: int) -> list[WinningTest]:
+def tests_of(
+    rows: Sequence[Row], *, evaluate_every: int, looks: Looks
+) -> list[WinningTest]:
     """Test every round of one variant against its dense network.
 
     Args:
         rows: of one task and variant, with round 0, from ``tables.rows`` or a
             ``TrackedStore``.
         evaluate_every: steps between two evaluations; the margin of the early stop.
+        looks: at which numbers of seeds there may be a verdict.
 
     Returns:
         From the densest to the sparsest. Seeds that diverged, in the round or in the
         dense network, are left out.
     """
     dense = {row["seed"]: reached(row) for row in rows if not row["round"]}
-    pairs: dict[float, list[Pair]] = {}
+    pairs: dict[float, dict[int, Pair]] = {}
     for number in sorted({row["round"] for row in rows} - {0}):
         mine = [row for row in rows if row["round"] == number]
         density = sum(row["density"] for row in mine) / len(mine)
-        pairs[density] = [
-            (ticket, whole)
+        pairs[density] = {
+            row["seed"]: (ticket, whole)
             for row in mine
             if (ticket := reached(row)) and (whole := dense.get(row["seed"]))
-        ]
-    return winning_tests(pairs, step_margin=evaluate_every)
+        }
+    return winning_tests(pairs, step_margin=evaluate_every, looks=looks)
 
 
-def smallest_winning(rows: Sequence[Row], *, evaluate_every: int) -> Winner | None:
+def smallest_winning(
+    rows: Sequence[Row], *, evaluate_every: int, looks: Looks = DEFAULT
+) -> Winner | None:
     """The smallest density at which a variant wins; None if it wins at none.
 
     Args:
         rows: of one task and variant, as for ``tests_of``.
         evaluate_every: steps between two evaluations.
+        looks: at which numbers of seeds there may be a verdict.
     """
-    tests = tests_of(rows, evaluate_every=evaluate_every)
+    tests = tests_of(rows, evaluate_every=evaluate_every, looks=looks)
     smallest = winning_tickets.smallest_winning(tests)
     if smallest is None:
         return None

@@ -32,6 +32,7 @@ def run() -> None:
             None,
             compiler.active(settings),
             places.places(settings, [settings.seeds]),
+            looks=settings.declared_looks,
         )
         print(report, file=sys.stderr)  # noqa: T201
         store = tracking.read(None, settings.experiment)

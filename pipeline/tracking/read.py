@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.border.redaction import redacted
+from pipeline.core.looks import DEFAULT, Looks
 from pipeline.results.tables import Row
 from pipeline.tracking.addresses import TrackingError, sqlite_file, store_uri
 from pipeline.tracking.distinct_names import distinct_names
 from pipeline.tracking.experiment_tags import TASKS
+from pipeline.tracking.looks import declared_looks
 from pipeline.tracking.read_analyses import read_analyses
 from pipeline.tracking.round_metrics import CURVE, LAYER, ROUND_METRICS
 from pipeline.tracking.store import find_runs, metric_history, opened
@@ -55,6 +57,9 @@ class TrackedStore:
     mask_overlap_by_chance"""
     analyses: Mapping[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
     """task, analysis -> the settings behind its results and its network ``of``"""
+    looks: Looks = DEFAULT
+    """at which numbers of seeds there may be a verdict, as declared; open-ended if the
+    declaration was changed once there were results to look at"""
 
 
 def read(
@@ -118,6 +123,7 @@ def read(
         lines=tables.lines,
         barriers=tables.barriers,
         analyses=tables.settings,
+        looks=declared_looks(found.tags),
     )
 
 

@@ -4,17 +4,19 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pipeline.core.looks import Looks
 from pipeline.results import winning
 from pipeline.results.tables import rows
 from pipeline.tracking.chains import Chain, digest_of
 from pipeline.tracking.formats import weights_remaining
 
 
-def winning_tags(chains: Iterable[Chain]) -> dict[str, dict[str, str]]:
+def winning_tags(chains: Iterable[Chain], looks: Looks) -> dict[str, dict[str, str]]:
     """Key of a chain -> tags that all seeds of its variant share.
 
     Args:
         chains: of the workspace.
+        looks: at which numbers of seeds there may be a verdict.
 
     Returns:
         ``winning_density`` and ``winning_confidence`` for every chain of tickets;
@@ -27,7 +29,7 @@ def winning_tags(chains: Iterable[Chain]) -> dict[str, dict[str, str]]:
             groups[first.task, first.variant, digest_of(first.settings)].append(chain)
     tags: dict[str, dict[str, str]] = {}
     for group in groups.values():
-        shared = _tags(group)
+        shared = _tags(group, looks)
         tags |= {chain.key: shared for chain in group}
     return tags
 
@@ -43,10 +45,11 @@ def is_ticket(settings: Mapping[str, Any]) -> bool:
     return winning.are_tickets(rewind["to"], rewind["pruned"], prune["schedule"])
 
 
-def _tags(chains: list[Chain]) -> dict[str, str]:
+def _tags(chains: list[Chain], looks: Looks) -> dict[str, str]:
     winner = winning.smallest_winning(
         rows(result for chain in chains for result in chain.rounds),
         evaluate_every=chains[0].first.settings["train"]["evaluate_every"],
+        looks=looks,
     )
     return {
         "winning_density": weights_remaining(winner.density) if winner else "none",

@@ -7,12 +7,14 @@ plan drops rounds, their child runs stay and are no longer ``current``.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.border.redaction import redacted
+from pipeline.core.looks import DEFAULT, Looks
 from pipeline.plan.places import Place
 from pipeline.results.tables import Active, round_results
 from pipeline.tracking import runs
@@ -20,6 +22,8 @@ from pipeline.tracking.addresses import TrackingError, store_uri
 from pipeline.tracking.analyses import tracked_analyses
 from pipeline.tracking.chains import chains_of
 from pipeline.tracking.experiment_tags import experiment_tags
+from pipeline.tracking.looks import TAG as LOOKS
+from pipeline.tracking.looks import looks_tag
 from pipeline.tracking.run_contents import RunContent, of_analysis, of_chain
 from pipeline.tracking.runs import Target
 from pipeline.tracking.source_tags import source_tags
@@ -66,6 +70,8 @@ def track(
     uri: str | None,
     active: Active,
     places: Iterable[Place] = (),
+    *,
+    looks: Looks = DEFAULT,
 ) -> TrackReport:
     """Write the results of the plan into MLflow.
 
@@ -78,6 +84,7 @@ def track(
         uri: the store; None = MLFLOW_TRACKING_URI, else mlflow.db in the repository.
         active: tasks, variants, rounds and seeds of the plan.
         places: of the plan's analyses, each with all seeds.
+        looks: at which numbers of seeds the experiment is judged, as declared.
 
     Raises:
         TrackingError: the store cannot be used.
@@ -87,7 +94,10 @@ def track(
     chains = chains_of(round_results(root, active))
     analyses = tracked_analyses(root, places)
     tags = experiment_tags(experiment, chains, analyses)
-    winning = winning_tags(chains)
+    winning = winning_tags(chains, looks)
+    declared = partial(
+        looks_tag, looks=looks, num_seeds=len({chain.first.seed for chain in chains})
+    )
     kinds = (
         _Kind(
             name="chain",
@@ -109,7 +119,7 @@ def track(
     with locked(root), opened(uri) as client:
         target = Target(
             client=client,
-            experiment_id=_experiment(client, experiment, tags),
+            experiment_id=_experiment(client, experiment, tags, declared),
             source=source_tags(root),
         )
         for kind in kinds:
@@ -131,7 +141,12 @@ def _write_all(target: Target, kind: _Kind, done: dict[str, list[str]]) -> None:
         runs.mark_gone(target, run, kind.child_tag)
 
 
-def _experiment(client: "MlflowClient", name: str, tags: Mapping[str, str]) -> str:
+def _experiment(
+    client: "MlflowClient",
+    name: str,
+    tags: Mapping[str, str],
+    declared: Callable[[Mapping[str, str]], str],
+) -> str:
     found = client.get_experiment_by_name(name)
     if found and found.lifecycle_stage == "deleted":
         client.restore_experiment(found.experiment_id)
@@ -142,7 +157,7 @@ def _experiment(client: "MlflowClient", name: str, tags: Mapping[str, str]) -> s
             "experiment no number; check MLFLOW_TRACKING_URI, or --uri"
         )
     known = found.tags if found else {}
-    for key, value in tags.items():
+    for key, value in {**tags, LOOKS: declared(known)}.items():
         if known.get(key) != value:
             client.set_experiment_tag(number, key, value)
     return number

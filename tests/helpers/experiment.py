@@ -97,6 +97,7 @@ def raw() -> dict[str, Any]:
         "experiment": "toy",
         "rounds": len(ROUNDS),
         "seeds": list(SEEDS),
+        "looks": [8, 10, 12],
         "workers": 2,
         "data": {"root": "data", "download": False},
         "tasks": {"main": _MAIN},

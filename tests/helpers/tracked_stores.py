@@ -66,7 +66,7 @@ def step(variant: str, density: float, seed: int) -> float | None:
 def store(
     *,
     variants: Sequence[str] = ("ticket", "reinit"),
-    seeds: Sequence[int] = range(6),
+    seeds: Sequence[int] = range(8),
     densities: Sequence[float] = DENSITIES,
     accuracy: Value = accuracy,
     step: Value = step,

@@ -34,9 +34,13 @@ def marks(figure):
 
 
 def test_the_smallest_winning_ticket_has_a_star_and_its_confidence():
-    found = density_curves.test_accuracy(FigureInput(store=store(accuracy=until(0.2))))
+    found = density_curves.test_accuracy(
+        FigureInput(store=store(accuracy=until(0.2), seeds=range(10)))
+    )
     (text,) = marks(found.figure)
-    assert text.startswith("ticket, smallest winning density: 21.1 %; wins in 6 of 6 seeds")
+    assert text.startswith(
+        "ticket, smallest winning density: 21.1 %; wins in 10 of 10 seeds"
+    )
     assert "p\u00a0=\u00a0" in text
     won = [row for row in found.table if row["winning"]]
     assert [(row["variant"], row["density"]) for row in won] == [("ticket", 0.211)]
@@ -47,7 +51,7 @@ def test_the_smallest_winning_ticket_has_a_star_and_its_confidence():
 
 def test_the_star_is_hollow_if_there_are_too_few_seeds():
     found = density_curves.test_accuracy(
-        FigureInput(store=store(accuracy=until(0.2), seeds=range(3)))
+        FigureInput(store=store(accuracy=until(0.2), seeds=range(4)))
     )
     assert "not enough seeds" in marks(found.figure)[0].replace("\n", " ")
     (star,) = [line for line in found.figure.axes[0].lines if line.get_marker() == "*"]
@@ -94,7 +98,7 @@ def test_a_published_reading_is_marked_at_its_value():
 
 
 @pytest.mark.parametrize(
-    ("against", "expected"), [("dense", 0.9801 + 0.003), ("reinit", 0.9701 - 0.003)]
+    ("against", "expected"), [("dense", 0.9800875 + 0.003), ("reinit", 0.9700875 - 0.003)]
 )
 def test_a_gap_is_marked_above_the_dense_network_or_below_the_upper_variant(
     against, expected

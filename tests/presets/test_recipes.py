@@ -93,9 +93,10 @@ def test_a_comment_that_does_not_fit_stands_above_its_key() -> None:
     text = written.text(Recipe(settings=raw, comments=comments), "an experiment")
     lines = text.splitlines()
     first = lines.index("rounds: 10               # few")
-    assert lines[first + 1 : first + 4] == [
+    assert lines[first + 1 : first + 5] == [
         f"# {'long ' * 16}",
         "seeds: [0, 1, 2, 3]",
+        "looks: [8, 10, 12]",
         "workers: null            # trainings side by side; null = as many as cores",
     ]
 

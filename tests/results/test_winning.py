@@ -1,17 +1,20 @@
 from helpers import synthetic
 
+from pipeline.core.looks import DEFAULT
 from pipeline.results import winning
 from pipeline.results.tables import round_results, rows
 
 
 def table(root, **facts):
     synthetic.fabricate(root, variants=("ticket",), **facts)
-    plan = synthetic.active(variants=("ticket",), rounds=2, seeds=range(3))
+    plan = synthetic.active(variants=("ticket",), rounds=2, seeds=range(4))
     return rows(round_results(root, plan))
 
 
 def test_every_round_of_a_table_is_tested(tmp_path):
-    tests = winning.tests_of(table(tmp_path, seeds=range(3)), evaluate_every=100)
+    tests = winning.tests_of(
+        table(tmp_path, seeds=range(3)), evaluate_every=100, looks=DEFAULT
+    )
     assert [round(test.density, 3) for test in tests] == [0.8, 0.641]
     assert [test.num_seeds for test in tests] == [3, 3]
 
@@ -19,15 +22,19 @@ def test_every_round_of_a_table_is_tested(tmp_path):
 def test_diverged_seeds_are_left_out(tmp_path):
     diverged = [("ticket", 2, 0), ("dense", 0, 1)]
     found = table(tmp_path, seeds=range(3), diverged=diverged)
-    tests = winning.tests_of(found, evaluate_every=100)
+    tests = winning.tests_of(found, evaluate_every=100, looks=DEFAULT)
     assert [test.num_seeds for test in tests] == [2, 1]
 
 
 def test_the_smallest_winner_says_how_sure_it_is_and_of_how_many_seeds(tmp_path):
-    found = winning.smallest_winning(table(tmp_path, seeds=range(2)), evaluate_every=100)
+    better = {"test_accuracy_early_stop": 0.99, "early_stop_step": 500}
+    found = [
+        row | (better if row["round"] else {}) for row in table(tmp_path, seeds=range(4))
+    ]
+    found = winning.smallest_winning(found, evaluate_every=100)
     assert found is not None
-    assert (round(found.density, 3), found.num_seeds, found.shown) == (0.641, 2, False)
-    assert found.confidence.startswith("wins in 2 of 2 seeds")
+    assert (round(found.density, 3), found.num_seeds, found.shown) == (0.641, 4, False)
+    assert found.confidence.startswith("wins in 4 of 4 seeds")
 
 
 def test_without_a_winning_density_there_is_no_winner(tmp_path):

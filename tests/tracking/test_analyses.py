@@ -9,6 +9,7 @@ from helpers.tracked import history, runs
 
 from pipeline.artifacts.files import ArtifactError
 from pipeline.compare.setups import setups
+from pipeline.results import winning
 from pipeline.tracking import read, read_all, track
 from pipeline.tracking.store import opened
 
@@ -299,11 +300,17 @@ def test_the_smallest_winning_ticket_is_a_tag_of_its_variants_runs(root):
         name: only(root, f"{name}-s0").data.tags.get("winning_density")
         for name in ("ticket", "reinit")
     }
-    assert shown == {"ticket": "64.1 %", "reinit": None}
+    assert shown == {"ticket": "none", "reinit": None}
     tags = only(root, "ticket-s1").data.tags
-    assert tags["winning_confidence"] == (
-        "wins in 2 of 2 seeds (16–100 %); not enough seeds for a verdict"
-    )
+    assert tags["winning_confidence"] == "no density is shown to win"
+
+
+def test_a_winning_density_is_a_tag_with_its_confidence(root, monkeypatch):
+    winner = winning.Winner(density=0.211, confidence="sure", num_seeds=8, shown=True)
+    monkeypatch.setattr(winning, "smallest_winning", lambda *_, **__: winner)
+    write(root)
+    tags = only(root, "ticket-s0").data.tags
+    assert (tags["winning_density"], tags["winning_confidence"]) == ("21.1 %", "sure")
 
 
 def test_a_new_seed_changes_the_winning_tags_of_all_runs_of_the_variant(root):
@@ -314,4 +321,4 @@ def test_a_new_seed_changes_the_winning_tags_of_all_runs_of_the_variant(root):
     for name in ("ticket-s0", "ticket-s7"):
         tags = only(root, name).data.tags
         assert tags["winning_density"] == "none"
-        assert tags["winning_confidence"] == "no density wins in every seed"
+        assert tags["winning_confidence"] == "no density is shown to win"

@@ -1,0 +1,156 @@
+"""Say what a verdict rests on: its test, its interval, and the seeds that it needs."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pipeline.compare.checks import UNITS, Measured
+from pipeline.compare.claims import Claim
+from pipeline.core.decisions import Statement, evidence_against
+from pipeline.core.looks import Looks
+from pipeline.core.power import MOST_SEEDS, seeds_needed, spread_of
+from pipeline.core.sign_flips import least_values
+from pipeline.core.statistics import standard_deviation
+
+NUMBERS = ("points", "percent", "ratio")
+"""units in which published and measured numbers are compared"""
+
+
+def shown(claim: Claim, measured: Measured, looks: Looks) -> str:
+    """Why a claim agrees, and whether its number does as well as the accepted range."""
+    text = f"{test_of(measured, looks)}, against lying outside the accepted range"
+    if excludes(claim, measured):
+        number = _in_unit(measured, claim.published)
+        text += f"; the published {number} itself lies outside the interval"
+    return text
+
+
+def refuted(measured: Measured, looks: Looks) -> str:
+    """Why a claim disagrees."""
+    num = measured.family.num_tests
+    corrected = "" if num == 1 else f", corrected for {num} tests"
+    inside = "against lying in the accepted range"
+    return f"{test_of(measured, looks)}{corrected}, {inside}"
+
+
+def test_of(measured: Measured, looks: Looks) -> str:
+    """The p-value of a decision, its test, Student's t beside it, and its look."""
+    decision = measured.decision
+    assert decision.p_value is not None
+    by = "1 / e-value" if looks.open else "sign flips"
+    text = f"one-sided p = {_p(decision.p_value)} by {by}"
+    if decision.p_of_t is not None:
+        doubt = decision.p_of_t > looks.level
+        skewed = ", which does not show it: skewed, look at the runs" if doubt else ""
+        text += f" (t: {_p(decision.p_of_t)}{skewed})"
+    text += f", {_look(measured, looks)}"
+    if not decision.kept:
+        text += ", which the last look does not repeat"
+    return text
+
+
+def intervals(measured: Measured) -> Iterator[str]:
+    """The interval of the deciding test, else Student's."""
+    of_test, of_t = measured.interval, measured.of_t
+    if of_test is not None and not math.isinf(of_test.high):
+        low, high = (_in_unit(measured, v) for v in (of_test.low, of_test.high))
+        yield f"interval of the test {low} to {high}"
+    elif of_t is not None:
+        low, high = (_in_unit(measured, v) for v in (of_t.low, of_t.high))
+        yield f"95 % interval {low} to {high} (t)"
+
+
+def excludes(claim: Claim, measured: Measured) -> bool:
+    """Whether a published number lies outside of the interval."""
+    if isinstance(claim.published, str) or measured.unit not in NUMBERS:
+        return False
+    found = measured.interval
+    if found is None or math.isinf(found.high):
+        found = measured.of_t
+    return found is not None and not found.low <= claim.published <= found.high
+
+
+def seeds_to_decide(claim: Claim, measured: Measured, looks: Looks) -> str:
+    """How many seeds would probably decide, and what that assumes."""
+    seeds = measured.decision.seeds
+    late = "" if measured.decision.look else f"the first look is at {looks.first} seeds; "
+    if any(len(one.of(seeds)) < 2 for one in measured.family.statements):
+        return f"{late}{looks.first} or more needed"
+    ranges = [_needed(one, claim, measured, looks) for one in measured.family.statements]
+    least = max(found.least for found in ranges)
+    most = max(found.most for found in ranges)
+    assumed = "observed" if any(found.observed for found in ranges) else "published"
+    span = f"{least}" if least == most else f"{least} to {most}"
+    if most >= MOST_SEEDS:
+        span = f"{least} or more" if least < MOST_SEEDS else f"{MOST_SEEDS:,} or more"
+    return f"{late}about {span} needed, if the {assumed} value is the true one"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Needed:
+    """How many seeds a statement needs."""
+
+    least: int
+    most: int
+    observed: bool = False
+    """whether the observed value is assumed to be the true one, not the published"""
+
+
+def _needed(
+    statement: Statement, claim: Claim, measured: Measured, looks: Looks
+) -> _Needed:
+    """How many seeds one statement needs; no more than there are if it is shown.
+
+    The range is that of the standard deviation, which few seeds tell badly. The published
+    value is assumed to be true, unless there is none or the interval excludes it.
+    """
+    seeds = measured.decision.seeds
+    values = statement.of(seeds)
+    num, std = len(values), standard_deviation(values)
+    reached = measured.decision.look > 0
+    if reached and statement.p_inside(seeds, evidence_against(looks)) <= looks.level:
+        return _Needed(least=num, most=num)
+    excluded = excludes(claim, measured)
+    room = 0.0 if excluded else _room(claim.published, statement, measured.unit)
+    observed = room <= 0
+    distance = abs(statement.slack(seeds)) if observed else room
+    if distance == 0:
+        return _Needed(least=MOST_SEEDS, most=MOST_SEEDS, observed=True)
+    bounds = 1 if observed else statement.num_bounds
+    refuting = observed and statement.slack(seeds) < 0
+    tests = measured.family.num_tests if refuting else 1
+    floor = max(least_values(looks.level, tests), num + reached)
+    least, most = (
+        _at_a_look(max(seeds_needed(one, distance, looks, bounds), floor), looks)
+        for one in spread_of(std, num)
+    )
+    return _Needed(least=least, most=most, observed=observed)
+
+
+def _at_a_look(num: int, looks: Looks) -> int:
+    """The declared number of seeds from this one on; itself beyond the last look."""
+    return min((at for at in looks.at if at >= num), default=num)
+
+
+def _room(published: float | str, statement: Statement, unit: str) -> float:
+    """Distance of the published number from the nearest bound; 0 without a number."""
+    if isinstance(published, str) or unit not in NUMBERS:
+        return 0.0
+    value = math.log(published) if unit == "ratio" else published
+    return min(value - statement.low, statement.high - value)
+
+
+def _look(measured: Measured, looks: Looks) -> str:
+    seeds = len(measured.decision.seeds)
+    if looks.open:
+        return f"{seeds} seeds, open-ended: valid however many are added"
+    where = f"look {measured.decision.look} of {len(looks.at)}"
+    return f"{where} at {seeds} seeds, level {looks.level:g}"
+
+
+def _in_unit(measured: Measured, value: float | str) -> str:
+    return value if isinstance(value, str) else UNITS[measured.unit](value)
+
+
+def _p(value: float) -> str:
+    return f"{value:.2g}" if value >= 1e-4 else "0.0001 or less"
