@@ -114,12 +114,11 @@ def verify() -> None:
     """Check that the artifacts fulfill what each variant's recipe promises."""
     with _at_root():
         from pipeline.config import params
-        from pipeline.inspect import verify as verification
-        from pipeline.plan import items, plan_file
+        from pipeline.inspect import verification
+        from pipeline.plan import plan_file
 
         settings = params.load()
-        groups = items.groups_in(plan_file.check(settings))
-        findings = verification.verify(settings, groups)
+        findings = verification.verify(settings, plan_file.check(settings))
         print(verification.report(findings))
         if any(finding.broken for finding in findings):
             raise typer.Exit(1)

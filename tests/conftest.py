@@ -55,6 +55,7 @@ def stages_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         experiment.run()
+        experiment.record()
     return root
 
 

@@ -273,7 +273,7 @@ def _readable(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
-        raise _missing(path) from None
+        raise missing(path) from None
     # KeyError: no facts; ValueError: no JSON; the others: no Parquet.
     except (SafetensorError, KeyError, ValueError, OSError, pa.ArrowException) as error:
         raise ArtifactError(
@@ -286,7 +286,8 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-def _missing(path: Path) -> ArtifactError:
+def missing(path: Path) -> ArtifactError:
+    """What to say of an artifact that is not there."""
     return ArtifactError(f"{path} is missing; run `dvc repro` (or `dvc pull`)")
 
 

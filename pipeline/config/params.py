@@ -104,7 +104,11 @@ def behind(task: str, variant: str | None, root: Path = Path()) -> dict[str, Any
         data, model and train of the task; prune and rewind of the variant; mask_source,
         the recipe of the variant whose mask it takes. Parts that do not apply are None.
     """
-    raw = resolved(root)
+    return behind_in(resolved(root), task, variant)
+
+
+def behind_in(raw: dict[str, Any], task: str, variant: str | None) -> dict[str, Any]:
+    """The same of settings that are read already, as ``resolved`` returns them."""
     task_settings: dict[str, Any] = raw["tasks"][task]
     if variant is None:
         return task_settings | {"prune": None, "rewind": None, "mask_source": None}

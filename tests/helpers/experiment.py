@@ -12,10 +12,23 @@ from typing import Any
 
 from pipeline.config import params
 from pipeline.config.settings import Settings
+from pipeline.inspect.verification import recorded
+from pipeline.inspect.verification import results as tables
 from pipeline.plan import plan_file
 from pipeline.plan.items import Item, items_of
 from pipeline.plan.kinds import KINDS
-from pipeline.stages import copies, data, early, init, lines, prune, retrain, rewind, train
+from pipeline.stages import (
+    copies,
+    data,
+    early,
+    init,
+    lines,
+    prune,
+    results,
+    retrain,
+    rewind,
+    train,
+)
 
 STAGES = {
     module.__name__.rpartition(".")[2]: module
@@ -146,8 +159,21 @@ def write(root: Path, **changes: object) -> None:
 
 
 def run() -> None:
-    """Run every stage of the working directory's plan, in DVC's order."""
+    """Run every stage of the working directory's plan, in DVC's order, and the tables."""
     _run(items_of(plan_file.check(params.load())))
+    results.run()
+
+
+def record() -> None:
+    """Write dvc.lock as far as it says what the stages have written."""
+    written: dict[str, list[Path]] = {"results": [tables.TABLE, tables.SUMMARY]}
+    for item in items_of(plan_file.check(params.load())):
+        written[item.stage] = [item.path(name) for name in item.kind.writes]
+    stages = {
+        stage: {"outs": [{"path": str(p), "md5": recorded.hash_of(p)} for p in paths]}
+        for stage, paths in written.items()
+    }
+    recorded.LOCK.write_text(json.dumps({"schema": "2.0", "stages": stages}))
 
 
 def run_prepared() -> None:

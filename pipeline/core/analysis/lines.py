@@ -89,12 +89,12 @@ def between(
         One row per statistics and point (alpha in [0, 1], loss, error); and the facts
         about the line and its ends.
     """
-    rows, barriers = [], {}
+    rows, found = [], {}
     for statistics, way in evaluated.items():
         line = along_line(ends.a, ends.b, way, num_points=num_points)
-        barriers[statistics] = _barriers(line)
+        found[statistics] = barriers(line)
         rows += _rows(statistics, line)
-    facts = {"statistics": barriers} | _geometry(ends)
+    facts = {"statistics": found} | _geometry(ends)
     passing = (masks.connected(ends.a, ends.mask_a), masks.connected(ends.b, ends.mask_b))
     return rows, facts | _dead(network, *passing)
 
@@ -107,7 +107,8 @@ def _rows(statistics: str, line: Line) -> list[dict[str, Any]]:
     ]
 
 
-def _barriers(line: Line) -> dict[str, Any]:
+def barriers(line: Line) -> dict[str, Any]:
+    """The facts that follow from the points of a line alone."""
     barrier = error_barrier(line.error)
     return {
         "error_barrier": barrier,

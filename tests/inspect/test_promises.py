@@ -12,7 +12,7 @@ from pipeline.artifacts import files, paths
 from pipeline.artifacts.paths import Instance
 from pipeline.config.settings import Settings
 from pipeline.core.digests import digest
-from pipeline.inspect.verify import report, verify
+from pipeline.inspect.verification import promises, report
 from pipeline.plan import items
 
 Arrays = dict[str, np.ndarray]
@@ -51,8 +51,8 @@ def edit(path: Path, change: Callable[[Arrays], None], **facts: object) -> None:
 
 def broken(asked: Settings | None = None) -> dict[tuple[str, str], str]:
     """(chain, promise) -> what is broken, of the promises that do not hold."""
-    found = verify(asked or settings(), [SEEDS])
-    return {(f.chain, f.promise): f.broken for f in found if f.broken}
+    found = promises.findings(asked or settings(), [SEEDS])
+    return {(f.subject, f.promise): f.broken for f in found if f.broken}
 
 
 def test_an_experiment_keeps_its_promises(experiment_root: Path) -> None:
@@ -65,21 +65,23 @@ def test_an_experiment_keeps_its_promises(experiment_root: Path) -> None:
         "one θ₀ by hash                     holds (16 rounds of 8 chains)",
         "masks nested                       holds (12 rounds of 6 chains)",
         "counts per layer as in its source  holds (4 rounds of 2 chains)",
+        "files hold what they must          holds (96 files)",
+        "bytes as recorded in dvc.lock      holds (40 outputs)",
     ]
 
 
 def test_every_chain_is_checked_for_what_it_promises() -> None:
-    found = verify(settings(), [SEEDS])
+    found = list(promises.findings(settings(), [SEEDS]))
     common = [COUNTS, ZERO, START, THETA0]
     for variant in VARIANTS:
         special = LAYERS if variant == "random-mask" else NESTED
-        promises = [f.promise for f in found if f.chain == f"main/{variant} seed 0"]
-        assert promises == [*common, special]
+        made = [f.promise for f in found if f.subject == f"main/{variant} seed 0"]
+        assert made == [*common, special]
 
 
 def test_only_active_seeds_are_checked() -> None:
-    found = verify(settings(seeds=[1]), [SEEDS])
-    assert {f.chain for f in found} == {f"main/{variant} seed 1" for variant in VARIANTS}
+    found = promises.findings(settings(seeds=[1]), [SEEDS])
+    assert {f.subject for f in found} == {f"main/{variant} seed 1" for variant in VARIANTS}
 
 
 def test_a_weight_too_many_is_found_in_the_chain_and_in_its_controls() -> None:
@@ -205,14 +207,26 @@ def test_the_command_names_chain_round_and_promise_and_fails(experiment_root: Pa
         "  main/ticket seed 1: round 2: its start came from another θ₀",
     ]
     assert len([line for line in lines if " holds " in line]) == 5
+    file = start_file("ticket", 2)
+    assert f'  {file}: theta0 is "{"0" * 35} …, ' in ended.output
 
 
 def test_a_missing_artifact_is_not_passed_over(experiment_root: Path) -> None:
-    path = trained_file("one-shot", 2, "weights")
-    path.unlink()
+    path = paths.trained_folder(at("one-shot", 2))
+    files.remove(path)
     assert refused(experiment_root, "verify") == (
         f"{path} is missing; run `dvc repro` (or `dvc pull`)"
     )
+
+
+def test_a_missing_file_of_an_artifact_is_found(experiment_root: Path) -> None:
+    path = trained_file("one-shot", 2, "weights")
+    path.unlink()
+    ended = run(experiment_root, "verify")
+    assert ended.code == 1
+    missing = f"{path} is missing; run `dvc repro` (or `dvc pull`)"
+    assert f"  main/one-shot seed 1: round 2: {missing}" in ended.output.splitlines()
+    assert f"  {path}: {missing}" in ended.output.splitlines()
 
 
 def test_a_stale_plan_is_refused(experiment_root: Path) -> None:

@@ -1,10 +1,9 @@
-"""Verify that the artifacts fulfill what each variant's recipe promises.
+"""What each variant's recipe promises, checked on the masks and weights of its chains.
 
 Everything is computed again from weights and masks; result files are never trusted.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from pipeline.artifacts import files, paths
 from pipeline.config.settings import Settings
@@ -16,6 +15,7 @@ from pipeline.core.cuts import CUTS
 from pipeline.core.digests import digest
 from pipeline.core.round_starts import source_weights, start_weights
 from pipeline.core.starts import STARTS
+from pipeline.inspect.verification.looking import DAMAGE, ROUNDS, Finding, text_of
 from pipeline.plan import expected
 from pipeline.plan.chains import ChainGroup, chain_groups
 from pipeline.run import cuts
@@ -24,33 +24,15 @@ from pipeline.run.round_starts import Behind, read
 ANOTHER_MASK = "the trained network carries another mask"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Finding:
-    """One promise of a recipe, checked on one chain."""
-
-    chain: str
-    promise: str
-    num_checked: int
-    broken: str
-    """the first place where the promise does not hold; empty = it holds everywhere"""
-
-
 Check = Callable[[Settings, ChainGroup, int, int], str]
 """Settings, group, round, seed -> what is broken; empty = the promise holds"""
 
 
-def verify(settings: Settings, groups: list[tuple[int, ...]]) -> list[Finding]:
-    """Check every chain of the plan.
-
-    Raises:
-        ArtifactError: where an artifact is missing; nothing is passed over.
-    """
-    return [
-        finding
-        for group in chain_groups(settings, groups)
-        for seed in sorted(set(group.seeds) & set(settings.seeds))
-        for finding in _chain(settings, group, seed)
-    ]
+def findings(settings: Settings, groups: list[tuple[int, ...]]) -> Iterator[Finding]:
+    """Check every chain of the plan."""
+    for group in chain_groups(settings, groups):
+        for seed in sorted(set(group.seeds) & set(settings.seeds)):
+            yield from _chain(settings, group, seed)
 
 
 def _chain(settings: Settings, group: ChainGroup, seed: int) -> Iterator[Finding]:
@@ -71,14 +53,25 @@ def _chain(settings: Settings, group: ChainGroup, seed: int) -> Iterator[Finding
         broken = [
             f"round {round}: {problem}"
             for round in rounds
-            if (problem := check(settings, group, round, seed))
+            if (problem := _said(check, settings, group, round, seed))
         ]
         yield Finding(
-            chain=f"{group.task}/{group.name} seed {seed}",
+            subject=f"{group.task}/{group.name} seed {seed}",
             promise=promise,
             num_checked=len(rounds),
+            unit=ROUNDS,
             broken=broken[0] if broken else "",
         )
+
+
+def _said(
+    check: Check, settings: Settings, group: ChainGroup, round: int, seed: int
+) -> str:
+    """What a check says; of files that it cannot work with, that they are damaged."""
+    try:
+        return check(settings, group, round, seed)
+    except DAMAGE as error:
+        return text_of(error)
 
 
 def _about_counts(settings: Settings, group: ChainGroup) -> dict[str, Check]:
@@ -205,16 +198,3 @@ def _one_theta0(_: Settings, group: ChainGroup, round: int, seed: int) -> str:
         if facts["theta0"] != theta0:
             return "its start came from another θ₀"
     return ""
-
-
-def report(findings: list[Finding]) -> str:
-    """A line per promise over all chains, then a line for each broken promise."""
-    lines = []
-    for promise in dict.fromkeys(finding.promise for finding in findings):
-        same = [finding for finding in findings if finding.promise == promise]
-        broken = [finding for finding in same if finding.broken]
-        num = sum(finding.num_checked for finding in same)
-        verdict = f"broken in {len(broken)} chains" if broken else "holds"
-        lines.append(f"{promise:<34} {verdict} ({num} rounds of {len(same)} chains)")
-        lines += [f"  {finding.chain}: {finding.broken}" for finding in broken]
-    return "\n".join(lines)
