@@ -111,7 +111,7 @@ def status() -> None:
 
 @app.command(epilog="Example: lt-pipeline verify")
 def verify() -> None:
-    """Check that the artifacts fulfill what each variant's recipe promises."""
+    """Check what each variant's recipe promises, and that no artifact is damaged."""
     with _at_root():
         from pipeline.config import params
         from pipeline.inspect import verification

@@ -1,8 +1,8 @@
 """Read and write artifacts as safetensors, Parquet and JSON files.
 
-Files appear atomically: they are written under a temporary name and then renamed. A
-safetensors file has a single metadata key with sorted JSON, because several keys would be
-written in random order.
+Files appear atomically: they are written under a temporary name, synced to the disk, and
+then renamed. A safetensors file has a single metadata key with sorted JSON, because
+several keys would be written in random order.
 """
 
 import errno

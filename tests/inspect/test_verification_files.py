@@ -40,6 +40,8 @@ CHANGES: dict[str, Any] = {
     "variants": {
         "ticket": _OWN | {"rewind": EARLY},
         "slow": _OWN | {"prune": _OWN["prune"] | {"schedule": "gradual"}},
+        "first": _OWN
+        | {"prune": _OWN["prune"] | {"schedule": "at-init", "criterion": "snip"}},
     },
 }
 UNKNOWN = (

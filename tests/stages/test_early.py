@@ -10,7 +10,7 @@ from pipeline.artifacts import files, paths
 from pipeline.artifacts.paths import Instance
 from pipeline.core import rewinding
 from pipeline.core.digests import digest
-from pipeline.inspect.verify import verify
+from pipeline.inspect.verification import promises
 from pipeline.run import trainings
 
 EARLY = {"to": "early", "step": 2, "draw": None, "pruned": "zero"}
@@ -125,13 +125,13 @@ def test_no_checkpoint_is_left() -> None:
 
 def test_verify_looks_up_the_early_weights() -> None:
     asked = settings(**CHANGES, variants=variants())
-    assert not any(finding.broken for finding in verify(asked, [SEEDS]))
+    assert not any(finding.broken for finding in promises.findings(asked, [SEEDS]))
     path = paths.seed_file(FOLDER, 1)
     before, facts = files.load_arrays(path), files.load_facts(path)
     files.save_arrays(path, before | {"fc1.bias": before["fc1.bias"] + 1}, **facts)
-    broken = {f.chain: f.broken for f in verify(asked, [SEEDS]) if f.broken}
+    broken = {f.subject: f.broken for f in promises.findings(asked, [SEEDS]) if f.broken}
     files.save_arrays(path, before, **(facts | {"theta0": "another"}))
-    other = {f.broken for f in verify(asked, [SEEDS]) if f.broken}
+    other = {f.broken for f in promises.findings(asked, [SEEDS]) if f.broken}
     files.save_arrays(path, before, **facts)
     message = "round 1: the start is not early under the mask"
     assert broken == dict.fromkeys(("main/ticket seed 1", "main/reinit seed 1"), message)

@@ -12,7 +12,8 @@ from pipeline.config import params
 from pipeline.core import masks
 from pipeline.core.digests import digest
 from pipeline.core.policies.gradual import pruning_steps
-from pipeline.inspect import export, verify
+from pipeline.inspect import export
+from pipeline.inspect.verification import verify
 from pipeline.plan import compiler, expected, plan_file
 from pipeline.stages import retrain, rewind
 
@@ -116,9 +117,11 @@ def test_the_facts_say_what_the_steps_were_trained_with(there: Path) -> None:
 
 
 def test_every_promise_holds(there: Path) -> None:
-    found = verify.verify(params.load(), [(0, 1)])
+    settings = params.load()
+    experiment.record()
+    found = verify(settings, plan_file.check(settings))
     assert [finding for finding in found if finding.broken] == []
-    promised = {(f.chain.split()[0], f.promise) for f in found}
+    promised = {(f.subject.split()[0], f.promise) for f in found}
     assert ("main/ticket", "kept counts exact") in promised
     assert ("main/ticket", "masks nested") not in promised
     assert ("main/reinit", "masks nested") not in promised

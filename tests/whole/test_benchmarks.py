@@ -4,6 +4,7 @@ import importlib.util
 import json
 import sys
 import time
+from argparse import Namespace
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import ModuleType
@@ -221,6 +222,15 @@ def test_overheads_are_drawn_with_their_goals(tmp_path: Path) -> None:
         ("peak memory of a worker", True),
     ]
     assert saved(overheads, tmp_path, rows)["rows"][0]["what"] == "prune"
+
+
+@pytest.mark.slow
+def test_ten_kills_a_full_disk_and_some_damage_need_no_help(tmp_path: Path) -> None:
+    faults = script("faults")
+    wanted = Namespace(kills=10, fills=1, damages=4, seed=7)
+    found = faults.campaign(faults.prepare(tmp_path), wanted)
+    assert [fault for fault in found if fault.help] == []
+    assert [fault.kind for fault in found].count("kill") == 10
 
 
 def test_a_whole_experiment(images: Dataset, tmp_path: Path) -> None:

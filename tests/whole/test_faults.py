@@ -20,6 +20,10 @@ from helpers import workspace as workspaces
 from helpers.tracked import tracked_chains
 from helpers.workspace import Ran, Workspace, copy, environment
 
+from pipeline.config import params
+from pipeline.inspect import verification
+from pipeline.plan import plan_file
+
 STEPS = 10_000
 TRAIN = "train@main-s0-1"
 VICTIMS = ("dvc", "stage", "worker")
@@ -238,6 +242,23 @@ def test_a_deleted_store_is_rebuilt_from_the_artifacts(workspace: Workspace) -> 
     assert tracked_chains(workspace) == before
     workspace.done("python", "-m", "pipeline.cli", "plot")
     assert dict(drawn(workspace)) == figures
+
+
+def test_verify_hashes_outputs_as_dvc_has_recorded_them(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And finds a bit that flipped without a new time, which `dvc status` cannot see."""
+    monkeypatch.chdir(workspace.root)
+    settings = params.load()
+    plan = plan_file.check(settings)
+    assert [f for f in verification.verify(settings, plan) if f.broken] == []
+    curves = next(Path("artifacts/results").rglob("curves.parquet"))
+    before, content = curves.stat(), bytearray(curves.read_bytes())
+    content[len(content) // 2] ^= 1
+    curves.write_bytes(content)
+    os.utime(curves, ns=(before.st_atime_ns, before.st_mtime_ns))
+    found = {f.subject for f in verification.verify(settings, plan) if f.broken}
+    assert str(curves.parent) in found
 
 
 def started(workspace: Workspace, *, behind: bool = False) -> subprocess.Popen[bytes]:

@@ -24,8 +24,8 @@ from pipeline.core.training.settings import Schedule
 from pipeline.engines import make_engine
 from pipeline.inspect import export
 from pipeline.inspect.export import Ticket
-from pipeline.inspect.verify import verify
-from pipeline.plan import compiler, places
+from pipeline.inspect.verification import promises, verify
+from pipeline.plan import compiler, places, plan_file
 
 SEEDS = (0,)
 DROP = {"name": "milestones", "milestones": [2], "gamma": 0.1, "warmup_steps": 0}
@@ -72,6 +72,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         experiment.run()
+        experiment.record()
     return root
 
 
@@ -128,9 +129,10 @@ def by_hand(settings: Settings, begun: Mapping[str, Any], **job: Any) -> Weights
 
 
 def test_every_promise_of_every_recipe_holds(settings: Settings) -> None:
-    found = verify(settings, [SEEDS])
+    """And every file holds what it must: no recipe looks damaged that is not."""
+    found = verify(settings, plan_file.check(settings))
     assert [finding for finding in found if finding.broken] == []
-    assert {finding.chain for finding in found} == {
+    assert {finding.subject for finding in found if finding.unit == "rounds"} == {
         f"main/{name} seed 0" for name in settings.variants
     }
 
@@ -264,7 +266,9 @@ def test_a_frozen_weight_that_moved_is_found(settings: Settings, tmp_path: Path)
     weights[name].flat[np.flatnonzero(~mask[name])[0]] = 0
     try:
         files.save_arrays(path, weights)
-        found = {f.promise: f.broken for f in verify(settings, [SEEDS]) if f.broken}
+        found = {
+            f.promise: f.broken for f in promises.findings(settings, [SEEDS]) if f.broken
+        }
     finally:
         path.write_bytes(before)
     assert found["pruned weights exactly as frozen"] == (
