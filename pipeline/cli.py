@@ -54,11 +54,13 @@ def use(
     """Write params.yaml and the plan of a preset."""
     with _at_root() as root:
         from pipeline import presets as known
+        from pipeline.compare import prospects
         from pipeline.config import params
         from pipeline.inspect import forecast
 
         plan = known.use(preset, root, force=force)
         print(forecast.describe(params.load(), plan))
+        print(prospects.describe(params.load(), params.resolved()))
 
 
 @app.command(epilog="Example: lt-pipeline params tasks.main.train.lr")
@@ -84,6 +86,7 @@ def plan(
 ) -> None:
     """Compile params.yaml into pipeline/plan.json and forecast the work."""
     with _at_root():
+        from pipeline.compare import prospects
         from pipeline.config import params
         from pipeline.inspect import forecast
         from pipeline.plan import plan_file
@@ -91,6 +94,7 @@ def plan(
         settings = params.load()
         current = plan_file.check(settings) if check else plan_file.write(settings)
         print(forecast.describe(settings, current))
+        print(prospects.describe(settings, params.resolved()))
 
 
 @app.command(epilog="Example: lt-pipeline status")

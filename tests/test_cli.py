@@ -250,7 +250,8 @@ def test_plan_writes_the_plan_and_says_what_is_to_come(clone: Path) -> None:
     assert (ended.code, ended.errors) == (0, "")
     assert re.fullmatch(
         r"plan: 28 stages, 18 trainings; 18 have no result yet: about \d+ (s|min) and "
-        r"\d+ MB if none is in DVC's cache\n",
+        r"\d+ MB if none is in DVC's cache\n"
+        r"verdicts: none; no published claim is about this model and data\n",
         ended.output,
     )
     assert items.read(clone) is not None

@@ -3,8 +3,9 @@
 They are read from claims.yaml. ``load`` refuses a file with any mistake in it.
 """
 
+import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from typing import Annotated, ClassVar, Literal
@@ -46,10 +47,16 @@ class Protocol:
     """of data, model and training, named as in the store"""
     masks: Required
     """of the recipe that finds the masks, the variant's own or another's"""
+    recipe: Required = field(default_factory=dict)
+    """of the variants themselves, beside what their roles need; a variant that lacks the
+    setting is not asked for it"""
     min_steps: int
     """least number of steps of a training"""
     dense_accuracy: float
     """a dense network with a lower mean test accuracy counts as not trained"""
+    spread: Mapping[str, float] = field(default_factory=dict)
+    """kind of check -> standard deviation over seeds of what it averages, as measured here:
+    differences of accuracies, logarithms of ratios. It says how many seeds a run needs"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -236,6 +243,28 @@ def roles(check: Check) -> list[str]:
     if not isinstance(check, Reading | Winning | Barrier):
         named.append(check.against)
     return list(dict.fromkeys(named))
+
+
+def spread_of(claim: Claim, book: Book) -> float | None:
+    """The standard deviation over seeds of what a claim averages; None if not known."""
+    return book.protocols[claim.protocol].spread.get(claim.check.kind)
+
+
+def room(claim: Claim) -> tuple[float, ...] | None:
+    """The distances of a published number from its bounds, in the unit of the test.
+
+    None without a number, or for a check whose number is no mean.
+    """
+    number, check = claim.published, claim.check
+    if isinstance(number, str) or isinstance(check, Leaves | Winning):
+        return None
+    if isinstance(check, Equivalence):
+        return check.margin + number, check.margin - number
+    shown = math.log if isinstance(check, Ratio) else float
+    low, high = (None if b is None else shown(b) for b in (check.low, check.high))
+    value = shown(number)
+    below = () if low is None else (value - low,)
+    return below if high is None else (*below, high - value)
 
 
 def _problems(book: Book) -> Iterator[str]:

@@ -108,12 +108,19 @@ def _trial(setup: Setup, claim: Claim, book: Book) -> _Trial:
         if not playing:
             missing.append(role)
             continue
-        fitting = [r for r in playing if fits(r.settings, masks)]
+        apart = [_apart(r, masks, protocol.recipe) for r in playing]
+        fitting = [r for r, reasons in zip(playing, apart, strict=True) if not reasons]
         if not fitting:
-            nearest = min((differences(r.settings, masks) for r in playing), key=len)
+            nearest = min(apart, key=len)
             differs += [reason for reason in nearest if reason not in differs]
         rows[role] = _pooled(fitting or playing, claim.check)
     return _Trial(setup=setup, rows=rows, missing=sorted(missing), differs=differs)
+
+
+def _apart(recipe: Recipe, masks: Required, own: Required) -> list[str]:
+    """What keeps a recipe from a protocol: of its masks, and of its own settings."""
+    asked = {name: value for name, value in own.items() if name in recipe.settings}
+    return differences(recipe.settings, {**masks, **asked})
 
 
 def _rows_of(source: Setup | Recipe, check: Check) -> tuple[Row, ...]:

@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 
 from pipeline import presets
 from pipeline.artifacts import files, paths
+from pipeline.compare import prospects
 from pipeline.config import params
 from pipeline.core.analysis.pairs import OTHER_SEED
 from pipeline.core.batches import Dataset, Split
@@ -360,7 +361,7 @@ def test_a_papers_preset_and_its_quick_one_come_in_pairs() -> None:
 def test_a_preset_is_an_experiment_of_its_own_name_and_says_what_it_is(name: str) -> None:
     assert RAW[name]["experiment"] == name
     assert presets.text_of(name).startswith("# ")
-    assert 20 < len(presets.description(name)) <= 90
+    assert 20 < len(presets.description(name)) <= 105
 
 
 @pytest.mark.parametrize("subject", sorted(subjects("-paper")))
@@ -368,6 +369,15 @@ def test_a_papers_preset_has_the_settings_of_its_source(subject: str) -> None:
     raw = RAW[f"{subject}-paper"]
     removed = {"fractions": fractions(raw)}
     assert {name: fixed(raw, name) | removed for name in raw["tasks"]} == SOURCES[subject]
+
+
+@pytest.mark.parametrize("name", presets.names())
+def test_a_preset_can_judge_published_claims_or_says_that_it_gives_no_verdicts(
+    name: str,
+) -> None:
+    found = prospects.prospects(params.parse(RAW[name]), params.completed(RAW[name]))
+    can = [one.claim.id for one in found if not one.obstacle]
+    assert bool(can) is ("no verdicts" not in presets.description(name))
 
 
 CUT = ("steps", "milestones", "warmup_steps")
