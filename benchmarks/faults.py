@@ -2,8 +2,8 @@
 
     python benchmarks/faults.py --kills 100 --seed 1 --out faults.json
 
-The experiment has every kind of stage. It runs in throw-away clones, with trainings of some
-seconds that keep a checkpoint at every report. Three kinds of faults happen to it:
+The experiment has every kind of stage. It runs in throw-away clones, with trainings of a
+second that keep a checkpoint at every report. Three kinds of faults happen to it:
 
 - a kill: SIGKILL of a random victim (the whole group, dvc, a stage, a worker, or the
   forkserver) at a random moment; now and then a checkpoint is damaged, too. Then the same
@@ -52,20 +52,20 @@ tasks:
   main:
     data: digits
     model: {name: mlp, widths: [8], init: glorot-normal}
-    train: {steps: 2000, batch_size: 32, optimizer: adam, lr: 0.001, evaluate_every: 200,
+    train: {steps: 800, batch_size: 32, optimizer: adam, lr: 0.001, evaluate_every: 100,
             engine: reference}
 variants:
   ticket:
     prune: {mask: own, criterion: magnitude, scope: layerwise,
             fraction: {fc: 0.3, output: 0.15}}
-    rewind: {to: early, step: 400}
+    rewind: {to: early, step: 200}
 analyses:
-  stable: {kind: instability, tasks: [main], of: dense, steps: [400], pairs: 1, points: 3}
+  stable: {kind: instability, tasks: [main], of: dense, steps: [200], pairs: 1, points: 3}
 """
 VICTIMS = ("group", "dvc", "stage", "worker", "forkserver")
 SPREAD_S = 8.0
 """a kill comes so long after the start at most, and then once the victim is there"""
-KILLS_PER_RUN = 8
+KILLS_PER_RUN = 12
 LIMIT_S = 600.0
 """a run that takes longer hangs"""
 TABLES = ("results/rounds.csv", "results/summary.json")
@@ -90,6 +90,8 @@ class Fault:
     what: str
     help: str = ""
     """what the next run did in place of going on; empty: it needed no help"""
+    traceback: bool = False
+    """whether the run to which it happened printed one"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -162,7 +164,7 @@ class Run:
                 p for p in (*reversed(below), leader) if p.cmdline()[1:3] == ["-m", "dvc"]
             ],
             "stage": [p for p in below if "pipeline.stages." in " ".join(p.cmdline()[1:3])],
-            "forkserver": [p for p in servers if p.children()],
+            "forkserver": [p for p in servers if p.parent() not in servers],
             "worker": [w for server in servers for w in server.children()],
         }[victim]
         return found[0] if found else None
@@ -201,7 +203,10 @@ def campaign(bench: Bench, wanted: argparse.Namespace) -> list[Fault]:
 def said(faults: list[Fault]) -> list[Fault]:
     """The same faults, printed."""
     for fault in faults:
-        print(f"{fault.kind}: {fault.what}: {fault.help or 'no help'}", flush=True)
+        traceback = ", with a traceback" if fault.traceback else ""
+        print(
+            f"{fault.kind}: {fault.what}: {fault.help or 'no help'}{traceback}", flush=True
+        )
     return faults
 
 
@@ -210,7 +215,11 @@ def summary(faults: list[Fault]) -> Iterator[str]:
     for kind in dict.fromkeys(fault.kind for fault in faults):
         same = [fault for fault in faults if fault.kind == kind]
         alone = sum(not fault.help for fault in same)
-        yield f"{kind}: {alone} of {len(same)} ended in the same bits without help"
+        traced = sum(fault.traceback for fault in same)
+        yield (
+            f"{kind}: {alone} of {len(same)} ended in the same bits without help; "
+            f"{traced} printed a traceback"
+        )
 
 
 def prepare(folder: Path) -> Bench:
@@ -247,7 +256,7 @@ def kills(bench: Bench, num: int, rng: np.random.Generator) -> list[Fault]:
             fault = _kill(run, rng) if len(faults) < num else None
             code = run.end()
             if fault is not None:
-                faults.append(fault)
+                faults.append(replace(fault, traceback="Traceback" in run.output))
             elif code == 0:
                 left = _differs(root, bench.hashes) or _verified(root)
                 return [
@@ -272,8 +281,7 @@ def full_disk(bench: Bench, rng: np.random.Generator) -> Fault:
         run = Run(root, bench.command, limit_kb)
         if run.end() == 0:
             return fault  # there was room enough
-        if "Traceback" in run.output:
-            fault = replace(fault, help="a traceback")
+        fault = replace(fault, traceback="Traceback" in run.output)
         if grow:
             grow()
         again = Run(root, bench.command)
@@ -364,7 +372,10 @@ def _differs(root: Path, wanted: Hashes) -> str:
     if other:
         return f"{len(other)} files have other bits, such as {other[0]}"
     kept = list((root / checkpoints.FOLDER).glob("*"))
-    return f"{kept[0].name} stayed among the checkpoints" if kept else ""
+    if kept:
+        return f"{kept[0].name} stayed among the checkpoints"
+    _, living = psutil.wait_procs(_working_in(root), timeout=30)
+    return f"process {living[0].pid} still works" if living else ""
 
 
 def _verified(root: Path) -> str:
@@ -425,14 +436,22 @@ def tmpfs(folder: Path, size_kb: int) -> Iterator[tuple[Path, Callable[[], None]
                 subprocess.run(["umount", place], check=True)
 
 
-def _end_all(root: Path) -> None:
-    """End what still works in a clone of this campaign, and wait for it."""
-    left = []
+def _working_in(root: Path) -> list[psutil.Process]:
+    """The processes that work in a clone of this campaign."""
+    found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
             if Path(process.cwd()).is_relative_to(root):
-                process.kill()
-                left.append(process)
+                found.append(process)
+    return found
+
+
+def _end_all(root: Path) -> None:
+    """End what still works in a clone, and wait for it."""
+    left = _working_in(root)
+    for process in left:
+        with suppress(psutil.Error):
+            process.kill()
     psutil.wait_procs(left, timeout=10)
 
 
