@@ -14,7 +14,7 @@ and a damaged one means that its training begins anew.
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -89,9 +89,7 @@ def folder_of(key: str, unit: str, name: str) -> Path:
     base = FOLDER / key
     folder = base / f"{unit}-{name}"
     for place in (FOLDER, base, folder):
-        if not place.is_dir():
-            files.remove(place)
-    folder.mkdir(parents=True, exist_ok=True)
+        _make(place)
     for other in base.glob(f"{unit}-*"):
         if other != folder:
             files.remove(other)
@@ -177,6 +175,16 @@ def _intact(path: Path, so: str) -> Iterator[None]:
         yield
     except (UserError, OSError, LookupError, ValueError, TypeError, AttributeError):
         raise LostCheckpoint(f"{path} is damaged; {so}") from None
+
+
+def _make(folder: Path) -> None:
+    """Make a folder, also in a file's place; other workers may do the same meanwhile."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        with suppress(FileNotFoundError, IsADirectoryError):
+            folder.unlink()
+        folder.mkdir(exist_ok=True)
 
 
 def free(path: Path) -> Path:

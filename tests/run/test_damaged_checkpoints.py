@@ -203,6 +203,21 @@ def test_a_file_in_a_folders_place_goes(level: int) -> None:
     assert left(unit) == made()
 
 
+def test_workers_that_make_the_same_folders_at_once_do_not_hinder_each_other() -> None:
+    """One saw a file, or nothing, where another has just made a folder."""
+    before = Path.mkdir
+
+    def late(path: Path, *args: object, **kwargs: object) -> None:
+        if not path.is_dir():
+            before(path, parents=True, exist_ok=True)  # the other worker's
+            raise FileExistsError
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "mkdir", late)
+        for unit in ("s0", "s1"):
+            assert checkpoints.folder_of(KEY, unit, "0123").is_dir()
+
+
 def broken_json(path: Path) -> None:
     path.write_text(path.read_text()[:-20])
 
