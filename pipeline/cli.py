@@ -220,23 +220,39 @@ def plot(
 def compare(
     json: Annotated[bool, typer.Option("--json", help="Print the rows as JSON.")] = False,
     markdown: Annotated[
-        bool, typer.Option("--markdown", help="Print a table for a README.")
+        bool, typer.Option("--markdown", help="Print tables for a README.")
+    ] = False,
+    all_claims: Annotated[
+        bool, typer.Option("--all", help="Claims that no run here fits as well.")
     ] = False,
     experiment: Annotated[
         str | None, typer.Option(help="Only this one; default: all in the store.")
     ] = None,
     uri: Annotated[
-        str | None, typer.Option(help="Tracking store; default: mlflow.db here.")
+        str | None,
+        typer.Option(
+            help="Tracking store, or a folder of shared tables; default: mlflow.db here."
+        ),
     ] = None,
 ) -> None:
     """Check published claims, and the definition of a winning ticket, on the store."""
+    folder = Path(uri).absolute() if uri and Path(uri).is_dir() else None
     with _at_root() as root:
         from pipeline import compare as comparing
         from pipeline import tracking
 
-        rows = comparing.compare(tracking.read_all(uri, experiment, root=root))
+        if folder:
+            stores = tracking.shared_tables.read(folder, experiment)
+        else:
+            stores = tracking.read_all(uri, experiment, root=root)
+        rows = comparing.compare(stores)
         layout = "json" if json else "markdown" if markdown else "table"
-        print(comparing.LAYOUTS[layout](rows))
+        shown = rows if all_claims else comparing.run_here(rows)
+        print(comparing.LAYOUTS[layout](shown))
+        if not json and len(shown) < len(rows):
+            for line in comparing.why_left_out(rows):
+                print(line)
+            print(f"{len(rows) - len(shown)} claims fit no run here; --all lists them")
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
+from types import MappingProxyType
 from typing import Annotated, ClassVar, Literal
 
 import pydantic
@@ -30,6 +31,18 @@ Required = Mapping[str, Value | tuple[Value, ...]]
 """setting, named as in the store -> its value, or all allowed values; null = absent"""
 Sure = Literal["paper", "paper-blind", "code", "data", "repo README", "secondary", "memory"]
 """where the number was read"""
+SURE: Mapping[Sure, str] = MappingProxyType(
+    {
+        "paper": "read in the paper",
+        "paper-blind": "read in an earlier version of the paper",
+        "code": "read in the authors' code",
+        "data": "computed from results that the authors released",
+        "repo README": "printed by the authors beside their code",
+        "secondary": "read in a text about the paper",
+        "memory": "recalled, and seen in no source",
+    }
+)
+"""what the tags behind sources mean"""
 
 FORBID = pydantic.ConfigDict(extra="forbid")
 

@@ -1,18 +1,25 @@
 """Write compared claims as JSON, as markdown, or as a table for the terminal."""
 
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from pipeline.compare.checks import UNITS
+from pipeline.compare.claims import SURE
 from pipeline.compare.verdicts import Compared
+from pipeline.core.looks import ALPHA
 
 if TYPE_CHECKING:
     from rich.text import Text
 
 PIPED_WIDTH = 160
+LEFT_OUT = frozenset({"not run", "not comparable"})
+"""verdicts on claims that no run fits"""
+MOST_REASONS = 3
+"""how many reasons are named why claims do not fit a run"""
 STYLES = MappingProxyType(
     {"agrees": "green", "disagrees": "red", "not enough seeds": "yellow"}
 )
@@ -24,15 +31,20 @@ def as_json(rows: Sequence[Compared]) -> str:
 
 
 def as_markdown(rows: Sequence[Compared]) -> str:
-    """A markdown table, and a line that counts the verdicts."""
-    lines = [
-        "| claim | source | published (accepted) | measured (low–high; seeds) | verdict |",
-        "|---|---|--:|--:|---|",
-    ]
-    for row in rows:
-        cells = [text.replace("|", "\\|") for text in _cells(row)]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join([*lines, "", summary(rows)])
+    """A markdown table per experiment, what source tags mean, and a count of verdicts."""
+    lines: list[str] = []
+    for experiment, group in _by_experiment(rows):
+        lines += [
+            f"**{experiment}**",
+            "",
+            "| claim | source | published (accepted) | measured (range; seeds) | verdict |",
+            "|---|---|--:|--:|---|",
+        ]
+        for row in group:
+            cells = [text.replace("|", "\\|") for text in _cells(row)]
+            lines.append(f"| {' | '.join(cells)} |")
+        lines.append("")
+    return "\n".join([*lines, *_notes(rows)])
 
 
 def as_table(rows: Sequence[Compared]) -> str:
@@ -40,27 +52,66 @@ def as_table(rows: Sequence[Compared]) -> str:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(show_lines=True)
-    for name in ("claim", "source", "published (accepted)", "measured", "verdict"):
-        table.add_column(name, overflow="fold")
-    for row in rows:
-        style = STYLES.get(row.verdict, "dim")
-        *cells, verdict = _cells(row)
-        table.add_row(*(_literal(cell) for cell in cells), _literal(verdict, style))
     console = Console()
     if not console.is_terminal:
         console.width = PIPED_WIDTH
     with console.capture() as text:
-        console.print(table)
-    return text.get() + summary(rows)
+        for experiment, group in _by_experiment(rows):
+            table = Table(show_lines=True, title=experiment, title_justify="left")
+            for name in ("claim", "source", "published (accepted)", "measured", "verdict"):
+                table.add_column(name, overflow="fold")
+            for row in group:
+                style = STYLES.get(row.verdict, "dim")
+                *cells, verdict = _cells(row)
+                table.add_row(*(_literal(cell) for cell in cells), _literal(verdict, style))
+            console.print(table)
+    return text.get() + "\n".join(_notes(rows))
+
+
+def run_here(rows: Sequence[Compared]) -> list[Compared]:
+    """The rows about what was run: those with a verdict or a measured number.
+
+    Claims that no run fits are left out; ``summary`` of all rows counts them.
+    """
+    return [row for row in rows if row.verdict not in LEFT_OUT]
 
 
 def summary(rows: Sequence[Compared]) -> str:
-    """A line that counts the verdicts."""
-    counts: dict[str, int] = {}
-    for row in rows:
-        counts[row.verdict] = counts.get(row.verdict, 0) + 1
-    return ", ".join(f"{number} {verdict}" for verdict, number in counts.items())
+    """A line that counts the verdicts, and says how many chance alone may have given."""
+    counts = Counter(row.verdict for row in rows)
+    text = ", ".join(f"{number} {verdict}" for verdict, number in counts.items())
+    judged = sum(row.judged for row in rows)
+    if not judged:
+        return text
+    by_chance = ALPHA * judged
+    return (
+        f"{text}; {judged} were tested at {ALPHA:.0%} each, so that up to {by_chance:.1f} "
+        "wrong verdicts are to be expected from chance alone"
+    )
+
+
+def why_left_out(rows: Sequence[Compared]) -> list[str]:
+    """Lines on claims that are about the model and data of a run, but do not fit it."""
+    reasons = Counter(row.note for row in rows if row.verdict == "not comparable")
+    return [
+        f"not comparable, {num} claims: {reason}"
+        for reason, num in reasons.most_common(MOST_REASONS)
+    ]
+
+
+def _by_experiment(rows: Sequence[Compared]) -> list[tuple[str, list[Compared]]]:
+    """The rows of each experiment, in their order; those without one come last."""
+    groups: dict[str, list[Compared]] = {}
+    for row in sorted(rows, key=lambda row: not row.experiment):
+        groups.setdefault(row.experiment or "measured in no experiment", []).append(row)
+    return list(groups.items())
+
+
+def _notes(rows: Sequence[Compared]) -> Iterator[str]:
+    used = [tag for tag in SURE if any(f"[{tag}]" in row.source for row in rows)]
+    if used:
+        yield f"sources: {'; '.join(f'[{tag}] {SURE[tag]}' for tag in used)}"
+    yield summary(rows)
 
 
 def _cells(row: Compared) -> list[str]:

@@ -5,6 +5,7 @@ per analysis and seed, and one child run per place. MLflow is a view: ``track`` 
 rebuild it from the result files at any time.
 """
 
+from pipeline.tracking import shared_tables
 from pipeline.tracking.addresses import TrackingError, store_uri
 from pipeline.tracking.read import TrackedStore, read, read_all
 from pipeline.tracking.write import TrackReport, track
@@ -15,6 +16,7 @@ __all__ = [
     "TrackingError",
     "read",
     "read_all",
+    "shared_tables",
     "store_uri",
     "track",
 ]

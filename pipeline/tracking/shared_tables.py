@@ -1,0 +1,140 @@
+"""Share what a store knows of results as a folder of small Parquet files.
+
+Anyone can judge such a folder again without training and without MLflow:
+``lt-pipeline compare --uri FOLDER``. It has the rounds, the barriers, the settings behind
+them, and the declared looks of every experiment; no weights, curves or lines.
+
+    rounds.parquet     experiment, and the columns of ``TrackedStore.rounds``
+    barriers.parquet   experiment, and the columns of ``TrackedStore.barriers``
+    settings.parquet   experiment, kind (variant, analysis or looks), task, of, name, value
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.core.looks import Looks
+from pipeline.results.tables import Row
+from pipeline.tracking.addresses import TrackingError
+from pipeline.tracking.read import TrackedStore
+
+ROUNDS, BARRIERS, SETTINGS = "rounds.parquet", "barriers.parquet", "settings.parquet"
+FILES = (ROUNDS, BARRIERS, SETTINGS)
+
+
+def write(stores: Sequence[TrackedStore], folder: Path) -> None:
+    """Write these experiments into a folder, in place of what its files hold.
+
+    Args:
+        stores: read without curves.
+        folder: created if it does not exist.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    folder.mkdir(parents=True, exist_ok=True)
+    tables = {
+        ROUNDS: [{"experiment": s.experiment} | row for s in stores for row in s.rounds],
+        BARRIERS: [
+            {"experiment": s.experiment} | row for s in stores for row in s.barriers
+        ],
+        SETTINGS: [row for store in stores for row in _settings(store)],
+    }
+    for name, rows in tables.items():
+        parquet.write_table(pa.Table.from_pylist(rows), folder / name)
+
+
+def read(folder: Path, experiment: str | None = None) -> list[TrackedStore]:
+    """Read the experiments of a folder.
+
+    Args:
+        folder: that ``write`` made.
+        experiment: only this one; None = all.
+
+    Raises:
+        TrackingError: a file is missing or unreadable, or there is no such experiment.
+    """
+    rounds, barriers, settings = (_rows(folder / name) for name in FILES)
+    names = sorted({row["experiment"] for row in settings})
+    if experiment is not None and experiment not in names:
+        raise TrackingError(
+            f"no experiment {experiment!r} in {folder}; there is {', '.join(names)}"
+        )
+    return [
+        _store(name, _of(rounds, name), _of(barriers, name), _of(settings, name))
+        for name in names
+        if experiment in (None, name)
+    ]
+
+
+def _named(tables: Iterable[tuple[str, Sequence[Row]]]) -> list[Row]:
+    return [{"experiment": name} | row for name, rows in tables for row in rows]
+
+
+def _settings(store: TrackedStore) -> Iterator[Row]:
+    yield _setting(store, "looks", ("", ""), "looks", json.dumps(store.looks.at))
+    for kind, known in (("variant", store.settings), ("analysis", store.analyses)):
+        for place, values in known.items():
+            for name, value in values.items():
+                yield _setting(store, kind, place, name, value)
+
+
+def _setting(
+    store: TrackedStore, kind: str, place: tuple[str, str], name: str, value: str
+) -> Row:
+    return {
+        "experiment": store.experiment,
+        "kind": kind,
+        "task": place[0],
+        "of": place[1],
+        "name": name,
+        "value": value,
+    }
+
+
+def _rows(path: Path) -> list[Row]:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        rows: list[Row] = parquet.read_table(path).to_pylist()
+    except (OSError, pa.ArrowInvalid) as error:
+        reason = str(error).splitlines()[0]
+        raise TrackingError(
+            f"{path}: no table of results ({reason}); give a store, or a folder with "
+            f"{', '.join(FILES)}"
+        ) from None
+    return rows
+
+
+def _of(rows: Sequence[Row], experiment: str) -> list[dict[str, Any]]:
+    mine = (row for row in rows if row["experiment"] == experiment)
+    return [{n: v for n, v in row.items() if n != "experiment"} for row in mine]
+
+
+def _store(
+    name: str, rounds: Sequence[Row], barriers: Sequence[Row], settings: Sequence[Row]
+) -> TrackedStore:
+    (looks,) = (row["value"] for row in settings if row["kind"] == "looks")
+    return TrackedStore(
+        experiment=name,
+        rounds=tuple(rounds),
+        layers=(),
+        curves=(),
+        settings=_behind(settings, "variant"),
+        barriers=tuple(barriers),
+        analyses=_behind(settings, "analysis"),
+        looks=Looks(at=tuple(json.loads(looks))),
+    )
+
+
+def _behind(
+    settings: Sequence[Row], kind: str
+) -> Mapping[tuple[str, str], Mapping[str, str]]:
+    found: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+    for row in settings:
+        if row["kind"] == kind:
+            found[row["task"], row["of"]][row["name"]] = row["value"]
+    return dict(found)

@@ -1,0 +1,35 @@
+"""A folder of Parquet files is judged like the store that it was written from."""
+
+import pytest
+from helpers.tracked_stores import store, with_barriers
+
+from pipeline.compare import compare
+from pipeline.core.looks import Looks
+from pipeline.tracking import TrackingError, shared_tables
+
+STORES = [
+    with_barriers(store(variants=("ticket",)), lambda seed, pair: 0.001 * (seed + pair)),
+    store(experiment="other", seeds=range(3)),
+]
+
+
+def test_a_folder_gives_the_verdicts_of_its_store(tmp_path):
+    shared_tables.write(STORES, tmp_path / "made")
+    assert {path.name for path in (tmp_path / "made").iterdir()} == set(shared_tables.FILES)
+    found = shared_tables.read(tmp_path / "made")
+    assert [one.experiment for one in found] == ["other", "toy"]
+    assert compare(found) == compare(sorted(STORES, key=lambda one: one.experiment))
+
+
+def test_looks_and_one_experiment_are_read_back(tmp_path):
+    open_ended = store(seeds=range(2))
+    shared_tables.write([open_ended], tmp_path)
+    assert shared_tables.read(tmp_path, "toy")[0].looks == Looks(at=(8, 10, 12))
+    with pytest.raises(TrackingError, match="no experiment 'nope' in "):
+        shared_tables.read(tmp_path, "nope")
+
+
+def test_a_folder_without_tables_is_refused_in_one_line(tmp_path):
+    with pytest.raises(TrackingError, match="no table of results") as caught:
+        shared_tables.read(tmp_path)
+    assert len(str(caught.value).splitlines()) == 1
