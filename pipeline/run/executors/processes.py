@@ -118,7 +118,10 @@ def _started(
 ) -> tuple[Connection, ForkServerProcess]:
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_main, args=(work, theirs))
-    process.start()
+    try:
+        process.start()
+    except (EOFError, ConnectionError):
+        raise WorkerError(_how_it_ended(_SERVER_GONE)) from None
     theirs.close()
     return ours, process
 
@@ -143,7 +146,16 @@ def _listen(
         raise WorkerError(str(message))
 
 
+_SERVER_GONE = 255
+"""the exit code of a process whose end the forkserver did not live to tell"""
+
+
 def _how_it_ended(exitcode: int) -> str:
+    if exitcode == _SERVER_GONE:
+        return (
+            "the server that starts training processes was killed (out of memory?); "
+            "checkpoints are kept: run `dvc repro` to go on"
+        )
     if exitcode < 0:
         name = signal.Signals(-exitcode).name
         hint = " (out of memory?)" if name == "SIGKILL" else ""
