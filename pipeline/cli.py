@@ -201,10 +201,10 @@ def plot(
     with _at_root() as root:
         from pipeline import compare as comparing
         from pipeline import plots, tracking
-        from pipeline.config import params
 
-        name = experiment or params.load().experiment
-        store = tracking.read(uri, name, variant, root=root)
+        name, runs = tracking.asked_for(experiment, root)
+        store = tracking.read(uri, name, variant, runs=runs, root=root)
+        _warn(store.warning)
         for path in plots.draw(
             store,
             out=out,
@@ -245,6 +245,8 @@ def compare(
             stores = tracking.shared_tables.read(folder, experiment)
         else:
             stores = tracking.read_all(uri, experiment, root=root)
+        for store in stores:
+            _warn(store.warning)
         rows = comparing.compare(stores)
         layout = "json" if json else "markdown" if markdown else "table"
         shown = rows if all_claims else comparing.run_here(rows)
@@ -253,6 +255,11 @@ def compare(
             for line in comparing.why_left_out(rows):
                 print(line)
             print(f"{len(rows) - len(shown)} claims fit no run here; --all lists them")
+
+
+def _warn(line: str) -> None:
+    if line:
+        print(f"warning: {line}", file=sys.stderr)
 
 
 @contextmanager

@@ -195,6 +195,13 @@ def load_dataset(path: Path) -> Dataset:
     )
 
 
+def dataset_sizes(path: Path) -> dict[str, int]:
+    """How many examples each split of a prepared data set has, without reading them."""
+    with _readable(path), safe_open(path, framework="np") as opened:
+        names = ("train", "validation", "test")
+        return {n: opened.get_slice(f"{n}.labels").get_shape()[0] for n in names}
+
+
 def load_weights(folder: Path, seed: int) -> Weights:
     """Read the weights of one seed from a theta0, starts or trained folder."""
     part = "weights" if _is_trained(folder) else ""

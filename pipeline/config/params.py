@@ -6,6 +6,7 @@ together (by ``checks``). Every refusal is one line: where, what was found, what
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,7 @@ def behind(task: str, variant: str | None, root: Path = Path()) -> dict[str, Any
     return behind_in(resolved(root), task, variant)
 
 
-def behind_in(raw: dict[str, Any], task: str, variant: str | None) -> dict[str, Any]:
+def behind_in(raw: Mapping[str, Any], task: str, variant: str | None) -> dict[str, Any]:
     """The same of settings that are read already, as ``resolved`` returns them."""
     task_settings: dict[str, Any] = raw["tasks"][task]
     if variant is None:

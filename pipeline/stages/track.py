@@ -35,7 +35,9 @@ def run() -> None:
             looks=settings.declared_looks,
         )
         print(report, file=sys.stderr)  # noqa: T201
-        store = tracking.read(None, settings.experiment)
+        store = tracking.read(None, settings.experiment, runs=tracking.held(settings))
+        if store.warning:
+            print(f"warning: {store.warning}", file=sys.stderr)  # noqa: T201
         plots.draw(
             store,
             out=FIGURES,

@@ -7,13 +7,19 @@ rebuild it from the result files at any time.
 
 from pipeline.tracking import shared_tables
 from pipeline.tracking.addresses import TrackingError, store_uri
+from pipeline.tracking.choice import Runs, asked_for
+from pipeline.tracking.held import Held, held
 from pipeline.tracking.read import TrackedStore, read, read_all
 from pipeline.tracking.write import TrackReport, track
 
 __all__ = [
+    "Held",
+    "Runs",
     "TrackReport",
     "TrackedStore",
     "TrackingError",
+    "asked_for",
+    "held",
     "read",
     "read_all",
     "shared_tables",

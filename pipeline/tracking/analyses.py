@@ -12,7 +12,7 @@ from pipeline.artifacts.paths import DENSE
 from pipeline.config.analysis import NAMED_ENDS
 from pipeline.plan.places import Place
 from pipeline.results.tables import RoundResult, Row, round_results
-from pipeline.tracking.chains import digest_of
+from pipeline.tracking.chains import chain_key, chain_name, digest_of
 
 COMMON_SETTINGS = ("kind", "of", "to", "pairs", "points", "recalibration_batches")
 """settings of an analysis that are the same at each of its places"""
@@ -101,6 +101,42 @@ def tracked_analyses(root: Path, places: Iterable[Place]) -> list[TrackedAnalysi
     ]
 
 
+def ends(asked: Mapping[str, Any]) -> list[str]:
+    """The variants at the ends of an analysis's lines; the dense network counts as one.
+
+    Args:
+        asked: the settings of the analysis, as in params.yaml.
+    """
+    other = asked["to"]
+    named = other is None or other in NAMED_ENDS
+    return [asked["of"], *([] if named else [other])]
+
+
+def analysis_settings(
+    asked: Mapping[str, Any], behind: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """All settings behind an analysis's results.
+
+    Args:
+        asked: the settings of the analysis, as in params.yaml.
+        behind: the settings of its ``ends``.
+    """
+    first, *others = behind
+    analysis = {name: asked[name] for name in COMMON_SETTINGS}
+    to = [{name: other[name] for name in RECIPE} for other in others]
+    return dict(first) | {"analysis": analysis} | ({"to": to[-1]} if to else {})
+
+
+def analysis_name(task: str, analysis: str, seed: int) -> str:
+    """The name of an analysis's run."""
+    return f"analysis {chain_name(task, analysis, seed)}"
+
+
+def analysis_key(task: str, analysis: str, seed: int, settings: Mapping[str, Any]) -> str:
+    """The key of an analysis's run."""
+    return chain_key(task, analysis, seed, settings)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _SeedLines:
     """The lines of one seed at one place, as its files hold them."""
@@ -121,9 +157,7 @@ class _SeedLines:
     @property
     def variants(self) -> list[str]:
         """The variants at the ends of the lines; the dense network counts as one."""
-        other = self.asked["to"]
-        named = other is None or other in NAMED_ENDS
-        return [self.asked["of"], *([] if named else [other])]
+        return ends(self.asked)
 
 
 def _read_place(root: Path, place: Place) -> list[_SeedLines]:
@@ -173,10 +207,7 @@ def _place_result(
     if any(key not in networks for key in keys):
         return None
     first, *others = (networks[key] for key in keys)
-    analysis = {name: lines.asked[name] for name in COMMON_SETTINGS}
-    settings = dict(first.settings) | {"analysis": analysis}
-    for result in others:
-        settings["to"] = {name: result.settings[name] for name in RECIPE}
+    behind = [first.settings, *(result.settings for result in others)]
     pairs = lines.content["seeds"][str(seed)]
     return PlaceResult(
         task=place.task,
@@ -185,7 +216,7 @@ def _place_result(
         step=place.step,
         seed=seed,
         density=first.facts["density"],
-        settings=settings,
+        settings=analysis_settings(lines.asked, behind),
         pairs={int(pair): pairs[pair] for pair in sorted(pairs, key=int)},
         rows=lines.rows,
         path=f"{place.path.rpartition('/')[0]}/{lines.folder.name}",
@@ -196,10 +227,9 @@ def _tracked_analysis(results: Sequence[PlaceResult]) -> TrackedAnalysis:
     ordered = sorted(results, key=lambda result: (result.round, result.step))
     first = ordered[0]
     places = [result for result in ordered if result.settings == first.settings]
-    prefix = "" if first.task == "main" else f"{first.task}-"
     return TrackedAnalysis(
-        name=f"analysis {prefix}{first.analysis}-s{first.seed}",
-        key=f"{first.task}/{first.analysis}/s{first.seed}@{digest_of(first.settings)}",
+        name=analysis_name(first.task, first.analysis, first.seed),
+        key=analysis_key(first.task, first.analysis, first.seed, first.settings),
         places=places,
         digests={
             place.name: digest_of([place.density, dict(place.pairs), list(place.rows)])

@@ -7,7 +7,6 @@ from types import MappingProxyType
 
 from pipeline.tracking.analyses import PlaceResult, TrackedAnalysis
 from pipeline.tracking.formats import (
-    NOTE,
     markdown_table,
     name_of,
     network_and_data,
@@ -28,8 +27,9 @@ FACT_COLUMNS: Mapping[str, Callable[[float], str]] = MappingProxyType(
 
 
 def analysis_tags(analysis: TrackedAnalysis) -> dict[str, str]:
-    """Tags of an analysis's run that do not change when places are added."""
-    first = analysis.places[0]
+    """Tags of an analysis's run."""
+    places = analysis.places
+    first = places[0]
     asked = first.settings["analysis"]
     return {
         "kind": "analysis",
@@ -41,18 +41,9 @@ def analysis_tags(analysis: TrackedAnalysis) -> dict[str, str]:
         "seed": str(first.seed),
         "data": name_of(first.settings["data"]),
         "model": name_of(first.settings["model"]),
-        "results": "{}",
-        **({"to": asked["to"]} if asked["to"] else {}),
-    }
-
-
-def growing_tags(analysis: TrackedAnalysis) -> dict[str, str]:
-    """Tags of an analysis's run that change when places are added."""
-    places = analysis.places
-    return {
         "densities": ", ".join(weights_remaining(place.density) for place in places),
         "results": json.dumps(analysis.digests),
-        NOTE: _note(analysis),
+        **({"to": asked["to"]} if asked["to"] else {}),
     }
 
 
@@ -73,12 +64,12 @@ def place_tags(place: PlaceResult, timing: Timing) -> dict[str, str]:
         "statistics": ", ".join(first["statistics"]),
         "points": str(place.settings["analysis"]["points"]),
         "warnings": "; ".join(dict.fromkeys(warnings)) or "none",
-        "current": "true",
         **timing.machine,
     }
 
 
-def _note(analysis: TrackedAnalysis) -> str:
+def note(analysis: TrackedAnalysis) -> str:
+    """The description of an analysis's run: a table of its places."""
     first = analysis.places[0]
     asked = first.settings["analysis"]
     other = f" to {asked['to']}" if asked["to"] else ""

@@ -1,12 +1,10 @@
 """Tags and notes of the MLflow runs of chains and of their rounds."""
 
 import json
-from collections.abc import Sequence
 
 from pipeline.results.tables import RoundResult, Row, rows
 from pipeline.tracking.chains import Chain
 from pipeline.tracking.formats import (
-    NOTE,
     flag,
     markdown_table,
     name_of,
@@ -25,29 +23,21 @@ NOTE_COLUMNS = (
 
 
 def chain_tags(chain: Chain) -> dict[str, str]:
-    """Tags of a chain's run that do not change when rounds are added."""
-    first = chain.first
+    """Tags of a chain's run."""
+    first, table = chain.first, rows(chain.rounds)
     return {
         "kind": "chain",
         "key": chain.key,
         "task": first.task,
         "variant": first.variant,
         "seed": str(first.seed),
+        "dense": chain.dense,
         "data": name_of(first.settings["data"]),
         "model": name_of(first.settings["model"]),
         "engine": first.engine,
-        "results": "{}",
-    }
-
-
-def growing_tags(chain: Chain) -> dict[str, str]:
-    """Tags of a chain's run that change when rounds are added."""
-    table = rows(chain.rounds)
-    return {
         "densities": ", ".join(weights_remaining(row["density"]) for row in table),
         "diverged": flag(any(row["diverged"] for row in table)),
         "results": json.dumps(chain.digests),
-        NOTE: _note(chain, table),
     }
 
 
@@ -63,13 +53,13 @@ def round_tags(result: RoundResult, timing: Timing) -> dict[str, str]:
         "weights_remaining": weights_remaining(row["density"]),
         "engine": result.engine,
         "diverged": flag(row["diverged"]),
-        "current": "true",
         **timing.machine,
     }
 
 
-def _note(chain: Chain, table: Sequence[Row]) -> str:
-    first = chain.first
+def note(chain: Chain) -> str:
+    """The description of a chain's run: a table of its rounds."""
+    first, table = chain.first, rows(chain.rounds)
     on = network_and_data(first.settings)
     cells = [
         [

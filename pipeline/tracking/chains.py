@@ -3,7 +3,7 @@
 import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
@@ -20,9 +20,11 @@ class Chain:
     """of the run: ``ticket-s0``, with the task before it if that is not ``main``"""
     key: str
     """task, variant, seed and the digest of the settings"""
+    dense: str
+    """the key of its dense network's chain, which has the child run of round 0"""
     rounds: Sequence[RoundResult]
-    """rounds 0, 1, 2 … without a gap, all from the same settings. In a task without
-    variants, round 0 (the dense network) is the only one."""
+    """rounds 0, 1, 2 … without a gap, all from the same settings. The dense network has
+    round 0 alone."""
     digests: Mapping[int, str]
     """round -> digest of its results"""
 
@@ -35,7 +37,8 @@ class Chain:
 def chains_of(results: Iterable[RoundResult]) -> list[Chain]:
     """Group the results of rounds into chains.
 
-    A variant becomes a chain when its round 1 has a result. While `dvc repro` is under
+    The dense network of a task and seed is a chain of its own, with round 0 alone. A
+    variant becomes a chain when its round 1 has a result. While `dvc repro` is under
     way, later rounds may still come from earlier settings. A chain therefore ends before
     the first gap and before the first round of other settings.
 
@@ -43,17 +46,33 @@ def chains_of(results: Iterable[RoundResult]) -> list[Chain]:
         results: ordered by task, variant, seed, round, as ``tables.round_results`` gives.
 
     Returns:
-        In the order of the results.
+        By task the dense chains first, then in the order of the results.
     """
-    groups = itertools.groupby(results, lambda r: (r.task, r.variant, r.seed))
-    found = [_consistent(list(group)) for _, group in groups]
-    return [_chain(rounds) for rounds in found if rounds]
+    results = list(results)
+    found: list[Chain] = []
+    for _, of_task in itertools.groupby(results, lambda r: r.task):
+        rounds = list(of_task)
+        dense = {r.seed: replace(r, variant=DENSE) for r in rounds if r.round == 0}
+        found += [_chain([dense[seed]]) for seed in sorted(dense)]
+        variants = [result for result in rounds if result.variant != DENSE]
+        groups = itertools.groupby(variants, lambda r: (r.variant, r.seed))
+        same = [_consistent(list(group)) for _, group in groups]
+        found += [_chain(group) for group in same if group]
+    return found
+
+
+def chain_name(task: str, variant: str, seed: int) -> str:
+    """The name of a chain's run: ``ticket-s0``, ``wide-ticket-s0``."""
+    return f"{'' if task == 'main' else f'{task}-'}{variant}-s{seed}"
+
+
+def chain_key(task: str, variant: str, seed: int, settings: Mapping[str, Any]) -> str:
+    """The key of a chain's run: what it is, and a digest of the settings behind it."""
+    return f"{task}/{variant}/s{seed}@{digest_of(settings)}"
 
 
 def _consistent(results: Sequence[RoundResult]) -> list[RoundResult]:
     rounds = [result for n, result in enumerate(results) if result.round == n]
-    if rounds and rounds[0].variant == DENSE:
-        return rounds
     if len(rounds) < 2 or not _agree(rounds[0].settings, rounds[1].settings):
         return []
     same = itertools.takewhile(
@@ -68,11 +87,11 @@ def _agree(dense: Mapping[str, Any], variant: Mapping[str, Any]) -> bool:
 
 
 def _chain(rounds: Sequence[RoundResult]) -> Chain:
-    last = rounds[-1]
-    prefix = "" if last.task == "main" else f"{last.task}-"
+    dense, last = rounds[0], rounds[-1]
     return Chain(
-        name=f"{prefix}{last.variant}-s{last.seed}",
-        key=f"{last.task}/{last.variant}/s{last.seed}@{digest_of(last.settings)}",
+        name=chain_name(last.task, last.variant, last.seed),
+        key=chain_key(last.task, last.variant, last.seed, last.settings),
+        dense=chain_key(dense.task, DENSE, dense.seed, dense.settings),
         rounds=rounds,
         digests={result.round: _result_digest(result) for result in rounds},
     )

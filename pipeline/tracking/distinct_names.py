@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
+IDENTITY = frozenset({"task", "variant", "analysis", "seed", "round", "place"})
+"""parameters that say what a run is of; all others are settings"""
 MOST_SETTINGS = 3
 """how many settings a name may list"""
 
@@ -41,7 +43,7 @@ def _what_differs(run: "Run", runs: Sequence["Run"]) -> str:
 
 def _note(run: "Run", runs: Sequence["Run"]) -> str:
     mine = run.data.params
-    names = sorted({name for other in runs for name in other.data.params})
+    names = sorted({n for other in runs for n in other.data.params if n not in IDENTITY})
     differ = [n for n in names if any(o.data.params.get(n) != mine.get(n) for o in runs)]
     shown = differ[:MOST_SETTINGS]
     return ", ".join(f"{n.removeprefix('train.')} {mine.get(n, 'none')}" for n in shown)
@@ -49,3 +51,8 @@ def _note(run: "Run", runs: Sequence["Run"]) -> str:
 
 def _digest(run: "Run") -> str:
     return str(run.data.tags["key"].rpartition("@")[2])
+
+
+def settings_of(run: "Run") -> dict[str, str]:
+    """The settings behind a run."""
+    return {n: value for n, value in run.data.params.items() if n not in IDENTITY}

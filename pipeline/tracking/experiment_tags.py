@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 
+from pipeline.artifacts.paths import DENSE
 from pipeline.results.tables import rows
 from pipeline.tracking.analyses import TrackedAnalysis
 from pipeline.tracking.chains import Chain
@@ -26,19 +27,22 @@ def experiment_tags(
         analyses: of the experiment.
     """
     networks = sorted({network_and_data(chain.first.settings) for chain in chains})
-    variants = list(dict.fromkeys(chain.first.variant for chain in chains))
+    named = dict.fromkeys(chain.first.variant for chain in chains)
+    variants = [name for name in named if name != DENSE] or list(named)
     seeds = {chain.first.seed for chain in chains}
     last = max((chain.rounds[-1].round for chain in chains), default=0)
     text = f"""**{name}**: {"; ".join(networks)}. Variants {", ".join(variants)}; \
 {len(seeds)} seeds; {last} rounds of pruning.
 
-One run per variant and seed, with `step` = round (0 is the dense network); its child \
-runs, one per round, hold the learning curves.
+One run per variant and seed, with `step` = round (0 is the dense network, which is a \
+variant of its own, too); its child runs, one per round, hold the learning curves.
 
 - **Views → Compare variants** (top right) groups by variant, mean and min–max over \
 seeds; its chart view draws accuracy and early-stop step by round and against density.
-- Only what the workspace holds now: filter `tags.current = "true"`; without the child \
-runs: `tags.kind = "chain"`. Results of earlier settings stay with `current = "false"`.
+- Only what the workspace held that wrote last: filter `tags.current = "true"`; without \
+the child runs: `tags.kind = "chain"`. Results of earlier settings and of temporary \
+experiments (`tags.dvc_experiment`) stay with `current = "false"`.
+- Rounds are found by their settings: `params.train.lr = "0.01" and metrics.density < 0.05`.
 - The same as figures for a paper: `lt-pipeline plot`.{_about_analyses(analyses)}"""
     table = rows(record for chain in chains for record in chain.rounds)
     tasks = json.dumps(list(dict.fromkeys(chain.first.task for chain in chains)))

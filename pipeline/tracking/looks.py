@@ -43,5 +43,8 @@ def declared_looks(tags: Mapping[str, str]) -> Looks:
 
 
 def _declared(tags: Mapping[str, str]) -> list[list[int]]:
-    found: list[list[int]] = json.loads(tags.get(TAG, "[]"))
-    return found
+    try:
+        found = json.loads(tags.get(TAG, "[]"))
+        return [[int(number) for number in one] for one in found]
+    except (ValueError, TypeError):
+        return [[]]  # somebody has edited it, so nothing is known to be declared

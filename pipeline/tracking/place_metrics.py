@@ -44,7 +44,7 @@ def place_metrics(place: PlaceResult, timing: Timing) -> list[MetricValue]:
     Unknown facts, such as the barrier of a pair that diverged, are left out, also from
     the mean.
     """
-    values: dict[str, float | None] = {"density": place.density}
+    values: dict[str, float | None] = {"density": place.density, "round": place.round}
     by_name: dict[str, list[float]] = defaultdict(list)
     for pair, facts in place.pairs.items():
         for name, value in _pair_values(facts).items():

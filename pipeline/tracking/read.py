@@ -1,7 +1,7 @@
 """Read tables of results back from an MLflow store, without the artifacts."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,11 +10,13 @@ from pipeline.border.redaction import redacted
 from pipeline.core.looks import DEFAULT, Looks
 from pipeline.results.tables import Row
 from pipeline.tracking.addresses import TrackingError, sqlite_file, store_uri
-from pipeline.tracking.distinct_names import distinct_names
+from pipeline.tracking.choice import Choice, Runs
+from pipeline.tracking.distinct_names import distinct_names, settings_of
 from pipeline.tracking.experiment_tags import TASKS
 from pipeline.tracking.looks import declared_looks
 from pipeline.tracking.read_analyses import read_analyses
 from pipeline.tracking.round_metrics import CURVE, LAYER, ROUND_METRICS
+from pipeline.tracking.runs import Tree
 from pipeline.tracking.store import find_runs, metric_history, opened
 
 if TYPE_CHECKING:
@@ -29,6 +31,8 @@ COUNTS = (
     "multiply_adds",
     "find_multiply_adds",
 )
+MOST_LACKING = 3
+"""how many results that lack a warning names"""
 FLAGS = ("censored", "diverged")
 
 
@@ -60,6 +64,22 @@ class TrackedStore:
     looks: Looks = DEFAULT
     """at which numbers of seeds there may be a verdict, as declared; open-ended if the
     declaration was changed once there were results to look at"""
+    lacking: tuple[str, ...] = ()
+    """names of runs and child runs that the store should have and has not: those of the
+    workspace that are not tracked, or that people have deleted"""
+
+    @property
+    def warning(self) -> str:
+        """One line about what is lacking; empty where nothing is."""
+        if not self.lacking:
+            return ""
+        shown = ", ".join(self.lacking[:MOST_LACKING])
+        more = ", …" if len(self.lacking) > MOST_LACKING else ""
+        return (
+            f"experiment {self.experiment!r} lacks {len(self.lacking)} results in the "
+            f"store ({shown}{more}); run `dvc repro`, or `lt-pipeline track` if they are "
+            "there"
+        )
 
 
 def read(
@@ -67,18 +87,20 @@ def read(
     experiment: str,
     variants: Collection[str] | None = None,
     *,
-    all_runs: bool = False,
+    runs: Runs = "current",
     curves: bool = True,
     root: Path = Path(),
 ) -> TrackedStore:
-    """Read an experiment back from the store.
+    """Read an experiment back from the store, whatever people have deleted in it.
 
     Args:
         uri: the store; None = MLFLOW_TRACKING_URI, else mlflow.db in the repository.
         experiment: its name.
         variants: only these, and analyses of them or of the dense network; None = all.
-        all_runs: whether to read results of earlier settings and dropped rounds too. If
-            a name has results of several settings, the settings that differ follow it.
+        runs: those that ``held`` gives for the workspace that asks; or ``current``, those
+            of the workspace that wrote last; or ``all``, results of earlier settings and
+            dropped rounds too. If a name has results of several settings, the settings
+            that differ follow it.
         curves: whether to read ``curves`` and ``lines``, which takes most of the time.
         root: of the repository.
 
@@ -96,34 +118,43 @@ def read(
     with opened(uri) as client:
         found = _experiment(client, experiment, redacted(uri))
         number = found.experiment_id
-        only = "" if all_runs else " and tags.current = 'true'"
-        parents = find_runs(client, number, f"tags.kind = 'chain'{only}")
-        analyses = find_runs(client, number, f"tags.kind = 'analysis'{only}")
-        _check_variants(experiment, variants, parents, analyses)
-        names = distinct_names(parents, "variant")
-        tasks = _tasks(found, parents)
+        choice = Choice(runs)
+        every = find_runs(client, number, "tags.kind = 'chain'")
+        chains = choice.chains(every, find_runs(client, number, "tags.kind = 'round'"))
+        analyses = choice.analyses(
+            find_runs(client, number, "tags.kind = 'analysis'"),
+            find_runs(client, number, "tags.kind = 'place'"),
+        )
+        _check_variants(experiment, variants, [c.run for c in chains], analyses)
+        order = _order(_tasks(found, chains, choice))
+        chains.sort(key=order)
+        names = distinct_names([chain.run for chain in chains], "variant")
         rounds, layers, points = [], [], []
-        children = find_runs(client, number, f"tags.kind = 'round'{only}")
-        for child in _wanted(children, variants, tasks):
-            row = _row(child, names)
-            rounds.append(row)
-            layers += _layers(child, row)
-            points += _curve(client, child, row) if curves else []
-        places = find_runs(client, number, f"tags.kind = 'place'{only}")
-        tables = read_analyses(client, analyses, places, variants, lines=curves)
+        for chain in chains:
+            if variants is not None and chain.run.data.tags["variant"] not in variants:
+                continue
+            for child in chain.children:
+                row = _row(child, chain.run, names)
+                rounds.append(row)
+                layers += _layers(child, row)
+                points += _curve(client, child, row) if curves else []
+        tables = read_analyses(client, analyses, variants, lines=curves)
     return TrackedStore(
         experiment=experiment,
         rounds=tuple(rounds),
         layers=tuple(layers),
         curves=tuple(points),
         settings={
-            (run.data.tags["task"], names[run.info.run_id]): dict(run.data.params)
-            for run in sorted(parents, key=lambda run: tasks[run.data.tags["task"]])
+            (chain.run.data.tags["task"], names[chain.run.info.run_id]): settings_of(
+                chain.run
+            )
+            for chain in chains
         },
         lines=tables.lines,
         barriers=tables.barriers,
         analyses=tables.settings,
         looks=declared_looks(found.tags),
+        lacking=choice.lacking([*chains, *analyses], variants),
     )
 
 
@@ -151,7 +182,7 @@ def read_all(
             known = {e.experiment_id: e.name for e in client.search_experiments()}
             query = "tags.kind = 'chain'"
             names = sorted(n for i, n in known.items() if find_runs(client, i, query))
-    return [read(uri, name, all_runs=True, curves=False, root=root) for name in names]
+    return [read(uri, name, runs="all", curves=False, root=root) for name in names]
 
 
 def _experiment(client: "MlflowClient", name: str, uri: str) -> "Experiment":
@@ -169,13 +200,13 @@ def _check_variants(
     experiment: str,
     variants: Collection[str] | None,
     parents: Sequence["Run"],
-    analyses: Sequence["Run"],
+    analyses: Sequence[Tree],
 ) -> None:
     known = sorted({run.data.tags["variant"] for run in parents})
     if not known and not analyses:
         raise TrackingError(
-            f"experiment {experiment!r} holds no results of the current plan; "
-            "run `lt-pipeline track`"
+            f"experiment {experiment!r} holds no results of the current plan; run "
+            "`dvc repro`, or `lt-pipeline track` if results are there"
         )
     unknown = sorted(set(variants or ()) - set(known))
     if unknown:
@@ -189,35 +220,37 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names) if names else "none"
 
 
-def _tasks(experiment: "Experiment", parents: Sequence["Run"]) -> dict[str, int]:
-    """Task -> its position. Tasks that the experiment does not name come last."""
-    named = json.loads(experiment.tags.get(TASKS, "[]"))
-    known = dict.fromkeys([*named, *(run.data.tags["task"] for run in parents)])
-    return {task: position for position, task in enumerate(known)}
+def _tasks(
+    experiment: "Experiment", chains: Sequence[Tree], choice: Choice
+) -> dict[str, int]:
+    """Task -> its position: as the workspace has them, else as the experiment says."""
+    try:
+        named = [str(task) for task in json.loads(experiment.tags.get(TASKS, "[]"))]
+    except (ValueError, TypeError):
+        named = []  # somebody has edited it
+    asked = [key.partition("/")[0] for key in choice.held or ()]
+    found = [chain.run.data.tags["task"] for chain in chains]
+    return {task: n for n, task in enumerate(dict.fromkeys([*asked, *named, *found]))}
 
 
-def _wanted(
-    children: Sequence["Run"], variants: Collection[str] | None, tasks: Mapping[str, int]
-) -> list["Run"]:
-    """Child runs of these variants, in the order of the tables."""
+def _order(tasks: Mapping[str, int]) -> Callable[[Tree], tuple[int, str, int, str]]:
+    """By task, variant and seed, the order of the tables."""
 
-    def order(child: "Run") -> tuple[int, str, int, int, str]:
-        tags = child.data.tags
-        numbers = int(tags["seed"]), int(tags["round"])
-        key = tasks[tags["task"]], tags["variant"], *numbers
-        return (*key, tags["mlflow.parentRunId"])
+    def order(chain: Tree) -> tuple[int, str, int, str]:
+        tags = chain.run.data.tags
+        key = tasks[tags["task"]], tags["variant"], int(tags["seed"])
+        return (*key, chain.run.info.run_id)
 
-    found = sorted(children, key=order)
-    return [r for r in found if variants is None or r.data.tags["variant"] in variants]
+    return order
 
 
-def _row(child: "Run", names: Mapping[str, str]) -> Row:
-    tags, metrics = child.data.tags, child.data.metrics
+def _row(child: "Run", parent: "Run", names: Mapping[str, str]) -> Row:
+    tags, metrics = parent.data.tags, child.data.metrics
     row: Row = {
         "task": tags["task"],
-        "variant": names[tags["mlflow.parentRunId"]],
+        "variant": names[parent.info.run_id],
         "seed": int(tags["seed"]),
-        "round": int(tags["round"]),
+        "round": int(child.data.tags["round"]),
     }
     for name in ROUND_METRICS:
         value = metrics.get(name)

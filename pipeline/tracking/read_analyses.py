@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pipeline.artifacts.paths import DENSE
 from pipeline.core.analysis.interpolation import evenly_spaced
 from pipeline.results.tables import Row
-from pipeline.tracking.distinct_names import distinct_names
+from pipeline.tracking.distinct_names import distinct_names, settings_of
 from pipeline.tracking.place_metrics import (
     BARRIERS,
     GEOMETRY,
@@ -16,6 +16,7 @@ from pipeline.tracking.place_metrics import (
     line_name,
     pair_name,
 )
+from pipeline.tracking.runs import Tree
 from pipeline.tracking.store import metric_history
 
 if TYPE_CHECKING:
@@ -35,8 +36,7 @@ class AnalysisTables:
 
 def read_analyses(
     client: "MlflowClient",
-    analyses: Sequence["Run"],
-    places: Sequence["Run"],
+    analyses: Sequence[Tree],
     variants: Collection[str] | None,
     *,
     lines: bool,
@@ -45,21 +45,17 @@ def read_analyses(
 
     Args:
         client: of the store.
-        analyses: runs of analyses.
-        places: their child runs.
+        analyses: runs of analyses with the runs of their places.
         variants: only analyses of these or of the dense network; None = all.
         lines: whether to read the points, which takes a request per line and column.
     """
     kept = None if variants is None else {*variants, DENSE}
-    wanted = [run for run in analyses if kept is None or run.data.tags["of"] in kept]
-    names = distinct_names(wanted, "analysis")
-    parents = {run.info.run_id: run for run in wanted}
+    wanted = [t for t in analyses if kept is None or t.run.data.tags["of"] in kept]
+    names = distinct_names([tree.run for tree in wanted], "analysis")
     points: list[Row] = []
     barriers: list[Row] = []
-    for child in sorted(places, key=_order):
-        parent = parents.get(child.data.tags["mlflow.parentRunId"])
-        if parent is None:
-            continue
+    children = [(child, tree.run) for tree in wanted for child in tree.children]
+    for child, parent in sorted(children, key=_order):
         for row in _rows(child, parent, names[parent.info.run_id]):
             barriers.append(row | _facts(child, row))
             points += _line(client, child, row) if lines else []
@@ -67,33 +63,34 @@ def read_analyses(
         lines=tuple(points),
         barriers=tuple(barriers),
         settings={
-            (run.data.tags["task"], names[run.info.run_id]): dict(run.data.params)
-            for run in wanted
+            (tree.run.data.tags["task"], names[tree.run.info.run_id]): settings_of(tree.run)
+            for tree in wanted
         },
     )
 
 
-def _order(child: "Run") -> tuple[str, str, int, int, int, str]:
-    tags = child.data.tags
-    numbers = int(tags["seed"]), int(tags["round"]), int(tags["step"])
-    return tags["task"], tags["analysis"], *numbers, tags["mlflow.parentRunId"]
+def _order(pair: tuple["Run", "Run"]) -> tuple[str, str, int, int, int, str]:
+    child, parent = pair
+    tags, of = child.data.tags, parent.data.tags
+    numbers = int(of["seed"]), int(tags["round"]), int(tags["step"])
+    return of["task"], of["analysis"], *numbers, parent.info.run_id
 
 
 def _rows(child: "Run", parent: "Run", name: str) -> Iterator[Row]:
     """The columns that both tables have, per pair and kind of statistics."""
-    tags = child.data.tags
+    tags, of = child.data.tags, parent.data.tags
     for pair in range(int(tags["pairs"])):
         for statistics in tags["statistics"].split(", "):
             yield {
-                "task": tags["task"],
+                "task": of["task"],
                 "analysis": name,
-                "kind": parent.data.tags["asks"],
-                "of": parent.data.tags["of"],
-                "to": parent.data.tags.get("to"),
+                "kind": of["asks"],
+                "of": of["of"],
+                "to": of.get("to"),
                 "round": int(tags["round"]),
                 "step": int(tags["step"]),
                 "density": child.data.metrics["density"],
-                "seed": int(tags["seed"]),
+                "seed": int(of["seed"]),
                 "pair": pair,
                 "statistics": statistics,
             }

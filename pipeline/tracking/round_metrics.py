@@ -52,7 +52,8 @@ class MetricValue:
 def round_metrics(root: Path, result: RoundResult, timing: Timing) -> list[MetricValue]:
     """The numbers of a round, at step = round; unknown ones are left out.
 
-    ``sparsity`` (1 - density) is logged too, because many readers look for that name.
+    ``sparsity`` (1 - density) is logged too, because many readers look for that name, and
+    ``round``, so that filters find it as a number.
 
     Args:
         root: the folder with ``artifacts``.
@@ -63,6 +64,7 @@ def round_metrics(root: Path, result: RoundResult, timing: Timing) -> list[Metri
     row["find_seconds"] = cost_before(result, lambda one: seconds(root, one))
     values = {name: row.get(name) for name in ROUND_METRICS}
     values["sparsity"] = 1 - row["density"]
+    values["round"] = result.round
     for layer, size in result.sizes.items():
         name = LAYER + layer.removesuffix(".weight")
         values[name] = result.facts["kept"][layer] / size

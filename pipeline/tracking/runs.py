@@ -1,26 +1,32 @@
-"""Create, extend, mark and delete single runs of an MLflow experiment.
+"""Create, extend, mend, mark and delete single runs of an MLflow experiment.
 
-A run's tag ``results`` is written after everything else. If the process is killed, the
-next one therefore sees which child runs are incomplete. The store drops values that are
-logged twice, because their timestamps come from the files.
+People delete runs and tags in MLflow's page, and processes are killed. So nothing is
+believed but what is there: a child run is complete if it is finished, and a run's tag
+``results`` is written after everything else. The store drops values that are logged
+twice, because their timestamps come from the files.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.tracking.formats import flag, span
+from pipeline.tracking import datasets
+from pipeline.tracking.formats import NOTE, span
+from pipeline.tracking.notes import merged
 from pipeline.tracking.round_metrics import MetricValue
 from pipeline.tracking.run_contents import ChildContent, RunContent
-from pipeline.tracking.store import find_runs
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-BATCH = 1000
-"""metrics in one request, MLflow's limit"""
+BATCH = 800
+"""metrics in one request: with parameters and tags at most 1,000, MLflow's limit"""
 PARAMS_BATCH = 100
+FINISHED = "FINISHED"
+DVC_EXPERIMENT = "dvc_experiment"
+"""the tag with the names of the DVC experiments that gave a run's results"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,105 +37,181 @@ class Target:
     experiment_id: str
     source: dict[str, str]
     """tags that say who writes, and from which commit"""
+    marks: bool
+    """whether the workspace decides the tag ``current``, as temporary ones do not"""
+    dvc_experiment: str
+    """the name of the DVC experiment that runs; empty outside of one"""
 
 
-def children(target: Target, run: "Run") -> list["Run"]:
-    """ChildContent runs that are not deleted."""
-    query = f"tags.`mlflow.parentRunId` = '{run.info.run_id}'"
-    return find_runs(target.client, target.experiment_id, query)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tree:
+    """A run with its child runs, as the store has them."""
+
+    run: "Run"
+    children: Sequence["Run"]
+
+    @property
+    def recorded(self) -> dict[str, str]:
+        """Round or place -> digest of the results whose metrics the run has."""
+        try:
+            found = json.loads(self.run.data.tags["results"])
+            return {str(name): str(digest) for name, digest in found.items()}
+        except (KeyError, ValueError, AttributeError):
+            return {}  # somebody has edited it
+
+    def complete(self, child_tag: str) -> dict[str, "Run"]:
+        """Round or place -> its child run, of those that are finished; one of each."""
+        found: dict[str, Run] = {}
+        for child in self.children:
+            name = child.data.tags.get(child_tag)
+            if name is not None and child.info.status == FINISHED:
+                found.setdefault(name, child)
+        return found
+
+    def contradicts(self, content: RunContent) -> bool:
+        """Whether the store has other results of the same settings."""
+        known = self.recorded | {
+            name: child.data.tags["result"]
+            for name, child in self.complete(content.child_tag).items()
+            if "result" in child.data.tags
+        }
+        return any(known.get(name, d) != d for name, d in content.digests.items())
 
 
-def delete(target: Target, run: "Run") -> None:
+def delete(target: Target, tree: Tree) -> None:
     """Delete a run and its children, which MLflow can undo."""
     # The parent is last: if this is killed, the next call finds it and deletes the rest.
-    for child in children(target, run):
-        target.client.delete_run(child.info.run_id)
-    target.client.delete_run(run.info.run_id)
+    for run in (*tree.children, tree.run):
+        target.client.delete_run(run.info.run_id)
 
 
-def create(target: Target, content: RunContent, position: int) -> "Run":
+def create(target: Target, content: RunContent, position: int) -> Tree:
     """Create a run that has no results yet.
 
     Trainings of one stage start together, and MLflow shows the latest run first. The
     start is therefore a millisecond earlier per position, in the order of the plan.
     """
-    return target.client.create_run(
+    tags = {"kind": content.kind, "key": content.key, "current": "false"}
+    run = target.client.create_run(
         target.experiment_id,
         run_name=content.name,
         start_time=content.started - position,
-        tags={**content.tags, **target.source},
+        tags=tags | target.source,
     )
+    return Tree(run=run, children=())
 
 
-def append(target: Target, run: "Run", content: RunContent, new: Sequence[str]) -> None:
-    """Log new rounds or places to the run, and create a child run of each."""
-    from mlflow.entities import Param
+def write(target: Target, tree: Tree, content: RunContent) -> set[str]:
+    """Make a run and its child runs hold the content; returns the children that are new."""
+    complete = tree.complete(content.child_tag)
+    for child in tree.children:
+        name = child.data.tags.get(content.child_tag)
+        if child not in complete.values() or name in content.borrowed:
+            target.client.delete_run(child.info.run_id)
+    known = {n: run for n, run in complete.items() if n not in content.borrowed}
+    new = content.digests.keys() - known.keys() - content.borrowed
+    values: list[MetricValue] = []
+    for name in content.digests:
+        child = content.child(name)
+        if name in new:
+            _create_child(target, tree.run, child, content)
+        elif name in known:
+            _mend(target, known[name], child.params, _child_tags(target, child))
+            datasets.log(target.client, known[name], content.data)
+        if name in new or name not in tree.recorded:
+            values += child.metrics()
+    for name in known.keys() - content.digests.keys():
+        _mark_dropped(target, known[name])
+    _complete(target, tree.run, content, values)
+    return set(new)
 
-    run_id = run.info.run_id
-    found = [Param(name, value) for name, value in content.params.items()]
-    for start in range(0, len(found), PARAMS_BATCH):
-        target.client.log_batch(run_id, params=found[start : start + PARAMS_BATCH])
-    children = [content.child(name) for name in new]
-    for child in children:
-        _log_child(target, run_id, child)
-    _log_metrics(target, run_id, [one for child in children for one in child.metrics])
-    target.client.set_terminated(run_id, "FINISHED", end_time=children[-1].ended)
-    _set_tags(target, run_id, content.growing_tags)
+
+def _complete(
+    target: Target, run: "Run", content: RunContent, values: Sequence[MetricValue]
+) -> None:
+    """Make a run whole whose child runs are; its tags come after everything else."""
+    datasets.log(target.client, run, content.data)
+    if values or run.info.status != FINISHED:
+        ended = content.child(list(content.digests)[-1]).ended
+        target.client.set_terminated(run.info.run_id, FINISHED, end_time=ended)
+    _mend(target, run, content.params, _run_tags(target, run, content), values)
 
 
-def _log_child(target: Target, parent_id: str, child: ChildContent) -> None:
+def _mark_dropped(target: Target, child: "Run") -> None:
+    if target.marks:
+        _mend(target, child, {}, {"current": "false"})
+
+
+def mark_gone(target: Target, tree: Tree, child_tag: str) -> None:
+    """Mark a run and its children as results that the workspace no longer holds."""
+    gone = {"current": "false"}
+    for child in tree.children:
+        _mend(target, child, {}, gone)
+    _mend(target, tree.run, {}, {**gone, f"current_{child_tag}s": span([])})
+
+
+def _run_tags(target: Target, run: "Run", content: RunContent) -> dict[str, str]:
+    tags = dict(content.tags)
+    tags[NOTE] = merged(run.data.tags.get(NOTE, ""), content.note)
+    if target.marks:
+        held = list(content.digests)
+        tags |= {"current": "true", f"current_{content.child_tag}s": span(held)}
+    if target.dvc_experiment:
+        names = [n for n in run.data.tags.get(DVC_EXPERIMENT, "").split(", ") if n]
+        tags[DVC_EXPERIMENT] = ", ".join(dict.fromkeys([*names, target.dvc_experiment]))
+    return tags
+
+
+def _child_tags(target: Target, child: ChildContent) -> dict[str, str]:
+    return {**child.tags, **({"current": "true"} if target.marks else {})}
+
+
+def _create_child(
+    target: Target, parent: "Run", child: ChildContent, content: RunContent
+) -> None:
+    tags = {"current": "false", **_child_tags(target, child), **target.source}
     run = target.client.create_run(
         target.experiment_id,
         run_name=child.name,
         start_time=child.started,
-        tags={**child.tags, **target.source, "mlflow.parentRunId": parent_id},
+        tags={**tags, "mlflow.parentRunId": parent.info.run_id},
     )
-    _log_metrics(target, run.info.run_id, [*child.metrics, *child.curves])
-    target.client.set_terminated(run.info.run_id, "FINISHED", end_time=child.ended)
+    _log(target, run, [*child.metrics(), *child.curves()], child.params, {})
+    datasets.log(target.client, run, content.data)
+    target.client.set_terminated(run.info.run_id, FINISHED, end_time=child.ended)
 
 
-def _log_metrics(target: Target, run_id: str, values: Sequence[MetricValue]) -> None:
-    from mlflow.entities import Metric
-
-    metrics = [Metric(v.name, v.value, v.timestamp, v.step) for v in values]
-    for start in range(0, len(metrics), BATCH):
-        target.client.log_batch(run_id, metrics=metrics[start : start + BATCH])
-
-
-def mark_current(target: Target, run: "Run", content: RunContent) -> None:
-    """Mark the run, and the children that the workspace holds now, as current."""
-    held, shared = list(content.digests), dict(content.shared_tags)
-    _mark(target, run, content.child_tag, held, shared)
-
-
-def mark_gone(target: Target, run: "Run", child_tag: str) -> None:
-    """Mark the run and its children as results that the workspace no longer holds."""
-    _mark(target, run, child_tag, [], {})
-
-
-def _mark(
+def _mend(
     target: Target,
     run: "Run",
-    child_tag: str,
-    held: Sequence[str],
-    shared_tags: dict[str, str],
+    params: Mapping[str, str],
+    tags: Mapping[str, str],
+    values: Sequence[MetricValue] = (),
 ) -> None:
-    current = {
-        "current": flag(bool(held)),
-        f"current_{child_tag}s": span(held),
-    }
-    known = run.data.tags
-    if not current.items() <= known.items():
-        for child in children(target, run):
-            is_held = flag(child.data.tags[child_tag] in held)
-            if child.data.tags["current"] != is_held:
-                target.client.set_tag(child.info.run_id, "current", is_held)
-    tags = current | shared_tags
-    if not tags.items() <= known.items():
-        _set_tags(target, run.info.run_id, tags)
+    """Give a run these metrics, the parameters that it lacks and the tags that differ."""
+    known = run.data.params
+    lacking = {name: value for name, value in params.items() if name not in known}
+    differ = {n: value for n, value in tags.items() if run.data.tags.get(n) != value}
+    _log(target, run, values, lacking, differ)
 
 
-def _set_tags(target: Target, run_id: str, tags: Mapping[str, str]) -> None:
-    from mlflow.entities import RunTag
+def _log(
+    target: Target,
+    run: "Run",
+    values: Sequence[MetricValue],
+    params: Mapping[str, str],
+    tags: Mapping[str, str],
+) -> None:
+    """Log everything in as few requests as MLflow takes; tags last."""
+    from mlflow.entities import Metric, Param, RunTag
 
-    target.client.log_batch(run_id, tags=[RunTag(n, v) for n, v in tags.items()])
+    metrics = [Metric(v.name, v.value, v.timestamp, v.step) for v in values]
+    found = [Param(name, value) for name, value in params.items()]
+    run_id = run.info.run_id
+    while len(metrics) > BATCH or len(found) > PARAMS_BATCH:
+        first, metrics = metrics[:BATCH], metrics[BATCH:]
+        some, found = found[:PARAMS_BATCH], found[PARAMS_BATCH:]
+        target.client.log_batch(run_id, metrics=first, params=some)
+    if metrics or found or tags:
+        labels = [RunTag(name, value) for name, value in tags.items()]
+        target.client.log_batch(run_id, metrics=metrics, params=found, tags=labels)

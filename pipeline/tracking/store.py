@@ -98,6 +98,18 @@ def find_runs(client: "MlflowClient", experiment_id: str, query: str) -> list["R
             return found
 
 
+def is_there(client: "MlflowClient", run_id: str) -> bool:
+    """Whether a run exists and is not deleted."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return bool(client.get_run(run_id).info.lifecycle_stage == "active")
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return False
+        raise
+
+
 def metric_history(client: "MlflowClient", run: "Run", metric: str) -> dict[int, float]:
     """Step -> value of one metric of a run."""
     history = client.get_metric_history(run.info.run_id, metric)

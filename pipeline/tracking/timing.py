@@ -32,9 +32,13 @@ class Timing:
 
     @property
     def machine(self) -> dict[str, str]:
-        """``host`` and ``cpu``, as far as the timing file names them."""
+        """``host``, ``cpu`` and ``versions``, as far as the timing file names them."""
         names = [name for name in ("host", "cpu") if name in self.content]
-        return {name: str(self.content[name]) for name in names}
+        versions = self.content.get("versions", {})
+        listed = ", ".join(f"{name} {versions[name]}" for name in sorted(versions))
+        return {name: str(self.content[name]) for name in names} | (
+            {"versions": listed} if listed else {}
+        )
 
 
 def timing_of(root: Path, result: RoundResult) -> Timing:

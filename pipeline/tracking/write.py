@@ -1,38 +1,46 @@
 """Write results into an MLflow store, and keep the results of earlier settings.
 
 A run is found again by its key, which ends with a digest of the settings. Results of
-earlier settings therefore stay beside the new ones, and the tag ``current`` says which
-of them the workspace holds now. Writing the same results again changes nothing. When the
-plan drops rounds, their child runs stay and are no longer ``current``.
+earlier settings therefore stay beside the new ones. Writing looks at what is there, makes
+again what lacks, and changes nothing where nothing lacks. When the plan drops rounds,
+their child runs stay.
+
+The tag ``current`` is for people in MLflow's page: it marks what the workspace held that
+wrote last. Temporary workspaces of ``dvc exp run`` leave it alone.
 """
 
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.border.redaction import redacted
+from pipeline.border.root import enclosing
 from pipeline.core.looks import DEFAULT, Looks
 from pipeline.plan.places import Place
 from pipeline.results.tables import Active, round_results
-from pipeline.tracking import runs
-from pipeline.tracking.addresses import TrackingError, store_uri
+from pipeline.tracking import dvc_hashes, experiments, runs
+from pipeline.tracking.addresses import TrackingError, sqlite_file, store_uri
 from pipeline.tracking.analyses import tracked_analyses
 from pipeline.tracking.chains import chains_of
 from pipeline.tracking.experiment_tags import experiment_tags
 from pipeline.tracking.looks import TAG as LOOKS
 from pipeline.tracking.looks import looks_tag
 from pipeline.tracking.run_contents import RunContent, of_analysis, of_chain
-from pipeline.tracking.runs import Target
+from pipeline.tracking.runs import Target, Tree
 from pipeline.tracking.source_tags import source_tags
-from pipeline.tracking.store import find_runs, locked, opened
+from pipeline.tracking.store import find_runs, is_there, locked, opened
 from pipeline.tracking.winning_tags import winning_tags
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
     from mlflow.entities import Run
+
+CHILDREN = {"chain": "round", "analysis": "place"}
+"""kind of a run -> kind of its child runs, and the tag that tells them apart"""
+PARENT = "mlflow.parentRunId"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,28 +48,34 @@ class TrackReport:
     """The names of the runs that were created, changed, left alone and deleted."""
 
     uri: str
+    view: str
+    """the address of the comparison in MLflow's page"""
     created: tuple[str, ...]
     appended: tuple[str, ...]
+    mended: tuple[str, ...]
+    """runs whose child runs somebody had deleted"""
     untouched: tuple[str, ...]
     deleted: tuple[str, ...]
     """runs whose settings now give other results; each is in ``created`` as well"""
 
     def __str__(self) -> str:
-        """One line for the terminal."""
+        """Two lines for the terminal: what was done, and where to look at it."""
+        mended = f", {len(self.mended)} mended" if self.mended else ""
         return (
             f"tracked in {self.uri}: {len(self.created)} new, {len(self.appended)} "
             f"longer, {len(self.untouched)} unchanged, {len(self.deleted)} replaced"
+            f"{mended}\ncompare: {self.view}"
         )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Kind:
-    """All runs of one kind."""
+class Asked:
+    """What of a workspace is to be written."""
 
-    name: str
-    """value of the tag ``kind``"""
-    child_tag: str
-    contents: Sequence[RunContent]
+    experiment: str
+    active: Active
+    places: Sequence[Place]
+    looks: Looks
 
 
 def track(
@@ -75,8 +89,8 @@ def track(
 ) -> TrackReport:
     """Write the results of the plan into MLflow.
 
-    A variant is written as soon as its round 1 has a result, a dense network without
-    variants as soon as it has one.
+    A variant is written as soon as its round 1 has a result, a dense network as soon as
+    it has one.
 
     Args:
         root: the folder with ``artifacts``.
@@ -87,114 +101,120 @@ def track(
         looks: at which numbers of seeds the experiment is judged, as declared.
 
     Raises:
-        TrackingError: the store cannot be used.
+        TrackingError: the store cannot be used, or there is nothing to write into a new
+            one.
         ArtifactError: a result is unreadable.
     """
+    asked = Asked(experiment=experiment, active=active, places=tuple(places), looks=looks)
+    return write(root, uri, asked)
+
+
+def write(root: Path, uri: str | None, asked: Asked, *, live: bool = False) -> TrackReport:
+    """The same; ``live`` while more results are to come.
+
+    What contradicts the store is then left alone: later rounds may still be from an
+    earlier state of the code. What the workspace no longer holds is left alone, too.
+    """
     uri = store_uri(root, uri)
-    chains = chains_of(round_results(root, active))
-    analyses = tracked_analyses(root, places)
-    tags = experiment_tags(experiment, chains, analyses)
-    winning = winning_tags(chains, looks)
-    declared = partial(
-        looks_tag, looks=looks, num_seeds=len({chain.first.seed for chain in chains})
-    )
-    kinds = (
-        _Kind(
-            name="chain",
-            child_tag="round",
-            contents=[of_chain(root, one, winning.get(one.key, {})) for one in chains],
-        ),
-        _Kind(
-            name="analysis",
-            child_tag="place",
-            contents=[of_analysis(root, one) for one in analyses],
-        ),
-    )
-    done: dict[str, list[str]] = {
-        "created": [],
-        "appended": [],
-        "untouched": [],
-        "deleted": [],
-    }
+    chains = chains_of(round_results(root, asked.active))
+    analyses = tracked_analyses(root, asked.places)
+    file = sqlite_file(uri)
+    if not chains and not analyses and file and not file.exists():
+        raise TrackingError(
+            "there are no results to track in artifacts/; make them with `dvc repro`, or "
+            "fetch them with `dvc pull`"
+        )
+    tags = experiment_tags(asked.experiment, chains, analyses)
+    seeds = {chain.first.seed for chain in chains}
+    declared = partial(looks_tag, looks=asked.looks, num_seeds=len(seeds))
+    winning = winning_tags(chains, asked.looks)
+    hashes = dvc_hashes.recorded(root)
+    contents = [
+        *(of_chain(root, one, winning.get(one.key, {}), hashes) for one in chains),
+        *(of_analysis(root, one, hashes) for one in analyses),
+    ]
     with locked(root), opened(uri) as client:
+        marks = enclosing(root) == root.resolve()
+        number = experiments.found(
+            client,
+            asked.experiment,
+            lambda before: {**tags, LOOKS: declared(before)},
+            marks=marks,
+        )
         target = Target(
             client=client,
-            experiment_id=_experiment(client, experiment, tags, declared),
+            experiment_id=number,
             source=source_tags(root),
+            marks=marks,
+            dvc_experiment=os.environ.get("DVC_EXP_NAME", ""),
         )
-        for kind in kinds:
-            _write_all(target, kind, done)
-    names = {outcome: tuple(names) for outcome, names in done.items()}
-    return TrackReport(uri=redacted(uri), **names)
+        done = _write_all(target, contents, live=live)
+    return TrackReport(
+        uri=redacted(uri),
+        view=experiments.view(uri, number),
+        **{outcome: tuple(done[outcome]) for outcome in OUTCOMES},
+    )
 
 
-def _write_all(target: Target, kind: _Kind, done: dict[str, list[str]]) -> None:
-    known = _runs_by_key(target, kind.name)
-    for position, content in enumerate(kind.contents):
-        run = known.pop(content.key, None)
-        if run and _contradicts(run, content):
-            runs.delete(target, run)
+OUTCOMES = ("created", "appended", "mended", "untouched", "deleted")
+
+
+def _write_all(
+    target: Target, contents: Sequence[RunContent], *, live: bool
+) -> dict[str, list[str]]:
+    known = _trees(target)
+    done: dict[str, list[str]] = defaultdict(list)
+    for position, content in enumerate(contents):
+        trees = known.pop(content.key, [])
+        tree = next((one for one in trees if not one.contradicts(content)), None)
+        if trees and tree is None and live:
+            done["untouched"].append(content.name)
+            continue
+        if trees and tree is None:
             done["deleted"].append(content.name)
-            run = None
-        done[_write(target, run, content, position)].append(content.name)
-    for run in known.values():
-        runs.mark_gone(target, run, kind.child_tag)
+        for other in trees:
+            if other is not tree:
+                runs.delete(target, other)  # other results, or two machines wrote at once
+        kept = tree or runs.create(target, content, position)
+        new = runs.write(target, kept, content)
+        done[_outcome(kept, new, is_new=tree is None)].append(content.name)
+    if target.marks and not live:
+        _mark_gone(target, [tree for trees in known.values() for tree in trees])
+    return done
 
 
-def _experiment(
-    client: "MlflowClient",
-    name: str,
-    tags: Mapping[str, str],
-    declared: Callable[[Mapping[str, str]], str],
-) -> str:
-    found = client.get_experiment_by_name(name)
-    if found and found.lifecycle_stage == "deleted":
-        client.restore_experiment(found.experiment_id)
-    number: str = found.experiment_id if found else client.create_experiment(name)
-    if not number:
-        raise TrackingError(
-            "what answers at the store's address is no MLflow server: it gives an "
-            "experiment no number; check MLFLOW_TRACKING_URI, or --uri"
-        )
-    known = found.tags if found else {}
-    for key, value in {**tags, LOOKS: declared(known)}.items():
-        if known.get(key) != value:
-            client.set_experiment_tag(number, key, value)
-    return number
+def _mark_gone(target: Target, trees: Iterable[Tree]) -> None:
+    for tree in trees:
+        child_tag = CHILDREN.get(tree.run.data.tags.get("kind", ""), "round")
+        runs.mark_gone(target, tree, child_tag)
 
 
-def _runs_by_key(target: Target, kind: str) -> dict[str, "Run"]:
-    found: dict[str, Run] = {}
-    for run in find_runs(target.client, target.experiment_id, f"tags.kind = '{kind}'"):
-        if found.setdefault(run.data.tags["key"], run) is not run:
-            runs.delete(target, run)  # two machines wrote the same results at once
+def _outcome(tree: Tree, new: set[str], *, is_new: bool) -> str:
+    if is_new:
+        return "created"
+    if new & tree.recorded.keys():
+        return "mended"
+    return "appended" if new else "untouched"
+
+
+def _trees(target: Target) -> dict[str, list[Tree]]:
+    """Key -> runs of that key with their child runs. Children without a run are deleted.
+
+    Runs without a key are other people's.
+    """
+    every = find_runs(target.client, target.experiment_id, "")
+    children: dict[str, list[Run]] = defaultdict(list)
+    for run in every:
+        if run.data.tags.get("kind") in CHILDREN.values() and PARENT in run.data.tags:
+            children[run.data.tags[PARENT]].append(run)
+    found: dict[str, list[Tree]] = defaultdict(list)
+    for run in every:
+        if "key" in run.data.tags and PARENT not in run.data.tags:
+            mine = children.pop(run.info.run_id, [])
+            found[run.data.tags["key"]].append(Tree(run=run, children=mine))
+    for parent_id, orphans in children.items():
+        # Asked again: another machine may have written both since the search began.
+        if not is_there(target.client, parent_id):
+            for orphan in orphans:
+                target.client.delete_run(orphan.info.run_id)
     return found
-
-
-def _contradicts(run: "Run", content: RunContent) -> bool:
-    recorded = _recorded(run)
-    return any(recorded.get(n, digest) != digest for n, digest in content.digests.items())
-
-
-def _recorded(run: "Run") -> dict[str, str]:
-    """Round or place -> digest of its results, of those that the run holds completely."""
-    recorded: dict[str, str] = json.loads(run.data.tags["results"])
-    return recorded
-
-
-def _write(target: Target, run: "Run | None", content: RunContent, position: int) -> str:
-    """Make the run hold the content; returns the field of the report that names it."""
-    recorded = _recorded(run) if run else {}
-    new = [child for child in content.digests if child not in recorded]
-    if run is None:
-        run = runs.create(target, content, position)
-    elif new:
-        for child in runs.children(target, run):
-            if child.data.tags[content.child_tag] not in recorded:
-                runs.delete(target, child)  # a killed process left it incomplete
-    if new:
-        runs.append(target, run, content, new)
-    runs.mark_current(target, run, content)
-    if not new:
-        return "untouched"
-    return "appended" if recorded else "created"

@@ -13,7 +13,7 @@ def template(tmp_path_factory):
     root = tmp_path_factory.mktemp("template")
     synthetic.fabricate(root)
     report = track(root, EXPERIMENT, f"sqlite:///{root}/mlflow.db", synthetic.active())
-    assert len(report.created) == 4
+    assert len(report.created) == 6
     return root
 
 

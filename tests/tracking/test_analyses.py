@@ -29,7 +29,7 @@ def template(tmp_path_factory):
     fabricate_lines(root, DENSE_PLACES, of="dense", pairs=1, recalibrated=True)
     fabricate_lines(root, LINKS, to="reinit", pairs=1)
     report = write(root)
-    assert len(report.created) == 4 + 6
+    assert len(report.created) == 6 + 6
     return root
 
 
@@ -121,7 +121,7 @@ def test_runs_with_names_of_an_earlier_version_are_found_again(root):
         for run in runs(root, EXPERIMENT, "tags.kind = 'analysis'"):
             name = run.info.run_name.removeprefix("analysis ")
             client.update_run(run.info.run_id, name=name)
-    assert len(write(root).untouched) == 4 + 6
+    assert len(write(root).untouched) == 6 + 6
     assert store(root) == before
 
 
@@ -147,7 +147,7 @@ def test_tags_parameters_and_notes_describe_the_analysis(root):
 def test_writing_again_changes_nothing(root):
     before = [(r.info.run_id, r.data.to_dictionary()) for r in runs(root, EXPERIMENT)]
     report = write(root)
-    assert len(report.untouched) == 4 + 6
+    assert len(report.untouched) == 6 + 6
     assert report.created == report.appended == report.deleted == ()
     after = [(r.info.run_id, r.data.to_dictionary()) for r in runs(root, EXPERIMENT)]
     assert after == before
@@ -180,7 +180,7 @@ def test_lines_of_other_settings_stay_and_are_no_longer_current(root):
     assert report.created == ("analysis stable-s0", "analysis stable-s1")
     assert report.deleted == ()
     assert len(barriers(root, analysis="stable")) == 4
-    both = store(root, all_runs=True)
+    both = store(root, runs="all")
     names = {row["analysis"] for row in both.barriers} - {"early", "link"}
     assert names == {"stable (analysis.pairs 2)", "stable (analysis.pairs 1)"}
     found = {both.analyses["main", name]["analysis.pairs"] for name in names}
@@ -316,7 +316,7 @@ def test_a_winning_density_is_a_tag_with_its_confidence(root, monkeypatch):
 def test_a_new_seed_changes_the_winning_tags_of_all_runs_of_the_variant(root):
     synthetic.fabricate(root, seeds=(7,))
     report = write(root, seeds=(0, 1, 7))
-    assert report.created == ("ticket-s7", "reinit-s7")
+    assert report.created == ("dense-s7", "ticket-s7", "reinit-s7")
     assert report.deleted == report.appended == ()
     for name in ("ticket-s0", "ticket-s7"):
         tags = only(root, name).data.tags

@@ -201,8 +201,8 @@ def test_two_processes_at_once_make_every_run_once(tmp_path):
     ]
     outputs = [process.communicate(timeout=60) for process in started]
     assert [err for _, err in outputs] == ["", ""]
-    said = sorted(out.split(": ")[1] for out, _ in outputs)
+    said = sorted(out.splitlines()[0].split(": ")[1] for out, _ in outputs)
     assert said == [
-        "0 new, 0 longer, 2 unchanged, 0 replaced\n",
-        "2 new, 0 longer, 0 unchanged, 0 replaced\n",
+        "0 new, 0 longer, 3 unchanged, 0 replaced",
+        "3 new, 0 longer, 0 unchanged, 0 replaced",
     ]

@@ -21,11 +21,14 @@ from pipeline.tracking.timing import timing_of
 
 def test_one_run_per_chain_and_one_child_per_round(root):
     names = {run.info.run_name for run in runs(root, "tags.kind = 'chain'")}
-    assert names == {"ticket-s0", "ticket-s1", "reinit-s0", "reinit-s1"}
+    variants = ("dense", "ticket", "reinit")
+    assert names == {f"{variant}-s{seed}" for variant in variants for seed in (0, 1)}
     parent = only(root, "ticket-s0")
     query = f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'"
     children = {run.info.run_name for run in runs(root, query)}
-    assert children == {"ticket-s0-r00", "ticket-s0-r01", "ticket-s0-r02"}
+    assert children == {"ticket-s0-r01", "ticket-s0-r02"}
+    dense = runs(root, "tags.kind = 'round' and tags.round = '0'")
+    assert {run.info.run_name for run in dense} == {"dense-s0-r00", "dense-s1-r00"}
 
 
 def test_the_cost_of_a_round_is_read_back(root):
@@ -68,7 +71,12 @@ def test_other_tasks_are_named_before_the_variant(tmp_path):
     synthetic.fabricate(tmp_path, tasks=("main", "wide"), variants=("ticket",))
     plan = synthetic.active(tasks=("main", "wide"), variants=("ticket",), seeds=(0,))
     chains = chains_of(round_results(tmp_path, plan))
-    assert [chain.name for chain in chains] == ["ticket-s0", "wide-ticket-s0"]
+    assert [chain.name for chain in chains] == [
+        "dense-s0",
+        "ticket-s0",
+        "wide-dense-s0",
+        "wide-ticket-s0",
+    ]
 
 
 def test_metrics_are_logged_at_step_round_with_density_and_sparsity(root):
@@ -114,7 +122,7 @@ def test_timestamps_come_from_the_files(root):
 def test_writing_again_changes_nothing(root):
     before = [(r.info.run_id, r.data.to_dictionary()) for r in runs(root)]
     report = write(root)
-    assert len(report.untouched) == 4
+    assert len(report.untouched) == 6
     assert report.created == report.appended == report.deleted == ()
     assert [(r.info.run_id, r.data.to_dictionary()) for r in runs(root)] == before
 
@@ -134,16 +142,16 @@ def test_more_rounds_are_appended_to_the_same_runs(root):
 def test_a_new_seed_is_a_new_run(root):
     synthetic.fabricate(root, seeds=(7,))
     report = write(root, seeds=(0, 1, 7))
-    assert report.created == ("ticket-s7", "reinit-s7")
-    assert len(report.untouched) == 4
+    assert report.created == ("dense-s7", "ticket-s7", "reinit-s7")
+    assert len(report.untouched) == 6
 
 
 def test_other_results_of_the_same_settings_replace_the_run_and_its_children(root):
     synthetic.fabricate(root, salt="the code has changed")
     report = write(root)
-    assert len(report.deleted) == len(report.created) == 4
-    assert len(runs(root)) == 4 + 4 * 3
-    assert len(read(None, EXPERIMENT, root=root, all_runs=True).rounds) == 4 * 3
+    assert len(report.deleted) == len(report.created) == 6
+    assert len(runs(root)) == 6 + 2 + 4 * 2
+    assert len(read(None, EXPERIMENT, root=root, runs="all").rounds) == 4 * 3
 
 
 def test_a_changed_curve_alone_is_another_result(root):
@@ -157,26 +165,26 @@ def test_a_changed_curve_alone_is_another_result(root):
 
 def test_results_of_other_settings_stay_but_only_the_plans_are_current(root):
     synthetic.fabricate(root, lr=0.1)
-    assert len(write(root).created) == 4
+    assert len(write(root).created) == 6
     marked = {
         (run.data.params["train.lr"], run.data.tags["current"])
         for run in runs(root, "tags.kind = 'chain'")
     }
     assert marked == {("0.0012", "false"), ("0.1", "true")}
     assert len(read(None, EXPERIMENT, root=root).rounds) == 12
-    both = read(None, EXPERIMENT, ["ticket"], root=root, all_runs=True)
+    both = read(None, EXPERIMENT, ["ticket"], root=root, runs="all")
     assert {row["variant"] for row in both.rounds} == {
         "ticket (lr 0.0012)",
         "ticket (lr 0.1)",
     }
     synthetic.fabricate(root)
-    assert len(write(root).untouched) == 4
+    assert len(write(root).untouched) == 6
     current = runs(root, "tags.kind = 'chain' and tags.current = 'true'")
     assert {run.data.params["train.lr"] for run in current} == {"0.0012"}
 
 
 def test_fewer_rounds_delete_nothing_and_are_no_longer_current(root):
-    assert len(write(root, rounds=1).untouched) == 4
+    assert len(write(root, rounds=1).untouched) == 6
     assert sorted(history(root, only(root, "ticket-s0"), "density")) == [0, 1, 2]
     assert only(root, "ticket-s0-r02").data.tags["current"] == "false"
     assert {r["round"] for r in read(None, EXPERIMENT, root=root).rounds} == {0, 1}
@@ -191,7 +199,7 @@ def test_a_removed_variant_is_no_longer_current(root):
 
 def test_rounds_of_earlier_settings_are_not_mixed_in(root):
     synthetic.fabricate(root, rounds=1, lr=0.1)  # round 2 is still the old one
-    assert len(write(root).created) == 4
+    assert len(write(root).created) == 6
     found = read(None, EXPERIMENT, root=root).rounds
     assert {row["round"] for row in found} == {0, 1}
 
@@ -201,9 +209,10 @@ def test_a_killed_write_is_finished_by_the_next_one(root):
     with opened(store_uri(root)) as client:
         first = run.data.tags["results"].split(",")[0] + "}"
         client.set_tag(run.info.run_id, "results", first)
+        client.update_run(only(root, "ticket-s0-r02").info.run_id, status="RUNNING")
     assert write(root).appended == ("ticket-s0",)
     assert sorted(history(root, run, "density")) == [0, 1, 2]
-    assert len(runs(root)) == 4 + 4 * 3
+    assert len(runs(root)) == 6 + 2 + 4 * 2
 
 
 def test_a_diverged_round_is_marked_and_has_no_accuracy(root):
@@ -220,14 +229,14 @@ def test_a_diverged_round_is_marked_and_has_no_accuracy(root):
 
 def test_a_lost_store_is_rebuilt_silently(template, root, capfd):
     (root / "mlflow.db").unlink()
-    assert len(write(root).created) == 4
+    assert len(write(root).created) == 6
     assert capfd.readouterr() == ("", "")
     assert read(None, EXPERIMENT, root=root) == read(None, EXPERIMENT, root=template)
 
 
 def test_missing_timing_files_change_no_result(root):
     shutil.rmtree(root / "artifacts/timing")
-    assert len(write(root).untouched) == 4
+    assert len(write(root).untouched) == 6
     result = round_results(root, synthetic.active())[1]
     timing = timing_of(root, result)
     assert timing.started == 1577836801000

@@ -26,6 +26,10 @@ from pipeline.inspect import export
 from pipeline.inspect.export import Ticket
 from pipeline.inspect.verification import promises, verify
 from pipeline.plan import compiler, places, plan_file
+from pipeline.results.tables import round_results
+from pipeline.tracking import held
+from pipeline.tracking.analyses import tracked_analyses
+from pipeline.tracking.chains import chains_of
 
 SEEDS = (0,)
 DROP = {"name": "milestones", "milestones": [2], "gamma": 0.1, "warmup_steps": 0}
@@ -309,3 +313,14 @@ def test_only_engines_that_can_are_planned_for_frozen_weights() -> None:
     copies = {item["analysis"]: item for item in planned["copies"].values()}
     assert (copies["tuned"]["engine"], copies["frozen"]["engine"]) == ("sparse", "dense")
     assert copies["tuned"]["recipe"] == "variants.fine-tune.rewind"
+
+
+def test_the_runs_that_a_workspace_asks_for_are_those_of_its_results(
+    settings: Settings,
+) -> None:
+    chains = chains_of(round_results(Path(), compiler.active(settings)))
+    analyses = tracked_analyses(Path(), places.places(settings, [settings.seeds]))
+    found = {c.key: (c.name, [str(r) for r in c.digests]) for c in chains}
+    found |= {a.key: (a.name, list(a.digests)) for a in analyses}
+    asked = held(settings)
+    assert {key: (run.name, list(run.children)) for key, run in asked.items()} == found
