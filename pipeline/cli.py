@@ -164,16 +164,12 @@ def track(
     with _at_root() as root:
         from pipeline import tracking
         from pipeline.config import params
-        from pipeline.plan import compiler, places, plan_file
+        from pipeline.plan import plan_file
 
         settings = params.load()
         plan_file.check(settings)
-        held = (
-            compiler.active(settings),
-            places.places(settings, [settings.seeds]),
-        )
-        looks = settings.declared_looks
-        print(tracking.track(root, settings.experiment, uri, *held, looks=looks))
+        print(tracking.write(root, uri, tracking.asked_by(settings)))
+        tracking.summarize(root, uri, settings, tracking.figures_of_results(root))
 
 
 @app.command(
@@ -202,7 +198,7 @@ def plot(
         from pipeline import compare as comparing
         from pipeline import plots, tracking
 
-        name, runs = tracking.asked_for(experiment, root)
+        name, runs = tracking.asked_for(experiment or None, root)
         store = tracking.read(uri, name, variant, runs=runs, root=root)
         _warn(store.warning)
         for path in plots.draw(

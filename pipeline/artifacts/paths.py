@@ -131,3 +131,14 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     if not re.fullmatch(r"\d+(,\d+)*", text):
         raise ValueError(f"seeds are numbers with commas between them, not {text!r}")
     return tuple(int(seed) for seed in text.split(","))
+
+
+LIVE = Path(".lt/live")
+"""folder of the process that tracks while dvc runs"""
+LIVE_LOCK = LIVE / "lock"
+"""held by that process as long as it lives; with its number in it"""
+
+
+def live_failure(dvc: int) -> Path:
+    """The message of its failure during the run of this dvc; empty once it was shown."""
+    return LIVE / f"failed-{dvc}.txt"

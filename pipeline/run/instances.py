@@ -14,6 +14,8 @@ from pathlib import Path
 
 from pipeline.border import exits
 from pipeline.plan import items
+from pipeline.plan.kinds import KINDS
+from pipeline.run import live
 from pipeline.run.executors import lifeline
 
 LOCKS = Path(".lt/locks")
@@ -25,6 +27,8 @@ def run_keyed(kind: str, work: Callable[[str], None]) -> None:
         key = items.key_in(sys.argv)
         with held(f"{kind}@{key}"):
             work(key)
+    if {"results", "lines"} & set(KINDS[kind].writes):
+        live.start(lifeline.dvc())
 
 
 def run_single(stage: str, work: Callable[[], None]) -> None:

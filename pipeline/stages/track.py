@@ -7,52 +7,48 @@ and `lt-pipeline track` tries again. The output is the hash of what was written;
 in no cache and not in git, so that a clone is tracked on its first repro.
 """
 
-import hashlib
 import sys
 from pathlib import Path
 
 from pipeline import compare, plots, tracking
-from pipeline.artifacts import files, paths
+from pipeline.artifacts import files
 from pipeline.config import params
-from pipeline.plan import compiler, items, places, plan_file
+from pipeline.config.settings import Settings
+from pipeline.plan import plan_file
 from pipeline.run import instances
+from pipeline.tracking import live
 
-OUT = paths.FOLDER / "tracked.txt"
-FIGURES = Path("figures")
+OUT = tracking.TRACKED
+FIGURES = tracking.FIGURES
 
 
 def run() -> None:
-    """Write what the plan holds, then draw the figures of what was written."""
+    """Write what the plan holds, draw the figures of what was written, and keep them."""
     settings = params.load()
     plan_file.check(settings)
+    live.end()
     try:
-        report = tracking.track(
-            Path(),
-            settings.experiment,
-            None,
-            compiler.active(settings),
-            places.places(settings, [settings.seeds]),
-            looks=settings.declared_looks,
-        )
+        report = tracking.write(Path(), None, tracking.asked_by(settings))
         print(report, file=sys.stderr)  # noqa: T201
-        store = tracking.read(None, settings.experiment, runs=tracking.held(settings))
-        if store.warning:
-            print(f"warning: {store.warning}", file=sys.stderr)  # noqa: T201
-        plots.draw(
-            store,
-            out=FIGURES,
-            published=compare.published(store),
-            untrained=compare.untrained(store),
-        )
+        tracking.summarize(Path(), None, settings, _draw(settings))
     except (tracking.TrackingError, plots.PlotError) as error:
         print(f"warning: {error}", file=sys.stderr)  # noqa: T201
-    content = hashlib.sha256(items.FILE.read_bytes())
-    for folder, _ in files.results():
-        content.update((folder / "result.json").read_bytes())
-    for file in sorted((paths.FOLDER / "lines").glob("*/*/*/s*/lines.*")):
-        content.update(file.read_bytes())
     with files.atomic(OUT) as temporary:
-        temporary.write_text(content.hexdigest() + "\n", encoding="utf-8")
+        temporary.write_text(tracking.results_digest() + "\n", encoding="utf-8")
+
+
+def _draw(settings: Settings) -> list[Path]:
+    """The files of the figures, and of the tables beside them."""
+    store = tracking.read(None, settings.experiment, runs=tracking.held(settings))
+    if store.warning:
+        print(f"warning: {store.warning}", file=sys.stderr)  # noqa: T201
+    drawn = plots.draw(
+        store,
+        out=FIGURES,
+        published=compare.published(store),
+        untrained=compare.untrained(store),
+    )
+    return [file for figure in drawn for file in (figure, figure.with_suffix(".csv"))]
 
 
 if __name__ == "__main__":

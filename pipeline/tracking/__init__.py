@@ -10,19 +10,33 @@ from pipeline.tracking.addresses import TrackingError, store_uri
 from pipeline.tracking.choice import Runs, asked_for
 from pipeline.tracking.held import Held, held
 from pipeline.tracking.read import TrackedStore, read, read_all
-from pipeline.tracking.write import TrackReport, track
+from pipeline.tracking.summary import (
+    FIGURES,
+    TRACKED,
+    figures_of_results,
+    results_digest,
+    summarize,
+)
+from pipeline.tracking.write import TrackReport, asked_by, track, write
 
 __all__ = [
+    "FIGURES",
+    "TRACKED",
     "Held",
     "Runs",
     "TrackReport",
     "TrackedStore",
     "TrackingError",
+    "asked_by",
     "asked_for",
+    "figures_of_results",
     "held",
     "read",
     "read_all",
+    "results_digest",
     "shared_tables",
     "store_uri",
+    "summarize",
     "track",
+    "write",
 ]

@@ -31,7 +31,7 @@ class OutOfPatienceError(Exception):
 
 
 class Patient:
-    """A client whose every method has the same time limit in seconds, or raises."""
+    """A client whose every method has the same time limit in seconds; 0 = none."""
 
     def __init__(self, client: object, limit_s: float) -> None:
         self._client = client
@@ -67,7 +67,7 @@ def limits(values: dict[str, str]) -> Iterator[None]:
 
 @contextmanager
 def time_limit(limit_s: float) -> Iterator[None]:
-    """Interrupt the block after that many seconds.
+    """Interrupt the block after that many seconds; 0 = never.
 
     Only the main thread can be interrupted, and only where the system has this alarm.
     Elsewhere MLflow's variables are the limit.

@@ -13,6 +13,7 @@ from pipeline.tracking.addresses import TrackingError, sqlite_file, store_uri
 from pipeline.tracking.choice import Choice, Runs
 from pipeline.tracking.distinct_names import distinct_names, settings_of
 from pipeline.tracking.experiment_tags import TASKS
+from pipeline.tracking.experiments import with_chains
 from pipeline.tracking.looks import declared_looks
 from pipeline.tracking.read_analyses import read_analyses
 from pipeline.tracking.round_metrics import CURVE, LAYER, ROUND_METRICS
@@ -31,6 +32,7 @@ COUNTS = (
     "multiply_adds",
     "find_multiply_adds",
 )
+VALIDATION = "validation"
 MOST_LACKING = 3
 """how many results that lack a warning names"""
 FLAGS = ("censored", "diverged")
@@ -46,8 +48,7 @@ class TrackedStore:
     layers: tuple[Row, ...]
     """task, variant, seed, round, layer, density"""
     curves: tuple[Row, ...]
-    """task, variant, seed, round, density, step, loss, accuracy: of the
-    validation set"""
+    """task, variant, seed, round, density, split, step, loss, accuracy"""
     settings: Mapping[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
     """task, variant -> the settings behind its results, as ``formats.params`` names them"""
     lines: tuple[Row, ...] = ()
@@ -88,7 +89,7 @@ def read(
     variants: Collection[str] | None = None,
     *,
     runs: Runs = "current",
-    curves: bool = True,
+    curves: Collection[str] = (VALIDATION,),
     root: Path = Path(),
 ) -> TrackedStore:
     """Read an experiment back from the store, whatever people have deleted in it.
@@ -101,7 +102,8 @@ def read(
             of the workspace that wrote last; or ``all``, results of earlier settings and
             dropped rounds too. If a name has results of several settings, the settings
             that differ follow it.
-        curves: whether to read ``curves`` and ``lines``, which takes most of the time.
+        curves: the splits to read ``curves`` of, which takes most of the time; with none
+            of them there are no ``lines`` either.
         root: of the repository.
 
     Raises:
@@ -137,8 +139,9 @@ def read(
                 row = _row(child, chain.run, names)
                 rounds.append(row)
                 layers += _layers(child, row)
-                points += _curve(client, child, row) if curves else []
-        tables = read_analyses(client, analyses, variants, lines=curves)
+                for split in curves:
+                    points += _curve(client, child, row, split)
+        tables = read_analyses(client, analyses, variants, lines=bool(curves))
     return TrackedStore(
         experiment=experiment,
         rounds=tuple(rounds),
@@ -178,11 +181,8 @@ def read_all(
     file = sqlite_file(uri)
     names = [experiment] if experiment else []
     if not experiment and not (file and not file.exists()):
-        with opened(uri) as client:
-            known = {e.experiment_id: e.name for e in client.search_experiments()}
-            query = "tags.kind = 'chain'"
-            names = sorted(n for i, n in known.items() if find_runs(client, i, query))
-    return [read(uri, name, runs="all", curves=False, root=root) for name in names]
+        names = with_chains(uri)
+    return [read(uri, name, runs="all", curves=(), root=root) for name in names]
 
 
 def _experiment(client: "MlflowClient", name: str, uri: str) -> "Experiment":
@@ -269,14 +269,16 @@ def _layers(child: "Run", row: Row) -> list[Row]:
     ]
 
 
-def _curve(client: "MlflowClient", child: "Run", row: Row) -> list[Row]:
+def _curve(client: "MlflowClient", child: "Run", row: Row, split: str) -> list[Row]:
     head = {n: row[n] for n in ("task", "variant", "seed", "round", "density")}
     columns = {
-        kind: metric_history(client, child, f"{CURVE}validation_{kind}")
+        kind: metric_history(client, child, f"{CURVE}{split}_{kind}")
         for kind in ("loss", "accuracy")
     }
     steps = sorted({step for points in columns.values() for step in points})
     return [
-        head | {"step": s} | {kind: points.get(s) for kind, points in columns.items()}
+        head
+        | {"split": split, "step": s}
+        | {kind: points.get(s) for kind, points in columns.items()}
         for s in steps
     ]

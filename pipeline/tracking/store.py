@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, cast
 from pipeline.border.redaction import redacted
 from pipeline.border.root import enclosing
 from pipeline.tracking.addresses import (
+    SQLITE,
     TrackingError,
     refuse_unreachable,
     sqlite_file,
@@ -47,10 +48,11 @@ def opened(uri: str) -> Iterator["MlflowClient"]:
         TrackingError: the store fails, here or inside the block.
     """
     _quiet()
-    address, limit_s = usable(uri), allowed_s()
+    address = usable(uri)
+    limit_s = 0.0 if sqlite_file(address) else allowed_s()  # a file is slow, not silent
     try:
         if file := sqlite_file(address):
-            file.parent.mkdir(parents=True, exist_ok=True)
+            _create(file)
         else:
             refuse_unreachable(address)
         with limits(FIRST):
@@ -122,6 +124,19 @@ def _quiet() -> None:
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _create(file: Path) -> None:
+    """Create a database under another name first: a reader of a half-made one breaks it."""
+    if file.exists():
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    try:
+        _client(f"{SQLITE}{temporary}", 0.0)
+        temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _client(uri: str, limit_s: float) -> "MlflowClient":

@@ -19,8 +19,11 @@ from typing import TYPE_CHECKING
 
 from pipeline.border.redaction import redacted
 from pipeline.border.root import enclosing
+from pipeline.config.settings import Settings
 from pipeline.core.looks import DEFAULT, Looks
+from pipeline.plan import compiler
 from pipeline.plan.places import Place
+from pipeline.plan.places import places as places_of
 from pipeline.results.tables import Active, round_results
 from pipeline.tracking import dvc_hashes, experiments, runs
 from pipeline.tracking.addresses import TrackingError, sqlite_file, store_uri
@@ -40,6 +43,8 @@ if TYPE_CHECKING:
 
 CHILDREN = {"chain": "round", "analysis": "place"}
 """kind of a run -> kind of its child runs, and the tag that tells them apart"""
+SUMMARY = "summary"
+"""kind of the run that ``summary`` writes"""
 PARENT = "mlflow.parentRunId"
 
 
@@ -76,6 +81,16 @@ class Asked:
     active: Active
     places: Sequence[Place]
     looks: Looks
+
+
+def asked_by(settings: Settings) -> Asked:
+    """Everything that the settings of a workspace ask for."""
+    return Asked(
+        experiment=settings.experiment,
+        active=compiler.active(settings),
+        places=tuple(places_of(settings, [settings.seeds])),
+        looks=settings.declared_looks,
+    )
 
 
 def track(
@@ -139,6 +154,7 @@ def write(root: Path, uri: str | None, asked: Asked, *, live: bool = False) -> T
             client,
             asked.experiment,
             lambda before: {**tags, LOOKS: declared(before)},
+            folder=experiments.folder_of(uri, root),
             marks=marks,
         )
         target = Target(
@@ -179,7 +195,10 @@ def _write_all(
         new = runs.write(target, kept, content)
         done[_outcome(kept, new, is_new=tree is None)].append(content.name)
     if target.marks and not live:
-        _mark_gone(target, [tree for trees in known.values() for tree in trees])
+        rest = [tree for trees in known.values() for tree in trees]
+        _mark_gone(
+            target, [one for one in rest if one.run.data.tags.get("kind") != SUMMARY]
+        )
     return done
 
 

@@ -257,6 +257,7 @@ def environment(home: Path) -> dict[str, str]:
         "DVC_GLOBAL_CONFIG_DIR": str(home / "dvc"),
         "DVC_SYSTEM_CONFIG_DIR": str(home / "dvc"),
         "DVC_SITE_CACHE_DIR": str(home / "dvc-site"),
+        "LT_LIVE_TRACKING": "off",
         "CI": "1",  # dvc asks no server for a newer version
         "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_CONFIG_NOSYSTEM": "1",

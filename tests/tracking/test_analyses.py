@@ -279,7 +279,7 @@ def test_a_pair_that_diverged_is_unknown_and_not_in_the_mean(root):
 
 def test_reading_some_variants_reads_their_analyses_and_the_dense_networks(root):
     assert {r["analysis"] for r in store(root, ["reinit"]).barriers} == {"early"}
-    found = store(root, ["ticket"], curves=False)
+    found = store(root, ["ticket"], curves=())
     assert {r["analysis"] for r in found.barriers} == {"stable", "early", "link"}
     assert found.lines == ()
 

@@ -9,12 +9,15 @@ from helpers import synthetic
 from helpers.toy_store import EXPERIMENT, only, runs, write
 
 from pipeline.artifacts import files, paths
+from pipeline.core.looks import DEFAULT
 from pipeline.results.tables import round_results
 from pipeline.tracking import TrackingError, read, store_uri, track
 from pipeline.tracking.chains import chains_of
 from pipeline.tracking.held import HeldRun
 from pipeline.tracking.notes import MARK, merged
 from pipeline.tracking.store import opened
+from pipeline.tracking.write import Asked
+from pipeline.tracking.write import write as write_asked
 
 
 @pytest.fixture
@@ -265,7 +268,9 @@ def test_a_temporary_experiment_stands_beside_what_is_current(root, monkeypatch)
 def test_live_writing_adds_and_touches_nothing_else(root):
     synthetic.fabricate(root, rounds=3, salt="the code has changed")
     before = [(r.info.run_id, r.data.to_dictionary()) for r in runs(root)]
-    report = track(root, EXPERIMENT, None, synthetic.active(rounds=3), live=True)
+    active = synthetic.active(rounds=3)
+    asked = Asked(experiment=EXPERIMENT, active=active, places=(), looks=DEFAULT)
+    report = write_asked(root, None, asked, live=True)
     assert len(report.untouched) == 6
     assert [(r.info.run_id, r.data.to_dictionary()) for r in runs(root)] == before
 

@@ -37,6 +37,9 @@ class _Process:
     """clock ticks after the start of the machine"""
 
 
+_watched: list[_Process] = []
+
+
 def watch_dvc() -> None:
     """End this stage once the dvc that started it is gone, or now if it is gone already.
 
@@ -48,9 +51,15 @@ def watch_dvc() -> None:
         return
     signal.signal(GONE, signal.SIG_DFL)
     watched = _up_to_dvc(stage)
+    _watched.extend(watched)
     if not watched:
         os.kill(os.getpid(), GONE)
     threading.Thread(target=_signal_after, args=(watched,), daemon=True).start()
+
+
+def dvc() -> int | None:
+    """The process number of the dvc that this stage follows; None if none does."""
+    return _watched[-1].pid if _watched else None
 
 
 def interrupt_when_gone() -> None:

@@ -1,0 +1,102 @@
+"""Exported tickets as torch tensors, and pruned weights that stay pruned in plain torch."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from pipeline.artifacts.files import ArtifactError
+
+MASK = "mask."
+"""begins the names of masks in an exported file"""
+
+
+class LoadedTicket(NamedTuple):
+    """A ticket: ``weights, mask, hold = load_ticket(path)``."""
+
+    weights: dict[str, Tensor]
+    """state-dict name -> the weights that its training begins with"""
+    mask: dict[str, Tensor]
+    """name of a prunable weight -> bool, True = kept"""
+    hold: Callable[[nn.Module], None]
+    """keeps the pruned weights of a module as they are in the ticket, which is at zero
+    unless its variant freezes them; see ``hold``"""
+
+
+def load_ticket(path: str | Path) -> LoadedTicket:
+    """Load a ticket that `lt-pipeline export` has written.
+
+    Args:
+        path: of the safetensors file.
+
+    Raises:
+        ArtifactError: the file is missing, unreadable, or holds no mask.
+    """
+    try:
+        arrays = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ArtifactError(
+            f"{path} cannot be read ({' '.join(str(error).split())}); write it with "
+            "`lt-pipeline export --out`"
+        ) from None
+    mask = {n.removeprefix(MASK): kept for n, kept in arrays.items() if n.startswith(MASK)}
+    weights = {name: value for name, value in arrays.items() if not name.startswith(MASK)}
+    if not mask or not mask.keys() <= weights.keys():
+        raise ArtifactError(
+            f"{path} holds no mask for its weights; write a ticket with "
+            "`lt-pipeline export --out`"
+        )
+    return LoadedTicket(weights, mask, lambda module: hold(module, weights, mask))
+
+
+def hold(
+    module: nn.Module, weights: Mapping[str, Tensor], mask: Mapping[str, Tensor]
+) -> None:
+    """Keep a module's pruned weights at their values in a ticket, whatever trains it.
+
+    The weights become parametrized (``torch.nn.utils.parametrize``): what the module uses
+    is exactly the pruned value under the mask, no gradient reaches it, and no momentum or
+    weight decay moves it. Make the optimizer afterwards. To get plain tensors back, call
+    ``parametrize.remove_parametrizations(layer, "weight")``.
+
+    Args:
+        module: with parameters of the mask's names and shapes.
+        weights: the ticket's.
+        mask: True = kept.
+
+    Raises:
+        ValueError: the module lacks a parameter, or has one of another shape.
+    """
+    parameters = dict(module.named_parameters())
+    for name, kept in mask.items():
+        if name not in parameters:
+            raise ValueError(
+                f"the module has no parameter {name}; it has {', '.join(parameters)}"
+            )
+        if parameters[name].shape != kept.shape:
+            found, wanted = tuple(parameters[name].shape), tuple(kept.shape)
+            raise ValueError(f"{name} has shape {found}; the ticket's has {wanted}")
+    for name, kept in mask.items():
+        owner, _, tensor = name.rpartition(".")
+        part = module.get_submodule(owner)
+        held = _Held(kept, weights[name]).to(parameters[name].device)
+        parametrize.register_parametrization(part, tensor, held)
+
+
+class _Held(nn.Module):
+    """A weight whose pruned entries are constants."""
+
+    def __init__(self, kept: Tensor, weights: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("kept", kept, persistent=False)
+        pruned = torch.where(kept, torch.zeros_like(weights), weights)
+        self.register_buffer("pruned", pruned, persistent=False)
+
+    def forward(self, weight: Tensor) -> Tensor:
+        kept, pruned = self.get_buffer("kept"), self.get_buffer("pruned")
+        return torch.where(kept, weight, pruned.to(weight.dtype))

@@ -1,0 +1,59 @@
+"""Start the process that writes finished rounds into the store while dvc goes on.
+
+It is ``pipeline/tracking/live.py``, which ends with dvc. This module only starts it, so
+that a stage pays for no import of MLflow, and warns once per dvc of what failed there.
+"""
+
+import fcntl
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from pipeline.artifacts.paths import LIVE, LIVE_LOCK, live_failure
+
+SWITCH = "LT_LIVE_TRACKING"
+"""the environment variable that turns it off: with the value ``off``"""
+
+
+def start(dvc: int | None) -> subprocess.Popen[bytes] | None:
+    """Start it, unless it runs, is turned off, or has failed before in this run of dvc.
+
+    Args:
+        dvc: the number of its process; None where a stage was started by hand.
+
+    Returns:
+        The process, if one was started. Nobody has to wait for it.
+    """
+    if dvc is None or os.environ.get(SWITCH) == "off":
+        return None
+    failed = live_failure(dvc)
+    if failed.exists():
+        _warn(failed)
+        return None
+    LIVE.mkdir(parents=True, exist_ok=True)
+    with LIVE_LOCK.open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return None
+    with (LIVE / "log.txt").open("w") as log:
+        # Streams of its own: who reads dvc's output would else wait for its end.
+        return subprocess.Popen(
+            [sys.executable, "-m", "pipeline.tracking.live", str(dvc)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+
+
+def _warn(failed: Path) -> None:
+    lines = failed.read_text(encoding="utf-8").splitlines()
+    if lines:
+        print(  # noqa: T201
+            f"warning: rounds are not written into MLflow as they finish ({lines[-1]}); "
+            "the stage track tries again at the end",
+            file=sys.stderr,
+        )
+        failed.write_text("", encoding="utf-8")

@@ -1,0 +1,101 @@
+"""Write every finished round into the store at once, while `dvc repro` goes on.
+
+    python -m pipeline.tracking.live PID
+
+Stages start it (``pipeline/run/live.py``), as a process of its own with a lower
+priority: importing MLflow takes a second. It looks for new results until the dvc with
+this process number is gone, or until the stage ``track`` ends it, which makes the store
+whole. Whatever fails here is a warning of the next stage that finishes a round.
+"""
+
+import contextlib
+import fcntl
+import os
+import signal
+import sys
+import time
+import traceback
+from pathlib import Path
+
+import psutil
+
+from pipeline.artifacts import paths
+from pipeline.artifacts.files import ArtifactError
+from pipeline.artifacts.paths import LIVE_LOCK, live_failure
+from pipeline.border.errors import UserError
+from pipeline.border.redaction import redacted
+from pipeline.config import params
+from pipeline.tracking.write import asked_by, write
+
+NICE = 5
+"""trainings come first; at 19 a round would appear minutes later beside busy cores"""
+POLL_S = 1.0
+SHARE = 0.5
+"""of one core that writing may take, so that a large experiment is not slowed down"""
+
+
+def follow(dvc: psutil.Process) -> None:
+    """Write new results as long as dvc runs."""
+    seen: dict[Path, int] = {}
+    rest_until = 0.0
+    while dvc.is_running() and dvc.status() != psutil.STATUS_ZOMBIE:
+        found = _results()
+        if found != seen and time.monotonic() >= rest_until:
+            began = time.process_time()
+            with contextlib.suppress(ArtifactError):  # dvc has just removed one
+                write(Path(), None, asked_by(params.load()), live=True)
+                seen = found
+            rest_until = time.monotonic() + (time.process_time() - began) / SHARE
+        time.sleep(POLL_S)
+
+
+def end(root: Path = Path()) -> None:
+    """End the process that writes for this workspace, if there is one."""
+    lock = root / LIVE_LOCK
+    if not lock.exists():
+        return
+    with lock.open("r+") as opened:
+        try:
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            number = opened.read().strip()
+            if number.isdecimal():
+                os.kill(int(number), signal.SIGTERM)
+            fcntl.flock(opened, fcntl.LOCK_EX)  # until it has ended
+
+
+def main(number: int) -> None:
+    """Follow the dvc of this process number, alone in the workspace."""
+    with LIVE_LOCK.open("r+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return  # another one follows it already
+        lock.truncate()
+        lock.write(str(os.getpid()))
+        lock.flush()
+        os.nice(NICE)
+        try:
+            follow(psutil.Process(number))
+        except psutil.NoSuchProcess:
+            return
+        except Exception as error:
+            known = isinstance(error, UserError)
+            text = str(error) if known else traceback.format_exc()
+            live_failure(number).write_text(redacted(text), encoding="utf-8")
+
+
+def _results() -> dict[Path, int]:
+    """Every file that says a result is there, with the time it was written."""
+    found = [
+        *(paths.FOLDER / "results").glob("*/*/*/s*/result.json"),
+        *(paths.FOLDER / "lines").glob("*/*/*/s*/lines.json"),
+    ]
+    try:
+        return {path: path.stat().st_mtime_ns for path in found}
+    except FileNotFoundError:
+        return {}  # dvc has just removed one: the next look sees what there is
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

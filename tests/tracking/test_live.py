@@ -1,0 +1,111 @@
+"""Finished rounds appear in the store at once; what fails there is a warning, once."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from helpers.tracked import runs
+
+from pipeline.artifacts.paths import LIVE_LOCK
+from pipeline.run import live
+from pipeline.tracking import TrackingError
+from pipeline.tracking import live as following
+from pipeline.tracking.write import Asked
+
+
+@pytest.fixture
+def workspace(experiment_root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("MLFLOW_TRACKING_URI", live.SWITCH):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    return experiment_root
+
+
+@pytest.fixture
+def dvc():
+    """A process that stands for dvc."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as p:
+        yield p
+        p.kill()
+
+
+def waited(condition) -> bool:
+    for _ in range(600):
+        if condition():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def chains(root: Path) -> int:
+    try:
+        return len(runs(root, "toy", "tags.kind = 'chain'"))
+    except (AttributeError, TrackingError):
+        return 0  # it is being made
+
+
+def test_new_results_are_written_once_until_dvc_is_gone(
+    workspace, dvc, monkeypatch
+) -> None:
+    written = []
+
+    def write(root: Path, uri: str | None, asked: Asked, *, live: bool) -> None:
+        written.append((asked.experiment, live))
+        if len(written) == 2:
+            dvc.kill()
+            dvc.wait()
+        next(Path("artifacts/results").rglob("result.json")).touch()
+
+    monkeypatch.setattr(following, "write", write)
+    monkeypatch.setattr(following, "POLL_S", 0.01)
+    following.follow(psutil.Process(dvc.pid))
+    assert written == [("toy", True)] * 2
+
+
+@pytest.mark.slow  # at a lower priority; what it does is tested above
+def test_rounds_appear_and_the_process_ends_with_dvc(workspace, dvc) -> None:
+    process = live.start(dvc.pid)
+    assert waited(lambda: LIVE_LOCK.read_text().isdecimal())
+    assert live.start(dvc.pid) is None  # another finished round: one process is enough
+    assert waited(Path("mlflow.db").exists)
+    assert waited(lambda: chains(workspace) == 5 * 2)
+    dvc.kill()
+    dvc.wait()
+    assert process.wait(60) == 0
+    assert Path(".lt/live/log.txt").read_text() == ""
+
+
+def test_the_last_stage_ends_it(workspace, dvc) -> None:
+    process = live.start(dvc.pid)
+    assert waited(lambda: LIVE_LOCK.read_text().isdecimal())
+    following.end()
+    assert process.wait(60) == -signal.SIGTERM
+    following.end()
+
+
+def test_a_failure_is_one_warning_without_a_password(
+    workspace, dvc, monkeypatch, capsys
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@127.0.0.1:9")
+    assert live.start(dvc.pid).wait(60) == 0
+    assert live.start(dvc.pid) is None
+    said = capsys.readouterr().err
+    assert said.startswith("warning: rounds are not written into MLflow as they finish (")
+    assert "cannot be used" in said
+    assert "secret" not in said
+    assert live.start(dvc.pid) is None
+    assert capsys.readouterr().err == ""
+
+
+def test_it_can_be_turned_off_and_is_off_for_stages_run_by_hand(
+    workspace, monkeypatch
+) -> None:
+    live.start(None)
+    monkeypatch.setenv(live.SWITCH, "off")
+    live.start(os.getpid())
+    assert not LIVE_LOCK.exists()

@@ -1,0 +1,98 @@
+"""The summary run of an experiment holds its settings, tables and figures."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from helpers import experiment
+from helpers.tracked import runs
+
+from pipeline import tracking
+from pipeline.config import params
+from pipeline.plan import plan_file
+from pipeline.tracking import store_uri
+from pipeline.tracking.store import opened
+
+
+@pytest.fixture
+def workspace(experiment_root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    write(experiment_root)
+    return experiment_root
+
+
+def write(root: Path, *figures: Path):
+    settings = params.load(root)
+    report = tracking.write(root, None, tracking.asked_by(settings))
+    tracking.summarize(root, None, settings, figures)
+    return report
+
+
+def artifacts(root: Path, folder: str | None = None) -> set[str]:
+    (run,) = runs(root, "toy", "tags.kind = 'summary' and tags.current = 'true'")
+    with opened(store_uri(root)) as client:
+        return {found.path for found in client.list_artifacts(run.info.run_id, folder)}
+
+
+def test_it_has_the_settings_as_written_and_in_full(workspace: Path) -> None:
+    assert artifacts(workspace) >= {"params.yaml", "settings.json"}
+    (file,) = (workspace / "mlruns").rglob("settings.json")
+    assert json.loads(file.read_text()) == params.resolved(workspace)
+    (run,) = runs(workspace, "toy", "tags.kind = 'summary'")
+    assert run.data.tags["trainings"] == str(2 * (1 + 4 * 2))
+    assert float(run.data.tags["training_seconds"]) > 0
+
+
+def test_figures_and_tables_are_there_once_they_are_drawn(workspace: Path) -> None:
+    (workspace / "figures").mkdir()
+    figure = workspace / "figures/cost.png"
+    figure.write_bytes(b"a figure")
+    assert tracking.figures_of_results(workspace) == []
+    (workspace / tracking.TRACKED).write_text(tracking.results_digest(workspace) + "\n")
+    assert tracking.figures_of_results(workspace) == [figure]
+    write(workspace, figure)
+    assert artifacts(workspace, "figures") == {"figures/cost.png"}
+
+
+def test_writing_again_changes_nothing(workspace: Path) -> None:
+    before = [(r.info.run_id, r.data.to_dictionary()) for r in runs(workspace, "toy")]
+    write(workspace)
+    after = [(r.info.run_id, r.data.to_dictionary()) for r in runs(workspace, "toy")]
+    assert after == before
+
+
+def test_other_settings_have_a_summary_of_their_own(workspace: Path) -> None:
+    experiment.write(workspace, rounds=1)
+    plan_file.write(params.load(workspace), workspace)
+    write(workspace)
+    found = runs(workspace, "toy", "tags.kind = 'summary'")
+    assert sorted(run.data.tags["current"] for run in found) == ["false", "true"]
+
+
+def test_a_copied_store_writes_no_file_into_the_original(
+    workspace: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(workspace, copy)
+    (workspace / "mlruns").rename(workspace / "kept")
+    (copy / "params.yaml").write_text((copy / "params.yaml").read_text() + "\n")
+    write(copy)
+    assert not (workspace / "mlruns").exists()
+
+
+def test_the_run_that_mlflow_run_makes_gets_a_name_and_says_where_results_are(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipeline.tracking import project_run
+
+    with opened(store_uri(workspace)) as client:
+        run_id = client.create_run("0").info.run_id
+        monkeypatch.setenv("MLFLOW_RUN_ID", run_id)
+        project_run.name_run()
+        run = client.get_run(run_id)
+    assert run.info.run_name == "mlflow run: toy"
+    assert (
+        "[toy](http://127.0.0.1:5000/#/experiments/1/"
+        in run.data.tags["mlflow.note.content"]
+    )
