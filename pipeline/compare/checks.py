@@ -43,35 +43,14 @@ from pipeline.compare.samples import (
     values_of,
     why_censored,
 )
+from pipeline.compare.units import UNIT_OF, UNITS
 from pipeline.core import winning_tickets
 from pipeline.core.decisions import Decision, Family, Statement, decide, interval
 from pipeline.core.statistics import Interval, share_interval, t_interval
 from pipeline.results.tables import Row
 from pipeline.results.winning import reached
 
-UNITS: Mapping[str, Callable[[float], str]] = MappingProxyType(
-    {
-        "points": lambda v: f"{100 * v:+.2f} pp",
-        "percent": lambda v: f"{100 * v:.2f} %",
-        "density": lambda v: f"{100 * v:.3g} %",
-        "share": lambda v: f"{100 * v:.0f} %",
-        "ratio": lambda v: f"{v:.2f}×",
-    }
-)
 BARRIER = "error_barrier"
-
-UNIT_OF = MappingProxyType(
-    {
-        "difference": "points",
-        "equivalence": "points",
-        "reading": "percent",
-        "ratio": "ratio",
-        "leaves": "density",
-        "winning": "share",
-        "barrier": "percent",
-    }
-)
-"""kind of check -> unit of its published number"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,21 +85,6 @@ def measure(check: Check, runs: FittingRuns) -> Measured:
             comparable`` if a censored early stop would have to be averaged.
     """
     return MEASURES[check.kind](check, runs)
-
-
-def accepted(check: Check) -> str:
-    """The bounds and margins of a check in words: a value inside of them agrees."""
-    match check:
-        case Leaves():
-            upper, lower = (UNITS["density"](d) for d in (check.upper, check.lower))
-            return f"between {upper} and {lower}, by {100 * check.margin:g} pp"
-        case Winning():
-            points = 100 * winning_tickets.ACCURACY_MARGIN
-            return f"margins {points:g} pp and one evaluation"
-        case Equivalence():
-            return f"± {100 * check.margin:g} pp"
-        case _:
-            return _range(check.low, check.high, UNITS[UNIT_OF[check.kind]])
 
 
 def _difference(check: Difference | Equivalence, runs: FittingRuns) -> Measured:
@@ -403,12 +367,6 @@ def _lost(runs: FittingRuns, metric: str) -> tuple[str, ...]:
     rows = [row for found in runs.rows.values() for row in found]
     num = sum(bool(row["diverged"]) and row.get(metric) is None for row in rows)
     return (f"{num} trainings diverged and are left out",) if num else ()
-
-
-def _range(low: float | None, high: float | None, shown: Callable[[float], str]) -> str:
-    if low is not None and high is not None:
-        return f"{shown(low)} to {shown(high)}"
-    return f"below {shown(high)}" if high is not None else f"above {shown(low or 0.0)}"
 
 
 def _bounds(low: float | None, high: float | None) -> tuple[float, float]:

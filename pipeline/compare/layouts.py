@@ -7,8 +7,8 @@ from dataclasses import asdict
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from pipeline.compare.checks import UNITS
 from pipeline.compare.claims import SURE
+from pipeline.compare.units import UNITS
 from pipeline.compare.verdicts import Compared
 from pipeline.core.looks import ALPHA
 

@@ -4,8 +4,9 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pipeline.compare.checks import UNITS, Measured
+from pipeline.compare.checks import Measured
 from pipeline.compare.claims import Claim
+from pipeline.compare.units import UNITS
 from pipeline.core.decisions import Statement, evidence_against
 from pipeline.core.looks import Looks
 from pipeline.core.power import MOST_SEEDS, seeds_needed, spread_of

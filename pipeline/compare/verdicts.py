@@ -12,13 +12,16 @@ from typing import Literal
 from scipy import special
 
 from pipeline.compare import claims, reasons
-from pipeline.compare.checks import UNIT_OF, Measured, accepted, measure
+from pipeline.compare.checks import Measured, measure
 from pipeline.compare.claims import Book, Claim
 from pipeline.compare.fitting_runs import FittingRuns, NoAnswerError, fitting_runs
 from pipeline.compare.samples import curve_of
 from pipeline.compare.setups import Setup, setups
+from pipeline.compare.units import UNIT_OF, accepted
 from pipeline.compare.untrained import failure, needed_accuracy
-from pipeline.core.looks import Looks
+from pipeline.core.decisions import Family
+from pipeline.core.looks import ALPHA, Looks
+from pipeline.core.statistics import t_above
 from pipeline.core.winning_tickets import WinningTest, confidence, smallest_winning
 from pipeline.results import winning
 from pipeline.tracking import TrackedStore
@@ -32,6 +35,10 @@ Verdict = Literal[
     "the dense network did not train",
     "the pruned networks did not train",
 ]
+
+
+BEFORE = 6
+"""number of seeds from which the rule before gave verdicts"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,6 +65,9 @@ class Compared:
     """of ``published``, ``measured``, ``low`` and ``high``: a key of UNITS"""
     experiment: str = ""
     """the MLflow experiments that the number was measured in"""
+    by_t: str = ""
+    """what Student's t at 5 % says of all seeds, whatever the looks: the rule of verdicts
+    until 2026-11-28; empty with fewer than BEFORE seeds"""
     judged: bool = False
     """whether it was tested, so that chance alone may have given the verdict"""
 
@@ -93,7 +103,12 @@ def _checked(claim: Claim, book: Book, found: Sequence[Setup]) -> Compared:
     note = "; ".join(part for part in parts if part)
     row = _row(claim, verdict, note, measured=measured, unit=measured.unit)
     judged = not untrained and measured.decision.look > 0
-    return replace(row, experiment=", ".join(runs.experiments), judged=judged)
+    return replace(
+        row,
+        experiment=", ".join(runs.experiments),
+        judged=judged,
+        by_t=_by_t(measured.family),
+    )
 
 
 def _verdict(claim: Claim, measured: Measured, looks: Looks) -> tuple[Verdict, str]:
@@ -106,6 +121,15 @@ def _verdict(claim: Claim, measured: Measured, looks: Looks) -> tuple[Verdict, s
     if measured.wins is None:
         return "agrees", reasons.shown(claim, measured, looks)
     return _wins(measured, looks)
+
+
+def _by_t(family: Family) -> str:
+    known = min(len(one.of(family.seeds)) for one in family.statements)
+    if known < BEFORE:
+        return ""
+    if family.refuted(family.seeds, t_above) < ALPHA:
+        return "disagrees"
+    return "agrees" if family.shown(family.seeds, t_above) < ALPHA else "not enough seeds"
 
 
 def _wins(measured: Measured, looks: Looks) -> tuple[Verdict, str]:

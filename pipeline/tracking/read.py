@@ -18,6 +18,7 @@ from pipeline.tracking.looks import declared_looks
 from pipeline.tracking.read_analyses import read_analyses
 from pipeline.tracking.round_metrics import CURVE, LAYER, ROUND_METRICS
 from pipeline.tracking.runs import Tree
+from pipeline.tracking.source_tags import COMMIT
 from pipeline.tracking.store import find_runs, metric_history, opened
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ class TrackedStore:
     looks: Looks = DEFAULT
     """at which numbers of seeds there may be a verdict, as declared; open-ended if the
     declaration was changed once there were results to look at"""
+    commits: tuple[str, ...] = ()
+    """of the repository when the runs were tracked, shortened"""
     lacking: tuple[str, ...] = ()
     """names of runs and child runs that the store should have and has not: those of the
     workspace that are not tracked, or that people have deleted"""
@@ -158,6 +161,7 @@ def read(
         analyses=tables.settings,
         looks=declared_looks(found.tags),
         lacking=choice.lacking([*chains, *analyses], variants),
+        commits=tuple(sorted({c.run.data.tags.get(COMMIT, "")[:7] for c in chains} - {""})),
     )
 
 

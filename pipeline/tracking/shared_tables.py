@@ -6,7 +6,8 @@ them, and the declared looks of every experiment; no weights, curves or lines.
 
     rounds.parquet     experiment, and the columns of ``TrackedStore.rounds``
     barriers.parquet   experiment, and the columns of ``TrackedStore.barriers``
-    settings.parquet   experiment, kind (variant, analysis or looks), task, of, name, value
+    settings.parquet   experiment, kind (variant, analysis, looks, commits), task, of, name,
+                       value
 """
 
 import json
@@ -75,6 +76,7 @@ def _named(tables: Iterable[tuple[str, Sequence[Row]]]) -> list[Row]:
 
 def _settings(store: TrackedStore) -> Iterator[Row]:
     yield _setting(store, "looks", ("", ""), "looks", json.dumps(store.looks.at))
+    yield _setting(store, "commits", ("", ""), "commits", json.dumps(store.commits))
     for kind, known in (("variant", store.settings), ("analysis", store.analyses)):
         for place, values in known.items():
             for name, value in values.items():
@@ -117,7 +119,12 @@ def _of(rows: Sequence[Row], experiment: str) -> list[dict[str, Any]]:
 def _store(
     name: str, rounds: Sequence[Row], barriers: Sequence[Row], settings: Sequence[Row]
 ) -> TrackedStore:
-    (looks,) = (row["value"] for row in settings if row["kind"] == "looks")
+    looks, commits = (
+        json.loads(row["value"])
+        for kind in ("looks", "commits")
+        for row in settings
+        if row["kind"] == kind
+    )
     return TrackedStore(
         experiment=name,
         rounds=tuple(rounds),
@@ -126,7 +133,8 @@ def _store(
         settings=_behind(settings, "variant"),
         barriers=tuple(barriers),
         analyses=_behind(settings, "analysis"),
-        looks=Looks(at=tuple(json.loads(looks))),
+        looks=Looks(at=tuple(looks)),
+        commits=tuple(commits),
     )
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from pipeline.tracking.formats import flag
 
+COMMIT = "mlflow.source.git.commit"
+
 
 def source_tags(root: Path) -> dict[str, str]:
     """The user, the program and the commit that is checked out; no commit without git."""
@@ -16,7 +18,7 @@ def source_tags(root: Path) -> dict[str, str]:
     }
     commit = _git(root, "rev-parse", "HEAD")
     if commit.returncode == 0:
-        tags["mlflow.source.git.commit"] = commit.stdout.strip()
+        tags[COMMIT] = commit.stdout.strip()
         changed = _git(root, "diff", "--quiet", "HEAD").returncode
         tags["mlflow.source.git.dirty"] = flag(changed != 0)
     return tags

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
+from helpers.tracked_stores import store
 from torch.utils.flop_counter import FlopCounterMode
 
 from pipeline.core.arrays import Floats
@@ -412,3 +413,56 @@ def block(planes: Floats, first: int, *, channels: int) -> Floats:
 
 def close(found: Floats, expected: torch.Tensor) -> bool:
     return np.allclose(found, expected.detach().numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_a_gpus_run_is_sized_to_its_time_and_its_engine_checked_first(images) -> None:
+    gpu = script("gpu")
+    sizes = gpu.tiny()
+    assert gpu.difference(sizes, images) < gpu.CLOSE
+    rows = gpu.rates(replace(sizes, lanes={"lenet-300-100": (1, 2)}), 0.01)
+    assert [row["lanes"] for row in rows] == [1, 2]
+    assert all(row["steps_per_s"] > 0 for row in rows)
+    full = gpu.full()
+    fast = [{"model": "conv-2", "lanes": 8, "steps_per_s": 1000.0}]
+    # 13 trainings of 20,000 steps per seed at 8,000 steps per second
+    assert gpu.num_seeds(full, fast, 60 + 4 * 32.5) == 4
+    assert gpu.num_seeds(full, fast, 10) == 1
+
+
+def test_simulations_of_the_statistics_give_tables() -> None:
+    verdicts = script("verdicts")
+    for table in (verdicts.errors, verdicts.looking, verdicts.coverage, verdicts.powers):
+        head, rule, *rows = table(40)
+        assert rows
+        assert len({line.count("|") for line in (head, rule, *rows)}) == 1
+
+
+def test_the_results_page_is_made_of_one_store(tmp_path: Path) -> None:
+    results = script("results")
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{results.BEGIN}old\n{results.END}\nafter\n")
+    tracked = store(seeds=range(8), seconds=36.0)
+    (tmp_path / "gpu.json").write_text(
+        json.dumps(
+            {
+                "device": "A card",
+                "date": "2026-11-28",
+                "difference": 1e-6,
+                "seeds": 3,
+                "rates": [{"model": "conv-2", "lanes": 8, "steps_per_s": 900.0}],
+            }
+        )
+    )
+    results.write(results.page([replace(tracked, commits=("abc1234",))], tmp_path), page)
+    text = page.read_text()
+    assert text.startswith("before\n")
+    assert text.endswith("\nafter\n")
+    assert "old" not in text.splitlines()
+    # 8 dense networks, and 10 rounds of two variants
+    assert "| toy | 8 | 15,000 | 168 | abc1234 | 1.7 |" in text
+    assert "| conv-2 | 8 | 900 |" in text
+    assert "| The dense network reaches just over 98 % test accuracy. |" in text
+    assert "Not run yet" in results.page([tracked], None)
+    lines = list(results.drawn([tracked], tmp_path / "store"))
+    assert lines[0] == "![toy: test_accuracy](figures/store/toy/test_accuracy.png)"
+    assert (tmp_path / "store" / "toy" / "test_accuracy.png").exists()
