@@ -156,10 +156,15 @@ def _run_tags(target: Target, run: "Run", content: RunContent) -> dict[str, str]
     if target.marks:
         held = list(content.digests)
         tags |= {"current": "true", f"current_{content.child_tag}s": span(held)}
-    if target.dvc_experiment:
-        names = [n for n in run.data.tags.get(DVC_EXPERIMENT, "").split(", ") if n]
-        tags[DVC_EXPERIMENT] = ", ".join(dict.fromkeys([*names, target.dvc_experiment]))
-    return tags
+    return tags | dvc_experiment_tag(run, target.dvc_experiment)
+
+
+def dvc_experiment_tag(run: "Run", name: str) -> dict[str, str]:
+    """The tag of a run with this DVC experiment beside those before; none without one."""
+    if not name:
+        return {}
+    names = [n for n in run.data.tags.get(DVC_EXPERIMENT, "").split(", ") if n]
+    return {DVC_EXPERIMENT: ", ".join(dict.fromkeys([*names, name]))}
 
 
 def _child_tags(target: Target, child: ChildContent) -> dict[str, str]:

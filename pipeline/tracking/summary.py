@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from pipeline.tracking.addresses import store_uri
 from pipeline.tracking.chains import digest_of
 from pipeline.tracking.formats import NOTE, flag
 from pipeline.tracking.notes import merged
+from pipeline.tracking.runs import dvc_experiment_tag
 from pipeline.tracking.source_tags import source_tags
 from pipeline.tracking.store import find_runs, locked, opened
 from pipeline.tracking.timing import seconds, timing_of
@@ -84,7 +86,8 @@ def summarize(
         number = experiments.number_of(client, settings.experiment)
         run = _run(client, number, key, root, marks=marks)
         note = merged(run.data.tags.get(NOTE, ""), _note(settings))
-        tags = {NOTE: note, "current": flag(marks), **_facts(root, settings)}
+        experiment = dvc_experiment_tag(run, os.environ.get("DVC_EXP_NAME", ""))
+        tags = {NOTE: note, "current": flag(marks), **_facts(root, settings), **experiment}
         for name, value in tags.items():
             if run.data.tags.get(name) != value:
                 client.set_tag(run.info.run_id, name, value)

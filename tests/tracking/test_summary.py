@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -10,16 +11,38 @@ from helpers.tracked import runs
 
 from pipeline import tracking
 from pipeline.config import params
-from pipeline.plan import plan_file
 from pipeline.tracking import store_uri
 from pipeline.tracking.store import opened
 
 
+@pytest.fixture(scope="module")
+def template(stages_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The finished experiment, tracked and summarized once."""
+    root = tmp_path_factory.mktemp("summary") / "root"
+    shutil.copytree(stages_run, root)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        write(root)
+    return root
+
+
 @pytest.fixture
-def workspace(experiment_root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def workspace(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it; its store knows where the files of its runs lay."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    write(experiment_root)
-    return experiment_root
+    shutil.copytree(template, tmp_path / "root")
+    with sqlite3.connect(tmp_path / "root/mlflow.db") as store:
+        for table, column in (
+            ("runs", "artifact_uri"),
+            ("experiments", "artifact_location"),
+        ):
+            store.execute(
+                f"update {table} set {column} = replace({column}, ?, ?)",
+                (str(template), str(tmp_path / "root")),
+            )
+    monkeypatch.chdir(tmp_path / "root")
+    return tmp_path / "root"
 
 
 def write(root: Path, *figures: Path):
@@ -45,6 +68,7 @@ def test_it_has_the_settings_as_written_and_in_full(workspace: Path) -> None:
 
 
 def test_figures_and_tables_are_there_once_they_are_drawn(workspace: Path) -> None:
+    experiment.write(workspace, rounds=1)  # MLflow remembers where it put a run's files
     (workspace / "figures").mkdir()
     figure = workspace / "figures/cost.png"
     figure.write_bytes(b"a figure")
@@ -64,7 +88,6 @@ def test_writing_again_changes_nothing(workspace: Path) -> None:
 
 def test_other_settings_have_a_summary_of_their_own(workspace: Path) -> None:
     experiment.write(workspace, rounds=1)
-    plan_file.write(params.load(workspace), workspace)
     write(workspace)
     found = runs(workspace, "toy", "tags.kind = 'summary'")
     assert sorted(run.data.tags["current"] for run in found) == ["false", "true"]
