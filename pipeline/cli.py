@@ -15,8 +15,8 @@ from typing import Annotated
 import typer
 
 app = typer.Typer(
-    help="Lottery-ticket experiments: plan, check, compare. `dvc repro` runs them.",
-    epilog="Example: lt-pipeline use digits && dvc repro && lt-pipeline plot",
+    help="Lottery-ticket experiments: plan, run, check, compare.",
+    epilog="Example: lt-pipeline use digits && lt-pipeline run && lt-pipeline plot",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -57,9 +57,10 @@ def use(
         from pipeline.compare import prospects
         from pipeline.config import params
         from pipeline.inspect import forecast
+        from pipeline.plan.current import standing
 
         plan = known.use(preset, root, force=force)
-        print(forecast.describe(params.load(), plan))
+        print(forecast.describe(params.load(), plan, standing(plan)))
         print(prospects.describe(params.load(), params.resolved()))
 
 
@@ -83,6 +84,9 @@ def plan(
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; fail if the plan is stale.")
     ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Even if finished work is made again.")
+    ] = False,
 ) -> None:
     """Compile params.yaml into pipeline/plan.json and forecast the work."""
     with _at_root():
@@ -90,11 +94,79 @@ def plan(
         from pipeline.config import params
         from pipeline.inspect import forecast
         from pipeline.plan import plan_file
+        from pipeline.plan.current import standing
 
         settings = params.load()
         current = plan_file.check(settings) if check else plan_file.write(settings)
-        print(forecast.describe(settings, current))
+        found = standing(current)
+        if not force:
+            plan_file.refuse_forgotten(found, current)
+        print(forecast.describe(settings, current, found))
         print(prospects.describe(settings, params.resolved()))
+
+
+@app.command(
+    epilog="Example: lt-pipeline run retrain --keep-going",
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
+def run(
+    context: typer.Context,
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[STAGE]...",
+            help="Stages, and any option of `dvc repro`; default: everything stale.",
+        ),
+    ] = None,
+) -> None:
+    """Plan, then run what is stale or missing: `dvc repro` with these options."""
+    with _at_root() as root:
+        from pipeline.config import params
+        from pipeline.inspect import forecast
+        from pipeline.launch import repair, repro
+        from pipeline.plan import plan_file
+        from pipeline.plan.current import standing
+
+        settings = params.load()
+        repair.refuse_second_run(root)
+        passed_on = [*(arguments or ()), *context.args]
+        current = plan_file.write(settings)
+        _note(repair.unlock(root))
+        _note(repair.restore_records(current, root))
+        found = standing(current)
+        if not {"-f", "--force"}.intersection(passed_on):
+            plan_file.refuse_forgotten(found, current)
+        print(forecast.describe(settings, current, found))
+        repro.become_dvc(["repro", *passed_on])
+
+
+experiments = typer.Typer(
+    help="Experiments of DVC with a plan of their own.",
+    epilog="Example: lt-pipeline exp run --temp -S rounds=4",
+    no_args_is_help=True,
+)
+app.add_typer(experiments, name="exp")
+
+
+@experiments.command(
+    "run",
+    epilog="Example: lt-pipeline exp run --temp -S rounds=4 -S 'seeds=[0, 1, 2]'",
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
+def exp_run(
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[OPTION]...", help="Those of `dvc exp run`."),
+    ] = None,
+) -> None:
+    """Change settings, plan, and hand over to `dvc exp run`."""
+    with _at_root() as root:
+        from pipeline.launch import experiments as launching
+        from pipeline.launch import repair
+
+        repair.unlock(root)
+        code = launching.run(arguments or (), root)
+    raise typer.Exit(code)
 
 
 @app.command(epilog="Example: lt-pipeline status")
@@ -103,13 +175,22 @@ def status() -> None:
     with _at_root() as root:
         from pipeline.config import params
         from pipeline.inspect import status as states
+        from pipeline.launch import repair
         from pipeline.plan import plan_file
+        from pipeline.plan.current import standing
 
         settings = params.load()
         current = plan_file.check(settings)
-        stale = states.stale_stages(root)
-        print(states.table(states.cells(settings, current, root, stale), settings))
-        for line in states.analyses(current, root, stale):
+        if going := repair.going_on(root):
+            print(going)
+        else:
+            _note(repair.unlock(root))
+            _note(repair.restore_records(current, root))
+        found = standing(current)
+        if found.stale:
+            print(found.note())
+        print(states.table(states.cells(settings, current, root, found), settings))
+        for line in states.analyses(current, found):
             print(line)
 
 
@@ -120,9 +201,12 @@ def verify() -> None:
         from pipeline.config import params
         from pipeline.inspect import verification
         from pipeline.plan import plan_file
+        from pipeline.plan.current import standing
 
         settings = params.load()
-        findings = verification.verify(settings, plan_file.check(settings))
+        current = plan_file.check(settings)
+        _note(standing(current).note())
+        findings = verification.verify(settings, current)
         print(verification.report(findings))
         if any(finding.broken for finding in findings):
             raise typer.Exit(1)
@@ -136,20 +220,26 @@ def export(
     out: Annotated[Path, typer.Option(help="The safetensors file to write.")],
     variant: Annotated[str, typer.Option(help="A variant, or task/variant.")] = "ticket",
     seed: Annotated[int, typer.Option(help="One of the seeds.")] = 0,
+    stale: Annotated[
+        bool, typer.Option("--stale", help="Even of earlier settings or code.")
+    ] = False,
 ) -> None:
     """Write a ticket as one portable file: θ₀ ⊙ m, the mask, its provenance."""
     out = out.absolute()
     with _at_root():
         from pipeline.config import params
         from pipeline.inspect import export as exporting
-        from pipeline.plan import items, plan_file
+        from pipeline.plan import plan_file
+        from pipeline.plan.current import standing
 
         settings = params.load()
+        current = plan_file.check(settings)
         facts = exporting.export(
             settings,
-            items.groups_in(plan_file.check(settings)),
+            current,
             exporting.Ticket(name=variant, round=round, seed=seed),
             out,
+            None if stale else standing(current),
         )
         print(f"{out}: density {facts['density']:.4f}, theta0 {facts['theta0'][:12]}")
 
@@ -159,15 +249,22 @@ def track(
     uri: Annotated[
         str | None, typer.Option(help="Tracking store; default: mlflow.db here.")
     ] = None,
+    stale: Annotated[
+        bool, typer.Option("--stale", help="Also those of earlier settings or code.")
+    ] = False,
 ) -> None:
     """Write the results into MLflow again, into this or another store."""
     with _at_root() as root:
         from pipeline import tracking
         from pipeline.config import params
-        from pipeline.plan import plan_file
+        from pipeline.plan import items, plan_file
+        from pipeline.plan.current import standing
 
         settings = params.load()
-        plan_file.check(settings)
+        current = plan_file.check(settings)
+        if not stale:
+            shown = items.items_of(current, "train", "retrain", "lines")
+            standing(current).refuse(shown, "what would be tracked")
         print(tracking.write(root, uri, tracking.asked_by(settings)))
         tracking.summarize(root, uri, settings, tracking.figures_of_results(root))
 
@@ -197,7 +294,12 @@ def plot(
     with _at_root() as root:
         from pipeline import compare as comparing
         from pipeline import plots, tracking
+        from pipeline.config import params
+        from pipeline.plan import plan_file
+        from pipeline.plan.current import standing
 
+        if not experiment:
+            _note(standing(plan_file.asked(params.load())).note())
         name, runs = tracking.asked_for(experiment or None, root)
         store = tracking.read(uri, name, variant, runs=runs, root=root)
         _warn(store.warning)
@@ -256,6 +358,12 @@ def compare(
 def _warn(line: str) -> None:
     if line:
         print(f"warning: {line}", file=sys.stderr)
+
+
+def _note(line: str) -> None:
+    """Say something beside what a command prints."""
+    if line:
+        print(line, file=sys.stderr)
 
 
 @contextmanager

@@ -47,7 +47,7 @@ def workspace(finished: Workspace, tmp_path: Path) -> Workspace:
 @pytest.fixture(scope="session")
 def stages_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The experiment of ``experiment.py``, run once by calling the stages; read only."""
-    from helpers import experiment
+    from helpers import experiment, standings
 
     root = tmp_path_factory.mktemp("stages") / "root"
     root.mkdir()
@@ -55,7 +55,7 @@ def stages_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         experiment.run()
-        experiment.record()
+    standings.record(root)
     return root
 
 
@@ -65,6 +65,6 @@ def experiment_root(
 ) -> Path:
     """A copy of it for one test, which is also the working directory."""
     root = tmp_path / "root"
-    shutil.copytree(stages_run, root)
+    shutil.copytree(stages_run, root, symlinks=True)
     monkeypatch.chdir(root)
     return root

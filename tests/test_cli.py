@@ -272,7 +272,7 @@ def test_a_stale_plan_fails_the_check_and_nothing_is_written(clone: Path) -> Non
     assert message.startswith(
         "pipeline/plan.json does not fit params.yaml (11 stages missing"
     )
-    assert message.endswith("; run `lt-pipeline plan`, then `dvc repro`")
+    assert message.endswith("; run `lt-pipeline run`")
     assert run(clone, "plan").code == 0
     assert run(clone, "plan", "--check").code == 0
 

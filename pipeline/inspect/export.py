@@ -15,6 +15,8 @@ from pipeline.config.settings import Settings
 from pipeline.core import masks
 from pipeline.core.digests import digest
 from pipeline.plan.chains import ChainGroup, chain_groups
+from pipeline.plan.current import StaleError, Standing
+from pipeline.plan.items import Plan, groups_in, items_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,9 +36,10 @@ class ExportError(UserError):
 
 def export(
     settings: Settings,
-    groups: list[tuple[int, ...]],
+    plan: Plan,
     ticket: Ticket,
     out: Path,
+    standing: Standing | None = None,
 ) -> dict[str, Any]:
     """Write a ticket as safetensors.
 
@@ -46,9 +49,10 @@ def export(
 
     Args:
         settings: the settings of the experiment.
-        groups: groups of seeds, from the plan.
+        plan: the plan that fits them.
         ticket: the ticket to export.
         out: the file to write; its folder must exist.
+        standing: of the plan's results; None = export the ticket even if it is stale.
 
     Returns:
         The provenance.
@@ -56,9 +60,10 @@ def export(
     Raises:
         ExportError: if there is no such chain, round or seed, if several tasks have it,
             if its masks change while it trains, or if the file cannot be written.
+        StaleError: if settings or code are no longer those that made the ticket.
         ArtifactError: if the artifacts are missing.
     """
-    group = _find(settings, groups, ticket)
+    group = _find(settings, groups_in(plan), ticket)
     if group.variant.prune.policy.changes:
         raise ExportError(
             f"{group.name} finds its masks while it trains, so that no training began "
@@ -69,6 +74,8 @@ def export(
             f"{out} cannot be written; name a file in a folder that exists as --out"
         )
     folder = paths.starts_folder(group.at(ticket.round))
+    if standing is not None:
+        _refuse_stale(standing, plan, group, ticket)
     start = files.load_weights(folder, ticket.seed)
     mask = files.load_mask(group.mask_at(ticket.round), ticket.seed)
     facts = files.load_facts(paths.seed_file(folder, ticket.seed))
@@ -92,6 +99,21 @@ def export(
     arrays |= {f"mask.{tensor}": kept for tensor, kept in mask.items()}
     files.save_arrays(out, arrays, **provenance)
     return provenance
+
+
+def _refuse_stale(
+    standing: Standing, plan: Plan, group: ChainGroup, ticket: Ticket
+) -> None:
+    what = f"{group.task}/{group.name} of round {ticket.round}"
+    read = [paths.starts_folder(group.at(ticket.round)), group.mask_at(ticket.round)]
+    wrote = {item[name]: item for item in items_of(plan) for name in item.kind.writes}
+    standing.refuse([wrote[str(folder)] for folder in read], what)
+    for folder in read:
+        if folder.exists() and standing.differs(folder):
+            raise StaleError(
+                f"{folder} is not what DVC has recorded; restore it with `dvc checkout`, "
+                "or take it as it is with --stale"
+            )
 
 
 def _find(settings: Settings, groups: list[tuple[int, ...]], ticket: Ticket) -> ChainGroup:

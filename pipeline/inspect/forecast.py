@@ -21,6 +21,7 @@ from pipeline.data.facts import FACTS
 from pipeline.engines import ENGINES
 from pipeline.engines.suitability import without_norm
 from pipeline.plan import compiler
+from pipeline.plan.current import Standing
 from pipeline.plan.items import Item, Plan, items_of
 from pipeline.plan.kinds import Trains
 from pipeline.run.executors import processes
@@ -47,6 +48,8 @@ class Forecast:
     num_stages: int
     num_trainings: int
     num_missing: int
+    num_stale: int
+    """trainings whose result is there, and is of other settings or code"""
     seconds: float
     num_bytes: float
 
@@ -62,13 +65,14 @@ class Load:
     share: float
     """the part of a whole training's steps that each training takes"""
     bytes_per_weight: int
-    done: bool
+    state: str
+    """done, stale, or missing"""
 
 
-def forecast(settings: Settings, current: Plan) -> Forecast:
-    """Count the work in a plan, and the part that has no result yet."""
-    loads = list(_loads(settings, current))
-    missing = [load for load in loads if not load.done]
+def forecast(settings: Settings, current: Plan, found: Standing) -> Forecast:
+    """Count the work in a plan, and the part that has no result yet or a stale one."""
+    loads = list(_loads(settings, current, found))
+    missing = [load for load in loads if load.state != "done"]
     at_once = settings.workers or processes.available_cores()
     seconds = TRACKING_S * sum(load.num for load in missing)
     for load in missing:
@@ -77,7 +81,8 @@ def forecast(settings: Settings, current: Plan) -> Forecast:
     return Forecast(
         num_stages=3 + sum(len(items) for items in current.values()),
         num_trainings=sum(load.num for load in loads),
-        num_missing=sum(load.num for load in missing),
+        num_missing=sum(load.num for load in missing if load.state == "missing"),
+        num_stale=sum(load.num for load in missing if load.state == "stale"),
         seconds=seconds,
         num_bytes=sum(
             load.num * _num_weights(settings, load.task) * load.bytes_per_weight
@@ -86,20 +91,25 @@ def forecast(settings: Settings, current: Plan) -> Forecast:
     )
 
 
-def describe(settings: Settings, current: Plan) -> str:
+def describe(settings: Settings, current: Plan, standing: Standing) -> str:
     """The forecast in one line."""
-    found = forecast(settings, current)
+    found = forecast(settings, current, standing)
     text = f"plan: {found.num_stages} stages, {found.num_trainings} trainings"
-    if not found.num_missing:
-        return f"{text}; all of them have results"
+    lacking = []
+    if found.num_stale:
+        lacking.append(f"{found.num_stale} are stale ({standing.why()})")
+    if found.num_missing:
+        lacking.append(f"{found.num_missing} have no result yet")
+    if not lacking:
+        return f"{text}; all of them have current results"
     return (
-        f"{text}; {found.num_missing} have no result yet: about "
+        f"{text}; {', '.join(lacking)}: about "
         f"{_duration(found.seconds)} and {found.num_bytes / 1e6:,.0f} MB if none is in "
         "DVC's cache"
     )
 
 
-def _loads(settings: Settings, current: Plan) -> Iterator[Load]:
+def _loads(settings: Settings, current: Plan, found: Standing) -> Iterator[Load]:
     @cache
     def densities(task: str, variant: str) -> list[float]:
         if variant == paths.DENSE:
@@ -119,7 +129,7 @@ def _loads(settings: Settings, current: Plan) -> Iterator[Load]:
             density=densities(item["task"], variant)[round],
             share=_share(settings, item, item.kind.trains, variant),
             bytes_per_weight=item.kind.trains.bytes_per_weight,
-            done=item.path(item.kind.shown).exists(),
+            state=found.state(item.stage),
         )
 
 

@@ -1,22 +1,15 @@
 """Show which rounds of each variant are done, stale, or missing."""
 
-import json
-import subprocess
-import sys
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.artifacts import files
 from pipeline.artifacts.paths import Instance
-from pipeline.border.errors import UserError
 from pipeline.config.settings import Settings
-from pipeline.plan.compiler import upstream
+from pipeline.plan.current import Standing
 from pipeline.plan.items import Plan, items_of
-
-
-class StatusError(UserError):
-    """DVC could not say which stages are stale."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,19 +22,20 @@ class Cell:
     """done, stale, or missing"""
     accuracy: float | None
     """test accuracy at the end, a fraction; None where there is no result"""
+    diverged: bool = False
+    collapsed: tuple[str, ...] = ()
+    """layers that have no weight left, so that nothing passes through them"""
 
 
-def cells(settings: Settings, plan: Plan, root: Path, stale: set[str]) -> list[Cell]:
+def cells(settings: Settings, plan: Plan, root: Path, standing: Standing) -> list[Cell]:
     """The state of every training of the plan, for the active seeds.
 
     Args:
         settings: the settings of the experiment.
         plan: the plan that fits them.
         root: root folder of the repository.
-        stale: names of stages, from ``stale_stages``. A training is stale if its own
-            stage is stale, or a stage from which it gets its weights or its mask.
+        standing: of the plan's results.
     """
-    behind = upstream(plan)
     found = []
     for item in items_of(plan, "train", "retrain"):
         instance = Instance(
@@ -55,48 +49,42 @@ def cells(settings: Settings, plan: Plan, root: Path, stale: set[str]) -> list[C
             if seed not in settings.seeds:
                 continue
             facts = result.get("seeds", {}).get(str(seed))
-            state = "missing" if facts is None else "done"
-            if facts is not None and not stale.isdisjoint(behind[item["trained"]]):
-                state = "stale"
-            accuracy = facts["test_accuracy"] if facts else None
-            found.append(Cell(instance=instance, seed=seed, state=state, accuracy=accuracy))
+            if facts is None:
+                found.append(_missing(instance, seed))
+                continue
+            found.append(
+                Cell(
+                    instance=instance,
+                    seed=seed,
+                    state=standing.state(item.stage),
+                    accuracy=facts["test_accuracy"],
+                    diverged=facts["diverged"],
+                    collapsed=tuple(n for n, kept in facts["kept"].items() if not kept),
+                )
+            )
     return found
 
 
-def analyses(plan: Plan, root: Path, stale: set[str]) -> list[str]:
+def _missing(instance: Instance, seed: int) -> Cell:
+    return Cell(instance=instance, seed=seed, state="missing", accuracy=None)
+
+
+def analyses(plan: Plan, standing: Standing) -> list[str]:
     """A line per analysis and task: how many of its places are done.
 
     Args:
         plan: the plan of the experiment.
-        root: root folder of the repository.
-        stale: names of stages, from ``stale_stages``.
+        standing: of its results.
     """
-    behind = upstream(plan)
     states: dict[str, list[str]] = {}
     for item in items_of(plan, "lines"):
-        state = "done" if (root / item["lines"] / "lines.json").exists() else "missing"
-        if state == "done" and not stale.isdisjoint(behind[item["lines"]]):
-            state = "stale"
+        state = standing.state(item.stage)
         states.setdefault(f"{item['task']}/{item['analysis']}", []).append(state)
     return [
         f"{name}: {found.count('done')} of {len(found)} places done"
         + (f", {found.count('stale')} stale" if "stale" in found else "")
         for name, found in states.items()
     ]
-
-
-def stale_stages(root: Path) -> set[str]:
-    """Names of the stages whose inputs or outputs differ from those DVC has recorded.
-
-    Raises:
-        StatusError: if dvc fails.
-    """
-    command = [sys.executable, "-m", "dvc", "status", "--json"]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
-    if done.returncode:
-        lines = done.stderr.strip().splitlines() or ["no message"]
-        raise StatusError(f"dvc status failed: {lines[-1]}")
-    return set(json.loads(done.stdout.strip().splitlines()[-1]))
 
 
 def table(cells: list[Cell], settings: Settings) -> str:
@@ -118,7 +106,23 @@ def table(cells: list[Cell], settings: Settings) -> str:
         f"{counts['done']} done, {counts['stale']} stale (*), "
         f"{counts['missing']} missing (-); test accuracy at the end in %"
     )
-    return "\n".join(lines)
+    return "\n".join([*lines, *_troubles(cells)])
+
+
+def _troubles(cells: Iterable[Cell]) -> Iterator[str]:
+    """A line per chain and trouble: the rounds in which it is there."""
+    found: dict[str, list[int]] = {}
+    for cell in cells:
+        name = f"{cell.instance.task}/{cell.instance.variant} seed {cell.seed}"
+        if cell.collapsed:
+            layers = ", ".join(cell.collapsed)
+            trouble = f"collapsed (x): {name}: no weight is left in {layers}, round "
+            found.setdefault(trouble, []).append(cell.instance.round)
+        if cell.diverged:
+            trouble = f"diverged (!): {name}: the loss became infinite or NaN, round "
+            found.setdefault(trouble, []).append(cell.instance.round)
+    for trouble, rounds in found.items():
+        yield trouble + ", ".join(str(round) for round in rounds)
 
 
 def _shown(cell: Cell | None) -> str:
@@ -127,7 +131,8 @@ def _shown(cell: Cell | None) -> str:
     if cell.state == "missing":
         return "-"
     number = "nan" if cell.accuracy is None else f"{100 * cell.accuracy:.2f}"
-    return number + ("*" if cell.state == "stale" else "")
+    marks = (("x", cell.collapsed), ("!", cell.diverged), ("*", cell.state == "stale"))
+    return number + "".join(mark for mark, applies in marks if applies)
 
 
 def _result(folder: Path) -> dict[str, Any]:

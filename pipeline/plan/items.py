@@ -59,6 +59,15 @@ class Item:
         return f"{self.kind.name}@{self.key}"
 
     @property
+    def command(self) -> str:
+        """The command line that DVC runs and records."""
+        return f"python -m pipeline.stages.{self.kind.name} {self.key}"
+
+    def is_shown(self, root: Path = Path()) -> bool:
+        """Whether its result is on disk."""
+        return (root / self[self.kind.shown]).exists()
+
+    @property
     def label(self) -> str:
         """What its trainings are called in what is shown: ``main/ticket/r03/s0-3``."""
         first = self.kind.writes[0]

@@ -48,6 +48,8 @@ class Kind:
     """keys of the settings that decide a result; braces name fields of an item"""
     shown: str
     """the written field that says, where it exists, that an instance has its result"""
+    light: bool = False
+    """whether what is shown is small enough to be hashed at every look"""
     trains: Trains | None = None
     """None: it trains nothing"""
     stays: bool = False
@@ -81,6 +83,7 @@ KINDS: dict[str, Kind] = {
             writes=("trained", "results", "timing"),
             settings=_TRAINING,
             shown="results",
+            light=True,
             # of a round: those of its start and of what it trains
             trains=Trains(bytes_per_weight=2 * _WEIGHTS_AND_MASK),
         ),
@@ -125,6 +128,7 @@ KINDS: dict[str, Kind] = {
                 "variants.{variant}.rewind",
             ),
             shown="results",
+            light=True,
             trains=Trains(bytes_per_weight=2 * _WEIGHTS_AND_MASK),
         ),
         Kind(
@@ -148,6 +152,7 @@ KINDS: dict[str, Kind] = {
             writes=("lines",),
             settings=(*_NETWORK, "tasks.{task}.train", "analyses.{analysis}"),
             shown="lines",
+            light=True,
         ),
     )
 }

@@ -4,8 +4,18 @@ from pathlib import Path
 
 from pipeline.artifacts import files, paths
 from pipeline.config.settings import Settings
+from pipeline.plan import groups
 from pipeline.plan.compiler import compile_plan, regroup
-from pipeline.plan.items import FILE, Plan, PlanError, groups_in, missing, read
+from pipeline.plan.current import Standing
+from pipeline.plan.items import (
+    FILE,
+    Plan,
+    PlanError,
+    groups_in,
+    items_of,
+    missing,
+    read,
+)
 from pipeline.plan.kinds import KINDS
 
 SUMMARY = Path("results/summary.json")
@@ -15,23 +25,46 @@ SUMMARY = Path("results/summary.json")
 def write(settings: Settings, root: Path = Path(), *, fresh: bool = False) -> Plan:
     """Compile the plan and write it, keeping the groups of seeds that have been run.
 
+    Whatever stood in the file is replaced: two plans half merged, or one that is cut.
+
     Args:
         settings: what to plan.
         root: of the repository.
         fresh: whether to put all seeds into one group, as for another experiment.
     """
-    begun = [] if fresh else _begun(groups_in(read(root)), root)
-    plan = compile_plan(settings, regroup(settings.seeds, begun))
+    begun = {} if fresh else groups.begun(root)
+    plan = compile_plan(settings, groups.settle(settings.seeds, begun))
     lines = paths.FOLDER / "lines" if plan["lines"] else SUMMARY
     files.save_json(root / FILE, {"plan": plan, "tracked_lines": str(lines)})
     return plan
 
 
-def _begun(groups: list[tuple[int, ...]], root: Path) -> list[tuple[int, ...]]:
-    """The groups that DVC has a stage of; the others can be formed anew."""
-    lock = root / "dvc.lock"
-    known = lock.read_text(encoding="utf-8") if lock.exists() else ""
-    return [g for g in groups if f"{paths.group_name(g)}:\n" in known]
+def refuse_forgotten(standing: Standing, plan: Plan) -> None:
+    """Refuse where DVC would make everything again because its record is lost.
+
+    Raises:
+        PlanError: if there are trainings with results, and no result has a record.
+    """
+    trainings = [item for item in items_of(plan) if item.kind.trains]
+    there = [item for item in trainings if item.stage not in standing.missing]
+    if there and not standing.recorded:
+        num = sum(len(item.seeds) for item in there)
+        raise PlanError(
+            f"{num} finished trainings have no record in dvc.lock, so that DVC would make "
+            "them again; restore it with `git checkout dvc.lock`, or go on with --force"
+        )
+
+
+def asked(settings: Settings, root: Path = Path()) -> Plan:
+    """The plan that the settings ask for, with the groups of the one on disk.
+
+    Raises:
+        PlanError: if there is none, or something else.
+    """
+    plan = read(root)
+    if plan is None:
+        raise missing()
+    return compile_plan(settings, regroup(settings.seeds, groups_in(plan)))
 
 
 def check(settings: Settings, root: Path = Path()) -> Plan:
@@ -40,14 +73,13 @@ def check(settings: Settings, root: Path = Path()) -> Plan:
     Raises:
         PlanError: with one line that says what to run.
     """
+    expected = asked(settings, root)
     plan = read(root)
-    if plan is None:
-        raise missing()
-    expected = compile_plan(settings, regroup(settings.seeds, groups_in(plan)))
+    assert plan is not None
     if plan != expected:
         raise PlanError(
             f"{FILE} does not fit params.yaml ({_difference(plan, expected)}); "
-            "run `lt-pipeline plan`, then `dvc repro`"
+            "run `lt-pipeline run`"
         )
     return expected  # the same items, in the order of params.yaml
 

@@ -82,18 +82,21 @@ def round_results(root: Path, active: Active) -> list[RoundResult]:
         Ordered by task and variant as in the plan, then by seed and round.
 
     Raises:
-        ArtifactError: a result is unreadable, or two folders hold the same training.
+        ArtifactError: a result is unreadable, or two folders hold the same training
+                with other numbers.
     """
     found: dict[_Key, tuple[Path, dict[str, Any]]] = {}
     for folder, result in files.results(root):
         for seed in result["seeds"]:
             key = (result["task"], result["variant"], result["round"], int(seed))
-            if key in found and _is_active(key, active):
+            before = found.get(key, (folder, result))[1]["seeds"][seed]
+            if before != result["seeds"][seed] and _is_active(key, active):
                 raise ArtifactError(
-                    f"{folder} and {found[key][0]} both hold seed {seed}; "
-                    "delete the older one and run `dvc repro`"
+                    f"{folder} and {found[key][0]} both hold seed {seed} "
+                    "with other numbers; `lt-pipeline run` deletes what the plan no longer "
+                    "has"
                 )
-            found[key] = folder, result
+            found.setdefault(key, (folder, result))  # groups may overlap
     known = {key: _round_result(*found[key], seed=key[-1]) for key in found}
     return [
         replace(known[key], variant=variant, before=_before(known, key))

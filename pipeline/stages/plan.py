@@ -13,6 +13,7 @@ import sys
 from pipeline.config import params
 from pipeline.inspect import forecast
 from pipeline.plan import compiler, fingerprints, plan_file
+from pipeline.plan.current import standing
 from pipeline.run import instances, leftovers
 
 
@@ -21,7 +22,8 @@ def run() -> None:
     settings = params.load()
     current = plan_file.check(settings)
     leftovers.remove(current)
-    print(forecast.describe(settings, current), file=sys.stderr)  # noqa: T201
+    found = standing(current)
+    print(forecast.describe(settings, current, found), file=sys.stderr)  # noqa: T201
     fingerprints.write(compiler.inputs_of(current), params.resolved())
 
 

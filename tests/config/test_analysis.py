@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from helpers.experiment import CONNECTION, INSTABILITY, raw, settings
+from helpers.standings import on_disk
 
 from pipeline.artifacts import files, paths
 from pipeline.config.params import ParamsError
@@ -312,7 +313,9 @@ def test_the_forecast_counts_two_trainings_per_pair_and_seed(
     monkeypatch.chdir(tmp_path)
     asked = settings(analyses={"stable": INSTABILITY | {"pairs": 3}})
     current = compiler.compile_plan(asked, GROUP)
-    assert forecast.forecast(asked, current).num_trainings == 18 + 2 * 2 * 3
+    assert (
+        forecast.forecast(asked, current, on_disk(current)).num_trainings == 18 + 2 * 2 * 3
+    )
 
 
 def test_status_says_how_many_places_are_done_and_stale(tmp_path: Path) -> None:
@@ -321,8 +324,8 @@ def test_status_says_how_many_places_are_done_and_stale(tmp_path: Path) -> None:
     for step, expected in ((0, "1 of 2 places done"), (1, "2 of 2 places done")):
         folder = tmp_path / f"artifacts/lines/main/stable/r00-k00000{step}/s0-1"
         files.save_json(folder / "lines.json", {})
-        assert status.analyses(current, tmp_path, set()) == [f"main/stable: {expected}"]
-    leftovers = {"early@main-k000001-s0-1"}
-    assert status.analyses(current, tmp_path, leftovers) == [
-        "main/stable: 1 of 2 places done, 1 stale"
-    ]
+        assert status.analyses(current, on_disk(current, root=tmp_path)) == [
+            f"main/stable: {expected}"
+        ]
+    stale = on_disk(current, "early@main-k000001-s0-1", root=tmp_path)
+    assert status.analyses(current, stale) == ["main/stable: 1 of 2 places done, 1 stale"]

@@ -12,8 +12,6 @@ from typing import Any
 
 from pipeline.config import params
 from pipeline.config.settings import Settings
-from pipeline.inspect.verification import recorded
-from pipeline.inspect.verification import results as tables
 from pipeline.plan import plan_file
 from pipeline.plan.items import Item, items_of
 from pipeline.plan.kinds import KINDS
@@ -153,6 +151,10 @@ def settings(**changes: object) -> Settings:
 def write(root: Path, **changes: object) -> None:
     """Make ``root`` the root of an experiment with these settings, planned."""
     (root / "pipeline").mkdir(exist_ok=True)
+    for code in (Path(__file__).parents[2] / "pipeline").iterdir():
+        link = root / "pipeline" / code.name
+        if code.name not in ("plan.json", "__pycache__") and not link.exists():
+            link.symlink_to(code)
     (root / "dvc.yaml").touch()
     (root / "params.yaml").write_text(json.dumps(edited(**changes)))  # JSON is YAML
     plan_file.write(params.load(root), root)
@@ -162,18 +164,6 @@ def run() -> None:
     """Run every stage of the working directory's plan, in DVC's order, and the tables."""
     _run(items_of(plan_file.check(params.load())))
     results.run()
-
-
-def record() -> None:
-    """Write dvc.lock as far as it says what the stages have written."""
-    written: dict[str, list[Path]] = {"results": [tables.TABLE, tables.SUMMARY]}
-    for item in items_of(plan_file.check(params.load())):
-        written[item.stage] = [item.path(name) for name in item.kind.writes]
-    stages = {
-        stage: {"outs": [{"path": str(p), "md5": recorded.hash_of(p)} for p in paths]}
-        for stage, paths in written.items()
-    }
-    recorded.LOCK.write_text(json.dumps({"schema": "2.0", "stages": stages}))
 
 
 def run_prepared() -> None:

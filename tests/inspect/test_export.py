@@ -10,20 +10,27 @@ from helpers.experiment import SEEDS, raw, settings, write
 from pipeline.artifacts import files, paths
 from pipeline.artifacts.files import ArtifactError
 from pipeline.artifacts.paths import Instance
+from pipeline.config.settings import Settings
 from pipeline.core.digests import digest
 from pipeline.inspect import export
 from pipeline.inspect.export import ExportError, Ticket
+from pipeline.plan import compiler
+from pipeline.plan.items import Plan
 
 TICKET = Instance(task="main", variant="ticket", round=2, seeds=SEEDS)
 
 pytestmark = pytest.mark.usefixtures("experiment_root")
 
 
+def plan_of(asked: Settings) -> Plan:
+    return compiler.compile_plan(asked, [SEEDS])
+
+
 def exported(
     out: Path, name: str = "ticket", round: int = 2, seed: int = 1
 ) -> dict[str, object]:
     ticket = Ticket(name=name, round=round, seed=seed)
-    return export.export(settings(), [SEEDS], ticket, out)
+    return export.export(settings(), plan_of(settings()), ticket, out)
 
 
 def test_the_file_loads_in_plain_torch(tmp_path: Path) -> None:
@@ -131,12 +138,12 @@ def test_a_variant_of_two_tasks_needs_its_task(tmp_path: Path) -> None:
     )
     named = Ticket(name="ticket", round=1, seed=0)
     with pytest.raises(ExportError) as caught:
-        export.export(asked, [SEEDS], named, tmp_path / "file")
+        export.export(asked, plan_of(asked), named, tmp_path / "file")
     assert str(caught.value) == (
         "ticket is run on the tasks b, main; name one of them: b/ticket"
     )
     one = Ticket(name="main/ticket", round=1, seed=0)
-    assert export.export(asked, [SEEDS], one, tmp_path / "file")["task"] == "main"
+    assert export.export(asked, plan_of(asked), one, tmp_path / "file")["task"] == "main"
 
 
 @pytest.mark.parametrize("out", ["missing/file", "."])

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 from helpers.experiment import SEEDS, settings
+from helpers.standings import on_disk
 
 from pipeline.artifacts import files, paths
 from pipeline.artifacts.paths import Instance
 from pipeline.config.settings import Settings
 from pipeline.inspect import status
-from pipeline.inspect.status import Cell, StatusError
+from pipeline.inspect.status import Cell
 from pipeline.plan import compiler
 
 DENSE = Instance(task="main", variant="dense", round=0, seeds=SEEDS)
@@ -23,7 +24,7 @@ ROWS = [
 def cells(root: Path, *stale: str, asked: Settings | None = None) -> list[Cell]:
     asked = asked or settings()
     compiled = compiler.compile_plan(asked, compiler.regroup(asked.seeds, [SEEDS]))
-    return status.cells(asked, compiled, root, set(stale))
+    return status.cells(asked, compiled, root, on_disk(compiled, *stale, root=root))
 
 
 def states(found: list[Cell]) -> dict[str, set[str]]:
@@ -115,11 +116,22 @@ def test_a_diverged_training_has_no_accuracy() -> None:
     assert status.table(found, settings()).splitlines()[1].split()[-1] == "nan"
 
 
-def test_a_folder_that_dvc_does_not_know_is_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_collapsed_layers_and_diverged_rounds_are_marked_and_named(
+    experiment_root: Path,
 ) -> None:
-    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "site"))
-    monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
-    with pytest.raises(StatusError, match=r"^dvc status failed: .+$") as caught:
-        status.stale_stages(tmp_path)
-    assert len(str(caught.value).splitlines()) == 1
+    instance = Instance(task="main", variant="ticket", round=2, seeds=SEEDS)
+    path = paths.results_folder(instance) / "result.json"
+    result = files.load_json(path)
+    seeds = result["seeds"]
+    layer = next(iter(seeds["0"]["kept"]))
+    seeds["0"] |= {"test_accuracy": 0.1, "kept": seeds["0"]["kept"] | {layer: 0}}
+    seeds["1"] |= {"test_accuracy": None, "diverged": True}
+    files.save_json(path, result)
+    lines = status.table(cells(experiment_root), settings()).splitlines()
+    table = {line[:22].strip(): line.split() for line in lines}
+    assert table["main/ticket seed 0"][-1] == "10.00x"
+    assert table["main/ticket seed 1"][-1] == "nan!"
+    assert lines[-2:] == [
+        f"collapsed (x): main/ticket seed 0: no weight is left in {layer}, round 2",
+        "diverged (!): main/ticket seed 1: the loss became infinite or NaN, round 2",
+    ]

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from helpers import experiment
+from helpers import experiment, standings
 from helpers.experiment import CONNECTION, INSTABILITY
 from numpy.typing import NDArray
 from safetensors.numpy import save
@@ -28,7 +28,7 @@ from pipeline.config.settings import Settings
 from pipeline.inspect import verification
 from pipeline.inspect.verification import recorded, results
 from pipeline.inspect.verification.looking import Subject, said
-from pipeline.plan import plan_file
+from pipeline.plan import plan_file, records
 from pipeline.plan.items import Item, Plan, items_of
 
 _OWN = experiment.raw()["variants"]["ticket"]
@@ -66,7 +66,7 @@ def damaged_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         experiment.run()
-        experiment.record()
+        standings.record(Path())
         yield root
 
 
@@ -271,27 +271,27 @@ def test_every_change_of_a_table_is_found(known: tuple[Settings, Plan], path: Pa
 @pytest.mark.parametrize(
     ("lock", "said_of_it"),
     [
-        (None, "is not readable"),
-        ("", "is not readable"),
-        ("stages: [", "is not readable"),
-        ("stages: 1", "is not readable"),
+        (None, "is missing"),
+        ("", "is damaged"),
+        ("stages: [", "is damaged"),
+        ("stages: 1", "is damaged"),
         ("schema: '2.0'\nstages: {}", "is not recorded in dvc.lock; run `dvc repro`"),
     ],
 )
 def test_a_lock_that_is_damaged_or_lacks_outputs_is_found(
     known: tuple[Settings, Plan], lock: str | None, said_of_it: str
 ) -> None:
-    content = recorded.LOCK.read_bytes()
+    content = records.FILE.read_bytes()
     try:
-        recorded.LOCK.unlink()
+        records.FILE.unlink()
         if lock is not None:
-            recorded.LOCK.write_text(lock)
+            records.FILE.write_text(lock)
         looks = list(verification.bytes_of(known[1]))
         assert all(said_of_it in said(*one) for one in looks)
         outs = sum(len(item.kind.writes) for item in items_of(known[1])) + 2
-        assert len(looks) == (1 if "readable" in said_of_it else outs)
+        assert len(looks) == (outs if "recorded" in said_of_it else 1)
     finally:
-        recorded.LOCK.write_bytes(content)
+        records.FILE.write_bytes(content)
 
 
 def test_a_folder_in_the_place_of_a_file_is_found(known: tuple[Settings, Plan]) -> None:

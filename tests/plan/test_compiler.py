@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from dvc.stage import INVALID_STAGENAME_CHARS
 from helpers.experiment import raw, settings, write
+from helpers.standings import on_disk
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -401,7 +402,7 @@ def test_a_stale_plan_says_what_differs_and_what_to_run(
         plan_file.check(settings(**changes), tmp_path)
     message = str(caught.value)
     assert message.startswith(f"pipeline/plan.json does not fit params.yaml ({difference}")
-    assert message.endswith("); run `lt-pipeline plan`, then `dvc repro`")
+    assert message.endswith("); run `lt-pipeline run`")
 
 
 @pytest.mark.parametrize(
@@ -427,7 +428,9 @@ def test_what_is_no_plan_is_refused(text: str, tmp_path: Path) -> None:
         r"`git checkout pipeline/plan\.json`, or delete it and run `lt-pipeline plan`"
     )
     with pytest.raises(PlanError, match=message):
-        plan_file.write(settings(), tmp_path)
+        plan_file.check(settings(), tmp_path)
+    plan_file.write(settings(), tmp_path)
+    assert plan_file.check(settings(), tmp_path)
 
 
 # What the plan no longer has
@@ -502,7 +505,7 @@ def timed(path: str, steps_per_s: float) -> None:
 
 
 def test_the_forecast_counts_stages_and_trainings(empty: Settings) -> None:
-    found = forecast.forecast(empty, compiled())
+    found = forecast.forecast(empty, compiled(), on_disk(compiled()))
     # plan, data, init, train, results, track; 3 × 2 prune, 4 × 2 rewind and retrain
     assert found.num_stages == 6 + 6 + 8 + 8
     assert found.num_trainings == found.num_missing == 2 * (1 + 8)
@@ -513,7 +516,7 @@ def test_the_forecast_counts_stages_and_trainings(empty: Settings) -> None:
 
 def test_measured_speed_replaces_the_estimate(empty: Settings) -> None:
     timed("main/dense/r00/s0-1", steps_per_s=0.01)
-    found = forecast.forecast(empty, compiled())
+    found = forecast.forecast(empty, compiled(), on_disk(compiled()))
     assert found.seconds == pytest.approx(9 * (4 + 200) + 18 * 0.15)
 
 
@@ -525,7 +528,11 @@ def test_first_steps_and_later_starts_are_forecast_by_their_share(
         tasks__main__train__steps=4,
         variants={"ticket": raw()["variants"]["ticket"] | {"rewind": EARLY}},
     )
-    found = forecast.forecast(asked, compiler.compile_plan(asked, GROUP))
+    found = forecast.forecast(
+        asked,
+        compiler.compile_plan(asked, GROUP),
+        on_disk(compiler.compile_plan(asked, GROUP)),
+    )
     assert found.num_trainings == 2 * (1 + 1 + 2)
     # dense 4 steps, early 1, two rounds of 3: 100 s each
     assert found.seconds == pytest.approx(4 * 4 + 100 * (4 + 1 + 3 + 3) + 8 * 0.15)
@@ -534,8 +541,8 @@ def test_first_steps_and_later_starts_are_forecast_by_their_share(
 def test_what_has_a_result_is_not_forecast(empty: Settings) -> None:
     for instance in instances(empty, GROUP):
         touch(paths.results_folder(instance) / "result.json")
-    assert forecast.describe(empty, compiled()) == (
-        "plan: 28 stages, 18 trainings; all of them have results"
+    assert forecast.describe(empty, compiled(), on_disk(compiled())) == (
+        "plan: 28 stages, 18 trainings; all of them have current results"
     )
 
 
@@ -550,7 +557,11 @@ def test_the_forecast_of_the_paper_is_sane(empty: Settings) -> None:
         rounds=20,
         workers=1,
     )
-    found = forecast.forecast(asked, compiler.compile_plan(asked, GROUP))
+    found = forecast.forecast(
+        asked,
+        compiler.compile_plan(asked, GROUP),
+        on_disk(compiler.compile_plan(asked, GROUP)),
+    )
     per_step = found.seconds / found.num_missing / 10_000
     assert 1 / 2000 < per_step < 1 / 300  # design.md section 8: 480 to 920 steps/s
 
@@ -569,7 +580,11 @@ def test_an_engine_of_kept_weights_is_forecast_to_cost_what_they_are(
             rounds=rounds,
             workers=1,
         )
-        return forecast.forecast(asked, compiler.compile_plan(asked, GROUP)).seconds
+        return forecast.forecast(
+            asked,
+            compiler.compile_plan(asked, GROUP),
+            on_disk(compiler.compile_plan(asked, GROUP)),
+        ).seconds
 
     def fifth_round(engine: str) -> float:
         return seconds(engine, 5) - seconds(engine, 4)
@@ -590,5 +605,9 @@ def test_a_huge_experiment_is_forecast_too(empty: Settings) -> None:
         tasks__main__train__steps=10**9,
         rounds=99,
     )
-    text = forecast.describe(asked, compiler.compile_plan(asked, GROUP))
+    text = forecast.describe(
+        asked,
+        compiler.compile_plan(asked, GROUP),
+        on_disk(compiler.compile_plan(asked, GROUP)),
+    )
     assert text.startswith("plan: ")

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from _pytest.mark.structures import ParameterSet
 from helpers import experiment
+from helpers.standings import on_disk
 from ruamel.yaml import YAML
 
 from pipeline import presets
@@ -423,4 +424,4 @@ def test_a_quick_preset_is_forecast_to_take_25_minutes_at_most_on_two_cores(
     monkeypatch.chdir(tmp_path)
     settings = params.parse(RAW[f"{subject}-quick"] | {"workers": 2})
     current = compiler.compile_plan(settings, [settings.seeds])
-    assert forecast.forecast(settings, current).seconds <= 25 * 60
+    assert forecast.forecast(settings, current, on_disk(current)).seconds <= 25 * 60

@@ -62,7 +62,7 @@ def test_missing_results_are_left_out(tmp_path):
 def test_the_same_training_in_two_folders_is_refused(tmp_path):
     synthetic.fabricate(tmp_path, seeds=(0, 1))
     synthetic.fabricate(tmp_path, seeds=(1,))
-    with pytest.raises(files.ArtifactError, match="both hold seed 1; delete"):
+    with pytest.raises(files.ArtifactError, match="both hold seed 1 with"):
         rows_below(tmp_path)
 
 

@@ -3,20 +3,13 @@
 `dvc status` trusts the time and the size of a file; damage may keep both.
 """
 
-import hashlib
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any
-
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from pipeline.inspect.verification.looking import Looks
-
-LOCK = Path("dvc.lock")
-_PIECE = 2**20
+from pipeline.plan import records
+from pipeline.plan.records import FILE, LockError
 
 
 def outputs(stages: Iterable[str], paths: Iterable[Path]) -> Looks:
@@ -28,63 +21,30 @@ def outputs(stages: Iterable[str], paths: Iterable[Path]) -> Looks:
     """
     wanted = list(paths)
     try:
-        recorded = _recorded(stages)
-    except (
-        OSError,
-        YAMLError,
-        ValueError,
-        LookupError,
-        TypeError,
-        AttributeError,
-    ) as error:
-        text = " ".join(str(error).split())
-        yield LOCK, lambda: f"is not readable ({text}); run `dvc repro`"
+        known = records.read()
+    except LockError as error:
+        text = str(error).removeprefix(f"{FILE} ")
+        yield FILE, lambda: text
         return
+    if not FILE.exists():
+        yield FILE, lambda: "is missing; run `lt-pipeline run`"
+        return
+    recorded = {
+        Path(path): md5
+        for stage in stages
+        if stage in known
+        for path, md5 in known[stage].outs.items()
+    }
     for path, md5 in recorded.items():
         yield path, partial(_problem, path, md5)
     for path in wanted:
         if path not in recorded:
-            yield path, lambda: f"is not recorded in {LOCK}; run `dvc repro`"
-
-
-def hash_of(path: Path) -> str:
-    """The hash of a file or a folder as DVC writes it into dvc.lock."""
-    if not path.is_dir():
-        return _md5(path)
-    listed = [
-        {"md5": _md5(file), "relpath": file.relative_to(path).as_posix()}
-        for file in path.rglob("*")
-        if file.is_file()
-    ]
-    listed.sort(key=lambda entry: entry["relpath"])
-    return (
-        hashlib.md5(json.dumps(listed).encode(), usedforsecurity=False).hexdigest() + ".dir"
-    )
+            yield path, lambda: f"is not recorded in {FILE}; run `dvc repro`"
 
 
 def _problem(path: Path, md5: str) -> str:
     if not path.exists():
         return "is missing; run `dvc repro` (or `dvc pull`)"
-    if hash_of(path) == md5:
+    if records.md5_of(path) == md5:
         return ""
     return "has other content than DVC recorded; delete it and run `dvc repro`"
-
-
-def _recorded(stages: Iterable[str]) -> dict[Path, str]:
-    """The hash of every output of these stages that are recorded."""
-    text = LOCK.read_text(encoding="utf-8")
-    known: Mapping[str, Any] = YAML(typ="safe").load(text)["stages"]
-    return {
-        Path(out["path"]): str(out["md5"])
-        for stage in stages
-        if stage in known
-        for out in known[stage].get("outs", [])
-    }
-
-
-def _md5(path: Path) -> str:
-    found = hashlib.md5(usedforsecurity=False)
-    with path.open("rb") as opened:
-        while piece := opened.read(_PIECE):
-            found.update(piece)
-    return found.hexdigest()

@@ -1,0 +1,137 @@
+"""Run an experiment of DVC whose settings need a plan of their own.
+
+``dvc exp run -S rounds=4`` cannot work alone: DVC reads the list of stages from the plan
+before it runs the stage that could write it. So the settings are changed here, planned,
+and handed over as edits of the workspace, of which every kind of experiment of DVC takes
+a copy.
+"""
+
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline.border.errors import UserError
+from pipeline.config import params
+from pipeline.plan import plan_file
+from pipeline.plan.items import FILE as PLAN
+
+ELSEWHERE = ("--temp", "--queue")
+"""options with which DVC works in a copy, so that the workspace gets its settings back"""
+SET = ("-S", "--set-param")
+
+
+class OverrideError(UserError):
+    """An override cannot be applied; one line that says which."""
+
+
+def run(arguments: Sequence[str], root: Path) -> int:
+    """Plan and start each experiment that the overrides ask for.
+
+    Args:
+        arguments: those of ``dvc exp run``.
+        root: of the repository.
+
+    Returns:
+        The exit code of the first that failed, or 0.
+
+    Raises:
+        OverrideError, ParamsError: before anything runs; files are as they were.
+    """
+    overrides, others = split(arguments)
+    elsewhere = any(option in arguments for option in ELSEWHERE)
+    for sweep in _sweeps(overrides, queued="--queue" in arguments):
+        with _files_back(root, always=elsewhere):
+            _apply(root, sweep)
+            plan_file.write(params.load(root), root)
+            command = [sys.executable, "-m", "pipeline.launch.dvc", "exp", "run", *others]
+            done = subprocess.run(command, cwd=root, check=False)
+        if done.returncode:
+            return done.returncode
+    return 0
+
+
+def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The overrides of params.yaml, and the other arguments.
+
+    >>> split(["-S", "rounds=4", "--temp", "--set-param=seeds=[0]", "-n", "name"])
+    (['rounds=4', 'seeds=[0]'], ['--temp', '-n', 'name'])
+    """
+    overrides, others = [], []
+    waiting = iter(arguments)
+    for argument in waiting:
+        option, equals, value = argument.partition("=")
+        if argument in SET:
+            overrides.append(next(waiting, ""))
+        elif option == "--set-param" and equals:
+            overrides.append(value)
+        elif argument.startswith("-S"):
+            overrides.append(argument.removeprefix("-S"))
+        else:
+            others.append(argument)
+    return overrides, others
+
+
+def _sweeps(
+    overrides: Sequence[str], *, queued: bool
+) -> Sequence[Mapping[str, Sequence[str]]]:
+    """File -> overrides, for each experiment; ``choice(…)`` asks for several."""
+    from dvc.exceptions import DvcException
+    from dvc.utils.cli_parse import to_path_overrides
+    from dvc.utils.hydra import get_hydra_sweeps
+
+    try:
+        found: Sequence[Mapping[str, Sequence[str]]] = get_hydra_sweeps(
+            to_path_overrides(overrides)
+        )
+    except (DvcException, ValueError) as error:
+        raise OverrideError(f"-S: {_one_line(error)}") from None
+    except Exception as error:  # hydra's parser has errors of its own, of many kinds
+        if type(error).__module__.startswith("hydra."):
+            raise OverrideError(f"-S: {_one_line(error)}") from None
+        raise
+    if len(found) > 1 and not queued:
+        raise OverrideError(
+            f"-S asks for {len(found)} experiments; give --queue, and then run "
+            "`dvc queue start`"
+        )
+    return found
+
+
+def _apply(root: Path, overrides: Mapping[str, Sequence[str]]) -> None:
+    from dvc.exceptions import DvcException
+    from dvc.utils.hydra import apply_overrides
+
+    for name, values in overrides.items():
+        if Path(name) != params.FILE:
+            raise OverrideError(f"-S: {name} is no file of settings; only {params.FILE} is")
+        try:
+            apply_overrides(root / name, list(values))
+        except DvcException as error:
+            cause = error.__cause__ or error
+            raise OverrideError(f"-S {' '.join(values)}: {_one_line(cause)}") from None
+
+
+@contextmanager
+def _files_back(root: Path, *, always: bool) -> Iterator[None]:
+    """Give params.yaml and the plan back after an error, or always."""
+    before = {
+        path: path.read_bytes() if path.exists() else None
+        for path in (root / params.FILE, root / PLAN)
+    }
+    give_back = True
+    try:
+        yield
+        give_back = always
+    finally:
+        if give_back:
+            for path, content in before.items():
+                if content is None:
+                    path.unlink(missing_ok=True)
+                else:
+                    path.write_bytes(content)
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200]

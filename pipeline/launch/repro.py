@@ -1,0 +1,18 @@
+"""Plan and run an experiment: ``lt-pipeline run`` is the plan, then ``dvc repro``."""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+
+def become_dvc(arguments: Sequence[str]) -> NoReturn:
+    """Replace this process by dvc, so that signals and exit codes are dvc's own.
+
+    Args:
+        arguments: of dvc, such as ``["repro", "--pull"]``.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    command = [sys.executable, "-m", "pipeline.launch.dvc", *arguments]
+    os.execv(sys.executable, command)

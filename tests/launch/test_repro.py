@@ -1,0 +1,59 @@
+"""``lt-pipeline run`` plans and becomes ``dvc repro``."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from helpers.command import run
+from helpers.experiment import write
+
+from pipeline.config import params
+from pipeline.plan import plan_file
+
+
+class Became(SystemExit):
+    """This process would be another program now."""
+
+
+@pytest.fixture
+def commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The commands that this process would have become."""
+    found: list[list[str]] = []
+
+    def become(program: str, command: list[str]) -> None:
+        found.append(command)
+        raise Became(0)
+
+    monkeypatch.setattr(os, "execv", become)
+    return found
+
+
+def test_run_plans_and_passes_stages_and_options_on(
+    experiment_root: Path, commands: list[list[str]]
+) -> None:
+    text = (experiment_root / "params.yaml").read_text()
+    (experiment_root / "params.yaml").write_text(text.replace('"rounds": 2', '"rounds": 3'))
+    ended = run(experiment_root, "run", "retrain", "--pull", "-j", "3")
+    assert ended.code == 0
+    assert ended.output.startswith("plan: 39 stages, 26 trainings; 8 have no result yet")
+    assert commands == [
+        [
+            sys.executable,
+            "-m",
+            "pipeline.launch.dvc",
+            "repro",
+            "retrain",
+            "--pull",
+            "-j",
+            "3",
+        ]
+    ]
+    assert plan_file.check(params.load(experiment_root), experiment_root)
+
+
+def test_wrong_settings_start_nothing(tmp_path: Path, commands: list[list[str]]) -> None:
+    write(tmp_path)
+    (tmp_path / "params.yaml").write_text("rounds: 0")
+    assert run(tmp_path, "run").code == 2
+    assert commands == []
