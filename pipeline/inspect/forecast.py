@@ -24,7 +24,7 @@ from pipeline.plan import compiler
 from pipeline.plan.current import Standing
 from pipeline.plan.items import Item, Plan, items_of
 from pipeline.plan.kinds import Trains
-from pipeline.run.executors import processes
+from pipeline.run.executors import cores
 
 MULTIPLY_ADDS_PER_S = 5e10
 """rate of a training layer by layer on one core, backward passes included"""
@@ -73,7 +73,7 @@ def forecast(settings: Settings, current: Plan, found: Standing) -> Forecast:
     """Count the work in a plan, and the part that has no result yet or a stale one."""
     loads = list(_loads(settings, current, found))
     missing = [load for load in loads if load.state != "done"]
-    at_once = settings.workers or processes.available_cores()
+    at_once = settings.workers or cores.available_cores()
     seconds = TRACKING_S * sum(load.num for load in missing)
     for load in missing:
         waves = math.ceil(load.num / at_once)

@@ -16,7 +16,7 @@ from pipeline.core import masks
 from pipeline.core.arrays import Weights
 from pipeline.core.training.engine import Evaluation
 from pipeline.run.checkpoints import InterruptedTraining
-from pipeline.run.executors import preloads, processes
+from pipeline.run.executors import cores, preloads, processes
 from pipeline.run.executors.processes import Tell
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def run(
     try:
         processes.run_all(
             works,
-            at_once=at_once or processes.available_cores(),
+            at_once=at_once or cores.available_cores(),
             preload=preloads.FORWARD,
             watch=lambda _: None,
         )

@@ -27,7 +27,7 @@ from pipeline.core.training.facts import curve_rows, facts
 from pipeline.core.training.mask_rules import MaskRule, first_mask
 from pipeline.core.training.results import Trained
 from pipeline.run import checkpoints
-from pipeline.run.executors import preloads, processes
+from pipeline.run.executors import cores, preloads, processes
 from pipeline.run.executors.processes import Notice, Report, Tell
 from pipeline.run.progress import Display
 
@@ -201,7 +201,7 @@ def run(source: Source, *, at_once: int | None) -> list[Finished]:
         for copy in source.copies
         for unit in units
     ]
-    limit = at_once or processes.available_cores()
+    limit = at_once or cores.available_cores()
     labels = tuple(source.label_of(copy) for copy in source.copies)
     with Display(source.label, source.seeds, labels) as display:
         processes.run_all(

@@ -63,11 +63,6 @@ class Work(Protocol):
         """
 
 
-def available_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0))
-
-
 def run_all(
     works: Sequence[Work],
     *,
