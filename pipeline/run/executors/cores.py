@@ -1,8 +1,8 @@
 """Count the cores for trainings; experiments of DVC that run side by side share them.
 
-``dvc queue start -j 2`` runs two experiments in folders below ``.dvc/tmp/exps``, and neither
-knows of the other. So each takes its share of the cores, by the folders in which processes
-work at the moment.
+``dvc queue start -j 2`` runs two experiments in folders below ``.dvc/tmp/exps``, and
+neither knows of the other. So each takes its share of the cores, by the folders in which
+processes work at the moment.
 """
 
 import os
