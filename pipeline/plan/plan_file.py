@@ -1,5 +1,6 @@
 """Write plan.json, and check that it fits params.yaml."""
 
+import os
 from pathlib import Path
 
 from pipeline.artifacts import files, paths
@@ -18,6 +19,8 @@ from pipeline.plan.items import (
 )
 from pipeline.plan.kinds import KINDS
 
+EXPERIMENT = "DVC_EXP_NAME"
+"""the variable in which ``dvc exp run`` tells a stage the name of its experiment"""
 SUMMARY = Path("results/summary.json")
 """dep of stage ``track`` where there are no lines: DVC knows no dep that may be missing"""
 
@@ -77,9 +80,13 @@ def check(settings: Settings, root: Path = Path()) -> Plan:
     plan = read(root)
     assert plan is not None
     if plan != expected:
+        # DVC names its experiments to the stages that it runs for them.
+        command = (
+            "lt-pipeline exp run -S …" if EXPERIMENT in os.environ else "lt-pipeline run"
+        )
         raise PlanError(
             f"{FILE} does not fit params.yaml ({_difference(plan, expected)}); "
-            "run `lt-pipeline run`"
+            f"run `{command}`"
         )
     return expected  # the same items, in the order of params.yaml
 

@@ -288,7 +288,7 @@ def test_a_temporary_experiment_is_tracked_in_the_repository_around_it(
 def test_an_experiment_that_needs_a_new_plan_says_so(workspace: Workspace) -> None:
     ran = dvc(workspace, "exp", "run", "-S", "rounds=3", ok=False)
     assert ran.trained == set()
-    assert ran.output.count("run `lt-pipeline run`") == 1
+    assert ran.output.count("run `lt-pipeline exp run -S …`") == 1
     assert "Traceback" not in ran.output
 
 
