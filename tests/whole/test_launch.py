@@ -1,4 +1,4 @@
-"""``lt-pipeline run`` and ``exp run`` with the real dvc: nothing finished is trained again."""
+"""``lt-pipeline run`` and ``exp run`` with the real dvc train nothing finished again."""
 
 import pytest
 from helpers.workspace import Workspace
@@ -14,7 +14,7 @@ def test_damaged_files_of_dvc_are_repaired_and_nothing_is_trained(
     for name in DAMAGED:
         (workspace.root / name).write_bytes(b"")
     ran = workspace.done("python", "-m", "pipeline.cli", "run")
-    assert ran.output.count("repaired: ") == len(DAMAGED)
+    assert ran.output.count("repaired: ") == len(DAMAGED), ran.output
     assert ran.trained == set()
     assert workspace.hashes() == before
 
