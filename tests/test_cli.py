@@ -19,7 +19,11 @@ from pipeline.config import params
 from pipeline.plan import items, plan_file
 
 COMMANDS = list(get_group(cli.app).commands)
-ARGUMENTS = {"use": ["digits"], "export": ["--round", "1", "--out", "ticket.safetensors"]}
+ARGUMENTS = {
+    "exp": ["run"],
+    "use": ["digits"],
+    "export": ["--round", "1", "--out", "ticket.safetensors"],
+}
 """what a command needs at least"""
 
 
