@@ -13,7 +13,7 @@ def test_damaged_files_of_dvc_are_repaired_and_nothing_is_trained(
     before = workspace.hashes()
     for name in DAMAGED:
         (workspace.root / name).write_bytes(b"")
-    ran = workspace.done("python", "-m", "pipeline.cli", "run")
+    ran = workspace.done("python", "-m", "pipeline.cli", "run", "results")
     assert ran.output.count("repaired: ") == len(DAMAGED), ran.output
     assert ran.trained == set()
     assert workspace.hashes() == before
