@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import experiment
+from helpers import experiment, standings
 from helpers.experiment import INSTABILITY
 
 from pipeline.artifacts import files, paths
@@ -76,7 +76,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         experiment.run()
-        experiment.record()
+        standings.record(Path())
     return root
 
 
