@@ -30,6 +30,7 @@ from pipeline.core.models.layers import Network, parameters
 from pipeline.core.training.engine import Job
 from pipeline.core.training.settings import Schedule, TrainSettings
 from pipeline.data.raw import DataError, read
+from pipeline.run.executors import cores
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -201,7 +202,7 @@ def surroundings() -> Report:
     return {
         "cpu": _cpu(),
         "vectors": torch.backends.cpu.get_cpu_capability(),
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": cores.of_process(),
         "threads": torch.get_num_threads(),
         "versions": {"python": platform.python_version()}
         | {name: version(name) for name in ("torch", "numpy", "numba")},

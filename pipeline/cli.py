@@ -380,8 +380,10 @@ def _at_root() -> Iterator[Path]:
 
 def main() -> None:
     """Entry point of the installed command."""
+    from pipeline.border.exits import print_any_character
     from pipeline.border.redaction import redacting
 
+    print_any_character()
     with redacting():  # also what typer says of a command that it does not understand
         app()
 

@@ -9,6 +9,7 @@ import errno
 import glob
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from safetensors.numpy import load_file, save_file
 
 from pipeline.artifacts.paths import FOLDER, seed_file
 from pipeline.border.errors import UserError
+from pipeline.border.exits import of_system
 from pipeline.core.arrays import Mask, Weights
 from pipeline.core.batches import Dataset, Split
 from pipeline.core.digests import digest
@@ -82,18 +84,46 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def _temporary(path: Path) -> Iterator[Path]:
-    """A free name beside the path; whatever has it in the end is deleted."""
+    """A free name beside the path; whatever has it in the end is deleted.
+
+    Raises:
+        ArtifactError: the path cannot be written, such as to a full disk.
+    """
+    try:
+        yield from _named(path)
+    except (OSError, SafetensorError) as error:
+        refused = _system_error(error)
+        refused.filename = f"{path} cannot be written"
+        raise ArtifactError(of_system(refused)) from None
+
+
+def _named(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     # DVC would count the remains of a killed process to the folder above.
     for remains in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
         owner = remains.name.split(".")[-2]
-        if owner == str(os.getpid()) or not Path(f"/proc/{owner}").exists():
+        if owner == str(os.getpid()) or not _runs(owner):
             remove(remains)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary
     finally:
         remove(temporary)
+
+
+def _system_error(error: OSError | SafetensorError) -> OSError:
+    """What the system said: safetensors has it as text, such as ``(os error 28)``."""
+    if isinstance(error, OSError):
+        return error
+    found = re.search(r"os error (\d+)", str(error))
+    number = int(found[1]) if found else errno.EIO
+    return OSError(number, os.strerror(number) if found else str(error))
+
+
+def _runs(pid: str) -> bool:
+    import psutil  # 20 ms, for a rare case
+
+    return pid.isdecimal() and psutil.pid_exists(int(pid))
 
 
 def remove(path: Path) -> None:

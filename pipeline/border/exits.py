@@ -1,35 +1,122 @@
-"""Turn errors that the user can solve into one line and an exit code."""
+"""Turn expected errors into one line and an exit code; a fault of ours keeps its traceback.
 
+Expected is what its user or the machine can solve: wrong input (``UserError``), a full or
+locked disk, too little memory, a device that fails.
+"""
+
+import errno
+import io
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import MappingProxyType
 
 from pipeline.border.errors import UserError
 from pipeline.border.redaction import redacting
 
 WRONG_INPUT = 2
 INTERRUPTED = 130
+REPORT = (
+    "this is a fault of lt-pipeline, not yours: please report it with the lines above and "
+    "your params.yaml"
+)
+_FULL = "free some space and run it again; what is finished stays"
+_FORBIDDEN = "check who may write there"
+_ADVICE = MappingProxyType(
+    {
+        errno.ENOSPC: _FULL,
+        errno.EDQUOT: _FULL,
+        errno.EFBIG: "raise the limit of a file's size (`ulimit -f`)",
+        errno.EMFILE: "raise the limit of open files (`ulimit -n`)",
+        errno.EACCES: _FORBIDDEN,
+        errno.EPERM: _FORBIDDEN,
+        errno.EROFS: _FORBIDDEN,
+    }
+)
+"""number of a system's error -> what to do"""
+_DEVICE = re.compile(
+    r"can't allocate memory|out of memory|\b(CUDA|cuDNN|CUBLAS|HIP)\b", re.I
+)
+"""what torch says, in a plain RuntimeError, of a machine or device that fails"""
 
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Print a UserError as one line on stderr and exit; let other errors through.
+    """Print an expected error as one line on stderr and exit.
 
-    No password and no token is printed meanwhile, whoever prints.
+    Other errors go on, with a note that asks to report them. No password and no token is
+    printed meanwhile, whoever prints.
     """
+    print_any_character()
     with redacting():
         yield from _one_line_errors()
+
+
+def expected(error: BaseException) -> str | None:
+    """The one line of an error that its user or the machine can solve; else None."""
+    if isinstance(error, UserError):
+        line = str(error)
+    elif isinstance(error, BrokenPipeError):
+        return None  # whoever read what we print has gone; there is nobody to tell
+    elif isinstance(error, OSError):
+        line = of_system(error)
+    elif isinstance(error, MemoryError) or _of_device(error):
+        line = (
+            f"the machine or its device failed ({str(error) or 'out of memory'}); free "
+            "memory, or set fewer `workers` or a smaller model, and run it again"
+        )
+    else:
+        return None
+    return " ".join(line.split())
+
+
+def of_system(error: OSError) -> str:
+    """What the system refused, with the file if it has one, and what to do about it.
+
+    >>> of_system(OSError(errno.ENOSPC, "No space", "a.json"))
+    'a.json: No space; free some space and run it again; what is finished stays'
+    """
+    place = f"{error.filename}: " if error.filename else ""
+    advice = _ADVICE.get(error.errno or 0)
+    what = error.strerror or str(error) or type(error).__name__
+    return f"{place}{what}" + (f"; {advice}" if advice else "")
+
+
+def print_any_character() -> None:
+    """Let a terminal that has no ≥ show a question mark instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def _of_device(error: BaseException) -> bool:
+    """Whether torch says that memory or a device failed; torch itself is not imported."""
+    if type(error).__module__ == "torch" and type(error).__name__.endswith("Error"):
+        return True  # OutOfMemoryError, AcceleratorError
+    return isinstance(error, RuntimeError) and bool(_DEVICE.search(str(error)))
 
 
 def _one_line_errors() -> Iterator[None]:
     try:
         yield
-    except UserError as error:
-        print(f"lt-pipeline: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201
-        sys.exit(WRONG_INPUT)
     except KeyboardInterrupt:
         print(  # noqa: T201
             "lt-pipeline: interrupted; `dvc repro` goes on where it was",
             file=sys.stderr,
         )
         sys.exit(INTERRUPTED)
+    except Exception as error:
+        line = expected(error)
+        if line is not None:
+            print(f"lt-pipeline: {line}", file=sys.stderr)  # noqa: T201
+            sys.exit(WRONG_INPUT)
+        if _is_fault(error):
+            error.add_note(REPORT)
+        raise
+
+
+def _is_fault(error: Exception) -> bool:
+    """Whether an error is a mistake in this program; typer's exits are none."""
+    of_typer = type(error).__module__.partition(".")[0] == "typer"
+    return not isinstance(error, BrokenPipeError) and not of_typer

@@ -109,7 +109,7 @@ def read(root: Path = Path()) -> Plan | None:
         plan: Plan = value["plan"]
         groups_in(plan)
         unknown = set(plan) ^ set(KINDS)
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         unknown = {"everything"}
     if unknown:
         raise PlanError(

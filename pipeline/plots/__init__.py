@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+import pipeline.plots.backend  # noqa: F401 - before matplotlib is imported
 from pipeline.artifacts.files import atomic
 from pipeline.border.errors import UserError
 from pipeline.plots import (

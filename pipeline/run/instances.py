@@ -5,7 +5,6 @@ So every instance has a lock in ``.lt/locks/``, which its process holds from the
 to the last deletion. The system opens it when the process ends, however that happens.
 """
 
-import fcntl
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.border import exits
+from pipeline.border.locks import lock
 from pipeline.plan import items
 from pipeline.plan.kinds import KINDS
 from pipeline.run import live
@@ -45,21 +45,21 @@ def held(stage: str, folder: Path = LOCKS) -> Iterator[None]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     name = stage.replace("/", "-")  # a key on the command line may be anything
-    with (folder / f"{name}.lock").open("a+") as lock:
+    with (folder / f"{name}.lock").open("a+") as opened:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(opened, wait=False)
         except BlockingIOError:
-            lock.seek(0)
+            opened.seek(0)
             print(  # noqa: T201
-                f"{stage}: process {lock.read().strip() or '?'} still works on it; "
+                f"{stage}: process {opened.read().strip() or '?'} still works on it; "
                 "waiting for its end",
                 file=sys.stderr,
                 flush=True,
             )
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
+            lock(opened, wait=True)
+        opened.truncate(0)
+        opened.write(str(os.getpid()))
+        opened.flush()
         yield
 
 

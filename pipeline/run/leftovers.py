@@ -1,10 +1,9 @@
 """Find and delete artifacts and checkpoints that the plan no longer has."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.artifacts import paths
+from pipeline.artifacts import files, paths
 from pipeline.plan.items import Plan, items_of
 from pipeline.plan.kinds import KINDS
 from pipeline.run import checkpoints
@@ -42,8 +41,5 @@ def remove(plan: Plan, root: Path = Path()) -> int:
     """Delete what ``folders`` finds; DVC's cache restores it when it is back."""
     found = folders(plan, root)
     for path in found:
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
+        files.remove(path)
     return len(found)

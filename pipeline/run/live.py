@@ -4,13 +4,13 @@ It is ``pipeline/tracking/live.py``, which ends with dvc. This module only start
 that a stage pays for no import of MLflow, and warns once per dvc of what failed there.
 """
 
-import fcntl
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 from pipeline.artifacts.paths import LIVE, LIVE_LOCK, live_failure
+from pipeline.border.locks import lock
 
 SWITCH = "LT_LIVE_TRACKING"
 """the environment variable that turns it off: with the value ``off``"""
@@ -32,9 +32,9 @@ def start(dvc: int | None) -> subprocess.Popen[bytes] | None:
         _warn(failed)
         return None
     LIVE.mkdir(parents=True, exist_ok=True)
-    with LIVE_LOCK.open("a+") as lock:
+    with LIVE_LOCK.open("a+") as opened:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(opened, wait=False)
         except BlockingIOError:
             return None
     with (LIVE / "log.txt").open("w") as log:

@@ -9,7 +9,6 @@ whole. Whatever fails here is a warning of the next stage that finishes a round.
 """
 
 import contextlib
-import fcntl
 import os
 import signal
 import sys
@@ -23,6 +22,7 @@ from pipeline.artifacts import paths
 from pipeline.artifacts.files import ArtifactError
 from pipeline.artifacts.paths import LIVE_LOCK, live_failure
 from pipeline.border.errors import UserError
+from pipeline.border.locks import lock
 from pipeline.border.redaction import redacted
 from pipeline.config import params
 from pipeline.tracking.write import asked_by, write
@@ -51,29 +51,29 @@ def follow(dvc: psutil.Process) -> None:
 
 def end(root: Path = Path()) -> None:
     """End the process that writes for this workspace, if there is one."""
-    lock = root / LIVE_LOCK
-    if not lock.exists():
+    path = root / LIVE_LOCK
+    if not path.exists():
         return
-    with lock.open("r+") as opened:
+    with path.open("r+") as opened:
         try:
-            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(opened, wait=False)
         except BlockingIOError:
             number = opened.read().strip()
             if number.isdecimal():
                 os.kill(int(number), signal.SIGTERM)
-            fcntl.flock(opened, fcntl.LOCK_EX)  # until it has ended
+            lock(opened, wait=True)  # until it has ended
 
 
 def main(number: int) -> None:
     """Follow the dvc of this process number, alone in the workspace."""
-    with LIVE_LOCK.open("r+") as lock:
+    with LIVE_LOCK.open("r+") as opened:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(opened, wait=False)
         except BlockingIOError:
             return  # another one follows it already
-        lock.truncate()
-        lock.write(str(os.getpid()))
-        lock.flush()
+        opened.truncate()
+        opened.write(str(os.getpid()))
+        opened.flush()
         os.nice(NICE)
         try:
             follow(psutil.Process(number))

@@ -3,7 +3,6 @@
 MLflow is imported on first use, because the import takes a second.
 """
 
-import fcntl
 import logging
 import os
 import textwrap
@@ -13,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from pipeline.border.locks import lock
 from pipeline.border.redaction import redacted
 from pipeline.border.root import enclosing
 from pipeline.tracking.addresses import (
@@ -78,8 +78,8 @@ def locked(root: Path) -> Iterator[None]:
     """
     path = enclosing(root) / LOCK
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with path.open("w") as opened:
+        lock(opened, wait=True)
         yield
 
 

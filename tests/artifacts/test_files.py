@@ -1,5 +1,6 @@
 """Files are written atomically and read back as they were written."""
 
+import errno
 import hashlib
 import json
 import math
@@ -369,3 +370,45 @@ def assert_not_readable(kind: str, path: Path) -> None:
     assert message.startswith(f"{path}: not readable (")
     assert message.endswith("); delete it and run `dvc repro`, which restores it")
     assert len(message.splitlines()) == 1
+
+
+def write_masks(path: Path) -> None:
+    with files.atomic_folder(path) as folder:
+        for seed in range(9):
+            files.save_arrays(folder / f"s{seed}", {"a": np.zeros(3)})
+
+
+class Disk:
+    """A disk that is full from the n-th file on."""
+
+    def __init__(self, free: int) -> None:
+        self.free = free
+
+    def sync(self, path: Path) -> None:
+        if self.free == 0:
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        self.free -= 1
+
+
+@pytest.mark.parametrize("free", range(6))
+def test_a_full_disk_is_one_line_and_leaves_what_was_there(tmp_path, monkeypatch, free):
+    monkeypatch.setattr(files, "_sync", Disk(free).sync)
+    (tmp_path / "masks").mkdir()
+    (tmp_path / "masks/old").touch()
+    refused = r"cannot be written: No space left on device; free some space and run it"
+    with pytest.raises(ArtifactError, match=refused):
+        write_masks(tmp_path / "masks")
+    assert [path.name for path in tmp_path.iterdir()] == ["masks"]
+    assert (tmp_path / "masks/old").exists()
+
+
+def test_what_safetensors_says_of_a_full_disk_is_one_line(tmp_path):
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, before[1]))
+    try:
+        with pytest.raises(ArtifactError, match=r"big cannot be written: File too large; "):
+            files.save_arrays(tmp_path / "big", {"a": np.zeros(1_000_000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []

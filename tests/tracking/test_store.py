@@ -206,3 +206,13 @@ def test_two_processes_at_once_make_every_run_once(tmp_path):
         "0 new, 0 longer, 3 unchanged, 0 replaced",
         "3 new, 0 longer, 0 unchanged, 0 replaced",
     ]
+
+
+def test_a_store_lies_in_its_folder_whatever_that_is_called(root, monkeypatch):
+    odd = root.with_name("x?v=2 a%20b #1")
+    root.rename(odd)
+    monkeypatch.chdir(odd)
+    uri = store_uri(odd)
+    assert addresses.sqlite_file(uri).absolute() == odd / "mlflow.db"
+    assert write(Path()).created == ()
+    assert list(odd.parent.iterdir()) == [odd]

@@ -17,7 +17,14 @@ EXPERIMENTS = (".dvc", "tmp", "exps")
 
 def available_cores() -> int:
     """Cores that this process may use now, beside the experiments that run with it."""
-    return max(1, len(os.sched_getaffinity(0)) // experiments_beside(Path.cwd()))
+    return max(1, of_process() // experiments_beside(Path.cwd()))
+
+
+def of_process() -> int:
+    """Cores that the system lets this process use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1  # macOS binds no process to cores
 
 
 def experiments_beside(here: Path) -> int:

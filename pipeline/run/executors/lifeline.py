@@ -5,6 +5,7 @@ the start method. Left alone they would compete with their successors for the co
 
 A stage watches from its first import on (``pipeline/stages/__init__.py``), so this module
 imports nothing that takes time: psutil alone would be 10 to 25 ms. It reads Linux's /proc.
+Without it, a stage ends with its parent, and a shell between them hides the end of dvc.
 """
 
 import os
@@ -15,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 POLL_S = 0.5
-GONE = signal.SIGUSR1
+GONE: signal.Signals = getattr(signal, "SIGUSR1", signal.SIGTERM)
 """ends a stage whose dvc is gone: at once while it imports, later as Ctrl-C does. A shell
 starts ``dvc repro &`` with SIGINT ignored, hence a signal of our own"""
 STAGE = "DVC_STAGE"
@@ -50,6 +51,9 @@ def watch_dvc() -> None:
     if stage is None:
         return
     signal.signal(GONE, signal.SIG_DFL)
+    if not _PROC.is_dir():
+        threading.Thread(target=_signal_orphan, args=(os.getppid(),), daemon=True).start()
+        return
     watched = _up_to_dvc(stage)
     _watched.extend(watched)
     if not watched:
@@ -120,6 +124,12 @@ def _read(pid: int, name: str) -> bytes:
 
 def _signal_after(watched: list[_Process]) -> None:
     while all(_process(one.pid) == one for one in watched):
+        time.sleep(POLL_S)
+    os.kill(os.getpid(), GONE)
+
+
+def _signal_orphan(parent: int) -> None:
+    while os.getppid() == parent:
         time.sleep(POLL_S)
     os.kill(os.getpid(), GONE)
 

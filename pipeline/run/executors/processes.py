@@ -9,19 +9,28 @@ import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from multiprocessing import connection
+from multiprocessing import connection, util
 from multiprocessing.connection import Connection
-from multiprocessing.context import ForkServerContext, ForkServerProcess
+from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
 from typing import Protocol
 
+from pipeline.border import exits
 from pipeline.border.errors import UserError
+from pipeline.border.redaction import redacted
 from pipeline.run.checkpoints import InterruptedTraining
 from pipeline.run.executors import lifeline
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+LONGEST_FOLDER = 70
+"""characters of a temporary folder that leave room for the names of sockets"""
+SHORT_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")
 
 
 class WorkerError(UserError):
@@ -84,7 +93,7 @@ def run_all(
     """
     context = _context(preload)
     waiting = list(works)
-    running: dict[Connection, ForkServerProcess] = {}
+    running: dict[Connection, BaseProcess] = {}
     try:
         while waiting or running:
             while waiting and len(running) < at_once:
@@ -100,19 +109,32 @@ def run_all(
             process.join()
 
 
-def _context(preload: str) -> ForkServerContext:
+def _context(preload: str) -> BaseContext:
     for variable in THREAD_VARIABLES:
         os.environ[variable] = "1"
-    context = multiprocessing.get_context("forkserver")
+    servers = "forkserver" in multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("forkserver" if servers else "spawn")
     context.set_forkserver_preload([preload])
+    _keep_sockets_short()
     return context
 
 
-def _started(
-    context: ForkServerContext, work: Work
-) -> tuple[Connection, ForkServerProcess]:
+def _keep_sockets_short() -> None:
+    """Let sockets lie in a short folder: their paths may have 104 to 108 characters."""
+    if len(os.fsencode(tempfile.gettempdir())) <= LONGEST_FOLDER:
+        return
+    usual = tempfile.tempdir
+    writable = (folder for folder in SHORT_FOLDERS if os.access(folder, os.W_OK))
+    tempfile.tempdir = next(writable, usual)
+    try:
+        util.get_temp_dir()  # made once, and used for all sockets of this process
+    finally:
+        tempfile.tempdir = usual
+
+
+def _started(context: BaseContext, work: Work) -> tuple[Connection, BaseProcess]:
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_main, args=(work, theirs))
+    process: BaseProcess = context.Process(target=_main, args=(work, theirs))  # type: ignore[attr-defined]
     try:
         process.start()
     except (EOFError, ConnectionError):
@@ -123,7 +145,7 @@ def _started(
 
 def _listen(
     channel: Connection,
-    running: dict[Connection, ForkServerProcess],
+    running: dict[Connection, BaseProcess],
     watch: Tell,
 ) -> None:
     """Pass on one message; at the end of a worker, look how it ended."""
@@ -171,8 +193,10 @@ def _main(work: Work, channel: Connection) -> None:
         work.run(channel.send, lambda: bool(stopping))
     except InterruptedTraining:
         pass
-    except (ValueError, OSError) as error:
-        channel.send(" ".join(str(error).split()) or repr(error))
-    except BaseException:
-        traceback.print_exc()
-        sys.exit(1)
+    except Exception as error:
+        line = exits.expected(error)
+        if line is None:
+            error.add_note(exits.REPORT)
+            sys.stderr.write(redacted(traceback.format_exc()))
+            sys.exit(1)
+        channel.send(line)

@@ -1,0 +1,25 @@
+"""Lock files between processes, where the system has such locks.
+
+Windows has none of this kind. There, one process at a time is up to the user.
+"""
+
+from typing import IO, Any
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+
+def lock(opened: IO[Any], *, wait: bool) -> None:
+    """Lock an open file until it is closed, or its process ends however that happens.
+
+    Args:
+        opened: for writing.
+        wait: whether to wait while another process holds it.
+
+    Raises:
+        BlockingIOError: another process holds it, and ``wait`` is false.
+    """
+    if fcntl is not None:
+        fcntl.flock(opened, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
