@@ -9,8 +9,7 @@ from pipeline.core import transforms
 from pipeline.core.criteria import CRITERIA
 from pipeline.core.cuts import CUTS
 from pipeline.core.models.layers import Kind, parameters
-from pipeline.core.policies import POLICIES, RECIPE, SCHEDULES
-from pipeline.core.training.engine import Ability
+from pipeline.core.policies import POLICIES, RECIPE, SCHEDULES, Policy
 
 
 def problems(where: str, variant: Variant, settings: Settings) -> Iterator[str]:
@@ -25,7 +24,7 @@ def problems(where: str, variant: Variant, settings: Settings) -> Iterator[str]:
     if prune.own:
         yield from _recipe(where, prune, tasks)
     if prune.policy.changes:
-        yield from _changing(where, tasks)
+        yield from _changing(where, prune.policy, tasks)
 
 
 def _own(where: str, prune: Prune) -> Iterator[str]:
@@ -93,12 +92,12 @@ def _cutting(where: str, prune: Prune) -> Iterator[str]:
         )
 
 
-def _changing(where: str, tasks: Mapping[str, Task]) -> Iterator[str]:
+def _changing(where: str, policy: Policy, tasks: Mapping[str, Task]) -> Iterator[str]:
     """Check that each task's engine can change the mask while it trains."""
     for name, task in tasks.items():
         try:
-            train, needs = task.train, {Ability.CHANGE_MASK}
-            engines.resolve(train.engine, build_network(task), 1.0, train.device, needs)
+            train, network = task.train, build_network(task)
+            engines.resolve(train.engine, network, 1.0, train.device, policy.abilities)
         except ValueError as error:
             yield f"{where}.schedule: task {name}: {error}"
 

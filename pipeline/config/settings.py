@@ -89,7 +89,8 @@ class Prune:
         Default("iterative where the mask is own, else null", _iterative),
     ]
     """own masks: from the previous round, from the dense network in one cut, from theta0
-    before any training, or found while the round trains"""
+    before any training, or found while the round trains (gradual; rigl and set begin with
+    a mask that is cut from theta0)"""
     criterion: Annotated[str | None, OneOf(CRITERIA), _FOR_OWN] = None
     """what ranks the weights; the lowest are removed"""
     scope: Annotated[Scope | None, _FOR_OWN] = None

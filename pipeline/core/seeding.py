@@ -15,6 +15,7 @@ PURPOSES = frozenset(
         "data_order",
         "dropout",
         "init",
+        "mask_regrow",
         "mask_sample",
         "mask_shuffle",
         "reinit",

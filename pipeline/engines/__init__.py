@@ -80,6 +80,7 @@ ENGINES = Registry(
             module="sparse",
             trains=fully_connected,
             devices=CPU,
+            abilities=frozenset({Ability.REGROW}),
             preferred_on=CPU,
             # At this density a dense step of LeNet-300-100 takes 0.83 ms and a sparse one
             # 0.89; evaluation makes up for it (Intel Xeon with AVX-512, one thread).

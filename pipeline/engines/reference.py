@@ -109,7 +109,7 @@ class Reference:
                 self._optimizer.state[self._weights[name]][key] = value
 
     def restrict(self, masks: Sequence[Mask]) -> None:
-        """Go on under a smaller mask."""
+        """Go on under another mask; weights that come back are 0, as they were."""
         (mask,) = masks
         device = next(iter(self._weights.values())).device
         kept_bits = _kept_bits(mask, device)
@@ -120,11 +120,30 @@ class Reference:
                 if value is not None and value.shape == weight.shape:  # no step count
                     _mask(value, bits)
 
+    def gradients(self) -> list[Weights]:
+        """The gradients of the next batch with respect to all weights of masked tensors."""
+        (examples,) = self._order.indices(self._step, 1)
+        images, labels = self._batch(torch.from_numpy(examples))
+        weights = {
+            name: weight if weight.requires_grad else weight.clone()
+            for name, weight in self._weights.items()
+        }  # the forward pass writes running statistics
+        asked = [weights[name] for name in self._job.mask]
+        with _exact_convolutions():
+            logits = forward(self._job.network, weights, images, training=True)
+            found = torch.autograd.grad(F.cross_entropy(logits, labels), asked)
+        return [{name: _array(g) for name, g in zip(self._job.mask, found, strict=True)}]
+
+    def _batch(self, examples: Tensor) -> tuple[Tensor, Tensor]:
+        """Images and labels of a batch, as this step trains on them."""
+        images, labels = self._data.batch(examples)
+        if self._job.settings.augment == "flip-crop":
+            images = _moved(images, self._job, self._step)
+        return images, labels
+
     def _update(self, examples: Tensor) -> None:
         job = self._job
-        images, labels = self._data.batch(examples)
-        if job.settings.augment == "flip-crop":
-            images = _moved(images, job, self._step)
+        images, labels = self._batch(examples)
         logits = forward(job.network, self._weights, images, training=True)
         self._optimizer.zero_grad(set_to_none=True)
         F.cross_entropy(logits, labels).backward()

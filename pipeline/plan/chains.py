@@ -38,19 +38,20 @@ class ChainGroup:
 
     def mask_at(self, round: int) -> Path:
         """The folder that has the mask which a round ends with."""
-        if self.variant.prune.makes_masks:
+        prune = self.variant.prune
+        if prune.makes_masks and not prune.policy.changes:
             return paths.masks_folder(self.at(round))
         return self._found_at(round)
 
     def mask_before(self, round: int) -> Path:
         """The folder that decides the mask which a round begins with.
 
-        If the mask changes while the round trains, the round begins with a mask that
-        keeps everything, and θ₀ decides what that is.
+        If a round begins with a mask that keeps everything, θ₀ decides what that is.
         """
-        if self.variant.prune.policy.changes:
+        policy = self.variant.prune.policy
+        if policy.begins_dense:
             return paths.theta0_folder(self.task, self.seeds)
-        return self.mask_at(round)
+        return paths.masks_folder(self.at(round)) if policy.changes else self.mask_at(round)
 
     def mask_source_at(self, round: int) -> Path:
         """The folder that a round's prune stage reads: trained weights, or another mask."""

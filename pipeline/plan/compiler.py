@@ -209,15 +209,15 @@ def _training(
     """The engine of a stage that trains for a task (and variant, or analysis)."""
     task = settings.tasks[names[0]]
     setting, network = task.program.engine or task.train.engine, build_network(task)
-    changes = prune is not None and prune.policy.changes
-    asked = {Ability.FREEZE: frozen, Ability.CHANGE_MASK: changes}
-    needs = {ability for ability, is_needed in asked.items() if is_needed}
-    density = 1.0 if changes else density
+    needs = set(prune.policy.abilities) if prune else set()
+    if frozen:
+        needs.add(Ability.FREEZE)
+    density = 1.0 if prune and prune.policy.begins_dense else density
     engine = engines.resolve(setting, network, density, task.train.device, needs)
     used = {
         "engines": engine,
         "metrics": task.program.metric,
-        "policies": prune.schedule if prune and changes else None,
+        "policies": prune.schedule if prune and prune.policy.changes else None,
     }
     return {"engine": engine, INPUTS: _inputs(stage, task, names, **used)}
 

@@ -97,7 +97,7 @@ def _directly_before(training: Training, settings: Recorded) -> set[Training]:
     policy = of_recipe((prune if own else settings["mask_source"])["schedule"])
     if policy.looks_at_trained:
         found.add(_at(owner, policy.source_round(round)))
-    elif not own and not policy.cuts:
+    if not own and policy.changes:
         found.add((owner, round))
     if start.needs_trained == "chain" and not policy.at_once:
         found.add(_at(variant, round - 1))

@@ -31,11 +31,11 @@ def read(behind: Behind, task: Task, variant: Variant, seed: int) -> Known:
             and missed, only when a start looks at them.
     """
     network = network_for(task, files.load_facts(behind.data))
-    changes = variant.prune.policy.changes
+    dense = variant.prune.policy.begins_dense
     return Known(
         theta0=files.load_weights(behind.theta0, seed),
         behind=lambda: files.load_weights(behind.weights, seed),
-        mask=first_mask(network) if changes else files.load_mask(behind.mask, seed),
+        mask=first_mask(network) if dense else files.load_mask(behind.mask, seed),
         network=network,
         init=task.model.init,
         seed=seed,

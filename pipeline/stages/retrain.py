@@ -34,7 +34,7 @@ def run(key: str) -> None:
         engine=item["engine"],
         metric=task.program.metric,
         starts=item.path("start"),
-        masks=None if variant.prune.policy.changes else item.path("mask"),
+        masks=None if variant.prune.policy.begins_dense else item.path("mask"),
         round=round,
         copies=data_orders.of_round(item["variant"], common_noise=task.train.common_noise),
         first_step=variant.rewind.first_step,

@@ -106,7 +106,7 @@ def test_the_command_explains_all_one_part_or_one_key(tmp_path: Path) -> None:
         "    learning rate, above 0, before the schedule changes it\n"
     )
     assert (
-        "one of: iterative, one-shot, at-init, gradual"
+        "one of: iterative, one-shot, at-init, gradual, rigl, set"
         in run(tmp_path, "params", "prune").output
     )
 

@@ -191,7 +191,13 @@ def test_every_preset_runs_to_its_end_with_two_steps(
 
 # What the sources fix: methods.md, sections 1.3, 2.2, 2.3, 3, 11 and 15
 
-QUICK_ONLY = {"fc1-learning-rates", "relearning-lenet", "equal-cost-lenet", "at-init-lenet"}
+QUICK_ONLY = {
+    "fc1-learning-rates",
+    "relearning-lenet",
+    "equal-cost-lenet",
+    "at-init-lenet",
+    "rigl-lenet",
+}
 """questions of this project, for which no source has settings"""
 PAPER_ONLY = {"zhou-conv-2", "zhou-conv-4", "zhou-conv-6", "at-init-resnet-20"}
 """too slow for two cores at any size that would say something"""

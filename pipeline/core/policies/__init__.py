@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from pipeline.core.cuts.asked import Asked
 from pipeline.core.models.layers import Network, parameters
 from pipeline.core.registry import Entry, Registry
+from pipeline.core.training.engine import Ability
 
 if TYPE_CHECKING:
     from pipeline.core.training.mask_rules import MaskRule
@@ -38,16 +39,29 @@ class Policy(Entry):
     """the keys of ``prune`` that a recipe must give; the others of RECIPE stay null"""
     criteria: tuple[str, ...] | None = None
     """the criteria that the policy works with; None = all"""
+    revives: bool = False
+    """whether a mask that changes takes pruned weights back in"""
 
     @property
     def changes(self) -> bool:
         """Whether the mask changes while its round trains.
 
-        Such a round begins with a mask that keeps everything and holds the weights that
-        it prunes at 0. Its final mask is saved beside its weights, because no training
-        ever began with that mask.
+        Such a round holds the weights that it prunes at 0. Its final mask is saved beside
+        its weights, because no training ever began with that mask.
         """
         return bool(self.module)
+
+    @property
+    def begins_dense(self) -> bool:
+        """Whether its rounds begin with a mask that keeps everything."""
+        return self.changes and not self.cuts
+
+    @property
+    def abilities(self) -> frozenset[Ability]:
+        """What an engine must be able to do to train its rounds."""
+        if not self.changes:
+            return frozenset()
+        return frozenset({Ability.REGROW if self.revives else Ability.CHANGE_MASK})
 
     @property
     def cuts(self) -> bool:
@@ -83,6 +97,8 @@ POLICIES: Registry[Policy] = Registry(
         "gradual": Policy(
             module="gradual", reads=None, nested=False, criteria=("magnitude",)
         ),
+        "rigl": Policy(module="regrowing.rigl", reads="theta0", nested=False, revives=True),
+        "set": Policy(module="regrowing.set", reads="theta0", nested=False, revives=True),
         TAKEN: Policy(reads="mask", nested=True, needs=()),
     },
     offers="rule",

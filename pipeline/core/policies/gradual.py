@@ -41,6 +41,7 @@ class Gradual:
     """names of the tensors that the mask has"""
     target: Mapping[str, int]
     """number of weights kept in the end, per pool as for ``pruning.prune_to``"""
+    looks_at_gradients: bool = False
 
     def steps(self, first: int, end: int) -> tuple[int, ...]:
         """The updates after which it prunes: those of ``pruning_steps``."""

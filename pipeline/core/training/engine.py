@@ -40,6 +40,7 @@ class Ability(Enum):
 
     FREEZE = "hold pruned weights at other values than 0"
     CHANGE_MASK = "change its mask while it trains"
+    REGROW = "bring pruned weights back while it trains"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -134,6 +135,21 @@ class PruningEngine(Engine, Protocol):
 
         Weights that they prune are 0 from now on. The optimizer's memory of these weights
         (momentum or moments) is set to 0 once, now.
+        """
+
+
+@runtime_checkable
+class RegrowingEngine(PruningEngine, Protocol):
+    """An engine whose masks can also take weights back in.
+
+    ``restrict`` then takes any mask. A weight that comes back is 0, and so is the
+    optimizer's memory of it.
+    """
+
+    def gradients(self) -> list[Weights]:
+        """Gradients of the next batch's loss, one dictionary per lane.
+
+        Each has the masked tensors, with the gradients of pruned weights too.
         """
 
 

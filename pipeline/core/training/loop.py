@@ -9,12 +9,13 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 
 import numpy as np
 
-from pipeline.core import masks
+from pipeline.core import masks, seeding
 from pipeline.core.arrays import Weights
-from pipeline.core.training.engine import Engine, Job, PruningEngine
+from pipeline.core.training.engine import Engine, Job, PruningEngine, RegrowingEngine
 from pipeline.core.training.mask_rules import LivingMask, Seen
 from pipeline.core.training.results import (
     SPLITS,
@@ -85,11 +86,7 @@ def train(
             the networks train and the engine cannot do that.
     """
     plan = _plan(jobs)
-    if plan.changes and not isinstance(engine, PruningEngine):
-        raise ValueError(
-            "this engine cannot change masks while it trains; give train.engine: auto, "
-            "or reference"
-        )
+    _check_engine(engine, jobs)
     if resume is None:
         step = plan.first_step
         lanes = [_Lane(job) for job in jobs]
@@ -97,9 +94,9 @@ def train(
         _look(engine, lanes, plan, step)
     else:
         step = resume.step
-        engine.restore(resume.engine, step)
         lanes = [_Lane(*known) for known in zip(jobs, resume.lanes, strict=True)]
-        _restrict(engine, lanes)
+        _restrict(engine, lanes)  # a state fits the mask under which it was taken
+        engine.restore(resume.engine, step)
     pace = _Pace(interval_s)
     while not plan.over(step, lanes):
         evaluation = plan.next_evaluation(step)
@@ -182,6 +179,7 @@ class _Lane:
     """One network in training: its curves so far, and its mask if a rule changes it."""
 
     def __init__(self, job: Job, known: Lane | None = None) -> None:
+        self.job = job
         self.living: LivingMask | None = None
         if job.rule:
             self.living = job.rule.begin(job.mask, job.first_step, job.total_steps)
@@ -292,10 +290,44 @@ def _change(engine: Engine, lanes: list[_Lane], plan: _Plan, step: int) -> None:
     """Change the masks of the networks that still train, where that is due."""
     if step not in plan.changes:
         return
-    for lane, weights in zip(lanes, engine.weights(), strict=True):
+    gradients = cache(engine.gradients) if isinstance(engine, RegrowingEngine) else None
+    for number, (lane, weights) in enumerate(zip(lanes, engine.weights(), strict=True)):
         if lane.living and lane.stopped is None:
-            lane.living.change(Seen(step=step, weights=weights))
+            lane.living.change(
+                Seen(
+                    step=step,
+                    weights=weights,
+                    gradients=partial(_gradients_of, gradients, number),
+                    draw=partial(_stream, lane.job, step),
+                )
+            )
     _restrict(engine, lanes)
+
+
+def _gradients_of(gradients: Callable[[], list[Weights]] | None, lane: int) -> Weights:
+    return gradients()[lane] if gradients else {}
+
+
+def _stream(job: Job, step: int, purpose: str) -> np.random.Generator:
+    """The stream of one change of a mask."""
+    copy = f"{job.copy}/step={step}/{purpose}"
+    return seeding.generator(job.seed, "mask_regrow", round=job.round, copy=copy)
+
+
+def _check_engine(engine: Engine, jobs: Sequence[Job]) -> None:
+    """Raise ValueError unless the engine can change masks as the jobs' rules ask."""
+    rules = [job.rule for job in jobs if job.rule]
+    if rules and not isinstance(engine, PruningEngine):
+        raise ValueError(
+            "this engine cannot change masks while it trains; give train.engine: auto, "
+            "or reference"
+        )
+    asks = any(rule.looks_at_gradients for rule in rules)
+    if asks and not isinstance(engine, RegrowingEngine):
+        raise ValueError(
+            "this engine has no gradients of pruned weights; give train.engine: auto, or "
+            "reference"
+        )
 
 
 def _restrict(engine: Engine, lanes: list[_Lane]) -> None:

@@ -5,7 +5,7 @@ its updates; there the rule looks at the network and decides which mask holds fr
 The rules themselves are in ``core/policies``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,6 +19,10 @@ from pipeline.core.models.layers import Network, kernels
 Arrays = Mapping[str, NDArray[np.generic]]
 
 
+def _no_stream(purpose: str) -> np.random.Generator:
+    raise ValueError(f"no random stream for {purpose}: give one")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Seen:
     """Everything that a rule may look at when it changes a mask; it only reads."""
@@ -27,6 +31,11 @@ class Seen:
     """number of updates so far"""
     weights: Weights
     """weights of the network after these updates"""
+    gradients: Callable[[], Weights] = dict
+    """computes the gradients of the next batch with respect to all weights of the masked
+    tensors, pruned ones too; {} unless the rule looks at gradients"""
+    draw: Callable[[str], np.random.Generator] = _no_stream
+    """a random stream for this step and a purpose of the rule's own"""
 
 
 class LivingMask(Protocol):
@@ -62,6 +71,10 @@ class MaskRule(Protocol):
     @property
     def counted(self) -> tuple[str, ...]:
         """Names of the tensors that the mask has: those that count in the density."""
+
+    @property
+    def looks_at_gradients(self) -> bool:
+        """Whether it asks for gradients."""
 
     def steps(self, first: int, end: int) -> tuple[int, ...]:
         """The updates after which the mask changes, in order; the last makes it final."""

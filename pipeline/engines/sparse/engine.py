@@ -10,10 +10,11 @@ benchmarks/engines.py`` measures your machine.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from pipeline.core.arrays import Floats, Integers, Weights
+from pipeline.core.arrays import Floats, Integers, Mask, Weights
 from pipeline.core.models.layers import Linear
 from pipeline.core.training.engine import Evaluation, Job, State, only_job
 from pipeline.engines.shared.compiled import (
@@ -53,9 +54,16 @@ class Sparse:
     """One network without its pruned weights, its optimizer state, and its data."""
 
     def __init__(self, job: Job) -> None:
-        self._job = job
         self._step = job.first_step
         self._layers = [layer for layer in job.network if isinstance(layer, Linear)]
+        self._order = job.batch_order()
+        self._splits: dict[str, Arranged] = {}
+        self._train = flat(job.data.train.images, job.data.train.labels, CHUNK)
+        self._lay_out(job)
+
+    def _lay_out(self, job: Job) -> None:
+        """Lay the network out around the weights that the job's mask keeps."""
+        self._job = job
         self._masks = [_kept(job, layer) for layer in self._layers]
         weights = [
             job.start[f"{layer.name}.weight"][kept]
@@ -70,13 +78,10 @@ class Sparse:
         values = np.empty(len(place), np.float32)
         values[place] = np.concatenate(weights)
         self._net = Net(wiring, scaling, tensor(values), tensor(np.concatenate(biases)))
-        self._order = job.batch_order()
         self._work = _workspace(wiring, self._shape)
         self._tile_work = _workspace(wiring, TILE)
         self._block_work = _workspace(wiring, BLOCK)
-        self._splits: dict[str, Arranged] = {}
         self._tiles: dict[str, Tiles] = {}
-        self._train = flat(job.data.train.images, job.data.train.labels, CHUNK)
 
     def advance(self, num_steps: int) -> None:
         """Run that many optimizer steps."""
@@ -142,6 +147,30 @@ class Sparse:
         self._step = step
         for name, array, place in self._arrays():
             array[place] = state[name]
+
+    def gradients(self) -> list[Weights]:
+        """The gradients of the next batch with respect to all weights, in plain torch."""
+        from pipeline.engines.shared.every_gradient import every_gradient
+
+        return [every_gradient(self._job, self.weights()[0], self._step)]
+
+    def restrict(self, masks: Sequence[Mask]) -> None:
+        """Go on under another mask: lay the network out around its weights."""
+        (mask,) = masks
+        before, state = self._kept_positions(), self.state()
+        self._lay_out(replace(self._job, mask=mask, start=self.weights()[0]))
+        after = self._kept_positions()
+        for name, array, place in self._arrays():
+            if name.startswith("weights/"):
+                whole = np.zeros(sum(kept.size for kept in self._masks), np.float32)
+                whole[before] = state[name]
+                array[place] = whole[after]
+            else:
+                array[place] = state[name]
+
+    def _kept_positions(self) -> Integers:
+        """Positions of the kept weights among all weights, in the masks' order."""
+        return np.flatnonzero(np.concatenate([kept.ravel() for kept in self._masks]))
 
     def _arrays(self) -> Iterator[tuple[str, Floats, Integers]]:
         """The arrays that a continuation needs, each with its numbers' positions.

@@ -85,7 +85,8 @@ def _about_counts(settings: Settings, group: ChainGroup) -> dict[str, Check]:
     cut = CUTS[cut_of(criterion, program) if policy.cuts else program]
     if cut.exact:
         return {cut.promise: _counts_are_exact}
-    return {cut.promise: _masks_are_cut_again} if group.variant.prune.own else {}
+    again = group.variant.prune.own and not policy.changes
+    return {cut.promise: _masks_are_cut_again} if again else {}
 
 
 def _mask(group: ChainGroup, round: int, seed: int) -> Mask:

@@ -294,7 +294,7 @@ def test_a_network_that_diverges_is_pruned_to_the_target_where_it_stops(step):
     assert masks.revived(result.weights, result.mask) == []
 
 
-@pytest.mark.parametrize("engine", ["batched", "sparse"])
+@pytest.mark.parametrize("engine", ["batched"])
 def test_an_engine_that_keeps_its_masks_refuses_before_it_trains(engine):
     with pytest.raises(ValueError, match="cannot change masks while it trains; give train"):
         trained(engine, gradual_job())

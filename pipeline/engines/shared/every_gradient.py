@@ -1,0 +1,41 @@
+"""Gradients of one batch with respect to every weight, those of pruned ones too.
+
+Engines that compute kept weights only use it at the few steps at which a mask changes.
+"""
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+
+from pipeline.core.arrays import Weights
+from pipeline.core.augmentation import flip_crop, flip_crop_draws
+from pipeline.core.batches import normalize
+from pipeline.core.models.forward import forward
+from pipeline.core.training.engine import Job
+
+
+def every_gradient(job: Job, weights: Weights, step: int) -> Weights:
+    """The gradients of the batch that is trained on after so many steps, on a CPU.
+
+    Args:
+        job: whose data, order and augmentation; its mask says which tensors.
+        weights: all tensors of the network; left unchanged.
+        step: number of updates so far.
+    """
+    examples = job.batch_order().indices(step, 1)[0]
+    train = job.data.train
+    images = normalize(train.images[examples], mean=job.data.mean, std=job.data.std)
+    if job.settings.augment == "flip-crop":
+        flips, corners = flip_crop_draws(
+            len(images), seed=job.seed, round=job.round, copy=job.copy, step=step
+        )
+        images = flip_crop(images, flips=flips, corners=corners)
+    leaves = {name: torch.tensor(values) for name, values in weights.items()}
+    asked = [leaves[name].requires_grad_() for name in job.mask]
+    logits = forward(job.network, leaves, torch.from_numpy(images), training=True)
+    labels = torch.from_numpy(train.labels[examples])
+    found = torch.autograd.grad(F.cross_entropy(logits, labels), asked)
+    return {
+        name: np.asarray(gradient.numpy(), np.float32)
+        for name, gradient in zip(job.mask, found, strict=True)
+    }
