@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from pipeline.artifacts import files
 from pipeline.config.settings import Prune, Task, network_for
 from pipeline.core import criteria, cuts, seeding
 from pipeline.core.arrays import Mask
-from pipeline.core.batches import Batch, shuffled_batches
+from pipeline.core.batches import Batch, Dataset, shuffled_batches
 from pipeline.core.criteria.evidence import Evidence
 from pipeline.core.training.mask_rules import first_mask
 from pipeline.plan import expected
@@ -50,9 +51,12 @@ def mask(source: Source, seed: int) -> Mask:
     def stream(purpose: str) -> np.random.Generator:
         return seeding.generator(seed, purpose, round=source_round, copy=source.variant)
 
+    @cache
+    def data() -> Dataset:
+        return files.load_dataset(source.data)
+
     def batches(size: int) -> Iterator[Batch]:
-        data = files.load_dataset(source.data)
-        return shuffled_batches(data, size, stream("score_batch"))
+        return shuffled_batches(data(), size, stream("score_batch"))
 
     if policy.looks_at_trained:
         before = files.load_mask(source.networks, seed)

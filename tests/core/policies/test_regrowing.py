@@ -24,11 +24,6 @@ ABLE = [name for name, record in ENGINES.items() if Ability.REGROW in record.abi
 STEPS = 23
 
 
-@pytest.fixture(autouse=True)
-def _often(monkeypatch):
-    monkeypatch.setattr(regrowing, "INTERVAL", 3)
-
-
 def rule_of(policy):
     sizes = {name: math.prod(tensor.shape) for name, tensor in kernels(MLP).items()}
     fractions = dict.fromkeys(sizes, 0.8)
@@ -62,10 +57,10 @@ def trained(engine, job, **watching):
 # The schedule
 
 
-def test_masks_move_on_a_grid_until_three_quarters_of_the_training(monkeypatch):
-    monkeypatch.setattr(regrowing, "INTERVAL", 100)
-    assert steps(0, 1000) == (100, 200, 300, 400, 500, 600, 700)
-    assert steps(0, 99) == (0,)
+def test_masks_move_on_a_grid_until_three_quarters_of_the_training():
+    assert steps(0, 50_000)[:2] == (100, 200)
+    assert steps(0, 50_000)[-1] == 37_500
+    assert steps(0, 1) == (0,)
 
 
 def test_the_share_falls_along_a_cosine_and_sums_to_the_papers_churn():
@@ -123,9 +118,10 @@ def test_seeds_and_policies_move_apart_and_a_run_repeats(policy):
     assert any((found[0].mask[n] != found[2].mask[n]).any() for n in found[0].mask)
 
 
-def test_a_training_too_short_for_a_change_keeps_its_mask(monkeypatch):
-    monkeypatch.setattr(regrowing, "INTERVAL", 100)
+def test_a_training_too_short_for_a_change_keeps_its_mask():
     job = job_of("rigl")
+    schedule = replace(job.settings.schedule, warmup_steps=0)
+    job = replace(job, settings=replace(job.settings, steps=1, schedule=schedule))
     result = trained("reference", job)
     assert all((result.mask[name] == job.mask[name]).all() for name in job.mask)
     plain = trained("reference", replace(job, rule=None))

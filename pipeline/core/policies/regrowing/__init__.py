@@ -18,7 +18,8 @@ from pipeline.core.arrays import Floats, Integers, Mask
 from pipeline.core.training.mask_rules import Arrays, Seen
 
 INTERVAL = 100
-"""updates between two changes of the mask (ΔT)"""
+"""updates between two changes of the mask (ΔT); a tenth of a training that is shorter than
+ten of them"""
 DROPPED = 0.3
 """share of a tensor's weights that the first change drops (α)"""
 END = 0.75
@@ -33,12 +34,12 @@ def steps(first: int, end: int) -> tuple[int, ...]:
 
     A training that is too short for one keeps its mask, and pauses once at its first step.
 
-    >>> steps(0, 500), steps(40, 60)
-    ((100, 200, 300), (40,))
+    >>> steps(0, 1_000), steps(40, 60), steps(0, 1)
+    ((100, 200, 300, 400, 500, 600, 700), (42, 44, 46, 48, 50, 52, 54), (0,))
     """
     last = first + int(END * (end - first))
-    found = tuple(range(first + INTERVAL, last + 1, INTERVAL))
-    return found or (first,)
+    interval = max(1, min(INTERVAL, (end - first) // 10))
+    return tuple(range(first + interval, last + 1, interval)) or (first,)
 
 
 def share_dropped(step: int, first: int, end: int) -> float:
