@@ -98,11 +98,18 @@ def test_a_rule_ends_with_exactly_what_is_asked_for(name):
 @pytest.mark.parametrize("name", CHANGING)
 def test_a_rule_goes_on_from_its_state_bit_for_bit(name):
     rule = policies.rule(name, asked(rounds=2), NETWORK)
-    dense = masks.dense(parameters(NETWORK), SIZES)
+    mask = masks.dense(parameters(NETWORK), SIZES)
+    if not POLICIES[name].begins_dense:
+        mask = {n: drawn("reinit")[n] > 0 for n in mask}
     steps = rule.steps(0, 40)
-    whole, first, second = (rule.begin(dense, 0, 40) for _ in range(3))
+    whole, first, second = (rule.begin(mask, 0, 40) for _ in range(3))
     for number, step in enumerate(steps):
-        seen = Seen(step=step, weights=drawn())
+        seen = Seen(
+            step=step,
+            weights=drawn(),
+            gradients=lambda: drawn("augment"),
+            draw=lambda purpose: seeding.generator(0, "mask_regrow", copy=purpose),
+        )
         whole.change(seen)
         if number == 1:
             second.restore(first.state())
