@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import experiment
+from helpers import experiment, standings
 
 from pipeline.artifacts import files, paths
 from pipeline.artifacts.paths import Instance
@@ -107,7 +107,7 @@ def test_a_control_takes_the_mask_that_was_ended_with(there: Path) -> None:
 
 def findings() -> list[Finding]:
     settings = params.load()
-    experiment.record()
+    standings.record()
     return verify(settings, plan_file.check(settings))
 
 
