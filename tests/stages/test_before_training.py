@@ -107,7 +107,7 @@ def test_a_control_takes_the_mask_that_was_ended_with(there: Path) -> None:
 
 def findings() -> list[Finding]:
     settings = params.load()
-    standings.record()
+    standings.record(Path())
     return verify(settings, plan_file.check(settings))
 
 
@@ -139,4 +139,9 @@ def test_another_draw_of_paths_is_found(
 def test_a_mask_that_moves_is_no_ticket_to_export(there: Path) -> None:
     ticket = export.Ticket(name="rigl", round=1, seed=0)
     with pytest.raises(export.ExportError, match="finds its masks while it trains"):
-        export.export(params.load(), [(0, 1)], ticket, there / "ticket.safetensors")
+        export.export(
+            params.load(),
+            plan_file.check(params.load()),
+            ticket,
+            there / "ticket.safetensors",
+        )

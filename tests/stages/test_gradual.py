@@ -141,9 +141,9 @@ def test_a_gradual_network_is_no_ticket_to_export(there: Path) -> None:
     with pytest.raises(
         export.ExportError, match="finds its masks while it trains, so that"
     ):
-        export.export(params.load(), [(0, 1)], ticket, out)
+        export.export(params.load(), plan_file.check(params.load()), ticket, out)
     assert not out.exists()
     control = export.Ticket(name="reinit", round=1, seed=0)
-    facts = export.export(params.load(), [(0, 1)], control, out)
+    facts = export.export(params.load(), plan_file.check(params.load()), control, out)
     mask = files.load_mask(trained("ticket", 1), 0)
     assert facts["mask"] == digest(mask)
