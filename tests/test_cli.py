@@ -206,10 +206,8 @@ def test_use_writes_the_settings_and_the_plan(clone: Path) -> None:
 
 
 def test_use_refuses_an_unknown_preset(clone: Path) -> None:
-    known = ", ".join(presets.names())
-    assert refused(clone, "use", "digit") == (
-        f"unknown preset: digit; did you mean digits? (known: {known})"
-    )
+    assert refused(clone, "use", "digit") == "unknown preset: digit; did you mean digits?"
+    assert presets.names()[0] in refused(clone, "use", "nothing like it")
 
 
 @pytest.mark.parametrize("content", [b"# my edits\n", b"\xff\x00 junk"])
@@ -303,6 +301,12 @@ def test_a_broken_or_conflicted_plan_stops_every_command_that_reads_results(
     message = refused(clone, command, *ARGUMENTS.get(command, []))
     assert message.startswith("pipeline/plan.json is not a plan; restore it with `git")
     assert listing(clone) == before
+
+
+def test_a_folder_in_place_of_the_plan_is_one_line(clone: Path) -> None:
+    (clone / items.FILE).unlink()
+    (clone / items.FILE).mkdir()
+    assert refused(clone, "verify").startswith("pipeline/plan.json is not a plan; restore")
 
 
 def test_a_missing_params_yaml_is_one_line(clone: Path) -> None:

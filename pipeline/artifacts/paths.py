@@ -14,6 +14,7 @@ There is one folder per kind of artifact, with ``task/variant/rNN/seeds`` below 
     artifacts/timing/main/ticket/r03/s0-3.json   seconds and host; part of no digest
 """
 
+import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,10 @@ from pathlib import Path
 FOLDER = Path("artifacts")
 
 
+LONGEST_NAME = 250
+"""characters of a file's name, which may have 255, before its suffix"""
+LONGEST_GROUP = 237
+"""characters of a group's name: more leave no room for a suffix and a temporary name"""
 DENSE = "dense"
 """takes the place of the variant's name in the paths of round 0"""
 
@@ -48,6 +53,8 @@ class Instance:
 def group_name(seeds: tuple[int, ...]) -> str:
     """The name of a group of seeds, with consecutive seeds as ranges.
 
+    A name too long for a folder is cut, and ends with a digest of all seeds.
+
     >>> group_name((0, 1, 2, 3)), group_name((0, 1, 2, 7)), group_name((4,))
     ('s0-3', 's0-2_7', 's4')
     """
@@ -57,9 +64,20 @@ def group_name(seeds: tuple[int, ...]) -> str:
             runs[-1].append(seed)
         else:
             runs.append([seed])
-    return "s" + "_".join(
-        str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs
-    )
+    parts = (str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
+    return short("s" + "_".join(parts), LONGEST_GROUP)
+
+
+def short(name: str, longest: int = LONGEST_NAME) -> str:
+    """The name, or its beginning and a digest of it where it has too many characters.
+
+    >>> short("main-ticket"), short("main-ticket-r01-s0-3", 18)
+    ('main-ticket', 'ma_9261bd4f15a6ab2')
+    """
+    if len(name) <= longest:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:15]
+    return f"{name[: longest - 16]}_{digest}"
 
 
 def data_file(name: str) -> Path:

@@ -28,6 +28,8 @@ from pipeline.data.facts import FACTS
 NAME = r"[a-z][a-z0-9]*([_-][a-z0-9]+)*"
 """pattern of task and variant names; a dot would end a name in paths of DVC's params"""
 LONGEST_NAME = 60
+LONGEST_EXPERIMENT = 256
+"""characters of the column for the name in MLflow's databases"""
 RESERVED = analysis.NAMED_ENDS
 """names that folders and analyses use for networks that belong to no variant"""
 
@@ -49,8 +51,7 @@ def problems(settings: Settings) -> Iterator[str]:
 
 
 def _top_level(settings: Settings) -> Iterator[str]:
-    if not settings.experiment.strip():
-        yield "experiment: an MLflow experiment needs a name"
+    yield from _experiment(settings.experiment)
     if not 1 <= settings.rounds <= 99:
         yield f"rounds: {settings.rounds} found; give 1 to 99 pruning rounds"
     if not settings.seeds:
@@ -64,6 +65,16 @@ def _top_level(settings: Settings) -> Iterator[str]:
         yield f"workers: {settings.workers} found; give 1 or more, or null for all cores"
     if not settings.tasks:
         yield "tasks: none given; write at least one"
+
+
+def _experiment(name: str) -> Iterator[str]:
+    if not name.strip():
+        yield "experiment: an MLflow experiment needs a name"
+    if len(name) > LONGEST_EXPERIMENT:
+        yield (
+            f"experiment: the name has {len(name)} characters, and MLflow takes "
+            f"{LONGEST_EXPERIMENT}; shorten it"
+        )
 
 
 def _looks(looks: tuple[int, ...]) -> Iterator[str]:

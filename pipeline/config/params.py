@@ -8,6 +8,7 @@ together (by ``checks``). Every refusal is one line: where, what was found, what
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pydantic
@@ -20,6 +21,19 @@ from pipeline.config.settings import OWN, Settings
 from pipeline.config.yaml_shape import refuse_odd_values, refuse_wrong_keys, shown
 
 FILE = Path("params.yaml")
+_WHOLE = "give a whole number"
+_ASKED = MappingProxyType(
+    {
+        "int_type": _WHOLE,
+        "int_from_float": _WHOLE,
+        "float_type": "give a number",
+        "bool_type": "write true or false",
+        "string_type": "write text, in quotes if it looks like a number",
+        "tuple_type": "write a list, such as [0]",
+        "dict_type": "write names with their settings below them",
+    }
+)
+"""kind of pydantic's error -> what to write"""
 
 
 class ParamsError(UserError):
@@ -128,8 +142,19 @@ def _first(error: pydantic.ValidationError) -> str:
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "value_error":
         return f"{FILE}: {where}: {_one_line(message)}"
+    asked = _ASKED.get(problem["type"])
+    if asked:
+        plain = ", without quotes" if isinstance(problem["input"], str) else ""
+        return f"{FILE}: {where}: {_typed(problem['input'])} found; {asked}{plain}"
     message = message[:1].lower() + message[1:]
     return f"{FILE}: {where}: {_one_line(message)}; found {shown(problem['input'])}"
+
+
+def _typed(value: object) -> str:
+    """A value whose type is wrong: text in quotes, and what is long by its kind."""
+    if isinstance(value, dict | list):
+        return "a list" if isinstance(value, list) else "keys with values"
+    return f'the text "{shown(value)}"' if isinstance(value, str) else shown(value)
 
 
 def _yaml_problem(error: YAMLError) -> str:

@@ -1,6 +1,7 @@
 """Check the settings with which a variant gets its masks."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from math import prod
 
 from pipeline import engines
 from pipeline.config.settings import OWN, Prune, Settings, Task, Variant, build_network
@@ -8,7 +9,8 @@ from pipeline.config.yaml_shape import choose
 from pipeline.core import transforms
 from pipeline.core.criteria import CRITERIA
 from pipeline.core.cuts import CUTS
-from pipeline.core.models.layers import Kind, parameters
+from pipeline.core.cuts.asked import Asked
+from pipeline.core.models.layers import Kind, Network, parameters
 from pipeline.core.policies import POLICIES, RECIPE, SCHEDULES, Policy
 
 
@@ -22,7 +24,7 @@ def problems(where: str, variant: Variant, settings: Settings) -> Iterator[str]:
     yield from _keys(where, prune)
     tasks = {name: settings.tasks[name] for name in variant.tasks}
     if prune.own:
-        yield from _recipe(where, prune, tasks)
+        yield from _recipe(where, prune, tasks, settings.rounds)
     if prune.policy.changes:
         yield from _changing(where, prune.policy, tasks)
 
@@ -48,7 +50,9 @@ def _keys(where: str, prune: Prune) -> Iterator[str]:
             )
 
 
-def _recipe(where: str, prune: Prune, tasks: Mapping[str, Task]) -> Iterator[str]:
+def _recipe(
+    where: str, prune: Prune, tasks: Mapping[str, Task], rounds: int
+) -> Iterator[str]:
     if prune.criterion not in CRITERIA:
         yield f"{where}.criterion: {choose(str(prune.criterion), CRITERIA)}"
     possible = prune.policy.criteria
@@ -64,6 +68,9 @@ def _recipe(where: str, prune: Prune, tasks: Mapping[str, Task]) -> Iterator[str
     yield from _fractions(f"{where}.fraction", prune.fraction, prune.scope)
     for name, task in tasks.items():
         yield from _kinds(f"{where}.fraction", prune.fraction, name, task)
+    yield from _absent_kinds(f"{where}.fraction", prune.fraction, tasks)
+    for name, task in tasks.items():
+        yield from _emptied(f"{where}.fraction", prune, rounds, build_network(task), name)
 
 
 def _cutting(where: str, prune: Prune) -> Iterator[str]:
@@ -132,6 +139,42 @@ def _kinds(
         )
     if not any(fraction.get(kind) for kind in present):
         yield f"{where}: no kind of layer of {task.model.name} would be pruned"
+
+
+def _absent_kinds(
+    where: str, fraction: dict[Kind, float | None], tasks: Mapping[str, Task]
+) -> Iterator[str]:
+    """Check that every fraction above 0 is of weights that some network has."""
+    networks = [parameters(build_network(task)) for task in tasks.values()]
+    present = {p.kind for network in networks for p in network.values() if p.kind}
+    for kind, found in fraction.items():
+        if found and kind not in present:
+            yield (
+                f"{where}.{kind}: {found} found; no network of {', '.join(tasks)} has "
+                f"{kind} weights, leave it out"
+            )
+
+
+def _emptied(
+    where: str, prune: Prune, rounds: int, network: Network, task: str
+) -> Iterator[str]:
+    """Check that weights remain in all that are ranked together, up to the last round."""
+    assert prune.criterion is not None
+    assert prune.fraction is not None
+    assert prune.scope is not None
+    sizes = {name: prod(p.shape) for name, p in parameters(network).items()}
+    for number in range(1, rounds + 1):
+        asked = Asked.of_recipe(
+            network, prune.criterion, prune.fraction, prune.scope, number
+        )
+        counts = asked.counts({name: sizes[name] for name in asked.fractions})
+        empty = [pool for pool, count in counts.items() if count == 0]
+        if empty:
+            yield (
+                f"{where}: round {number} would keep no weight of {empty[0]} in task "
+                f"{task}; give a smaller fraction, or rounds: {number - 1}"
+            )
+            return
 
 
 def _taken(where: str, variant: Variant, settings: Settings) -> Iterator[str]:

@@ -24,6 +24,10 @@ class Entry:
 EntryT = TypeVar("EntryT", bound=Entry)
 
 
+MANY = 20
+"""more names than a message lists beside the nearest one"""
+
+
 class UnknownNameError(ValueError, KeyError):
     """A registry has no entry of that name; the message lists the names that it has."""
 
@@ -105,14 +109,23 @@ def unknown(found: str, known: Iterable[str], kind: str = "") -> str:
     """
     names = list(known)
     what = f"unknown {kind}".strip()
-    return f"{what}: {found}{did_you_mean(found, names)} (known: {', '.join(names)})"
+    near = did_you_mean(found, names)
+    all_of_them = "" if near and len(names) > MANY else f" (known: {', '.join(names)})"
+    return f"{what}: {found}{near}{all_of_them}"
 
 
 def did_you_mean(found: str, known: Iterable[str]) -> str:
     """The nearest of the known names as the end of a sentence; empty if none is near.
 
+    A name that begins with what was found is nearer than any that resembles it.
+
     >>> did_you_mean("movment", ["magnitude", "movement"]), did_you_mean("x", ["y"])
     ('; did you mean movement?', '')
+    >>> did_you_mean("LeNet", ["resnet-8", "lenet-300-100"])
+    '; did you mean lenet-300-100?'
     """
-    near = difflib.get_close_matches(found, list(known), n=1)
+    names = list(known)
+    asked = found.lower()
+    longer = [name for name in names if len(asked) > 1 and name.startswith(asked)]
+    near = longer or difflib.get_close_matches(asked, names, n=1)
     return f"; did you mean {near[0]}?" if near else ""

@@ -77,7 +77,7 @@ class Item:
     @property
     def checkpoint(self) -> str:
         """The name of its folder among the checkpoints."""
-        return self.label.replace("/", "-")
+        return paths.short(self.label.replace("/", "-"))
 
     @property
     def facts(self) -> dict[str, str | int]:

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from pipeline.artifacts import files, paths
+from pipeline.config import machine
 from pipeline.config.settings import Settings
 from pipeline.plan import groups
 from pipeline.plan.compiler import compile_plan, regroup
@@ -34,7 +35,11 @@ def write(settings: Settings, root: Path = Path(), *, fresh: bool = False) -> Pl
         settings: what to plan.
         root: of the repository.
         fresh: whether to put all seeds into one group, as for another experiment.
+
+    Raises:
+        MachineError: this machine cannot run it.
     """
+    machine.refuse_impossible(settings)
     begun = {} if fresh else groups.begun(root)
     plan = compile_plan(settings, groups.settle(settings.seeds, begun))
     lines = paths.FOLDER / "lines" if plan["lines"] else SUMMARY

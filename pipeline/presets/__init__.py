@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pipeline.artifacts import files
 from pipeline.border.errors import UserError
-from pipeline.config import params
+from pipeline.config import machine, params
 from pipeline.core.registry import unknown
 from pipeline.plan import items, plan_file
 from pipeline.presets import recipes, written
@@ -62,6 +62,7 @@ def use(name: str, root: Path, *, force: bool) -> items.Plan:
     if not force and path.exists() and path.read_bytes() != text.encode():
         _refuse_uncommitted(root)
     settings = params.parse(params.parse_yaml(text))
+    machine.refuse_impossible(settings)
     items.read(root)  # refuses a damaged one before anything is written
     with files.atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pipeline.artifacts import paths
 from pipeline.border import exits
 from pipeline.border.locks import lock
 from pipeline.plan import items
@@ -44,7 +45,7 @@ def held(stage: str, folder: Path = LOCKS) -> Iterator[None]:
     The file stays, since a lock on a deleted file would lock nobody out.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    name = stage.replace("/", "-")  # a key on the command line may be anything
+    name = paths.short(stage.replace("/", "-"))  # a key on the command line may be anything
     with (folder / f"{name}.lock").open("a+") as opened:
         try:
             lock(opened, wait=False)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.artifacts import files
+from pipeline.artifacts import files, paths
 from pipeline.config.analysis import PRUNED, Analysis
 from pipeline.config.settings import Task, network_for
 from pipeline.core import masks
@@ -133,7 +133,7 @@ def run(
     Returns:
         One per pair, in the order given.
     """
-    folder = FOLDER / label.replace("/", "-")
+    folder = FOLDER / paths.short(label.replace("/", "-"))
     works = [
         PairWork(folder=folder, data=data, task=task, analysis=analysis, ends=one)
         for one in ends

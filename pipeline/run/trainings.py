@@ -64,7 +64,7 @@ class Source:
     @property
     def key(self) -> str:
         """Its name among the checkpoints."""
-        return self.label.replace("/", "-")
+        return paths.short(self.label.replace("/", "-"))
 
     def network(self) -> Network:
         """The task's network, for the images of the prepared data."""
@@ -107,7 +107,7 @@ class SeedsWork:
             data=files.load_facts(source.data)["digest"],
             host=_host(source.task.train.device),
         )
-        unit = _prefix(source, self.copy) + paths.group_name(self.seeds)
+        unit = _prefix(source, self.copy) + paths.short(paths.group_name(self.seeds), 230)
         folder = checkpoints.folder_of(source.key, unit, name)
         with _noticed(report):
             if all(checkpoints.finished(folder, seed) for seed in self.seeds):

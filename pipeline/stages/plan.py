@@ -10,7 +10,7 @@ instance, so that a current plan invalidates nothing.
 
 import sys
 
-from pipeline.config import params
+from pipeline.config import machine, params
 from pipeline.inspect import forecast
 from pipeline.plan import compiler, fingerprints, plan_file
 from pipeline.plan.current import standing
@@ -21,6 +21,7 @@ def run() -> None:
     """Check the plan, delete what it no longer has, write the inputs files."""
     settings = params.load()
     current = plan_file.check(settings)
+    machine.refuse_impossible(settings)
     leftovers.remove(current)
     found = standing(current)
     print(forecast.describe(settings, current, found), file=sys.stderr)  # noqa: T201

@@ -412,3 +412,15 @@ def test_what_safetensors_says_of_a_full_disk_is_one_line(tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("num", [60, 200, 5000])
+def test_a_group_of_any_seeds_has_a_name_that_a_file_can_have(tmp_path, num):
+    seeds = tuple(range(0, 2 * num, 2))
+    name = paths.group_name(seeds)
+    spelled = "s" + "_".join(map(str, seeds))
+    assert (name == spelled) == (len(spelled) <= 237)
+    assert name != paths.group_name((*seeds[:-1], 2 * num))
+    files.save_json(tmp_path / f"{name}.json", {})
+    key = f"retrain@{'t' * 60}-{'v' * 60}-r01-{name}"
+    (tmp_path / f"{paths.short(key)}.lock").touch()

@@ -126,17 +126,17 @@ def test_a_key_that_is_no_text_is_refused(key: object) -> None:
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        ("rounds", "two", "input should be a valid integer; found two"),
-        ("rounds", True, "input should be a valid integer; found True"),
-        ("rounds", 2.5, "input should be a valid integer; found 2.5"),
-        ("rounds", None, "input should be a valid integer; found null"),
-        ("seeds", 3, "input should be a valid array; found 3"),
-        ("workers", "all", "input should be a valid integer; found all"),
-        ("experiment", 7, "input should be a valid string; found 7"),
-        ("data__download", "no", "input should be a valid boolean; found no"),
-        ("tasks", [], "input should be an object; found []"),
-        (TRAIN + "lr", "fast", "input should be a valid number; found fast"),
-        (TRAIN + "lr", True, "input should be a valid number; found True"),
+        ("rounds", "two", 'the text "two" found; give a whole number, without quotes'),
+        ("rounds", True, "True found; give a whole number"),
+        ("rounds", 2.5, "2.5 found; give a whole number"),
+        ("rounds", None, "null found; give a whole number"),
+        ("seeds", 3, "3 found; write a list, such as [0]"),
+        ("workers", "all", 'the text "all" found; give a whole number, without quotes'),
+        ("experiment", 7, "7 found; write text, in quotes if it looks like a number"),
+        ("data__download", 1, "1 found; write true or false"),
+        ("tasks", [], "a list found; write names with their settings below them"),
+        (TRAIN + "lr", "fast", 'the text "fast" found; give a number, without quotes'),
+        (TRAIN + "lr", True, "True found; give a number"),
         (
             TRAIN + "optimizer",
             "rmsprop",
@@ -783,3 +783,32 @@ def test_an_unknown_start_is_refused_with_the_known_ones() -> None:
     message = refused(variants__reinit__rewind__to="reinint")
     assert message.startswith("variants.reinit.rewind.to: unknown: reinint; did you mean")
     assert "trained-sign-reinit" in message
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"experiment": "x" * 257},
+            "experiment: the name has 257 characters, and MLflow takes 256; shorten it",
+        ),
+        (
+            {FRACTION: {"fc": 0.2, "output": 0.1, "conv": 0.1}},
+            "variants.ticket.prune.fraction.conv: 0.1 found; no network of main has conv "
+            "weights, leave it out",
+        ),
+        (
+            {FRACTION: {"fc": 0.2, "output": 0.9}, "rounds": 20},
+            "variants.ticket.prune.fraction: round 3 would keep no weight of fc2.weight "
+            "in task main; give a smaller fraction, or rounds: 2",
+        ),
+    ],
+)
+def test_what_would_crash_later_is_refused(
+    changes: dict[str, object], message: str
+) -> None:
+    assert refused(**changes) == message
+
+
+def test_a_name_that_begins_as_asked_is_nearer_than_one_that_resembles_it() -> None:
+    assert "did you mean lenet-300-100?" in refused(tasks__main__model__name="lenet")
