@@ -152,7 +152,7 @@ def measure(case: Case, data: Dataset) -> list[Row]:
     """All engines at all densities."""
     network = measuring.network_for(case.model, data)
     settings = replace(PAPER, batch_size=case.batch_size)
-    floor = products(network, data.image_shape, case.batch_size)
+    floor = products(network, data.images.shape, case.batch_size)
     rows = []
     for density in DENSITIES:
         job = measuring.make_job(network, data, density, settings)

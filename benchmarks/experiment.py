@@ -264,7 +264,12 @@ def _tensors(weights: Weights) -> dict[str, Tensor]:
 
 
 def _normalized(data: Dataset, split: Split) -> tuple[Tensor, Tensor]:
-    images = torch.tensor(split.images).float().sub_(data.mean[0]).div_(data.std[0])
+    images = (
+        torch.tensor(split.images)
+        .float()
+        .sub_(data.images.mean[0])
+        .div_(data.images.std[0])
+    )
     return images, torch.tensor(split.labels)
 
 

@@ -24,6 +24,7 @@ import torch
 from pipeline.core import seeding
 from pipeline.core.arrays import Mask
 from pipeline.core.batches import Dataset, Split
+from pipeline.core.description import of_images
 from pipeline.core.models import build
 from pipeline.core.models.init import initial_weights
 from pipeline.core.models.layers import Network, parameters
@@ -114,24 +115,25 @@ def random_data(
 
     def split(size: int) -> Split:
         images = rng.integers(0, 256, (size, *image_shape), dtype=np.uint8)
-        return Split(images=images, labels=rng.integers(0, 10, size))
+        return Split(inputs=images, labels=rng.integers(0, 10, size))
 
     train, validation, test = (split(size) for size in sizes)
     return Dataset(
         train=train,
         validation=validation,
         test=test,
-        mean=(33.3,) * image_shape[0],
-        std=(78.6,) * image_shape[0],
-        num_classes=10,
+        description=of_images(
+            image_shape,
+            classes=10,
+            mean=(33.3,) * image_shape[0],
+            std=(78.6,) * image_shape[0],
+        ),
     )
 
 
 def network_for(model: str, data: Dataset) -> Network:
     """A network by name, for these images."""
-    return build(
-        model, widths=None, image_shape=data.image_shape, num_classes=data.num_classes
-    )
+    return build(model, widths=None, data=data.description)
 
 
 def make_job(

@@ -23,11 +23,13 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
+from pipeline.artifacts.descriptions import INPUT_WORDS, described, description_in
 from pipeline.artifacts.paths import FOLDER, seed_file
 from pipeline.border.errors import UserError
 from pipeline.border.exits import of_system
 from pipeline.core.arrays import Mask, Weights
 from pipeline.core.batches import Dataset, Split
+from pipeline.core.description import Description
 from pipeline.core.digests import digest
 
 LINE_SCHEMA = pa.schema(
@@ -196,33 +198,29 @@ def load_facts(path: Path) -> dict[str, Any]:
 def save_dataset(path: Path, data: Dataset) -> None:
     """Write a data set with its split into one file."""
     arrays: dict[str, NDArray[Any]] = {}
+    word = INPUT_WORDS[type(data.description.inputs)]
     for name in ("train", "validation", "test"):
         split: Split = getattr(data, name)
-        arrays |= {f"{name}.images": split.images, f"{name}.labels": split.labels}
-    save_arrays(
-        path,
-        arrays,
-        mean=data.mean,
-        std=data.std,
-        num_classes=data.num_classes,
-        image_shape=data.image_shape,
-        digest=digest(arrays),
-    )
+        arrays |= {f"{name}.{word}": split.inputs, f"{name}.labels": split.labels}
+    save_arrays(path, arrays, **described(data.description), digest=digest(arrays))
 
 
 def load_dataset(path: Path) -> Dataset:
     """Read a data set written by ``save_dataset``."""
-    arrays, facts = load_arrays(path), load_facts(path)
+    arrays, description = load_arrays(path), load_description(path)
+    word = INPUT_WORDS[type(description.inputs)]
     splits = {
-        name: Split(images=arrays[f"{name}.images"], labels=arrays[f"{name}.labels"])
+        name: Split(inputs=arrays[f"{name}.{word}"], labels=arrays[f"{name}.labels"])
         for name in ("train", "validation", "test")
     }
-    return Dataset(
-        **splits,
-        mean=tuple(facts["mean"]),
-        std=tuple(facts["std"]),
-        num_classes=facts["num_classes"],
-    )
+    return Dataset(**splits, description=description)
+
+
+def load_description(path: Path) -> Description:
+    """Read what the examples of a data set are, without its arrays."""
+    facts = load_facts(path)
+    with _readable(path):
+        return description_in(facts)
 
 
 def dataset_sizes(path: Path) -> dict[str, int]:

@@ -23,6 +23,7 @@ from pipeline.core import models
 from pipeline.core.looks import LEAST_OPEN
 from pipeline.core.models.init import INITS
 from pipeline.core.models.layers import has_statistics
+from pipeline.core.training.engine import needed_for
 from pipeline.data.facts import FACTS
 
 NAME = r"[a-z][a-z0-9]*([_-][a-z0-9]+)*"
@@ -150,7 +151,8 @@ def _task(where: str, task: Task) -> Iterator[str]:
     if task.train.engine not in engines.CHOICES:
         yield f"{where}.train.engine: {choose(task.train.engine, engines.CHOICES)}"
     try:
-        engines.resolve(task.train.engine, network, 1.0, task.train.device)
+        needs = needed_for(task.dataset.description)
+        engines.resolve(task.train.engine, network, 1.0, task.train.device, needs)
     except ValueError as error:
         yield f"{where}.train.engine: {error}"
     yield from _lengths(where, task)
@@ -159,11 +161,11 @@ def _task(where: str, task: Task) -> Iterator[str]:
 
 def _lengths(where: str, task: Task) -> Iterator[str]:
     """Check that a batch and an evaluation fit into the training."""
-    num_train = FACTS[task.data].num_train
+    num_train = task.dataset.num_train
     if task.train.batch_size > num_train:
         yield (
             f"{where}.train.batch_size: {task.train.batch_size} is more than the "
-            f"{num_train} training images of {task.data}"
+            f"{num_train} training examples of {task.data}"
         )
     if task.train.evaluate_every > task.train.total_steps(num_train):
         yield (
@@ -203,4 +205,5 @@ def _retraining(task: Task) -> Retraining:
         train=task.train,
         total_steps=total_steps(task),
         network=build_network(task),
+        needs=frozenset(needed_for(task.dataset.description)),
     )

@@ -7,7 +7,6 @@ from pipeline.config.settings import Task, Variant
 from pipeline.config.yaml_shape import choose, shown
 from pipeline.core.models.layers import Network
 from pipeline.core.programs import PROGRAMS, Demands
-from pipeline.data.facts import FACTS
 from pipeline.engines.suitability import without_norm
 
 
@@ -22,7 +21,7 @@ def problems(where: str, task: Task, network: Network) -> Iterator[str]:
             f"{where}.model.name: it has batch norm, which {name} does not emulate; take a "
             "network without, such as lenet-300-100 or conv-2"
         )
-    num_test = FACTS[task.data].num_test
+    num_test = task.dataset.num_test
     if program.full_batches and task.train.batch_size > num_test:
         yield (
             f"{where}.train.batch_size: {task.train.batch_size} is more than the "

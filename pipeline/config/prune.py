@@ -12,6 +12,7 @@ from pipeline.core.cuts import CUTS
 from pipeline.core.cuts.asked import Asked
 from pipeline.core.models.layers import Kind, Network, parameters
 from pipeline.core.policies import POLICIES, RECIPE, SCHEDULES, Policy
+from pipeline.core.training.engine import needed_for
 
 
 def problems(where: str, variant: Variant, settings: Settings) -> Iterator[str]:
@@ -104,7 +105,8 @@ def _changing(where: str, policy: Policy, tasks: Mapping[str, Task]) -> Iterator
     for name, task in tasks.items():
         try:
             train, network = task.train, build_network(task)
-            engines.resolve(train.engine, network, 1.0, train.device, policy.abilities)
+            needs = policy.abilities | needed_for(task.dataset.description)
+            engines.resolve(train.engine, network, 1.0, train.device, needs)
         except ValueError as error:
             yield f"{where}.schedule: task {name}: {error}"
 

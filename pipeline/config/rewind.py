@@ -76,6 +76,8 @@ class Retraining:
     train: TrainSettings
     total_steps: int
     network: Network
+    needs: frozenset[Ability] = frozenset()
+    """what an engine must be able to do for the task's data"""
 
 
 def problems(
@@ -171,7 +173,7 @@ def _frozen(
     for name, task in tasks.items():
         train = task.train
         try:
-            needs = {Ability.FREEZE}
+            needs = {Ability.FREEZE, *task.needs}
             engines.resolve(train.engine, task.network, 1.0, train.device, needs)
         except ValueError as error:
             yield f"{where}: task {name}: {error}"

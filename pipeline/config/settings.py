@@ -7,13 +7,14 @@ reads the settings, and ``checks`` says whether they fit together.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated
 
 from pipeline.config.analysis import Analysis
 from pipeline.config.rewind import Rewind
 from pipeline.core import models, policies, transforms
 from pipeline.core.counts import Scope
 from pipeline.core.criteria import CRITERIA
+from pipeline.core.description import Description
 from pipeline.core.fields import Default, Needed, OneOf, Tree
 from pipeline.core.looks import DEFAULT, Looks
 from pipeline.core.models.init import INITS
@@ -22,6 +23,7 @@ from pipeline.core.policies import SCHEDULES, Policy
 from pipeline.core.programs import PROGRAMS, Program, program_of
 from pipeline.core.training.settings import TrainSettings
 from pipeline.data.facts import FACTS
+from pipeline.data.known import Known
 
 OWN = "own"
 """the value of ``prune.mask`` where a variant derives its masks itself"""
@@ -61,6 +63,11 @@ class Task:
     """how the network is trained"""
     compat: Annotated[str | None, OneOf(PROGRAMS)] = None
     """whose program's departures from the algorithm are kept, to compare with it"""
+
+    @property
+    def dataset(self) -> Known:
+        """What is known of the data set before it is read."""
+        return FACTS[self.data]
 
     @property
     def program(self) -> Program:
@@ -168,27 +175,18 @@ class Settings:
 
 def total_steps(task: Task) -> int:
     """The number of steps in a whole training of a task."""
-    return task.train.total_steps(FACTS[task.data].num_train)
+    return task.train.total_steps(task.dataset.num_train)
 
 
-def network_for(task: Task, data_facts: dict[str, Any]) -> Network:
-    """The network of a task for prepared data, whose facts give image shape and classes."""
-    return models.build(
-        task.model.name,
-        widths=task.model.widths,
-        image_shape=tuple(data_facts["image_shape"]),
-        num_classes=data_facts["num_classes"],
-    )
+def network_for(task: Task, data: Description) -> Network:
+    """The network of a task for such examples."""
+    return models.build(task.model.name, widths=task.model.widths, data=data)
 
 
 def build_network(task: Task) -> Network:
     """The network of a task.
 
     Raises:
-        ValueError: where model and images do not fit.
+        ValueError: where model and data do not fit.
     """
-    facts = FACTS[task.data]
-    return network_for(
-        task,
-        {"image_shape": facts.image_shape, "num_classes": facts.num_classes},
-    )
+    return network_for(task, task.dataset.description)

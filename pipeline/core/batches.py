@@ -8,47 +8,55 @@ import numpy as np
 
 from pipeline.core import seeding
 from pipeline.core.arrays import Bytes, Floats, Integers
+from pipeline.core.description import Description, Images, Inputs
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Split:
-    """Images uint8 (N, C, H, W) and labels int64 (N,)."""
+    """Examples: inputs and labels, as the data set's description says."""
 
-    images: Bytes
+    inputs: Bytes | Floats | Integers
+    """images uint8 (N, C, H, W), vectors float32 (N, F) or tokens int64 (N, L)"""
     labels: Integers
+    """classes int64 (N,), or tokens int64 (N, P)"""
 
     def __len__(self) -> int:
         """Number of examples."""
         return len(self.labels)
 
+    @property
+    def images(self) -> Bytes:
+        """The inputs of a data set of images: raw pixels, uint8 (N, C, H, W)."""
+        assert self.inputs.dtype == np.uint8, "inputs that are no images"
+        return self.inputs  # type: ignore[return-value]  # numpy's types say less
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Dataset:
-    """A data set with its fixed split; pixels stay uint8 until a batch is made."""
+    """A data set with its fixed split; inputs stay raw until a batch is made."""
 
     train: Split
     validation: Split
     test: Split
-    mean: tuple[float, ...]
-    """mean of the raw pixel values, one per channel (MNIST: .1307 × 255)"""
-    std: tuple[float, ...]
-    """standard deviation of the raw pixel values, one per channel"""
-    num_classes: int
+    description: Description
 
     @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """(C, H, W)."""
-        channels, height, width = self.train.images.shape[1:]
-        return channels, height, width
+    def images(self) -> Images:
+        """What is known of its images.
+
+        Raises:
+            ValueError: if its inputs are something else.
+        """
+        return self.description.images
 
 
 class Batch(NamedTuple):
     """Examples as a network sees them."""
 
-    images: Floats
-    """normalized, float32 (B, C, H, W)"""
+    inputs: Floats | Integers
+    """as by ``prepared``: (B, …)"""
     labels: Integers
-    """int64 (B,)"""
+    """int64 (B,), or (B, P)"""
 
 
 def split_positions(
@@ -189,6 +197,19 @@ def normalize(images: Bytes, *, mean: tuple[float, ...], std: tuple[float, ...])
     return normalized
 
 
+def prepared(found: Bytes | Floats | Integers, inputs: Inputs) -> Floats | Integers:
+    """Inputs as a network sees them: images are normalized, all others stay as they are.
+
+    Args:
+        found: inputs of some examples, (B, …).
+        inputs: what they are.
+    """
+    if isinstance(inputs, Images):
+        pixels: Bytes = found  # type: ignore[assignment]  # as the description says
+        return normalize(pixels, mean=inputs.mean, std=inputs.std)
+    return found  # type: ignore[return-value]  # likewise
+
+
 def shuffled_batches(data: Dataset, size: int, rng: np.random.Generator) -> Iterator[Batch]:
     """Every training example once, in batches, in a random order.
 
@@ -206,5 +227,5 @@ def shuffled_batches(data: Dataset, size: int, rng: np.random.Generator) -> Iter
     shuffled = rng.permutation(num)
     for first in range(0, num - size + 1, size):
         at = shuffled[first : first + size]
-        images = normalize(data.train.images[at], mean=data.mean, std=data.std)
-        yield Batch(images, data.train.labels[at])
+        inputs = prepared(data.train.inputs[at], data.description.inputs)
+        yield Batch(inputs, data.train.labels[at])

@@ -4,24 +4,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from pipeline.core.description import of_images
+from pipeline.data.known import Known
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class DatasetFacts:
-    """Facts about a data set that are known before it is read."""
+class DatasetFacts(Known):
+    """A built-in data set, and how its files are read.
+
+    Pixel statistics are those of the official training images, if there are any.
+    """
 
     name: str
     layout: Literal["scikit-learn", "idx", "cifar"]
     """the format: shipped with scikit-learn, or files that torchvision reads"""
-    image_shape: tuple[int, int, int]
-    """(C, H, W)"""
-    num_classes: int
-    mean: tuple[float, ...]
-    """per channel, of raw pixel values; of official training images, if any"""
-    std: tuple[float, ...]
-    """likewise"""
-    num_train: int
-    num_validation: int
-    num_test: int
     reader: str
     """torchvision's class that reads it; empty if the data comes with scikit-learn"""
     folder: str
@@ -34,10 +30,7 @@ _ALL = (
     DatasetFacts(
         name="digits",
         layout="scikit-learn",
-        image_shape=(1, 8, 8),
-        num_classes=10,
-        mean=(4.8995,),
-        std=(6.0266,),
+        description=of_images((1, 8, 8), classes=10, mean=(4.8995,), std=(6.0266,)),
         num_train=1_197,
         num_validation=300,
         num_test=300,
@@ -48,10 +41,9 @@ _ALL = (
     DatasetFacts(
         name="mnist",
         layout="idx",
-        image_shape=(1, 28, 28),
-        num_classes=10,
-        mean=(0.1307 * 255,),
-        std=(0.3081 * 255,),
+        description=of_images(
+            (1, 28, 28), classes=10, mean=(0.1307 * 255,), std=(0.3081 * 255,)
+        ),
         num_train=55_000,
         num_validation=5_000,
         num_test=10_000,
@@ -71,10 +63,9 @@ _ALL = (
     DatasetFacts(
         name="fashion-mnist",
         layout="idx",
-        image_shape=(1, 28, 28),
-        num_classes=10,
-        mean=(0.2860 * 255,),
-        std=(0.3530 * 255,),
+        description=of_images(
+            (1, 28, 28), classes=10, mean=(0.2860 * 255,), std=(0.3530 * 255,)
+        ),
         num_train=55_000,
         num_validation=5_000,
         num_test=10_000,
@@ -90,10 +81,12 @@ _ALL = (
     DatasetFacts(
         name="cifar-10",
         layout="cifar",
-        image_shape=(3, 32, 32),
-        num_classes=10,
-        mean=(0.4914 * 255, 0.4822 * 255, 0.4465 * 255),
-        std=(0.2470 * 255, 0.2435 * 255, 0.2616 * 255),
+        description=of_images(
+            (3, 32, 32),
+            classes=10,
+            mean=(0.4914 * 255, 0.4822 * 255, 0.4465 * 255),
+            std=(0.2470 * 255, 0.2435 * 255, 0.2616 * 255),
+        ),
         num_train=45_000,
         num_validation=5_000,
         num_test=10_000,

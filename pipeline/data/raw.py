@@ -70,16 +70,14 @@ def _divide(facts: DatasetFacts, pool: Split, official_test: Split | None) -> Da
         rng=seeding.generator(0, "split"),
     )
     parts = [
-        Split(images=pool.images[part], labels=pool.labels[part])
+        Split(inputs=pool.inputs[part], labels=pool.labels[part])
         for part in (train, validation, test)
     ]
     return Dataset(
         train=parts[0],
         validation=parts[1],
         test=parts[2] if official_test is None else official_test,
-        mean=facts.mean,
-        std=facts.std,
-        num_classes=facts.num_classes,
+        description=facts.description,
     )
 
 
@@ -88,7 +86,7 @@ def _read_digits() -> Split:
 
     digits = load_digits()
     images = digits.images[:, None].astype(np.uint8)  # whole numbers 0..16
-    return Split(images=images, labels=digits.target.astype(np.int64))
+    return Split(inputs=images, labels=digits.target.astype(np.int64))
 
 
 def _read_idx(facts: DatasetFacts, _root: Path, files: list[Path]) -> tuple[Split, Split]:
@@ -105,7 +103,7 @@ def _read_idx(facts: DatasetFacts, _root: Path, files: list[Path]) -> tuple[Spli
             _unpack(file, folder)
         raw = [reader(temporary, train=train) for train in (True, False)]
     pool, test = (
-        Split(images=part.data.numpy()[:, None], labels=part.targets.numpy())
+        Split(inputs=part.data.numpy()[:, None], labels=part.targets.numpy())
         for part in raw
     )
     return pool, test
@@ -131,7 +129,7 @@ def _read_cifar(facts: DatasetFacts, root: Path, _files: list[Path]) -> tuple[Sp
     raw = [checked_reader(root, train=train) for train in (True, False)]
     pool, test = (
         Split(
-            images=np.ascontiguousarray(part.data.transpose(0, 3, 1, 2)),  # from BHWC
+            inputs=np.ascontiguousarray(part.data.transpose(0, 3, 1, 2)),  # from BHWC
             labels=np.asarray(part.targets, dtype=np.int64),
         )
         for part in raw

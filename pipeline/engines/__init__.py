@@ -104,6 +104,7 @@ ENGINES = Registry(
             module="batched",
             trains=any_network,
             devices=CPU | CUDA,
+            abilities=frozenset({Ability.READ_VECTORS, Ability.READ_TOKENS}),
             several_jobs=True,
             preferred_on=CUDA,
         ),

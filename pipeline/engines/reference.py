@@ -1,29 +1,27 @@
 """The reference engine trains one network in plain torch and defines the right results.
 
-Data stay on the device as uint8. Each step gathers a batch, normalizes it, and makes one
-fused optimizer update. The code is deliberately simple; comments mark the exceptions.
+Data stay on the device as they were read. Each step gathers a batch, prepares it, and
+makes one fused optimizer update. The code is deliberately simple; comments mark the
+exceptions.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.core.arrays import Mask, Weights
 from pipeline.core.augmentation import flip_crop, flip_crop_draws
-from pipeline.core.batches import Dataset, Split
 from pipeline.core.models.forward import forward
 from pipeline.core.models.layers import parameters
 from pipeline.core.training.engine import Evaluation, Job, State, only_job
+from pipeline.core.training.losses import loss_and_correct, mean_loss
 from pipeline.core.training.schedules import learning_rate
 from pipeline.core.training.settings import TrainSettings
-
-EVALUATION_BATCH = 250
-"""examples per forward pass: a wide network's activations stay below 100 MB"""
+from pipeline.engines.shared.examples import Examples
 
 
 def make(jobs: Sequence[Job]) -> "Reference":
@@ -46,7 +44,7 @@ class Reference:
         device = torch.device(job.settings.device)
         self._job = job
         self._step = job.first_step
-        self._data = _Data(job.data, device)
+        self._data = Examples(job.data, device)
         self._order = job.batch_order()
         self._weights = _leaves(job, device)
         self._trained = {n: w for n, w in self._weights.items() if w.requires_grad}
@@ -72,14 +70,12 @@ class Reference:
         """Loss and accuracy on ``train``, ``validation`` or ``test``."""
         loss, correct = 0.0, 0
         with torch.no_grad(), _exact_convolutions():
-            for images, labels in self._data.in_order(split):
-                logits = forward(
-                    self._job.network, self._weights, images, training=False
-                )  # (B, classes)
-                loss += F.cross_entropy(logits, labels, reduction="sum").item()
-                correct += int((logits.argmax(dim=1) == labels).sum())
-        num_examples = len(self._data.labels[split])
-        return [Evaluation(loss=loss / num_examples, accuracy=correct / num_examples)]
+            for inputs, labels in self._data.in_order(split):
+                logits = forward(self._job.network, self._weights, inputs, training=False)
+                found = loss_and_correct(logits, labels, self._job.data.description)
+                loss, correct = loss + found[0], correct + found[1]
+        num = self._data.num_labels(split)
+        return [Evaluation(loss=loss / num, accuracy=correct / num)]
 
     def weights(self) -> list[Weights]:
         """Copies of the current weights."""
@@ -123,30 +119,31 @@ class Reference:
     def gradients(self) -> list[Weights]:
         """The gradients of the next batch with respect to all weights of masked tensors."""
         (examples,) = self._order.indices(self._step, 1)
-        images, labels = self._batch(torch.from_numpy(examples))
+        inputs, labels = self._batch(torch.from_numpy(examples))
         weights = {
             name: weight if weight.requires_grad else weight.clone()
             for name, weight in self._weights.items()
         }  # the forward pass writes running statistics
         asked = [weights[name] for name in self._job.mask]
         with _exact_convolutions():
-            logits = forward(self._job.network, weights, images, training=True)
-            found = torch.autograd.grad(F.cross_entropy(logits, labels), asked)
+            logits = forward(self._job.network, weights, inputs, training=True)
+            loss = mean_loss(logits, labels, self._job.data.description)
+            found = torch.autograd.grad(loss, asked)
         return [{name: _array(g) for name, g in zip(self._job.mask, found, strict=True)}]
 
     def _batch(self, examples: Tensor) -> tuple[Tensor, Tensor]:
-        """Images and labels of a batch, as this step trains on them."""
-        images, labels = self._data.batch(examples)
+        """Inputs and labels of a batch, as this step trains on them."""
+        inputs, labels = self._data.batch(examples)
         if self._job.settings.augment == "flip-crop":
-            images = _moved(images, self._job, self._step)
-        return images, labels
+            inputs = _moved(inputs, self._job, self._step)
+        return inputs, labels
 
     def _update(self, examples: Tensor) -> None:
         job = self._job
-        images, labels = self._batch(examples)
-        logits = forward(job.network, self._weights, images, training=True)
+        inputs, labels = self._batch(examples)
+        logits = forward(job.network, self._weights, inputs, training=True)
         self._optimizer.zero_grad(set_to_none=True)
-        F.cross_entropy(logits, labels).backward()
+        mean_loss(logits, labels, job.data.description).backward()
         for weight, bits in self._pruned:
             if weight.grad is not None:
                 _mask(weight.grad, bits)  # nor do momentum and Adam state learn of it
@@ -157,38 +154,6 @@ class Reference:
             _mask(weight, bits)
         for weight, bits in self._frozen:
             weight.detach().view(torch.int32).bitwise_or_(bits)
-
-
-class _Data:
-    """The splits on the device, as raw pixels."""
-
-    def __init__(self, data: Dataset, device: torch.device) -> None:
-        splits: dict[str, Split] = {
-            "train": data.train,
-            "validation": data.validation,
-            "test": data.test,
-        }
-        self.images = {n: torch.tensor(s.images).to(device) for n, s in splits.items()}
-        self.labels = {n: torch.tensor(s.labels).to(device) for n, s in splits.items()}
-        self._mean = torch.tensor(data.mean, device=device)[:, None, None]
-        self._std = torch.tensor(data.std, device=device)[:, None, None]
-
-    def batch(self, examples: Tensor) -> tuple[Tensor, Tensor]:
-        """Normalized images (B, C, H, W) and labels (B,) of training examples."""
-        labels = self.labels["train"]
-        examples = examples.to(labels.device)
-        images = self.images["train"].index_select(0, examples)
-        return self._normalized(images), labels.index_select(0, examples)
-
-    def in_order(self, split: str) -> Iterator[tuple[Tensor, Tensor]]:
-        """A split as batches, the last may be smaller; each is normalized when used."""
-        images = self.images[split].split(EVALUATION_BATCH)
-        labels = self.labels[split].split(EVALUATION_BATCH)
-        for batch, classes in zip(images, labels, strict=True):
-            yield self._normalized(batch), classes
-
-    def _normalized(self, images: Tensor) -> Tensor:
-        return images.float().sub_(self._mean).div_(self._std)
 
 
 def _leaves(job: Job, device: torch.device) -> dict[str, Tensor]:

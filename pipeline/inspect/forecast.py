@@ -17,7 +17,6 @@ from pipeline.config.settings import Settings, build_network, total_steps
 from pipeline.core import data_orders
 from pipeline.core.models.layers import parameters
 from pipeline.core.models.totals import multiply_adds
-from pipeline.data.facts import FACTS
 from pipeline.engines import ENGINES
 from pipeline.engines.suitability import without_norm
 from pipeline.plan import compiler
@@ -158,9 +157,9 @@ def _seconds(settings: Settings, load: Load) -> float:
     if rates:
         return num_steps / median(rates)
     network = build_network(task)
-    work: float = multiply_adds(network, FACTS[task.data].image_shape, {})
+    work: float = multiply_adds(network, task.dataset.description, {})
     # The test set is evaluated where the validation loss improves: at half of the points.
-    facts = FACTS[task.data]
+    facts = task.dataset
     looks = num_steps // task.train.evaluate_every + 1
     tested = facts.num_test if task.train.test_cadence == "every" else facts.num_test // 2
     seen = 3 * task.train.batch_size * num_steps + looks * (facts.num_validation + tested)

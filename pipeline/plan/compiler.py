@@ -19,7 +19,7 @@ from pipeline.artifacts import paths
 from pipeline.artifacts.paths import DENSE, Instance
 from pipeline.config.settings import Prune, Settings, Task, build_network
 from pipeline.core import criteria
-from pipeline.core.training.engine import Ability
+from pipeline.core.training.engine import Ability, needed_for
 from pipeline.plan import expected, fingerprints
 from pipeline.plan.chains import ChainGroup, chain_groups, early_steps
 from pipeline.plan.items import Fields, Item, Plan, items_of
@@ -213,6 +213,7 @@ def _training(
     if frozen:
         needs.add(Ability.FREEZE)
     density = 1.0 if prune and prune.policy.begins_dense else density
+    needs |= needed_for(task.dataset.description)
     engine = engines.resolve(setting, network, density, task.train.device, needs)
     used = {
         "engines": engine,

@@ -49,7 +49,7 @@ def multiply_adds(settings: Recorded, facts: Mapping[str, Any]) -> int:
     acting = sizes if rewind.get("pruned", "zero") != "zero" else sizes | facts["kept"]
     kept = {name: steps * count for name, count in acting.items()}
     kept |= facts.get("kept_steps", {})
-    forward = totals.multiply_adds(network, FACTS[data].image_shape, kept)
+    forward = totals.multiply_adds(network, FACTS[data].description, kept)
     return FORWARD_AND_BACKWARD * int(settings["train"]["batch_size"]) * forward
 
 
@@ -119,10 +119,4 @@ def _agree(one: Recorded, other: Recorded) -> bool:
 
 @cache
 def _network(data: str, model: str, widths: tuple[int, ...]) -> Network:
-    facts = FACTS[data]
-    return models.build(
-        model,
-        widths=widths or None,
-        image_shape=facts.image_shape,
-        num_classes=facts.num_classes,
-    )
+    return models.build(model, widths=widths or None, data=FACTS[data].description)

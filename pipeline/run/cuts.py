@@ -45,7 +45,7 @@ def mask(source: Source, seed: int) -> Mask:
     task, policy = source.task, source.prune.policy
     source_round = policy.source_round(source.round)
     asked = expected.asked(task, source.prune, source.round - source_round)
-    network = network_for(task, files.load_facts(source.data))
+    network = network_for(task, files.load_description(source.data))
     looks_at = criteria.CRITERIA[asked.criterion]
 
     def stream(purpose: str) -> np.random.Generator:

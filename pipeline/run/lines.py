@@ -71,7 +71,7 @@ class PairWork:
 
         torch.set_num_threads(1)
         data = files.load_dataset(self.data)
-        network = network_for(self.task, files.load_facts(self.data))
+        network = network_for(self.task, files.load_description(self.data))
         ends = self.ends
         a, b = (files.load_arrays(file) for file in ends.weights)
         mask_a, mask_b = (files.load_arrays(file) for file in ends.masks)

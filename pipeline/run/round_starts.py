@@ -30,7 +30,7 @@ def read(behind: Behind, task: Task, variant: Variant, seed: int) -> Known:
         ArtifactError: if an earlier stage's file is missing; weights beside θ₀ are read,
             and missed, only when a start looks at them.
     """
-    network = network_for(task, files.load_facts(behind.data))
+    network = network_for(task, files.load_description(behind.data))
     dense = variant.prune.policy.begins_dense
     return Known(
         theta0=files.load_weights(behind.theta0, seed),

@@ -68,7 +68,7 @@ class Source:
 
     def network(self) -> Network:
         """The task's network, for the images of the prepared data."""
-        return network_for(self.task, files.load_facts(self.data))
+        return network_for(self.task, files.load_description(self.data))
 
     def label_of(self, copy: int | str) -> str:
         """The name of a copy on the screen; empty if there is only one."""

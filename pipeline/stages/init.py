@@ -18,7 +18,7 @@ def run(key: str) -> None:
     settings = params.load()
     item = items.find("init", key, settings)
     task = settings.tasks[item["task"]]
-    network = network_for(task, files.load_facts(item.path("data")))
+    network = network_for(task, files.load_description(item.path("data")))
     with files.atomic_folder(item.path("theta0")) as folder:
         for seed in item.seeds:
             rng = seeding.generator(seed, "init")

@@ -17,6 +17,7 @@ from pipeline.artifacts import files, paths
 from pipeline.artifacts.files import ArtifactError
 from pipeline.artifacts.paths import Instance
 from pipeline.core.batches import Dataset, Split
+from pipeline.core.description import of_images
 
 WEIGHTS = {
     "fc.weight": np.array([[0.5, -0.0], [1e-45, np.inf]], np.float32),
@@ -239,12 +240,14 @@ def test_equal_arrays_and_facts_are_equal_bytes_with_one_metadata_key(
 def test_a_data_set_comes_back_with_its_split(tmp_path: Path) -> None:
     splits = {
         name: Split(
-            images=np.full((count, 1, 2, 2), count, np.uint8),
+            inputs=np.full((count, 1, 2, 2), count, np.uint8),
             labels=np.arange(count, dtype=np.int64),
         )
         for name, count in (("train", 4), ("validation", 2), ("test", 3))
     }
-    data = Dataset(**splits, mean=(1.5,), std=(2.0,), num_classes=10)
+    data = Dataset(
+        **splits, description=of_images((1, 2, 2), classes=10, mean=(1.5,), std=(2.0,))
+    )
     path = tmp_path / "data.safetensors"
     files.save_dataset(path, data)
     found = files.load_dataset(path)
@@ -253,7 +256,7 @@ def test_a_data_set_comes_back_with_its_split(tmp_path: Path) -> None:
         np.testing.assert_array_equal(loaded.images, split.images)
         np.testing.assert_array_equal(loaded.labels, split.labels)
         assert loaded.images.dtype == np.uint8
-    assert (found.mean, found.std, found.num_classes) == ((1.5,), (2.0,), 10)
+    assert found.description == data.description
     assert files.load_facts(path)["image_shape"] == [1, 2, 2]
 
 

@@ -187,7 +187,7 @@ def test_a_wrong_type_is_refused_with_what_was_found(
         (
             TRAIN + "batch_size",
             1198,
-            "tasks.main.train.batch_size: 1198 is more than the 1197 training images of "
+            "tasks.main.train.batch_size: 1198 is more than the 1197 training examples of "
             "digits",
         ),
         (

@@ -13,6 +13,7 @@ from pipeline.core.batches import (
     shuffled_batches,
     split_positions,
 )
+from pipeline.core.description import of_images
 
 
 def divide(labels, **sizes):
@@ -110,19 +111,22 @@ def ten_examples():
     """Each image is its label, over and over."""
     labels = np.arange(10)
     images = np.broadcast_to(labels[:, None, None, None], (10, 1, 2, 2)).astype(np.uint8)
-    split = Split(images=images, labels=labels)
+    split = Split(inputs=images, labels=labels)
     return Dataset(
-        train=split, validation=split, test=split, mean=(4.0,), std=(2.0,), num_classes=10
+        train=split,
+        validation=split,
+        test=split,
+        description=of_images((1, 2, 2), classes=10, mean=(4.0,), std=(2.0,)),
     )
 
 
 def test_shuffled_batches_hold_every_example_once_but_for_the_incomplete_last():
     found = list(shuffled_batches(ten_examples(), 3, seeding.generator(0, "score_batch")))
-    assert [(b.images.shape, b.labels.shape) for b in found] == [((3, 1, 2, 2), (3,))] * 3
+    assert [(b.inputs.shape, b.labels.shape) for b in found] == [((3, 1, 2, 2), (3,))] * 3
     labels = np.concatenate([batch.labels for batch in found])
     assert len(set(labels.tolist())) == 9
     assert labels.tolist() != sorted(labels)
-    images = np.concatenate([batch.images for batch in found])
+    images = np.concatenate([batch.inputs for batch in found])
     assert images.dtype == np.float32
     assert images[:, 0, 1, 1].tolist() == ((labels - 4) / 2).tolist()
 

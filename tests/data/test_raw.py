@@ -89,7 +89,7 @@ def test_mnist_is_read_packed_or_unpacked_and_nothing_is_written(tmp_path, packe
     before = sorted(tmp_path.rglob("*"))
     data = read_as(facts, root=tmp_path, download=False)
     assert sorted(tmp_path.rglob("*")) == before
-    assert data.image_shape == (1, 28, 28)
+    assert data.images.shape == (1, 28, 28)
     assert sorted(numbers(data.train) + numbers(data.validation)) == list(range(8))
     assert len(data.validation) == 2
     assert numbers(data.test) == [0, 1, 2]
@@ -126,7 +126,7 @@ def test_a_damaged_file_is_refused(tmp_path, packed):
 def test_cifar_images_have_their_channels_first(tmp_path):
     facts = tiny_cifar(tmp_path / "cifar-10-batches-py")
     data = read_as(facts, root=tmp_path, download=False)
-    assert data.image_shape == (3, 32, 32)
+    assert data.images.shape == (3, 32, 32)
     for part in (data.train, data.validation, data.test):
         assert (part.images[:, 0] == part.labels[:, None, None]).all()
         assert (part.images[:, 2, :, 31] == 200).all()
@@ -160,13 +160,14 @@ def test_no_pickle_is_loaded_that_fails_its_checksum(tmp_path, name):
 def test_digits_come_with_scikit_learn_and_are_divided_evenly(tmp_path):
     data = read("digits", root=tmp_path / "absent", download=False)
     facts = FACTS["digits"]
+    known = facts.description.images
     assert [len(data.train), len(data.validation), len(data.test)] == [1197, 300, 300]
-    assert data.image_shape == facts.image_shape
+    assert data.description == facts.description
     assert data.train.images.max() == 16
     for part in (data.validation, data.test):
         assert np.bincount(part.labels).min() >= 28
-    assert data.train.images.mean() == pytest.approx(facts.mean[0], abs=1e-4)
-    assert data.train.images.std() == pytest.approx(facts.std[0], abs=1e-4)
+    assert data.train.images.mean() == pytest.approx(known.mean[0], abs=1e-4)
+    assert data.train.images.std() == pytest.approx(known.std[0], abs=1e-4)
 
 
 def test_the_split_of_the_digits_is_pinned():
@@ -263,6 +264,7 @@ def test_the_checksums_are_those_of_torchvision(name):
 def test_real_data_has_the_known_labels_and_statistics(name, train_labels):
     data = read(name, root=real_data_root(), download=False)
     facts = FACTS[name]
+    known = facts.description.images
     assert [len(data.train), len(data.validation), len(data.test)] == [
         facts.num_train,
         5_000,
@@ -270,10 +272,10 @@ def test_real_data_has_the_known_labels_and_statistics(name, train_labels):
     ]
     pool = np.concatenate([data.train.images, data.validation.images])
     assert pool.mean(axis=(0, 2, 3)) / 255 == pytest.approx(
-        np.array(facts.mean) / 255, abs=5e-5
+        np.array(known.mean) / 255, abs=5e-5
     )
     assert pool.std(axis=(0, 2, 3)) / 255 == pytest.approx(
-        np.array(facts.std) / 255, abs=5e-5
+        np.array(known.std) / 255, abs=5e-5
     )
     # Both parts keep the raw order: merging them gives the raw labels back.
     train, validation = data.train.labels.tolist(), data.validation.labels.tolist()

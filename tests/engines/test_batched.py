@@ -5,11 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from helpers.statistics import normalized_by
 from helpers.train_settings import PLAIN
 
 from pipeline.core import seeding
 from pipeline.core.augmentation import flip_crop, flip_crop_draws
 from pipeline.core.batches import Dataset, Split
+from pipeline.core.description import of_images
 from pipeline.core.models.init import initial_weights
 from pipeline.core.models.layers import Flatten, Linear, ReLU
 from pipeline.core.training.engine import Job
@@ -41,15 +43,18 @@ def dataset():
 
     def split(size):
         images = rng.integers(0, 256, (size, 1, 6, 6)).astype(np.uint8)
-        return Split(images=images, labels=rng.integers(0, 3, size))
+        return Split(inputs=images, labels=rng.integers(0, 3, size))
 
     return Dataset(
         train=split(30),
         validation=split(10),
         test=split(600),
-        mean=(127.0,),
-        std=(70.0,),
-        num_classes=3,
+        description=of_images(
+            (1, 6, 6),
+            classes=3,
+            mean=(127.0,),
+            std=(70.0,),
+        ),
     )
 
 
@@ -97,7 +102,7 @@ def test_an_equal_copy_of_the_data_will_do_and_other_data_will_not():
     first, second = jobs(dataset())
     made = make_engine("batched", [first, replace(second, data=dataset())])
     assert len(made.evaluate("test")) == 2
-    other = replace(second.data, std=(1.0,))
+    other = normalized_by(second.data, std=(1.0,))
     with pytest.raises(ValueError, match="differ in network, settings, data"):
         make_engine("batched", [first, replace(second, data=other)])
 

@@ -16,7 +16,8 @@ from helpers.on_digits import small_resnet
 from helpers.train_settings import PLAIN
 
 from pipeline.core import seeding
-from pipeline.core.batches import BatchOrder, Dataset, Split, normalize
+from pipeline.core.batches import BatchOrder, Dataset, Split, prepared
+from pipeline.core.description import of_images
 from pipeline.core.models import MODELS, build
 from pipeline.core.models.forward import forward
 from pipeline.core.models.init import initial_weights
@@ -112,15 +113,18 @@ def data():
     def split(size):
         labels = rng.integers(0, 4, size)
         images = patterns[labels] + rng.integers(0, 56, (size, 1, 8, 8))
-        return Split(images=images.astype(np.uint8), labels=labels)
+        return Split(inputs=images.astype(np.uint8), labels=labels)
 
     return Dataset(
         train=split(130),
         validation=split(33),
         test=split(40),
-        mean=(127.0,),
-        std=(60.0,),
-        num_classes=4,
+        description=of_images(
+            (1, 8, 8),
+            classes=4,
+            mean=(127.0,),
+            std=(60.0,),
+        ),
     )
 
 
@@ -181,7 +185,7 @@ def frozen_by_hand(job, num_steps):
 
     for step in range(num_steps):
         at = order.batch(step)
-        images = normalize(job.data.train.images[at], mean=job.data.mean, std=job.data.std)
+        images = prepared(job.data.train.images[at], job.data.images)
         optimizer.zero_grad()
         logits = forward(job.network, weights(), torch.tensor(images), training=True)
         F.cross_entropy(logits, torch.tensor(job.data.train.labels[at])).backward()
@@ -528,8 +532,7 @@ def test_auto_chooses_an_engine_that_can_train_the_network(model, density):
     network = build(
         model,
         widths=(8,) if model == "mlp" else None,
-        image_shape=(3, 32, 32),
-        num_classes=10,
+        data=of_images((3, 32, 32), classes=10),
     )
     name = resolve("auto", network, density, "cpu")
     assert ENGINES[name].trains(network)
@@ -546,7 +549,7 @@ def test_auto_chooses_an_engine_that_can_train_the_network(model, density):
     ],
 )
 def test_auto_computes_only_with_kept_weights_where_that_pays(model, density, engine):
-    network = build(model, widths=None, image_shape=(3, 32, 32), num_classes=10)
+    network = build(model, widths=None, data=of_images((3, 32, 32), classes=10))
     assert resolve("auto", network, density, "cpu") == engine
 
 
@@ -580,7 +583,7 @@ def test_the_reference_can_train_whatever_is_asked(network, device):
 
 
 def test_an_engine_that_cannot_train_a_network_is_refused_with_those_that_can():
-    network = build("resnet-20", widths=None, image_shape=(3, 32, 32), num_classes=10)
+    network = build("resnet-20", widths=None, data=of_images((3, 32, 32), classes=10))
     with pytest.raises(ValueError, match="sparse cannot train this network; give auto, or"):
         resolve("sparse", network, 1.0, "cpu")
     with pytest.raises(ValueError, match=r"give auto, or one of reference, batched$"):

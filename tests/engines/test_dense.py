@@ -13,6 +13,7 @@ from helpers.train_settings import PLAIN
 
 from pipeline.core import seeding
 from pipeline.core.batches import Dataset, Split
+from pipeline.core.description import of_images
 from pipeline.core.models import MODELS, build
 from pipeline.core.models.forward import forward
 from pipeline.core.models.init import initial_weights
@@ -87,16 +88,19 @@ def job(network, image_shape=IMAGE, **settings):
 
     def split(size):
         images = rng.integers(0, 256, (size, *image_shape)).astype(np.uint8)
-        return Split(images=images, labels=rng.integers(0, 5, size))
+        return Split(inputs=images, labels=rng.integers(0, 5, size))
 
     channels = image_shape[0]
     data = Dataset(
         train=split(120),
         validation=split(30),
         test=split(60),
-        mean=(120.0, 130.0, 110.0)[:channels],
-        std=(70.0, 60.0, 80.0)[:channels],
-        num_classes=5,
+        description=of_images(
+            image_shape,
+            classes=5,
+            mean=(120.0, 130.0, 110.0)[:channels],
+            std=(70.0, 60.0, 80.0)[:channels],
+        ),
     )
     start = initial_weights(network, "glorot-normal", seeding.generator(0, "init"))
     kernels = [name for name, parameter in parameters(network).items() if parameter.kind]
@@ -204,7 +208,7 @@ def test_mkl_is_trusted_on_the_processors_of_its_vendor_alone(
 def test_networks_of_real_size_agree_with_the_reference(name, shape):
     # Not Adam: of millions of gates some lie within a rounding of 0, on which side depends
     # on the machine, and Adam makes a whole step of so small a gradient.
-    network = build(name, widths=None, image_shape=shape, num_classes=5)
+    network = build(name, widths=None, data=of_images(shape, classes=5))
     made = job(network, shape, optimizer="sgd", lr=0.01, momentum=0.9)
     engines = [make_engine(engine, [made]) for engine in ("dense", "reference")]
     for engine in engines:
@@ -218,7 +222,7 @@ def test_every_model_without_batch_norm_is_supported():
     unsupported = set()
     for name in MODELS:
         widths = (3,) if name == "mlp" else None
-        network = build(name, widths=widths, image_shape=(3, 32, 32), num_classes=10)
+        network = build(name, widths=widths, data=of_images((3, 32, 32), classes=10))
         if not ENGINES["dense"].trains(network):
             unsupported.add(name.partition("-")[0])
     assert unsupported == {"resnet", "vgg"}
@@ -226,7 +230,7 @@ def test_every_model_without_batch_norm_is_supported():
 
 def test_jobs_that_the_engine_cannot_train_are_refused():
     shape = (3, 32, 32)
-    resnet = build("resnet-20", widths=None, image_shape=shape, num_classes=5)
+    resnet = build("resnet-20", widths=None, data=of_images(shape, classes=5))
     with pytest.raises(ValueError, match=r"without batch norm on device cpu, .*BatchNorm"):
         make_engine("dense", [job(resnet, shape)])
     with pytest.raises(ValueError, match=r"on cuda; give train\.engine: reference"):

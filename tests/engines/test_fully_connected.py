@@ -18,6 +18,7 @@ from helpers.fully_connected import (
     one_sgd_step,
     only,
 )
+from helpers.statistics import normalized_by
 
 from pipeline.engines import make_engine
 from pipeline.engines.sparse import engine as sparse
@@ -167,7 +168,7 @@ def test_a_bad_weight_on_a_pixel_that_is_always_0_shows_in_the_loss(evaluating, 
     job = blank_pixels(make_job("odd", density=1.0), 0)
     broken = job.start["fc1.weight"].copy()
     broken.flat[0] = np.nan
-    data = replace(job.data, mean=(mean,))
+    data = normalized_by(job.data, mean=(mean,))
     job = replace(job, data=data, start=job.start | {"fc1.weight": broken})
     assert np.isnan(make_engine(evaluating, [job]).evaluate("validation")[0].loss)
 
@@ -181,7 +182,7 @@ def test_a_bad_weight_on_a_pixel_that_training_never_lights_up_shows(
     broken = job.start["fc1.weight"].copy()
     broken[0, -1] = np.nan
     start = job.start | {"fc1.weight": broken}
-    job = replace(job, data=replace(job.data, mean=(mean,)), start=start)
+    job = replace(job, data=normalized_by(job.data, mean=(mean,)), start=start)
     engine = make_engine(evaluating, [job])
     assert np.isnan(engine.evaluate(split)[0].loss)
     engine.advance(1)
@@ -192,7 +193,7 @@ def test_a_bad_weight_on_a_pixel_that_training_never_lights_up_shows(
 @pytest.mark.parametrize("batch_size", [1, 40, 100])
 def test_training_images_may_be_0_everywhere(evaluating, shape, batch_size):
     job = make_job(shape, density=1.0, batch_size=batch_size)
-    blank = replace(job.data.train, images=0 * job.data.train.images)
+    blank = replace(job.data.train, inputs=0 * job.data.train.images)
     job = replace(job, data=replace(job.data, train=blank))
     ours, reference = (make_engine(name, [job]) for name in (evaluating, "reference"))
     for engine in (ours, reference):

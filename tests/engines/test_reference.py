@@ -14,7 +14,7 @@ from helpers.train_settings import PLAIN
 
 from pipeline.core import seeding
 from pipeline.core.augmentation import flip_crop, flip_crop_draws
-from pipeline.core.batches import BatchOrder, normalize
+from pipeline.core.batches import BatchOrder, prepared
 from pipeline.core.models.init import initial_weights
 from pipeline.core.models.layers import (
     Conv,
@@ -97,7 +97,7 @@ def by_hand(job, make_optimizer, *, num_steps, move=unmoved):
     for step in range(num_steps):
         positions = order.batch(step)
         images = job.data.train.images[positions]
-        images = move(normalize(images, mean=job.data.mean, std=job.data.std), step)
+        images = move(prepared(images, job.data.images), step)
         hidden = torch.tensor(images).flatten(1)
         for fc in ("fc1", "fc2", "fc3"):
             kernel = weights[f"{fc}.weight"] * masks[f"{fc}.weight"]

@@ -66,8 +66,8 @@ def test_reads_name_the_weights_of_live_units():
     assert np.repeat(reads.units, np.diff(reads.starts)).tolist() == reader.tolist()
     values = engine._net.weights.value[reads.weights]
     assert np.array_equal(values, job.start["fc1.weight"][reader, pixel])
-    channel = pixel // np.prod(job.data.image_shape[1:])
-    assert reads.scales == pytest.approx(1 / np.array(job.data.std)[channel])
+    channel = pixel // np.prod(job.data.images.shape[1:])
+    assert reads.scales == pytest.approx(1 / np.array(job.data.images.std)[channel])
 
 
 def test_examples_alike_stand_side_by_side():
@@ -125,7 +125,7 @@ def test_weights_on_the_rim_stand_row_by_row_before_those_of_no_use():
     images = np.zeros((130, 3, 1, 3), np.uint8)
     images[:, 0], images[::40, 1] = 7, 7
     data = dataset((3, 1, 3), 2)
-    data = replace(data, train=replace(job.data.train, images=images))
+    data = replace(data, train=replace(job.data.train, inputs=images))
     wiring, scaling, _, place = wire([mask, out], data, 16)
     assert wiring.num_core == 3
     assert wiring.rim_ends.tolist() == [3, 3, 3, 6, 6, 6]

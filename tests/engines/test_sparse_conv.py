@@ -8,10 +8,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from helpers.statistics import normalized_by
 from helpers.train_settings import PLAIN
 
 from pipeline.core import seeding
 from pipeline.core.batches import Dataset, Split
+from pipeline.core.description import of_images
 from pipeline.core.models import conv, mlp
 from pipeline.core.models.init import initial_weights
 from pipeline.core.models.layers import (
@@ -55,16 +57,19 @@ def dataset(image_shape, size=140):
 
     def split(size):
         images = rng.integers(0, 256, (size, *image_shape)).astype(np.uint8)
-        return Split(images=images, labels=rng.integers(0, 4, size))
+        return Split(inputs=images, labels=rng.integers(0, 4, size))
 
     channels = image_shape[0]
     return Dataset(
         train=split(size),
         validation=split(70),
         test=split(1),
-        mean=(100.0, 30.0, 140.0)[:channels],
-        std=(60.0, 50.0, 90.0)[:channels],
-        num_classes=4,
+        description=of_images(
+            image_shape,
+            classes=4,
+            mean=(100.0, 30.0, 140.0)[:channels],
+            std=(60.0, 50.0, 90.0)[:channels],
+        ),
     )
 
 
@@ -158,7 +163,7 @@ def test_a_channel_without_inputs_is_a_constant_that_still_learns():
 def test_equal_outputs_pool_to_the_first_as_in_torch():
     """Outputs of different pixels are equal in bits, since small halves add up exactly."""
     job = make_job((1, 8, 8), density=1.0)
-    data = replace(job.data, mean=(0.0,), std=(1.0,))
+    data = normalized_by(job.data, mean=(0.0,), std=(1.0,))
     for split in (data.train, data.validation):
         split.images[:] %= 3
     halves = {name: np.rint(4 * weight) / 2 for name, weight in job.start.items()}
@@ -173,7 +178,7 @@ def test_flip_crop_agrees_with_the_reference(image_shape):
 
 @pytest.mark.parametrize("model", ["conv-2", "conv-4", "conv-6", "conv-8"])
 def test_the_models_of_the_papers_are_supported(model):
-    layers = conv.build(model, None, image_shape=(3, 32, 32), num_classes=10)
+    layers = conv.build(model, None, data=of_images((3, 32, 32), classes=10))
     assert plain_convolutional(layers)
 
 
@@ -189,7 +194,7 @@ def test_other_networks_are_not_supported():
     assert plain_convolutional((plain, ReLU(), *tail))
     assert not plain_convolutional((plain, ReLU(), *tail[1:]))
     assert not plain_convolutional((plain, *tail))
-    layers = mlp.build("lenet-300-100", None, image_shape=(1, 28, 28), num_classes=10)
+    layers = mlp.build("lenet-300-100", None, data=of_images((1, 28, 28), classes=10))
     assert not plain_convolutional(layers)
 
 

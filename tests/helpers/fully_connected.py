@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from helpers.train_settings import PLAIN
 from pipeline.core import seeding
 from pipeline.core.arrays import Bytes, Mask, Weights
-from pipeline.core.batches import BatchOrder, Dataset, Split, normalize
+from pipeline.core.batches import BatchOrder, Dataset, Split, prepared
+from pipeline.core.description import of_images
 from pipeline.core.models.layers import Flatten, Linear, Network, ReLU, parameters
 from pipeline.core.training.engine import Job
 
@@ -33,12 +34,14 @@ def network(inputs: int, widths: Sequence[int]) -> Network:
     return tuple(layers[:-1])
 
 
-def dataset(image_shape: tuple[int, ...], num_classes: int, size: int = 130) -> Dataset:
+def dataset(
+    image_shape: tuple[int, int, int], num_classes: int, size: int = 130
+) -> Dataset:
     rng = seeding.generator(0, "score_batch")
 
     def split(size: int) -> Split:
         images = rng.integers(0, 256, (size, *image_shape)).astype(np.uint8)
-        return Split(images=images, labels=rng.integers(0, num_classes, size))
+        return Split(inputs=images, labels=rng.integers(0, num_classes, size))
 
     mean, std = (100.0, 30.0, 140.0), (60.0, 50.0, 90.0)
     channels = image_shape[0]
@@ -46,9 +49,9 @@ def dataset(image_shape: tuple[int, ...], num_classes: int, size: int = 130) -> 
         train=split(size),
         validation=split(37),
         test=split(3),
-        mean=mean[:channels],
-        std=std[:channels],
-        num_classes=num_classes,
+        description=of_images(
+            image_shape, classes=num_classes, mean=mean[:channels], std=std[:channels]
+        ),
     )
 
 
@@ -90,8 +93,8 @@ def only(mask_name: str, job: Job) -> Job:
 def logits_and_activations(
     job: Job, weights: Weights, images: Bytes
 ) -> tuple[list[str], list[NDArray[Any]]]:
-    hidden = normalize(images, mean=job.data.mean, std=job.data.std)
-    hidden = hidden.reshape(len(images), -1).astype(np.float64)
+    seen = prepared(images, job.data.images)
+    hidden = seen.reshape(len(images), -1).astype(np.float64)
     activations = [hidden]
     names = [layer.name for layer in job.network if isinstance(layer, Linear)]
     for name in names:
@@ -126,13 +129,15 @@ def one_sgd_step(job: Job) -> dict[str, NDArray[Any]]:
 def narrow_and_wide(job: Job, size: int) -> Job:
     """The same job; its validation images show between one column and all of them."""
     rng = seeding.generator(1, "score_batch")
-    shape = job.data.image_shape
+    shape = job.data.images.shape
     images = rng.integers(1, 256, (size, *shape)).astype(np.uint8)
     width = rng.integers(1, 1 + shape[2], (size, 1, 1, 1))
     first = (shape[2] - width) // 2  # in the middle, as digits
     column = np.arange(shape[2])
     images *= (first <= column) & (column < first + width)
-    split = Split(images=images, labels=rng.integers(0, job.data.num_classes, size))
+    split = Split(
+        inputs=images, labels=rng.integers(0, job.data.description.num_classes, size)
+    )
     return replace(job, data=replace(job.data, validation=split))
 
 
@@ -141,7 +146,7 @@ def blank_pixels(job: Job, first: int) -> Job:
     split = job.data.train
     images = split.images.reshape(len(split), -1).copy()
     images[:, first:] = 0
-    blank = replace(split, images=images.reshape(split.images.shape))
+    blank = replace(split, inputs=images.reshape(split.images.shape))
     return replace(job, data=replace(job.data, validation=blank))
 
 
@@ -157,5 +162,5 @@ def mostly_blank(job: Job) -> Job:
     share = np.where(np.arange(num_pixels) % 3 == 0, 0.9, 0.01)
     share[num_pixels - num_pixels // 8 :] = 0
     images *= rng.random(images.shape) < share
-    blank = replace(split, images=images.reshape(split.images.shape))
+    blank = replace(split, inputs=images.reshape(split.images.shape))
     return replace(job, data=replace(job.data, train=blank))

@@ -12,6 +12,7 @@ from sklearn.datasets import load_digits
 from helpers.train_settings import PLAIN
 from pipeline.core import masks, seeding
 from pipeline.core.batches import Dataset, Split
+from pipeline.core.description import of_images
 from pipeline.core.models.init import initial_weights
 from pipeline.core.models.layers import (
     BatchNorm,
@@ -86,15 +87,18 @@ def digits() -> Dataset:
     labels = found.target.astype(np.int64)
 
     def part(first: int, last: int) -> Split:
-        return Split(images=images[first:last], labels=labels[first:last])
+        return Split(inputs=images[first:last], labels=labels[first:last])
 
     return Dataset(
         train=part(0, 1000),
         validation=part(1000, 1100),
         test=part(1100, 1797),
-        mean=(4.88,),
-        std=(6.02,),
-        num_classes=10,
+        description=of_images(
+            (1, 8, 8),
+            classes=10,
+            mean=(4.88,),
+            std=(6.02,),
+        ),
     )
 
 

@@ -19,6 +19,7 @@ from pipeline.compare import prospects
 from pipeline.config import params
 from pipeline.core.analysis.pairs import OTHER_SEED
 from pipeline.core.batches import Dataset, Split
+from pipeline.core.description import of_images
 from pipeline.data.facts import FACTS
 from pipeline.inspect import forecast
 from pipeline.plan import compiler, plan_file
@@ -137,20 +138,25 @@ def trained() -> list[ParameterSet]:
 def noise(name: str) -> Dataset:
     """A few images; of CIFAR-10's 8 x 8 pixels, which keeps its networks small."""
     facts = FACTS[name]
-    shape = (3, 8, 8) if name == "cifar-10" else facts.image_shape
+    shape = (3, 8, 8) if name == "cifar-10" else facts.description.images.shape
     rng = np.random.default_rng(0)
+    known = facts.description.images
+    classes = facts.description.num_classes
 
     def part(num: int) -> Split:
         images = rng.integers(0, 256, (num, *shape), dtype=np.uint8)
-        return Split(images=images, labels=np.arange(num) % facts.num_classes)
+        return Split(inputs=images, labels=np.arange(num) % classes)
 
     return Dataset(
         train=part(12),
         validation=part(10),
         test=part(10),
-        mean=facts.mean,
-        std=facts.std,
-        num_classes=facts.num_classes,
+        description=of_images(
+            shape,
+            classes=classes,
+            mean=known.mean,
+            std=known.std,
+        ),
     )
 
 

@@ -10,6 +10,7 @@ from helpers.train_settings import PLAIN
 
 from pipeline.core import masks
 from pipeline.core.batches import Dataset, Split
+from pipeline.core.description import of_images
 from pipeline.core.models import build
 from pipeline.core.models.init import initial_weights
 from pipeline.core.models.layers import Network, kernels
@@ -17,14 +18,17 @@ from pipeline.core.policies.gradual import Gradual
 from pipeline.core.training.engine import Job
 from pipeline.run import checkpoints
 
-SPLIT = Split(images=np.zeros((2, 1, 4, 4), np.uint8), labels=np.zeros(2, np.int64))
+SPLIT = Split(inputs=np.zeros((2, 1, 4, 4), np.uint8), labels=np.zeros(2, np.int64))
 DATA = Dataset(
-    train=SPLIT, validation=SPLIT, test=SPLIT, mean=(0.0,), std=(1.0,), num_classes=3
+    train=SPLIT,
+    validation=SPLIT,
+    test=SPLIT,
+    description=of_images((1, 4, 4), classes=3, mean=(0.0,), std=(1.0,)),
 )
 
 
 def network(*widths: int) -> Network:
-    return build("mlp", widths=widths, image_shape=(1, 4, 4), num_classes=3)
+    return build("mlp", widths=widths, data=of_images((1, 4, 4), classes=3))
 
 
 def job() -> Job:

@@ -125,7 +125,7 @@ def test_the_dense_floor_is_the_products_of_a_step(images: Dataset) -> None:
     engines = script("engines")
     network = measuring.network_for("conv-2", images)
     with FlopCounterMode(display=False) as counted:
-        engines.products(network, images.image_shape, 2)()
+        engines.products(network, images.images.shape, 2)()
     conv1, conv2 = 9 * 64 * 784, 9 * 64 * 64 * 784
     linear = 12544 * 256 + 256 * 256 + 256 * 10
     assert counted.get_total_flops() == 2 * 2 * (2 * conv1 + 3 * (conv2 + linear))

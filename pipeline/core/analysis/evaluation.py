@@ -9,14 +9,14 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812 -- torch's own name for it
 from torch import Tensor
 
 from pipeline.core.arrays import Floats, Integers, Weights
-from pipeline.core.batches import Dataset, Split, normalize
+from pipeline.core.batches import Dataset, Split, prepared
 from pipeline.core.models.forward import NORM_MOMENTUM, forward
 from pipeline.core.models.layers import Network, parameters
 from pipeline.core.training.engine import Evaluation
+from pipeline.core.training.losses import loss_and_correct
 
 BATCH = 250
 """examples per forward pass: a wide network's activations stay below 100 MB"""
@@ -27,27 +27,27 @@ def evaluator(
 ) -> Callable[[Weights], Evaluation]:
     """Make a function that evaluates weights on a whole split, in eval mode.
 
-    The images are normalized once and stay in memory as float32: 31 MB for the test set
-    of MNIST, 123 MB for that of CIFAR-10.
+    Images are normalized once and stay in memory as float32: 31 MB for the test set of
+    MNIST, 123 MB for that of CIFAR-10.
 
     Args:
         network: the network whose weights will be given.
-        data: the data set, for its mean and standard deviation.
+        data: the data set, for what its examples are.
         split: a split of ``data``.
     """
-    normalized = normalize(split.images, mean=data.mean, std=data.std)
-    images = torch.from_numpy(normalized).split(BATCH)
+    inputs = torch.from_numpy(prepared(split.inputs, data.description.inputs)).split(BATCH)
     labels = torch.from_numpy(split.labels).split(BATCH)
 
     def evaluate(weights: Weights) -> Evaluation:
         tensors = _tensors(weights)
         loss, correct = 0.0, 0
         with torch.no_grad():
-            for batch, classes in zip(images, labels, strict=True):
-                logits = forward(network, tensors, batch, training=False)  # (B, classes)
-                loss += F.cross_entropy(logits, classes, reduction="sum").item()
-                correct += int((logits.argmax(dim=1) == classes).sum())
-        return Evaluation(loss=loss / len(split), accuracy=correct / len(split))
+            for batch, some in zip(inputs, labels, strict=True):
+                logits = forward(network, tensors, batch, training=False)
+                found = loss_and_correct(logits, some, data.description)
+                loss, correct = loss + found[0], correct + found[1]
+        num = split.labels.size
+        return Evaluation(loss=loss / num, accuracy=correct / num)
 
     return evaluate
 
@@ -67,12 +67,12 @@ def recalibrator(
 
     Args:
         network: the network whose weights will be given.
-        data: its training images are used, without augmentation.
+        data: its training examples are used, without augmentation.
         batches: positions of training examples, (num_batches, B), from
             ``BatchOrder.indices``; B as in training, which the statistics depend on.
     """
-    found = normalize(data.train.images[batches.ravel()], mean=data.mean, std=data.std)
-    images = torch.from_numpy(found).split(batches.shape[1])
+    found = prepared(data.train.inputs[batches.ravel()], data.description.inputs)
+    inputs = torch.from_numpy(found).split(batches.shape[1])
     names = [name for name, tensor in parameters(network).items() if not tensor.trainable]
 
     def recalibrate(weights: Weights) -> Weights:
@@ -81,7 +81,7 @@ def recalibrator(
             name: torch.zeros_like(tensors[name], dtype=torch.float64) for name in names
         }
         with torch.no_grad():
-            for batch in images if names else ():
+            for batch in inputs if names else ():
                 for name in names:
                     tensors[name].zero_()
                 forward(network, tensors, batch, training=True)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from pipeline.core.description import Description
 from pipeline.core.models.layers import Network
 from pipeline.core.registry import Entry, Registry
 
@@ -42,31 +43,28 @@ def build(
     name: str,
     *,
     widths: tuple[int, ...] | None,
-    image_shape: tuple[int, int, int],
-    num_classes: int,
+    data: Description,
 ) -> Network:
-    """The network of that name for images of that shape.
+    """The network of that name for such examples.
 
     Args:
         name: a key of MODELS.
         widths: of the hidden layers, for a model that takes them; None for all others.
-        image_shape: (C, H, W).
-        num_classes: number of logits.
+        data: what the examples are; images in classes, for an MLP also vectors.
 
     Raises:
         ValueError: if there is no such model, if it has widths of its own (or needs
-            some), or if its pools leave nothing of such images.
+            some), if it does not take such examples, or if its pools leave nothing of
+            such images.
 
+    >>> from pipeline.core.description import of_images
     >>> from pipeline.core.models.layers import parameters
-    >>> shape = (1, 28, 28)
-    >>> lenet = build("lenet-300-100", widths=None, image_shape=shape, num_classes=10)
+    >>> lenet = build("lenet-300-100", widths=None, data=of_images((1, 28, 28), classes=10))
     >>> parameters(lenet)["fc1.weight"].shape
     (300, 784)
     """
     if widths is not None and not MODELS[name].takes_widths:
         takers = " or ".join(name for name, model in MODELS.items() if model.takes_widths)
         raise ValueError(f"{name} has widths of its own; for {widths} take model {takers}")
-    network: Network = MODELS.load(name)(
-        name, widths, image_shape=image_shape, num_classes=num_classes
-    )
+    network: Network = MODELS.load(name)(name, widths, data)
     return network

@@ -1,5 +1,6 @@
 """Conv-2, -4, -6 and -8: small VGG-like networks with three linear layers."""
 
+from pipeline.core.description import Description
 from pipeline.core.models.layers import (
     Conv,
     Flatten,
@@ -20,9 +21,7 @@ FC_WIDTHS = (256, 256)
 def build(
     name: str,
     widths: tuple[int, ...] | None,
-    *,
-    image_shape: tuple[int, int, int],
-    num_classes: int,
+    data: Description,
 ) -> Network:
     """Pairs of 3 × 3 convolutions, a MaxPool behind each; then linear layers 256, 256, C.
 
@@ -34,17 +33,16 @@ def build(
     Args:
         name: a key of NUM_PAIRS.
         widths: not used.
-        image_shape: (C, H, W).
-        num_classes: number of logits.
+        data: what the examples are: images in classes.
 
     Raises:
         ValueError: if the pools leave nothing of such images.
     """
     del widths
     num_pairs = NUM_PAIRS[name]
-    height, width = pooled_size(name, image_shape, num_pairs)
+    height, width = pooled_size(name, data.images.shape, num_pairs)
     layers: list[Layer] = []
-    inputs = image_shape[0]
+    inputs = data.images.shape[0]
     for pair, channels in enumerate(CHANNELS[:num_pairs]):
         for number in (2 * pair + 1, 2 * pair + 2):
             layers += [
@@ -58,5 +56,5 @@ def build(
     for number, outputs in enumerate(FC_WIDTHS, start=1):
         layers += [Linear(name=f"fc{number}", inputs=inputs, outputs=outputs), ReLU()]
         inputs = outputs
-    output = Linear(name="fc3", inputs=inputs, outputs=num_classes, kind="output")
+    output = Linear(name="fc3", inputs=inputs, outputs=data.num_classes, kind="output")
     return (*layers, output)

@@ -1,5 +1,6 @@
 """Fully connected networks: LeNet-300-100, and any other by its widths."""
 
+from pipeline.core.description import Description, Tokens
 from pipeline.core.models.layers import Flatten, Layer, Linear, Network, ReLU
 
 WIDTHS = {"lenet-300-100": (300, 100)}
@@ -8,9 +9,7 @@ WIDTHS = {"lenet-300-100": (300, 100)}
 def build(
     name: str,
     widths: tuple[int, ...] | None,
-    *,
-    image_shape: tuple[int, int, int],
-    num_classes: int,
+    data: Description,
 ) -> Network:
     """Linear layers ``fc1``, ``fc2``, … with ReLU between them; the last is the output.
 
@@ -20,11 +19,11 @@ def build(
     Args:
         name: ``mlp`` or a key of WIDTHS.
         widths: of the hidden layers, for ``mlp`` only.
-        image_shape: (C, H, W).
-        num_classes: number of logits.
+        data: what the examples are: images or vectors, in classes.
 
     Raises:
-        ValueError: if ``mlp`` gets no widths, or one below 1.
+        ValueError: if ``mlp`` gets no widths, or one below 1; or if it does not take such
+            examples.
     """
     hidden = WIDTHS.get(name, widths)
     if not hidden or min(hidden) < 1:
@@ -32,13 +31,17 @@ def build(
             f"{name} needs the widths of its hidden layers, each at least 1, and got "
             f"{hidden}; give for example widths: [300, 100]"
         )
-    channels, height, width = image_shape
+    if isinstance(data.inputs, Tokens):
+        raise ValueError(
+            f"{name} takes images or vectors, and the data are {data.inputs}; import a "
+            "model of your own"
+        )
     layers: list[Layer] = [Flatten()]
-    inputs = channels * height * width
+    inputs = data.inputs.num_values
     for number, outputs in enumerate(hidden, start=1):
         layers += [Linear(name=f"fc{number}", inputs=inputs, outputs=outputs), ReLU()]
         inputs = outputs
     output = Linear(
-        name=f"fc{len(hidden) + 1}", inputs=inputs, outputs=num_classes, kind="output"
+        name=f"fc{len(hidden) + 1}", inputs=inputs, outputs=data.num_classes, kind="output"
     )
     return (*layers, output)

@@ -1,5 +1,6 @@
 """The residual networks for CIFAR-10: ResNet-8, -20, -32, -44 and -56."""
 
+from pipeline.core.description import Description
 from pipeline.core.models.layers import (
     BatchNorm,
     Conv,
@@ -27,9 +28,7 @@ machines on which a ResNet-20 is too slow"""
 def build(
     name: str,
     widths: tuple[int, ...] | None,
-    *,
-    image_shape: tuple[int, int, int],
-    num_classes: int,
+    data: Description,
 ) -> Network:
     """A convolution, three groups of residual blocks, average pool, linear output.
 
@@ -41,11 +40,10 @@ def build(
     Args:
         name: a key of BLOCKS_PER_GROUP.
         widths: not used.
-        image_shape: (C, H, W); any size.
-        num_classes: number of logits.
+        data: what the examples are: images in classes; of any size.
     """
     del widths
-    first = Conv(name="conv", inputs=image_shape[0], outputs=CHANNELS[0], bias=False)
+    first = Conv(name="conv", inputs=data.images.shape[0], outputs=CHANNELS[0], bias=False)
     layers: list[Layer] = [
         first,
         BatchNorm(name="norm", channels=CHANNELS[0]),
@@ -58,7 +56,7 @@ def build(
             number += 1
             layers.append(_block(f"block{number}", inputs, channels))
             inputs = channels
-    output = Linear(name="fc", inputs=inputs, outputs=num_classes, kind="output")
+    output = Linear(name="fc", inputs=inputs, outputs=data.num_classes, kind="output")
     return (*layers, GlobalAveragePool(), output)
 
 

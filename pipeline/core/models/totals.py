@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from math import prod
 from typing import Any
 
+from pipeline.core.description import Description, Images
 from pipeline.core.models.layers import (
     Conv,
     Kind,
@@ -18,9 +19,9 @@ from pipeline.core.models.layers import (
 def kernel_counts(network: Network) -> dict[Kind, int]:
     """The number of weights in the kernels of each kind; biases and norms do not count.
 
+    >>> from pipeline.core.description import of_images
     >>> from pipeline.core.models import build
-    >>> shape = (1, 28, 28)
-    >>> lenet = build("lenet-300-100", widths=None, image_shape=shape, num_classes=10)
+    >>> lenet = build("lenet-300-100", widths=None, data=of_images((1, 28, 28), classes=10))
     >>> kernel_counts(lenet)
     {'fc': 265200, 'output': 1000}
     """
@@ -46,9 +47,9 @@ def sizes(network: Network, counted: Iterable[str]) -> dict[str, Any]:
 def trainable_count(network: Network) -> int:
     """The number of values that an optimizer updates: kernels, biases, norm parameters.
 
+    >>> from pipeline.core.description import of_images
     >>> from pipeline.core.models import build
-    >>> shape = (1, 28, 28)
-    >>> lenet = build("lenet-300-100", widths=None, image_shape=shape, num_classes=10)
+    >>> lenet = build("lenet-300-100", widths=None, data=of_images((1, 28, 28), classes=10))
     >>> trainable_count(lenet)
     266610
     """
@@ -56,25 +57,26 @@ def trainable_count(network: Network) -> int:
     return sum(prod(tensor.shape) for tensor in tensors if tensor.trainable)
 
 
-def positions(network: Network, image_shape: tuple[int, int, int]) -> dict[str, int]:
+def positions(network: Network, data: Description) -> dict[str, int]:
     """The number of positions of one example at which each kernel is applied.
 
     Args:
         network: the layers of the network.
-        image_shape: (C, H, W).
+        data: what the examples are.
 
     Returns:
         By name of the kernel: height × width of a convolution's output, 1 for the others.
 
-    >>> positions((Conv(name="conv1", inputs=1, outputs=2, stride=2),), (1, 5, 5))
+    >>> from pipeline.core.description import of_images
+    >>> network = (Conv(name="conv1", inputs=1, outputs=2, stride=2),)
+    >>> positions(network, of_images((1, 5, 5), classes=2))
     {'conv1.weight': 9}
     """
-    return _walk(network, image_shape[1], image_shape[2])[0]
+    height, width = data.inputs.shape[1:] if isinstance(data.inputs, Images) else (1, 1)
+    return _walk(network, height, width)[0]
 
 
-def multiply_adds(
-    network: Network, image_shape: tuple[int, int, int], kept: Mapping[str, int]
-) -> int:
+def multiply_adds(network: Network, data: Description, kept: Mapping[str, int]) -> int:
     """The number of multiply-adds in all kernels, for one forward pass of one example.
 
     A kept weight costs one per position, and a pruned weight nothing, whatever an engine
@@ -82,19 +84,19 @@ def multiply_adds(
 
     Args:
         network: the layers of the network.
-        image_shape: (C, H, W).
+        data: what the examples are.
         kept: number of weights kept by each kernel; a kernel without an entry keeps all.
 
-    >>> network = (Linear(name="fc1", inputs=4, outputs=3),)
-    >>> multiply_adds(network, (1, 2, 2), {})
-    12
-    >>> multiply_adds(network, (1, 2, 2), {"fc1.weight": 5})
-    5
+    >>> from pipeline.core.description import of_images
+    >>> network = (Linear(name="fc", inputs=4, outputs=3),)
+    >>> data = of_images((1, 2, 2), classes=3)
+    >>> multiply_adds(network, data, {}), multiply_adds(network, data, {"fc.weight": 5})
+    (12, 5)
     """
     tensors = parameters(network)
     return sum(
         kept.get(name, prod(tensors[name].shape)) * num
-        for name, num in positions(network, image_shape).items()
+        for name, num in positions(network, data).items()
     )
 
 

@@ -1,5 +1,6 @@
 """VGG-11, -16 and -19 for small images, with batch norm and one linear layer."""
 
+from pipeline.core.description import Description
 from pipeline.core.models.layers import (
     BatchNorm,
     Conv,
@@ -24,9 +25,7 @@ CONVS_PER_GROUP = {
 def build(
     name: str,
     widths: tuple[int, ...] | None,
-    *,
-    image_shape: tuple[int, int, int],
-    num_classes: int,
+    data: Description,
 ) -> Network:
     """Five groups of 3 × 3 convolutions, average pool, linear output.
 
@@ -38,16 +37,15 @@ def build(
     Args:
         name: a key of CONVS_PER_GROUP.
         widths: not used.
-        image_shape: (C, H, W).
-        num_classes: number of logits.
+        data: what the examples are: images in classes.
 
     Raises:
         ValueError: if the pools leave nothing of such images.
     """
     del widths
-    pooled_size(name, image_shape, len(CHANNELS) - 1)
+    pooled_size(name, data.images.shape, len(CHANNELS) - 1)
     layers: list[Layer] = []
-    inputs = image_shape[0]
+    inputs = data.images.shape[0]
     number = 0
     for channels, num_convs in zip(CHANNELS, CONVS_PER_GROUP[name], strict=True):
         if layers:
@@ -60,5 +58,5 @@ def build(
                 ReLU(),
             ]
             inputs = channels
-    output = Linear(name="fc", inputs=inputs, outputs=num_classes, kind="output")
+    output = Linear(name="fc", inputs=inputs, outputs=data.num_classes, kind="output")
     return (*layers, GlobalAveragePool(), output)

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.arrays import Mask, Weights
 from pipeline.core.batches import BatchOrder, Dataset
+from pipeline.core.description import Description, Tokens, Vectors
 from pipeline.core.models.layers import Network
 from pipeline.core.training.mask_rules import MaskRule
 from pipeline.core.training.settings import TrainSettings
@@ -41,6 +42,19 @@ class Ability(Enum):
     FREEZE = "hold pruned weights at other values than 0"
     CHANGE_MASK = "change its mask while it trains"
     REGROW = "bring pruned weights back while it trains"
+    READ_VECTORS = "read vectors"
+    READ_TOKENS = "read sequences of tokens"
+
+
+def needed_for(data: Description) -> set[Ability]:
+    """The abilities that such examples need; every engine reads images in classes."""
+    match data.inputs:
+        case Vectors():
+            return {Ability.READ_VECTORS}
+        case Tokens():
+            return {Ability.READ_TOKENS}
+        case _:
+            return set()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,7 +115,7 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Evaluation:
-    """Mean cross-entropy and accuracy (a fraction) over a whole split."""
+    """Mean cross-entropy and accuracy (a fraction) over all labels of a split."""
 
     loss: float
     accuracy: float

@@ -23,7 +23,9 @@ from pipeline.core.batches import Dataset
 from pipeline.core.models.forward import forward
 from pipeline.core.models.layers import parameters
 from pipeline.core.training.engine import Evaluation, Job, State, refuse_frozen
-from pipeline.engines.batched.inputs import SPLITS, STRETCH, Data, Inputs, moved
+from pipeline.core.training.losses import scored
+from pipeline.engines.batched.inputs import STRETCH, Inputs, moved
+from pipeline.engines.shared.examples import SPLITS, Examples
 from pipeline.engines.shared.updates import Fused
 
 WARM_UP_STEPS = 3
@@ -63,7 +65,8 @@ class Batched:
         self._network, self._settings = jobs[0].network, jobs[0].settings
         self._step = jobs[0].first_step
         device = torch.device(self._settings.device)
-        self._data = Data(jobs[0].data, device)
+        self._data = Examples(jobs[0].data, device)
+        self._description = jobs[0].data.description
         self._inputs = Inputs(jobs, device)
         self._weights = {
             name: torch.tensor(np.stack([job.start[name] for job in jobs]), device=device)
@@ -101,14 +104,14 @@ class Batched:
         losses: list[Tensor] = []
         corrects: list[Tensor] = []
         with torch.no_grad(), _exact_convolutions():
-            for images, labels in self._data.in_order(split):
-                logits = self._forward(images, lanes_of_images=None)  # (S, B, K)
-                loss = _cross_entropy(logits, labels.expand(logits.shape[:2]))  # (S, B)
-                losses.append(loss.sum(1, dtype=torch.float64))
-                corrects.append((logits.argmax(2) == labels).sum(1))
-        num_examples = len(self._data.labels[split])
-        loss = torch.stack(losses).sum(0) / num_examples  # (S,)
-        accuracy = torch.stack(corrects).sum(0).double() / num_examples
+            for inputs, labels in self._data.in_order(split):
+                logits = self._forward(inputs, lanes_of_inputs=None)  # (S, B, …, K)
+                loss = _cross_entropy(logits, labels.expand(logits.shape[:-1]))
+                losses.append(loss.flatten(1).sum(1, dtype=torch.float64))
+                corrects.append((logits.argmax(-1) == labels).flatten(1).sum(1))
+        num = self._data.num_labels(split)
+        loss = torch.stack(losses).sum(0) / num  # (S,)
+        accuracy = torch.stack(corrects).sum(0).double() / num
         return [
             Evaluation(loss=a, accuracy=b)
             for a, b in zip(loss.tolist(), accuracy.tolist(), strict=True)
@@ -140,17 +143,20 @@ class Batched:
             for name, moment in moments.items():
                 yield f"{kind}/{name}", moment
 
-    def _forward(self, images: Tensor, *, lanes_of_images: int | None) -> Tensor:
-        """Logits (S, B, K), of each lane's own images in training, else of common ones."""
-        training = lanes_of_images is not None
+    def _forward(self, inputs: Tensor, *, lanes_of_inputs: int | None) -> Tensor:
+        """Logits that have a label, (S, B, K) or (S, B, P, K).
 
-        def of_one_lane(weights: dict[str, Tensor], images: Tensor) -> Tensor:
-            return forward(self._network, weights, images, training=training)
+        They are of each lane's own inputs in training, else of common ones.
+        """
+        training = lanes_of_inputs is not None
 
-        logits: Tensor = vmap(of_one_lane, in_dims=(0, lanes_of_images))(
-            self._weights, images
+        def of_one_lane(weights: dict[str, Tensor], inputs: Tensor) -> Tensor:
+            return forward(self._network, weights, inputs, training=training)
+
+        logits: Tensor = vmap(of_one_lane, in_dims=(0, lanes_of_inputs))(
+            self._weights, inputs
         )
-        return logits
+        return scored(logits, self._description)
 
     def _update(self) -> None:
         """Run the next step of the stretch laid out; on a GPU, replay the graph."""
@@ -164,12 +170,12 @@ class Batched:
 
     def _compute(self) -> None:
         """Compute one step in the same memory every time, as a graph must."""
-        images, labels = self._data.batch(self._inputs.examples())
+        inputs, labels = self._data.batch(self._inputs.examples())
         if self._settings.augment == "flip-crop":
-            images = moved(images, *self._inputs.flip_crop())
-        logits = self._forward(images, lanes_of_images=0)  # (S, B, K)
+            inputs = moved(inputs, *self._inputs.flip_crop())
+        logits = self._forward(inputs, lanes_of_inputs=0)  # (S, B, …, K)
         # Losses are summed over lanes, so each lane's gradient is that of its own loss.
-        loss = _cross_entropy(logits, labels).sum() / labels.shape[1]
+        loss = _cross_entropy(logits, labels).sum() / labels[0].numel()
         trained = self._trained
         found = torch.autograd.grad(loss, list(trained.values()))
         gradients = {n: g.contiguous() for n, g in zip(trained, found, strict=True)}
@@ -203,7 +209,7 @@ class Batched:
 
 
 def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    loss = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
+    loss = F.cross_entropy(logits.flatten(0, -2), labels.flatten(), reduction="none")
     return loss.view(labels.shape)
 
 
@@ -220,12 +226,12 @@ def _kept_bits(jobs: Sequence[Job]) -> dict[str, Tensor]:
 def _same(one: Dataset, other: Dataset) -> bool:
     if one is other:
         return True
-    return (one.mean, one.std) == (other.mean, other.std) and all(
+    return one.description == other.description and all(
         np.array_equal(
             getattr(getattr(one, name), part), getattr(getattr(other, name), part)
         )
         for name in SPLITS
-        for part in ("images", "labels")
+        for part in ("inputs", "labels")
     )
 
 

@@ -5,7 +5,7 @@ All inputs keep their place in memory, so that a captured CUDA graph finds them.
 Legend: S lanes, B examples per batch.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -14,13 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.core.augmentation import MAX_SHIFT, flip_crop_draws
-from pipeline.core.batches import Dataset, Split
 from pipeline.core.training.engine import Job
 from pipeline.core.training.schedules import learning_rate
 
-SPLITS = ("train", "validation", "test")
-EVALUATION_BATCH = 250
-"""examples per forward pass of all lanes"""
 STRETCH = 64
 """number of steps whose inputs are laid out on the device at once"""
 
@@ -74,36 +70,6 @@ class Inputs:
 
     def _now(self, stretch: Tensor) -> Tensor:
         return stretch.index_select(0, self.position)[0]
-
-
-class Data:
-    """The splits on the device, as raw pixels."""
-
-    def __init__(self, data: Dataset, device: torch.device) -> None:
-        splits: dict[str, Split] = {name: getattr(data, name) for name in SPLITS}
-        self._images = {n: torch.tensor(s.images).to(device) for n, s in splits.items()}
-        self.labels = {n: torch.tensor(s.labels).to(device) for n, s in splits.items()}
-        self._mean = torch.tensor(data.mean, device=device)[:, None, None]
-        self._std = torch.tensor(data.std, device=device)[:, None, None]
-
-    def batch(self, examples: Tensor) -> tuple[Tensor, Tensor]:
-        """Normalized training images (S, B, C, H, W) and labels (S, B)."""
-        flat = examples.flatten()
-        images = self._images["train"].index_select(0, flat)
-        labels = self.labels["train"].index_select(0, flat)
-        shape = examples.shape
-        return self._normalized(images).unflatten(0, shape), labels.view(shape)
-
-    def in_order(self, split: str) -> Iterator[tuple[Tensor, Tensor]]:
-        """A split as batches of normalized images and labels; the last may be smaller."""
-        images = self._images[split].split(EVALUATION_BATCH)
-        for batch, labels in zip(
-            images, self.labels[split].split(EVALUATION_BATCH), strict=True
-        ):
-            yield self._normalized(batch), labels
-
-    def _normalized(self, images: Tensor) -> Tensor:
-        return images.float().sub_(self._mean).div_(self._std)
 
 
 def moved(images: Tensor, flips: Tensor, corners: Tensor) -> Tensor:

@@ -48,8 +48,8 @@ class FullyConnected:
             weights=tensor(np.zeros(num_weights, np.float32)),
             biases=tensor(np.zeros(num_units, np.float32)),
             kept=np.empty(num_weights // LANES, np.uint16),
-            mean=np.array(job.data.mean, np.float32),
-            std=np.array(job.data.std, np.float32),
+            mean=np.array(job.data.images.mean, np.float32),
+            std=np.array(job.data.images.std, np.float32),
         )
         for name, view in self._parameters("value"):
             view[...] = job.start[name]

@@ -135,8 +135,8 @@ class _Data:
         splits = {name: getattr(data, name) for name in SPLITS}
         self._images = {n: torch.tensor(s.images) for n, s in splits.items()}
         self.labels = {n: torch.tensor(s.labels) for n, s in splits.items()}
-        self._mean = torch.tensor(data.mean)[:, None, None]
-        self._std = torch.tensor(data.std)[:, None, None]
+        self._mean = torch.tensor(data.images.mean)[:, None, None]
+        self._std = torch.tensor(data.images.std)[:, None, None]
         self._batch = batch
         self._normalized: dict[str, Tensor] = {}
 

@@ -51,7 +51,7 @@ class Southampton:
         self._num_test = len(test)
         self._num_scored = southampton.num_scored(len(test), job.settings.batch_size)
         scored = Split(
-            images=test.images[: self._num_scored], labels=test.labels[: self._num_scored]
+            inputs=test.images[: self._num_scored], labels=test.labels[: self._num_scored]
         )
         settings = job.settings
         if job.round == 0:

@@ -87,7 +87,8 @@ def moved(job: Job, examples: Integers, step: int) -> Floats:
         len(examples), seed=job.seed, round=job.round, copy=job.copy, step=step
     )
     data = job.data
-    images = normalize(data.train.images[examples], mean=data.mean, std=data.std)
+    known = data.images
+    images = normalize(data.train.images[examples], mean=known.mean, std=known.std)
     return flip_crop(images, flips=flips, corners=corners)
 
 

@@ -24,7 +24,8 @@ def every_gradient(job: Job, weights: Weights, step: int) -> Weights:
     """
     examples = job.batch_order().indices(step, 1)[0]
     train = job.data.train
-    images = normalize(train.images[examples], mean=job.data.mean, std=job.data.std)
+    known = job.data.images
+    images = normalize(train.images[examples], mean=known.mean, std=known.std)
     if job.settings.augment == "flip-crop":
         flips, corners = flip_crop_draws(
             len(images), seed=job.seed, round=job.round, copy=job.copy, step=step

@@ -136,15 +136,15 @@ def _often_lit(data: Dataset, num_columns: int) -> Bools:
 
 def _scaling(data: Dataset, of_parts: Integers, of_rim: Integers) -> Scaling:
     """The scaling of parts and of rim rows, whose channels are given."""
-    std = np.array(data.std, np.float64)
+    std = np.array(data.images.std, np.float64)
     scale = (1 / std).astype(np.float32)
-    offset = (-np.array(data.mean) / std).astype(np.float32)
+    offset = (-np.array(data.images.mean) / std).astype(np.float32)
     return Scaling(scale[of_parts], offset[of_parts], scale[of_rim], offset[of_rim])
 
 
 def _channels(data: Dataset) -> Integers:
     """The channel of each pixel."""
-    channels, *plane = data.image_shape
+    channels, *plane = data.images.shape
     return np.repeat(np.arange(channels), math.prod(plane))
 
 

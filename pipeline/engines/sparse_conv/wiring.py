@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.arrays import Integers, Mask
-from pipeline.core.batches import Dataset, normalize
+from pipeline.core.batches import Dataset, prepared
 from pipeline.core.models.layers import Conv, Linear, MaxPool, Network
 from pipeline.engines.shared.vectors import LANES
 from pipeline.engines.sparse_conv.records import (
@@ -45,7 +45,7 @@ def wire(network: Network, mask: Mask, data: Dataset) -> Layout:
         The lists. They number weights layer by layer, in each in the C order of the True
         entries of its mask by input.
     """
-    convs, plane_size = _convs(network, data.image_shape)
+    convs, plane_size = _convs(network, data.images.shape)
     layers = [layer for layer in network if isinstance(layer, Conv | Linear)]
     masks = [kept(layer, mask) for layer in layers]
     conv_masks, linear_masks = masks[: len(convs)], masks[len(convs) :]
@@ -229,8 +229,8 @@ def _unit_biases(convs: NDArray[np.void], layers: Integers) -> Integers:
 
 def _values(data: Dataset) -> NDArray[np.float32]:
     pixels = np.arange(256, dtype=np.uint8).reshape(-1, 1, 1, 1)
-    pixels = np.repeat(pixels, len(data.mean), axis=1)  # (256, C, 1, 1)
-    normalized = normalize(pixels, mean=data.mean, std=data.std)
+    pixels = np.repeat(pixels, len(data.images.mean), axis=1)  # (256, C, 1, 1)
+    normalized = prepared(pixels, data.images)
     return np.ascontiguousarray(normalized[:, :, 0, 0].T)
 
 

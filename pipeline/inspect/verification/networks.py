@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.artifacts import files, paths
+from pipeline.artifacts.descriptions import described
 from pipeline.core import data_orders, masks, seeding
 from pipeline.core.arrays import Mask, Weights
 from pipeline.core.digests import digest
@@ -29,10 +30,7 @@ def data(subject: Subject) -> Looks:
     def look() -> str:
         arrays = files.load_arrays(path)
         images = arrays["train.images"]
-        wanted = {
-            "mean": known.mean,
-            "std": known.std,
-            "num_classes": known.num_classes,
+        wanted = described(known.description) | {
             "image_shape": images.shape[1:],
             "digest": digest(arrays),
         }

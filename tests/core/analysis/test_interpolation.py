@@ -17,7 +17,7 @@ from pipeline.core.analysis.interpolation import (
     evenly_spaced,
     interpolate,
 )
-from pipeline.core.batches import BatchOrder, normalize
+from pipeline.core.batches import BatchOrder, prepared
 from pipeline.core.models.layers import BatchNorm
 from pipeline.core.training.engine import Evaluation
 from pipeline.engines.reference import make
@@ -182,7 +182,7 @@ def test_recalibrated_statistics_are_the_average_of_those_of_the_batches():
     kernel = torch.tensor(job.start["conv.weight"])
     for examples in batches:
         images = digits().train.images[examples]
-        images = normalize(images, mean=digits().mean, std=digits().std)
+        images = prepared(images, digits().images)
         norm(torch.nn.functional.conv2d(torch.tensor(images), kernel, padding=1))
     mean, variance = norm.running_mean.numpy(), norm.running_var.numpy()
     assert found["norm.running_mean"] == pytest.approx(mean, abs=1e-5)

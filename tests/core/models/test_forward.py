@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from pipeline.core import seeding
+from pipeline.core.description import of_images
 from pipeline.core.models import MODELS, build
 from pipeline.core.models.forward import forward
 from pipeline.core.models.init import initial_weights
@@ -15,7 +16,7 @@ torch.set_num_threads(1)
 
 
 def make(name, shape, widths=None):
-    network = build(name, widths=widths, image_shape=shape, num_classes=10)
+    network = build(name, widths=widths, data=of_images(shape, classes=10))
     drawn = initial_weights(network, "kaiming-normal", seeding.generator(0, "init"))
     return network, {
         name: torch.from_numpy(array + _away_from_zero_and_one(array))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline.core import seeding
+from pipeline.core.description import of_images
 from pipeline.core.models import build
 from pipeline.core.models.init import INITS, initial_weights
 from pipeline.core.models.layers import BatchNorm, Conv, Linear, parameters
@@ -77,7 +78,7 @@ def test_the_area_of_a_convolution_counts_in_its_fans(init, variance):
 
 @pytest.mark.parametrize("init", INITS)
 def test_every_tensor_of_a_network_is_drawn_as_float32(init):
-    network = build("resnet-20", widths=None, image_shape=(3, 32, 32), num_classes=10)
+    network = build("resnet-20", widths=None, data=of_images((3, 32, 32), classes=10))
     weights = draw(network, init)
     tensors = parameters(network)
     assert list(weights) == list(tensors)
@@ -113,7 +114,7 @@ def test_the_same_stream_gives_the_same_weights_and_another_seed_others(init):
     [("glorot-normal", "42d61e004ea29532"), ("kaiming-normal", "67cc362ecbdd73b1")],
 )
 def test_theta0_of_seed_0_is_pinned(init, digest):
-    network = build("mlp", widths=(30,), image_shape=(1, 8, 8), num_classes=10)
+    network = build("mlp", widths=(30,), data=of_images((1, 8, 8), classes=10))
     content = b"".join(array.tobytes() for array in draw(network, init).values())
     assert hashlib.sha256(content).hexdigest()[:16] == digest
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.core.description import of_images
 from pipeline.core.models import MODELS, build
 from pipeline.core.models.layers import Linear, parameters
 from pipeline.core.models.totals import (
@@ -21,7 +22,7 @@ DIGITS, MNIST, CIFAR = (1, 8, 8), (1, 28, 28), (3, 32, 32)
 
 def make(name, shape, widths=None):
     widths = (5,) if name == "mlp" and widths is None else widths
-    return build(name, widths=widths, image_shape=shape, num_classes=10)
+    return build(name, widths=widths, data=of_images(shape, classes=10))
 
 
 # Frankle & Carbin 2019 and the codes behind it; methods.md, section 0.
@@ -71,11 +72,11 @@ def test_the_prunable_weights_add_up_to_the_golden_counts(name, shape, total):
     ],
 )
 def test_multiply_adds_count_every_weight_at_every_position(name, shape, total):
-    assert multiply_adds(make(name, shape), shape, {}) == total
+    assert multiply_adds(make(name, shape), of_images(shape, classes=10), {}) == total
 
 
 def test_a_strided_shortcut_is_counted_at_its_own_output():
-    places = positions(make("resnet-20", CIFAR), CIFAR)
+    places = positions(make("resnet-20", CIFAR), of_images(CIFAR, classes=10))
     assert set(places) == {
         name for name, t in parameters(make("resnet-20", CIFAR)).items() if t.kind
     }
@@ -84,9 +85,10 @@ def test_a_strided_shortcut_is_counted_at_its_own_output():
 
 def test_a_pruned_weight_costs_nothing_at_any_position():
     network = make("conv-2", MNIST)
-    whole = multiply_adds(network, MNIST, {})
+    whole = multiply_adds(network, of_images(MNIST, classes=10), {})
     first = next(iter(parameters(network)))
-    assert multiply_adds(network, MNIST, {first: 0}) == whole - 576 * 784
+    cut = multiply_adds(network, of_images(MNIST, classes=10), {first: 0})
+    assert cut == whole - 576 * 784
 
 
 def test_biases_and_norms_are_counted_among_the_trainable():
@@ -176,10 +178,11 @@ def test_an_unknown_model_is_refused_with_the_known_ones():
 def test_models_are_built_and_drawn_without_torch():
     code = (
         "import sys, numpy\n"
+        "from pipeline.core.description import of_images\n"
         "from pipeline.core.models import MODELS, build, init\n"
         "for name in MODELS:\n"
         "    widths = (3,) if name == 'mlp' else None\n"
-        "    build(name, widths=widths, image_shape=(3, 32, 32), num_classes=10)\n"
+        "    build(name, widths=widths, data=of_images((3, 32, 32), classes=10))\n"
         "sys.exit('torch' in sys.modules)"
     )
     root = Path(__file__).parents[3]

@@ -70,7 +70,7 @@ def few_digits():
     whole = digits()
 
     def first(split, size):
-        return Split(images=split.images[:size], labels=split.labels[:size])
+        return Split(inputs=split.images[:size], labels=split.labels[:size])
 
     return replace(
         whole,

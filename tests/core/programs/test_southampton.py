@@ -10,7 +10,7 @@ from helpers.on_digits import dense_job
 from torch import nn
 
 from pipeline.core import cuts, masks, metrics, seeding
-from pipeline.core.batches import BatchOrder, normalize
+from pipeline.core.batches import BatchOrder, prepared
 from pipeline.core.criteria.evidence import Evidence
 from pipeline.core.cuts.asked import Asked
 from pipeline.core.models.init import initial_weights
@@ -180,7 +180,7 @@ def test_correct_answers_in_full_batches_are_divided_by_all_test_images():
     made = make_engine("southampton", [asked])
     test = asked.data.test
     assert len(test) == 697
-    first = replace(test, images=test.images[:660], labels=test.labels[:660])
+    first = replace(test, inputs=test.images[:660], labels=test.labels[:660])
     cut_short = replace(asked, data=replace(asked.data, test=first))
     (expected,) = make_engine("dense", [cut_short]).evaluate("test")
     (found,) = made.evaluate("test")
@@ -281,9 +281,7 @@ def script_after(asked, num_steps):
     batch_size = asked.settings.batch_size
     order = BatchOrder(len(train_split), batch_size, seed=asked.seed, round=asked.round)
     for examples in order.indices(0, num_steps):
-        images = normalize(
-            train_split.images[examples], mean=asked.data.mean, std=asked.data.std
-        )
+        images = prepared(train_split.images[examples], asked.data.images)
         optimizer.zero_grad()
         loss = criterion(
             model(torch.tensor(images)), torch.tensor(train_split.labels[examples])

@@ -8,14 +8,18 @@ import pytest
 from helpers.train_settings import PLAIN
 
 from pipeline.core.batches import Dataset, Split
+from pipeline.core.description import of_images
 from pipeline.core.models.layers import Linear
 from pipeline.core.training.engine import Evaluation, Job
 from pipeline.core.training.loop import train
 from pipeline.core.training.results import pack, unpack
 
-EMPTY = Split(images=np.zeros((4, 1, 1, 1), np.uint8), labels=np.zeros(4, np.int64))
+EMPTY = Split(inputs=np.zeros((4, 1, 1, 1), np.uint8), labels=np.zeros(4, np.int64))
 DATA = Dataset(
-    train=EMPTY, validation=EMPTY, test=EMPTY, mean=(0.0,), std=(1.0,), num_classes=2
+    train=EMPTY,
+    validation=EMPTY,
+    test=EMPTY,
+    description=of_images((1, 1, 1), classes=2, mean=(0.0,), std=(1.0,)),
 )
 SETTINGS = replace(PLAIN, steps=6, batch_size=4, lr=0.5, evaluate_every=1)
 

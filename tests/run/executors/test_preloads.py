@@ -2,6 +2,7 @@
 
 import pytest
 
+from pipeline.core.description import of_images
 from pipeline.core.models import build
 from pipeline.run.executors import preloads
 
@@ -16,5 +17,5 @@ from pipeline.run.executors import preloads
     ],
 )
 def test_nobody_waits_for_what_an_engine_does_not_need(engine, model, module):
-    network = build(model, widths=None, image_shape=(1, 28, 28), num_classes=10)
+    network = build(model, widths=None, data=of_images((1, 28, 28), classes=10))
     assert preloads.module_for(engine, network) == module

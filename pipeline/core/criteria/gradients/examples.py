@@ -19,14 +19,14 @@ def balanced(evidence: Evidence) -> tuple[Tensor, Tensor]:
     """Ten training examples of every class, or all there are of a class with fewer.
 
     Returns:
-        Normalized images (B, C, H, W) and labels (B,), in the order of their reading.
+        Inputs as a network sees them, and labels (B,), in the order of their reading.
     """
     assert evidence.batches is not None, "checked by criteria.score"
     taken: dict[int, int] = {}
     images, labels = [], []
     for batch in evidence.batches(_AT_ONCE):
         wanted = _wanted(batch, taken)
-        images.append(batch.images[wanted])
+        images.append(batch.inputs[wanted])
         labels.append(batch.labels[wanted])
         if len(taken) == _num_classes(evidence) and min(taken.values()) == PER_CLASS:
             break

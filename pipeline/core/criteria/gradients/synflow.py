@@ -27,7 +27,7 @@ _NEUTRAL = {"bias": 0.0, "shift": 0.0, "mean": 0.0, "variance": 1.0}
 def synflow(evidence: Evidence) -> Scores:
     """|∂R/∂θ₀ θ₀| under the mask; only the shape of an example is looked at."""
     assert evidence.batches is not None, "checked by criteria.score"
-    example = next(iter(evidence.batches(1))).images
+    example = next(iter(evidence.batches(1))).inputs
     weights = _positive(evidence)
     ones = torch.ones(example.shape, dtype=torch.float64)
     flow = forward(evidence.network, weights, ones, training=False).sum()

@@ -1,0 +1,170 @@
+"""Find and call functions of the user's that params.yaml names: ``mypkg.nets:build``.
+
+Their code lies in the repository, beside params.yaml, or in an installed package. What
+such a function is made of is its module's file and the files of the same package that
+these import: an edit of one of them may change what the function gives.
+"""
+
+import ast
+import hashlib
+import importlib
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from pipeline.border.errors import UserError
+
+NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+"""``package.module:function``"""
+
+
+class CodeError(UserError):
+    """The user's code cannot be found, or fails; one line that says where."""
+
+
+def module_of(name: str) -> str:
+    """The module of a function's name.
+
+    Raises:
+        CodeError: if the name is not of the form ``package.module:function``.
+
+    >>> module_of("mypkg.nets:build")
+    'mypkg.nets'
+    """
+    if not NAME.fullmatch(name):
+        raise CodeError(f"{name!r} is no function; write package.module:function")
+    return name.partition(":")[0]
+
+
+def load(name: str, *, root: Path = Path()) -> Callable[..., Any]:
+    """Import a function.
+
+    Args:
+        name: ``package.module:function``.
+        root: of the repository, where its packages are found.
+
+    Raises:
+        CodeError: if the module cannot be imported or has no such function.
+    """
+    module = module_of(name)
+    _find_in(root)
+    try:
+        found = getattr(importlib.import_module(module), name.partition(":")[2], None)
+    except Exception as error:
+        raise CodeError(f"{name}: importing {module} fails: {_said(error)}") from error
+    if not callable(found):
+        raise CodeError(f"{name}: {module} has no function {name.partition(':')[2]}")
+    function: Callable[..., Any] = found
+    return function
+
+
+def call(
+    name: str, options: Mapping[str, Any], *arguments: object, root: Path = Path()
+) -> object:
+    """Call a function.
+
+    Args:
+        name: ``package.module:function``.
+        options: its arguments by name.
+        arguments: those before them.
+        root: of the repository.
+
+    Raises:
+        CodeError: if it cannot be imported, or whatever it raises.
+    """
+    function = load(name, root=root)
+    try:
+        result: object = function(*arguments, **options)
+    except Exception as error:
+        raise CodeError(f"{name} fails: {_said(error)}") from error
+    return result
+
+
+def files_behind(module: str, *, root: Path = Path()) -> list[Path]:
+    """The files of a module and of all that it imports from its own package, sorted.
+
+    Paths below the root are relative to it. Imports are read, not run.
+
+    Raises:
+        CodeError: if there is no such module, or a file is not Python.
+    """
+    _find_in(root)
+    package = module.partition(".")[0]
+    found: dict[Path, str] = {}
+    waiting = [module]
+    while waiting:
+        one = waiting.pop()
+        for name, path in _files_of(one):
+            if path in found:
+                continue
+            found[path] = name
+            waiting += _imported(path, name, package)
+    if module not in found.values():
+        raise CodeError(f"there is no module {module} in {root.resolve()} or installed")
+    return sorted(_short(path, root) for path in found)
+
+
+def digest_behind(module: str, *, root: Path = Path()) -> str:
+    """The hash of all files behind a module."""
+    content = hashlib.sha256()
+    for path in files_behind(module, root=root):
+        content.update(f"{path.name}\0".encode() + (root / path).read_bytes())
+    return content.hexdigest()
+
+
+def _find_in(root: Path) -> None:
+    place = str(root.resolve())
+    if place not in sys.path:
+        sys.path.insert(0, place)
+
+
+def _files_of(module: str) -> Iterator[tuple[str, Path]]:
+    """The files that importing a module runs in its package, the package's own first.
+
+    Only the package itself is looked up: to look up a module inside would run its code.
+    """
+    first, *others = module.split(".")
+    spec = find_spec(first)
+    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+        return
+    yield first, Path(spec.origin)
+    folder = Path(spec.origin).parent
+    for length, part in enumerate(others, start=1):
+        name = ".".join([first, *others[:length]])
+        if (folder / f"{part}.py").is_file():
+            yield name, folder / f"{part}.py"
+            return
+        folder = folder / part
+        if not (folder / "__init__.py").is_file():
+            return
+        yield name, folder / "__init__.py"
+
+
+def _imported(path: Path, module: str, package: str) -> list[str]:
+    """Modules of the package, and names in them, that a file's imports mention."""
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except (SyntaxError, UnicodeDecodeError) as error:
+        raise CodeError(f"{path} is not Python: {_said(error)}") from None
+    here = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    names: list[str] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            above = here.split(".")[: len(here.split(".")) - node.level + 1]
+            base = [*(above if node.level else ()), *(node.module or "").split(".")]
+            names += [".".join(filter(None, [*base, a.name])) for a in node.names]
+    return [name for name in names if name.partition(".")[0] == package]
+
+
+def _short(path: Path, root: Path) -> Path:
+    base = root.resolve()
+    return path.relative_to(base) if path.is_relative_to(base) else path
+
+
+def _said(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())

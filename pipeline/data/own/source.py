@@ -1,0 +1,73 @@
+"""What params.yaml says of a data set of the user's: an entry of ``datasets``."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Source:
+    """One data set of the user's: exactly one of npz, folder and import."""
+
+    npz: str | None = None
+    """a file of numpy arrays; see the guide for their names"""
+    folder: str | None = None
+    """a folder of images: one folder per class, or train/, val/ and test/ of such"""
+    size: int | None = None
+    """height and width to which the images of a folder are brought; null for others"""
+    import_: str | None = None
+    """``package.module:function`` of yours, which returns the arrays by name"""
+    options: dict[str, Any] = field(default_factory=dict)
+    """arguments of that function, by name"""
+    reads: str | None = None
+    """the file or folder that the function reads; when it changes, it is read again"""
+    validation: float = 0.1
+    """share of the training examples that are drawn for validation, where the source has
+    no such part"""
+    test: float = 0.1
+    """share of the examples that are drawn for testing, where there is no such part"""
+    standardize: bool = True
+    """whether vectors get mean 0 and standard deviation 1 in each number, by the
+    statistics of the training part"""
+    allow_duplicates: bool = False
+    """whether an example may stand in the training part and in another one"""
+
+    def __post_init__(self) -> None:
+        """Refuse values that do not go together."""
+        for found, message in self._problems():
+            if found:
+                raise ValueError(message)
+
+    def _problems(self) -> Iterable[tuple[bool, str]]:
+        kinds = {"npz": self.npz, "folder": self.folder, "import": self.import_}
+        given = [name for name, value in kinds.items() if value is not None]
+        yield (
+            len(given) != 1,
+            f"{' and '.join(given) or 'no source'} given; give exactly one of "
+            f"{', '.join(kinds)}",
+        )
+        is_folder, is_import = self.folder is not None, self.import_ is not None
+        yield (
+            is_folder != (self.size is not None),
+            "size is needed for a folder, and for nothing else: such as size: 32",
+        )
+        yield (
+            self.size is not None and not 1 <= self.size <= 1024,
+            f"size is {self.size}; give 1 to 1024 pixels",
+        )
+        yield (
+            bool(self.options) and not is_import,
+            "options are arguments of an imported function; remove them",
+        )
+        yield (
+            self.reads is not None and not is_import,
+            "reads names what an imported function reads; remove it",
+        )
+        for name in ("validation", "test"):
+            share = getattr(self, name)
+            yield not 0 < share < 1, f"{name} is {share}; give a share in (0, 1)"
+
+    @property
+    def path(self) -> str | None:
+        """The file or folder that holds the examples; None if only a function knows."""
+        return self.npz or self.folder or self.reads
