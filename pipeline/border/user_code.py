@@ -10,7 +10,7 @@ import hashlib
 import importlib
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -105,6 +105,27 @@ def files_behind(module: str, *, root: Path = Path()) -> list[Path]:
     if module not in found.values():
         raise CodeError(f"there is no module {module} in {root.resolve()} or installed")
     return sorted(_short(path, root) for path in found)
+
+
+def file_of(module: str, *, root: Path = Path()) -> Path:
+    """The file of a module; below the root relative to it.
+
+    Raises:
+        CodeError: if there is no such module.
+    """
+    files_behind(module, root=root)
+    return _short(next(path for name, path in _files_of(module) if name == module), root)
+
+
+def packages(modules: Iterable[str], *, root: Path = Path()) -> list[Path]:
+    """The folders or files below the root that hold the packages of these modules."""
+    found = {file_of(module, root=root) for module in modules}
+    tops = {
+        path if len(path.parts) == 1 else Path(path.parts[0])
+        for path in found
+        if not path.is_absolute()
+    }
+    return sorted(tops)
 
 
 def digest_behind(module: str, *, root: Path = Path()) -> str:

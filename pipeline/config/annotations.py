@@ -3,9 +3,12 @@
 import ast
 import inspect
 import types
+from dataclasses import Field, fields
 from functools import cache
 from textwrap import dedent
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from pipeline.core.fields import Derived
 
 Note = TypeVar("Note")
 
@@ -14,6 +17,19 @@ Note = TypeVar("Note")
 def hints_of(kind: type) -> dict[str, Any]:
     """The annotations of a settings' dataclass, notes included, by key."""
     return get_type_hints(kind, include_extras=True)
+
+
+def keys_of(kind: type) -> dict[str, Field[Any]]:
+    """The fields of a settings' dataclass by their keys in YAML.
+
+    A key that is a word of Python, such as ``import``, has an underscore behind its field.
+    """
+    hints = hints_of(kind)
+    return {
+        one.name.removesuffix("_"): one
+        for one in fields(kind)
+        if note(hints[one.name], Derived) is None
+    }
 
 
 def note(annotation: object, kind: type[Note]) -> Note | None:

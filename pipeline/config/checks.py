@@ -4,7 +4,7 @@ Pruning, rewinding, analyses and ``compat`` have their checks in files of their 
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from pipeline import engines
 from pipeline.config import analysis, compat, prune, rewind
@@ -12,6 +12,7 @@ from pipeline.config.analysis import Analysis, Known
 from pipeline.config.rewind import Masks, Retraining
 from pipeline.config.settings import (
     OWN,
+    Model,
     Settings,
     Task,
     Variant,
@@ -21,7 +22,7 @@ from pipeline.config.settings import (
 from pipeline.config.yaml_shape import choose
 from pipeline.core import models
 from pipeline.core.looks import LEAST_OPEN
-from pipeline.core.models.init import INITS
+from pipeline.core.models.init import CHOICES, INITS
 from pipeline.core.models.layers import has_statistics
 from pipeline.core.training.engine import needed_for
 from pipeline.data.facts import FACTS
@@ -40,7 +41,7 @@ def problems(settings: Settings) -> Iterator[str]:
     yield from _top_level(settings)
     for name, task in settings.tasks.items():
         yield from _bad_name(f"tasks.{name}", name)
-        yield from _task(f"tasks.{name}", task)
+        yield from _task(f"tasks.{name}", task, settings.datasets)
     for name, variant in settings.variants.items():
         yield from _bad_name(f"variants.{name}", name)
         if name in RESERVED | {OWN}:
@@ -136,13 +137,22 @@ def _analyses(settings: Settings) -> Iterator[str]:
     yield from _one_key_for_two("analyses", settings.analyses)
 
 
-def _task(where: str, task: Task) -> Iterator[str]:
-    if task.data not in FACTS:
-        yield f"{where}.data: {choose(task.data, FACTS)}"
-    if task.model.name not in models.MODELS:
-        yield f"{where}.model.name: {choose(task.model.name, models.MODELS)}"
-    if task.model.init not in INITS:
-        yield f"{where}.model.init: {choose(task.model.init, INITS)}"
+def _model(where: str, model: Model) -> Iterator[str]:
+    if model.import_ is None and model.name not in models.MODELS:
+        yield f"{where}.name: {choose(model.name, models.MODELS)}"
+    if model.import_ is not None and model.name != model.import_:
+        yield f"{where}: both name and import are given; remove one of them"
+    if model.options and model.import_ is None:
+        yield f"{where}.options: they are arguments of an imported function; remove them"
+    known = INITS if model.import_ is None else CHOICES
+    if model.init not in known:
+        yield f"{where}.init: {choose(model.init, known)}"
+
+
+def _task(where: str, task: Task, datasets: Iterable[str]) -> Iterator[str]:
+    if task.known is None and task.data not in FACTS:
+        yield f"{where}.data: {choose(task.data, [*FACTS, *datasets])}"
+    yield from _model(f"{where}.model", task.model)
     try:
         network = build_network(task)
     except ValueError as error:

@@ -4,13 +4,13 @@ The defaults stand in the fields of the settings' dataclasses and nowhere else.
 """
 
 from collections.abc import Callable
-from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, field, is_dataclass
 from typing import Any, get_args, get_origin
 
-from pipeline.config.annotations import bare, hints_of, note
+from pipeline.config.annotations import bare, hints_of, keys_of, note
 from pipeline.config.settings import Settings
 from pipeline.config.yaml_shape import at
-from pipeline.core.fields import Default, Needed, Tree
+from pipeline.core.fields import Default, Needed, OnlyWritten, Tree
 
 
 def complete(written: Tree) -> dict[str, Any]:
@@ -43,16 +43,18 @@ class _Filling:
         """The mapping of a dataclass with every key, in the order of the fields."""
         hints = hints_of(kind)
         full = {}
-        for one in fields(kind):
-            place = at(where, one.name)
-            if one.name in written:
-                value = written[one.name]
+        for key, one in keys_of(kind).items():
+            place = at(where, key)
+            if key in written:
+                value = written[key]
+            elif note(hints[one.name], OnlyWritten) is not None:
+                continue
             elif self._must_be_written(one, hints[one.name], written):
                 self.missing.append(place)
                 continue
             else:
                 value = self._default(one, hints[one.name], written)
-            full[one.name] = self._inside(bare(hints[one.name]), value, place)
+            full[key] = self._inside(bare(hints[one.name]), value, place)
         return full
 
     def _must_be_written(self, one: Field[Any], annotation: object, written: Tree) -> bool:

@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from pipeline.border.errors import UserError
-from pipeline.config import checks, defaults
+from pipeline.config import checks, defaults, own_data
 from pipeline.config.settings import OWN, Settings
 from pipeline.config.yaml_shape import refuse_odd_values, refuse_wrong_keys, shown
 
@@ -62,11 +62,11 @@ def load(root: Path = Path()) -> Settings:
             f"{FILE} cannot be parsed ({_one_line(error)}); correct the value or put it "
             "in quotes"
         ) from None
-    return parse(raw)
+    return parse(raw, root)
 
 
-def parse(raw: object) -> Settings:
-    """Check the contents of a params.yaml and make settings of them."""
+def parse(raw: object, root: Path = Path()) -> Settings:
+    """Check the contents of a params.yaml below ``root`` and make settings of them."""
     full = completed(raw)
     try:
         # JSON, because pydantic is strict there and still takes lists for tuples.
@@ -74,6 +74,9 @@ def parse(raw: object) -> Settings:
         settings: Settings = pydantic.TypeAdapter(Settings).validate_json(text, strict=True)
     except pydantic.ValidationError as error:
         raise ParamsError(_first(error)) from None
+    for problem in own_data.problems(settings):
+        raise ParamsError(f"{FILE}: {problem}")
+    settings = own_data.with_known(settings, root)
     for problem in checks.problems(settings):
         raise ParamsError(f"{FILE}: {problem}")
     return settings
@@ -125,6 +128,9 @@ def behind(task: str, variant: str | None, root: Path = Path()) -> dict[str, Any
 def behind_in(raw: Mapping[str, Any], task: str, variant: str | None) -> dict[str, Any]:
     """The same of settings that are read already, as ``resolved`` returns them."""
     task_settings: dict[str, Any] = raw["tasks"][task]
+    own = raw.get("datasets", {}).get(task_settings["data"])
+    if own is not None:
+        task_settings = task_settings | {"dataset": own}
     if variant is None:
         return task_settings | {"prune": None, "rewind": None, "mask_source": None}
     recipe = raw["variants"][variant]

@@ -5,13 +5,13 @@ Everything is read from the settings' dataclasses, so the reference always agree
 
 import types
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import Field, dataclass, fields, is_dataclass
+from dataclasses import Field, dataclass, is_dataclass
 from textwrap import TextWrapper
 from typing import Any, Literal, get_args, get_origin
 
 from pipeline import engines
 from pipeline.border.errors import UserError
-from pipeline.config.annotations import bare, hints_of, note, options, sentences
+from pipeline.config.annotations import bare, hints_of, keys_of, note, options, sentences
 from pipeline.config.defaults import has_default, plain_default
 from pipeline.config.settings import Settings
 from pipeline.config.yaml_shape import shown
@@ -113,9 +113,9 @@ def _literals(option: object) -> tuple[Any, ...]:
 
 def _keys(kind: type, where: str) -> Iterator[Key]:
     hints = hints_of(kind)
-    for one in fields(kind):
+    for key, one in keys_of(kind).items():
         annotation = hints[one.name]
-        path = f"{where}.{one.name}" if where else one.name
+        path = f"{where}.{key}" if where else key
         names = names_of(kind, one.name, annotation)
         yield Key(
             path=path,
@@ -144,6 +144,8 @@ def _in_words(option: object) -> str:
         return "list of names" if get_args(option)[0] is str else "list of whole numbers"
     if get_origin(option) is dict:
         names, values = get_args(option)
+        if values is Any:
+            return "mapping of names to values"
         if not _literals(names):
             return "mapping of names to mappings"
         inside = " or ".join(_in_words(value) for value in options(values))

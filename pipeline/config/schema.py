@@ -4,10 +4,10 @@ A schema cannot check rules about several settings, such as a key that only some
 need; ``lt-pipeline plan`` checks them.
 """
 
-from dataclasses import Field, fields, is_dataclass
+from dataclasses import Field, is_dataclass
 from typing import Any, Literal, get_args, get_origin
 
-from pipeline.config.annotations import hints_of, note, options, sentences
+from pipeline.config.annotations import hints_of, keys_of, note, options, sentences
 from pipeline.config.checks import NAME
 from pipeline.config.defaults import has_default, plain_default
 from pipeline.config.reference import names_of
@@ -33,10 +33,12 @@ def _mapping(kind: type) -> Schema:
     return {
         "type": "object",
         "properties": {
-            one.name: _property(kind, one, hints[one.name]) for one in fields(kind)
+            key: _property(kind, one, hints[one.name]) for key, one in keys_of(kind).items()
         },
         "required": [
-            one.name for one in fields(kind) if not has_default(one, hints[one.name])
+            key
+            for key, one in keys_of(kind).items()
+            if not has_default(one, hints[one.name])
         ],
         "additionalProperties": False,
     }
@@ -67,6 +69,8 @@ def _value(annotation: object, names: OneOf | None) -> Schema:
 def _of_type(kind: object) -> Schema:
     if isinstance(kind, type) and is_dataclass(kind):
         return _mapping(kind)
+    if kind is Any:
+        return {}
     arguments = get_args(kind)
     if get_origin(kind) is tuple:
         return {"type": "array", "items": _value(arguments[0], None)}
@@ -83,6 +87,8 @@ def _entries(names: object, values: object) -> Schema:
             "properties": {name: _value(values, None) for name in get_args(names)},
             "additionalProperties": False,
         }
+    if values is Any:
+        return {}
     return {
         "propertyNames": {"pattern": f"^{NAME}$"},
         "additionalProperties": _value(values, None),

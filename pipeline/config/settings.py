@@ -7,23 +7,27 @@ reads the settings, and ``checks`` says whether they fit together.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Any
 
+import pydantic
+
+from pipeline.config import user_network
 from pipeline.config.analysis import Analysis
 from pipeline.config.rewind import Rewind
 from pipeline.core import models, policies, transforms
 from pipeline.core.counts import Scope
 from pipeline.core.criteria import CRITERIA
 from pipeline.core.description import Description
-from pipeline.core.fields import Default, Needed, OneOf, Tree
+from pipeline.core.fields import Default, Derived, Needed, OneOf, OnlyWritten, Tree
 from pipeline.core.looks import DEFAULT, Looks
-from pipeline.core.models.init import INITS
+from pipeline.core.models.init import CHOICES, MODULE
 from pipeline.core.models.layers import Kind, Network
 from pipeline.core.policies import SCHEDULES, Policy
 from pipeline.core.programs import PROGRAMS, Program, program_of
 from pipeline.core.training.settings import TrainSettings
 from pipeline.data.facts import FACTS
 from pipeline.data.known import Known
+from pipeline.data.own.source import Source
 
 OWN = "own"
 """the value of ``prune.mask`` where a variant derives its masks itself"""
@@ -39,23 +43,43 @@ class Data:
     """whether missing data may be downloaded"""
 
 
+def _imported(here: Tree, _: Tree) -> object:
+    return here.get("import")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Model:
     """The network and how its weights are drawn."""
 
-    name: Annotated[str, OneOf(models.MODELS)]
+    name: Annotated[
+        str,
+        OneOf(models.MODELS),
+        Needed("unless a function is imported", lambda here: "import" not in here),
+        Default("the function's name, where one is imported", _imported),
+    ]
     """the network"""
     widths: tuple[int, ...] | None = None
     """units of each hidden layer of an ``mlp``; null for the named networks"""
-    init: Annotated[str, OneOf(INITS)]
-    """how the weights before training, theta0, are drawn"""
+    init: Annotated[
+        str,
+        OneOf(CHOICES),
+        Needed("unless a function is imported", lambda here: "import" not in here),
+        Default("module, where a function is imported", lambda _, __: MODULE),
+    ]
+    """how the weights before training, theta0, are drawn; module: as an imported module
+    draws them itself"""
+    import_: Annotated[str | None, OnlyWritten(), pydantic.Field(alias="import")] = None
+    """``package.module:function`` of yours, in place of a name; it takes the description
+    of the data and returns a ``torch.nn.Module``, or a tuple of layer records"""
+    options: Annotated[dict[str, Any], OnlyWritten()] = field(default_factory=dict)
+    """arguments of that function, by name"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Task:
     """Data, model and training settings under one name."""
 
-    data: Annotated[str, OneOf(FACTS)]
+    data: Annotated[str, OneOf(FACTS, "a name under datasets")]
     """the data set"""
     model: Model
     """the network and how its weights are drawn"""
@@ -63,11 +87,18 @@ class Task:
     """how the network is trained"""
     compat: Annotated[str | None, OneOf(PROGRAMS)] = None
     """whose program's departures from the algorithm are kept, to compare with it"""
+    known: Annotated[Known | None, Derived()] = None
+    """what is known of the data set, where it is the user's own"""
 
     @property
     def dataset(self) -> Known:
-        """What is known of the data set before it is read."""
-        return FACTS[self.data]
+        """What is known of the data set before a stage reads it."""
+        return self.known or FACTS[self.data]
+
+    @property
+    def is_own(self) -> bool:
+        """Whether its network or its data are the user's own."""
+        return self.known is not None or self.model.import_ is not None
 
     @property
     def program(self) -> Program:
@@ -160,6 +191,8 @@ class Settings:
     """trainings side by side; null = as many as cores"""
     data: Data = field(default_factory=Data)
     """where raw data lies; changing it changes no result"""
+    datasets: Annotated[dict[str, Source], OnlyWritten()] = field(default_factory=dict)
+    """name -> a data set of yours"""
     tasks: dict[str, Task]
     """name -> data, model and training settings"""
     variants: dict[str, Variant]
@@ -179,7 +212,13 @@ def total_steps(task: Task) -> int:
 
 
 def network_for(task: Task, data: Description) -> Network:
-    """The network of a task for such examples."""
+    """The network of a task for such examples.
+
+    Raises:
+        ValueError: where they do not fit, or the user's function gives no network.
+    """
+    if task.model.import_ is not None:
+        return user_network.build(task.model.import_, task.model.options, data)
     return models.build(task.model.name, widths=task.model.widths, data=data)
 
 

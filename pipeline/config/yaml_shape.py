@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import is_dataclass
 from typing import get_args, get_origin
 
-from pipeline.config.annotations import bare, hints_of
+from pipeline.config.annotations import bare, hints_of, keys_of
 from pipeline.core.registry import did_you_mean, unknown
 
 MAX_VALUES = 5_000
@@ -43,11 +43,11 @@ def refuse_wrong_keys(annotation: object, value: object, where: str = "") -> Non
     """Refuse keys that no field of the dataclasses has; missing ones are ``defaults``'."""
     annotation = bare(annotation)
     if isinstance(annotation, type) and is_dataclass(annotation):
-        hints = hints_of(annotation)
-        _check_mapping(value, list(hints), where)
+        hints, keys = hints_of(annotation), keys_of(annotation)
+        _check_mapping(value, list(keys), where)
         assert isinstance(value, dict)
-        for name in (name for name in hints if name in value):
-            refuse_wrong_keys(hints[name], value[name], at(where, name))
+        for key in (key for key in keys if key in value):
+            refuse_wrong_keys(hints[keys[key].name], value[key], at(where, key))
     elif get_origin(annotation) is dict and isinstance(value, dict):
         for key, item in value.items():
             refuse_wrong_keys(get_args(annotation)[1], item, at(where, key))

@@ -36,6 +36,19 @@ class Needed:
 
 
 @dataclass(frozen=True, slots=True)
+class OnlyWritten:
+    """A note: where the key is not written it is left out, not filled in.
+
+    For keys that came later than results of settings without them.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """A note: the field is no key; it follows from others after they were read."""
+
+
+@dataclass(frozen=True, slots=True)
 class OneOf:
     """A note: the value is one of these names, most often those of a registry."""
 

@@ -16,12 +16,15 @@ class DatasetFacts(Known):
     """
 
     name: str
-    layout: Literal["scikit-learn", "idx", "cifar"]
+    layout: Literal["scikit-learn", "idx", "cifar", "emnist", "svhn"]
     """the format: shipped with scikit-learn, or files that torchvision reads"""
     reader: str
     """torchvision's class that reads it; empty if the data comes with scikit-learn"""
     folder: str
     """its folder below the data root, as in torchvision; empty likewise"""
+    computes_statistics: bool = False
+    """whether pixel statistics are computed from the training part when it is read, in
+    place of those in the description"""
     checksums: Mapping[str, str]
     """file name -> official md5; of IDX files also the md5 of the unpacked file"""
 
@@ -100,6 +103,68 @@ _ALL = (
             "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
             "test_batch": "40351d587109b95175f43aff81a1287e",
             "batches.meta": "5ff9c542aee3614f3951f8cda6e48888",
+        },
+    ),
+    DatasetFacts(
+        name="kmnist",
+        layout="idx",
+        description=of_images((1, 28, 28), classes=10),
+        num_train=55_000,
+        num_validation=5_000,
+        num_test=10_000,
+        reader="KMNIST",
+        folder="KMNIST/raw",
+        computes_statistics=True,
+        checksums={
+            "train-images-idx3-ubyte.gz": "bdb82020997e1d708af4cf47b453dcf7",
+            "train-labels-idx1-ubyte.gz": "e144d726b3acfaa3e44228e80efcd344",
+            "t10k-images-idx3-ubyte.gz": "5c965bf0a639b31b8f53240b1b52f4d7",
+            "t10k-labels-idx1-ubyte.gz": "7320c461ea6c1c855c0b718fb2a4b134",
+        },
+    ),
+    DatasetFacts(
+        name="emnist-letters",
+        layout="emnist",
+        description=of_images((1, 28, 28), classes=26),
+        num_train=114_800,
+        num_validation=10_000,
+        num_test=20_800,
+        reader="EMNIST",
+        folder="EMNIST/raw",
+        computes_statistics=True,
+        checksums={
+            "gzip.zip": "58c8d27c78d21e728a6bc7b3cc06412e",
+        },
+    ),
+    DatasetFacts(
+        name="svhn",
+        layout="svhn",
+        description=of_images((3, 32, 32), classes=10),
+        num_train=68_257,
+        num_validation=5_000,
+        num_test=26_032,
+        reader="SVHN",
+        folder="",
+        computes_statistics=True,
+        checksums={
+            "train_32x32.mat": "e26dedcc434d2e4c54c9b2d4a06d8373",
+            "test_32x32.mat": "eb5a983be6a315427106f1b164d9cef3",
+        },
+    ),
+    DatasetFacts(
+        name="cifar-100",
+        layout="cifar",
+        description=of_images((3, 32, 32), classes=100),
+        num_train=45_000,
+        num_validation=5_000,
+        num_test=10_000,
+        reader="CIFAR100",
+        folder="cifar-100-python",
+        computes_statistics=True,
+        checksums={
+            "train": "16019d7e3df5f24257cddd939b257f8d",
+            "test": "f0ef6b0ae62326f3e7ffdfab6717acfc",
+            "meta": "7973b15100ade9c7d40fb424638fde48",
         },
     ),
 )

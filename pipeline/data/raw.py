@@ -3,7 +3,9 @@
 import gzip
 import hashlib
 import tempfile
+import zipfile
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,9 @@ import numpy as np
 from pipeline.border.errors import UserError
 from pipeline.core import seeding
 from pipeline.core.batches import Dataset, Split, split_positions
+from pipeline.core.description import Description
 from pipeline.data.facts import FACTS, DatasetFacts
+from pipeline.data.own.arrays import pixel_statistics
 from pipeline.data.torchvision_import import datasets as torchvision_datasets
 
 __all__ = ["FACTS", "DataError", "DatasetFacts", "read", "read_as"]
@@ -77,8 +81,16 @@ def _divide(facts: DatasetFacts, pool: Split, official_test: Split | None) -> Da
         train=parts[0],
         validation=parts[1],
         test=parts[2] if official_test is None else official_test,
-        description=facts.description,
+        description=_description(facts, parts[0]),
     )
+
+
+def _description(facts: DatasetFacts, train: Split) -> Description:
+    if not facts.computes_statistics:
+        return facts.description
+    mean, std = pixel_statistics(train.images)
+    inputs = replace(facts.description.images, mean=mean, std=std)
+    return replace(facts.description, inputs=inputs)
 
 
 def _read_digits() -> Split:
@@ -137,7 +149,59 @@ def _read_cifar(facts: DatasetFacts, root: Path, _files: list[Path]) -> tuple[Sp
     return pool, test
 
 
-_READERS = {"idx": _read_idx, "cifar": _read_cifar}
+def _read_emnist(
+    facts: DatasetFacts, _root: Path, files: list[Path]
+) -> tuple[Split, Split]:
+    """Training pool and test set of the letters, out of the archive as it is downloaded.
+
+    Images are transposed, as in the files. Letters count from 1 there, and classes from 0.
+    """
+    reader = getattr(torchvision_datasets(), facts.reader)
+    (archive,) = files
+    with tempfile.TemporaryDirectory(prefix="lt-pipeline-") as temporary:
+        folder = Path(temporary) / facts.folder
+        folder.mkdir(parents=True)
+        with zipfile.ZipFile(archive) as opened:
+            for name in opened.namelist():
+                file = folder / Path(name).name
+                if file.name.startswith("emnist-letters-") and file.suffix == ".gz":
+                    content = gzip.decompress(opened.read(name))
+                    file.with_suffix("").write_bytes(content)
+        raw = [reader(temporary, "letters", train=train) for train in (True, False)]
+    pool, test = (
+        Split(inputs=part.data.numpy()[:, None], labels=part.targets.numpy() - 1)
+        for part in raw
+    )
+    return pool, test
+
+
+def _read_svhn(facts: DatasetFacts, root: Path, _files: list[Path]) -> tuple[Split, Split]:
+    """Training pool and test set; the extra set is left out."""
+    reader = getattr(torchvision_datasets(), facts.reader)
+    parts = {
+        part: [address, name, facts.checksums[name]]
+        for part, (address, name, _) in reader.split_list.items()
+        if name in facts.checksums
+    }
+    checked_reader = type(facts.reader, (reader,), {"split_list": parts})
+    raw = [checked_reader(root, split=split) for split in ("train", "test")]
+    pool, test = (
+        Split(inputs=np.ascontiguousarray(part.data), labels=part.labels) for part in raw
+    )
+    return pool, test
+
+
+_READERS = {
+    "idx": _read_idx,
+    "cifar": _read_cifar,
+    "emnist": _read_emnist,
+    "svhn": _read_svhn,
+}
+_DOWNLOADS: dict[str, tuple[dict[str, str], ...]] = {
+    "emnist": ({"split": "letters"},),
+    "svhn": ({"split": "train"}, {"split": "test"}),
+}
+"""by layout: what torchvision's readers are asked to download, where it has parts"""
 
 
 def _find(facts: DatasetFacts, folder: Path, name: str) -> Path | None:
@@ -153,7 +217,7 @@ def _checked(facts: DatasetFacts, folder: Path, name: str) -> Path:
     if file is None:
         raise DataError(
             f"{facts.name}: {folder / name} not found; set LT_DATA_ROOT (or data.root "
-            f"in params.yaml) to the folder that holds {facts.folder}, or set "
+            f"in params.yaml) to the folder that holds {facts.folder or name}, or set "
             "data.download: true"
         )
     with file.open("rb") as content:
@@ -174,7 +238,8 @@ def _download(facts: DatasetFacts, root: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=root, prefix="download-") as temporary:
-            reader(temporary, download=True)
+            for arguments in _DOWNLOADS.get(facts.layout, ({},)):
+                reader(temporary, download=True, **arguments)
             for name in facts.checksums:
                 fetched = Path(temporary) / facts.folder / name
                 if fetched.is_file():

@@ -1,4 +1,4 @@
-"""Import torchvision's data sets, even if its compiled operators cannot be loaded.
+"""Import modules of torchvision, even if its compiled operators cannot be loaded.
 
 The wheel on PyPI links CUDA. With a CPU-only torch its operators are missing, and
 ``import torchvision`` fails when it registers fake kernels for two of them.
@@ -16,7 +16,12 @@ _declared: list[object] = []
 
 
 def datasets() -> ModuleType:
-    """The module ``torchvision.datasets``.
+    """The module ``torchvision.datasets``; see ``load``."""
+    return load("torchvision.datasets")
+
+
+def load(name: str) -> ModuleType:
+    """A module of torchvision, such as ``torchvision.models``.
 
     If the import fails with exactly that error, the two operators are declared and the
     import is repeated. They are not implemented: a call of one still raises.
@@ -25,13 +30,13 @@ def datasets() -> ModuleType:
         RuntimeError: the import of torchvision fails in any other way.
     """
     try:
-        return importlib.import_module("torchvision.datasets")
+        return importlib.import_module(name)
     except RuntimeError as error:
         if str(error) != MISSING_OPERATOR:
             raise
     _declare_missing_operators()
     _forget_half_imported()
-    return importlib.import_module("torchvision.datasets")
+    return importlib.import_module(name)
 
 
 def _declare_missing_operators() -> None:

@@ -16,6 +16,7 @@ from pipeline.engines.suitability import (
     fully_connected,
     no_network,
     plain_convolutional,
+    stackable,
     without_norm,
 )
 
@@ -102,7 +103,7 @@ ENGINES = Registry(
         ),
         "batched": EngineRecord(
             module="batched",
-            trains=any_network,
+            trains=stackable,
             devices=CPU | CUDA,
             abilities=frozenset({Ability.READ_VECTORS, Ability.READ_TOKENS}),
             several_jobs=True,
@@ -155,21 +156,24 @@ def resolve(
     Raises:
         ValueError: if there is no such engine, or it cannot train this network there.
     """
-    fit = [
-        name
-        for name, record in ENGINES.items()
-        if not record.program and _refusal(record, network, device, needs) is None
-    ]
+    possible = [name for name, record in ENGINES.items() if not record.program]
+
+    def fits(name: str) -> bool:
+        return _refusal(ENGINES[name], network, device, needs) is None
+
     if setting != AUTO:
         refusal = _refusal(ENGINES[setting], network, device, needs)
         if refusal:
-            instead = f", or one of {', '.join(fit)}" if fit else ""
+            others = ", ".join(name for name in possible if fits(name))
+            instead = f", or one of {others}" if others else ""
             raise ValueError(f"engine {setting} {refusal}; give {AUTO}{instead}")
         return setting
-    preferred = [name for name in fit if _is_preferred(ENGINES[name], density, device)]
-    if not preferred:
-        raise ValueError(f"no engine can train this network on {device}; name another")
-    return preferred[-1]
+    # Preferences first: whether torch can stack a module takes a trial.
+    preferred = [n for n in possible if _is_preferred(ENGINES[n], density, device)]
+    for name in reversed(preferred):
+        if fits(name):
+            return name
+    raise ValueError(f"no engine can train this network on {device}; name another")
 
 
 def _refusal(

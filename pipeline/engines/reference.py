@@ -6,17 +6,19 @@ exceptions.
 """
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pipeline.core import seeding
 from pipeline.core.arrays import Mask, Weights
 from pipeline.core.augmentation import flip_crop, flip_crop_draws
 from pipeline.core.models.forward import forward
-from pipeline.core.models.layers import parameters
+from pipeline.core.models.layers import Module, parameters
+from pipeline.core.models.modules import seeded
 from pipeline.core.training.engine import Evaluation, Job, State, only_job
 from pipeline.core.training.losses import loss_and_correct, mean_loss
 from pipeline.core.training.schedules import learning_rate
@@ -125,7 +127,7 @@ class Reference:
             for name, weight in self._weights.items()
         }  # the forward pass writes running statistics
         asked = [weights[name] for name in self._job.mask]
-        with _exact_convolutions():
+        with _exact_convolutions(), _chance(self._job, self._step):
             logits = forward(self._job.network, weights, inputs, training=True)
             loss = mean_loss(logits, labels, self._job.data.description)
             found = torch.autograd.grad(loss, asked)
@@ -141,7 +143,8 @@ class Reference:
     def _update(self, examples: Tensor) -> None:
         job = self._job
         inputs, labels = self._batch(examples)
-        logits = forward(job.network, self._weights, inputs, training=True)
+        with _chance(job, self._step):
+            logits = forward(job.network, self._weights, inputs, training=True)
         self._optimizer.zero_grad(set_to_none=True)
         mean_loss(logits, labels, job.data.description).backward()
         for weight, bits in self._pruned:
@@ -205,6 +208,16 @@ def _moved(images: Tensor, job: Job, step: int) -> Tensor:
     )
     moved = flip_crop(images.cpu().numpy(), flips=flips, corners=corners)
     return torch.tensor(moved, device=images.device)
+
+
+def _chance(job: Job, step: int) -> AbstractContextManager[None]:
+    """The random numbers of a step's forward pass, for networks that draw (dropout)."""
+    if not (isinstance(job.network, Module) and job.network.draws):
+        return nullcontext()
+    rng = seeding.generator(
+        job.seed, "dropout", round=job.round, copy=f"{job.copy}/step={step}"
+    )
+    return seeded(int(rng.integers(2**63)))
 
 
 def _exact_convolutions() -> AbstractContextManager[None]:

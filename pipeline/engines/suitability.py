@@ -14,9 +14,11 @@ from pipeline.core.models.layers import (
     Layer,
     Linear,
     MaxPool,
+    Module,
     Network,
     ReLU,
     Residual,
+    layers_of,
 )
 
 _LETTERS: dict[type[Layer], str] = {
@@ -29,16 +31,24 @@ _LETTERS: dict[type[Layer], str] = {
     ReLU: "R",
     Residual: "S",
 }
+"""the letter of each kind of layer that some pattern below names"""
+_UNKNOWN = "?"
+"""the letter of every other kind of layer, and of a torch module: no pattern has it"""
 
 
 def any_network(network: Network) -> bool:
     """True for every network."""
-    return bool(network)
+    return isinstance(network, Module) or bool(network)
 
 
 def no_network(_: Network) -> bool:
     """True for no network."""
     return False
+
+
+def stackable(network: Network) -> bool:
+    """True for layers, and for modules that draw nothing and that vmap can compute."""
+    return network.stacks() if isinstance(network, Module) else bool(network)
 
 
 def fully_connected(network: Network) -> bool:
@@ -53,18 +63,28 @@ def plain_convolutional(network: Network) -> bool:
     optionally by a MaxPool; the last one needs a MaxPool. A ReLU stands between Linear
     layers.
     """
-    plain = all(
+    if re.fullmatch(r"(CRP?)*CRPFL(RL)*", _spelled(network)) is None:
+        return False
+    return all(
         layer.kernel == 3 and layer.stride == 1 and layer.bias
-        for layer in network
+        for layer in layers_of(network)
         if isinstance(layer, Conv)
     )
-    return plain and re.fullmatch(r"(CRP?)*CRPFL(RL)*", _spelled(network)) is not None
 
 
 def without_norm(network: Network) -> bool:
-    """True for a plain sequence of layers, none of which normalizes batches."""
-    return not set(_spelled(network)) & {"N", "S"}
+    """True for a sequence of Linear, Conv, ReLU, MaxPool, average pool and Flatten."""
+    return re.fullmatch(r"[CFGLPR]+", _spelled(network)) is not None
+
+
+def names_of_layers(network: Network) -> list[str]:
+    """The kinds of a network's layers, for messages."""
+    if isinstance(network, Module):
+        return [network.origin]
+    return [type(layer).__name__ for layer in network]
 
 
 def _spelled(network: Network) -> str:
-    return "".join(_LETTERS[type(layer)] for layer in network)
+    if isinstance(network, Module):
+        return _UNKNOWN
+    return "".join(_LETTERS.get(type(layer), _UNKNOWN) for layer in network)

@@ -17,6 +17,7 @@ from pathlib import Path
 from pipeline import engines
 from pipeline.artifacts import paths
 from pipeline.artifacts.paths import DENSE, Instance
+from pipeline.border import user_code
 from pipeline.config.settings import Prune, Settings, Task, build_network
 from pipeline.core import criteria
 from pipeline.core.training.engine import Ability, needed_for
@@ -45,8 +46,8 @@ def compile_plan(settings: Settings, groups: list[tuple[int, ...]]) -> Plan:
     """The stage instances of an experiment, by stage and key."""
     plan: Plan = {kind: {} for kind in KINDS}
     for name, task in settings.tasks.items():
-        inputs = str(fingerprints.inputs_file("data"))
-        plan["data"][task.data] = {"data": _data(task), INPUTS: inputs}
+        kind, fields = _dataset(settings, task)
+        plan[kind][task.data] = fields
         for seeds in groups:
             for kind, key, fields in _dense(settings, name, seeds):
                 plan[kind][key] = fields
@@ -58,6 +59,21 @@ def compile_plan(settings: Settings, groups: list[tuple[int, ...]]) -> Plan:
             plan["copies"][place.key] = _copies(settings, place)
         plan["lines"][place.key] = _lines(settings, place)
     return plan
+
+
+def _dataset(settings: Settings, task: Task) -> tuple[str, Fields]:
+    """The stage that reads a task's data set: built in, or the user's own."""
+    data: Fields = {"data": _data(task)}
+    if task.data not in settings.datasets:
+        return "data", data | {INPUTS: str(fingerprints.inputs_file("data"))}
+    source = settings.datasets[task.data]
+    module = user_code.module_of(source.import_) if source.import_ else None
+    raw = source.path
+    if raw is None:
+        assert module is not None, "a source is a path or a function"
+        raw = str(user_code.file_of(module))
+    inputs = str(fingerprints.inputs_file("own", task.data, own=module))
+    return "own", data | {"dataset": task.data, "raw": raw, INPUTS: inputs}
 
 
 def _dense(
@@ -194,7 +210,13 @@ def _data(task: Task) -> str:
 
 
 def _inputs(stage: str, task: Task, names: Sequence[str], **used: str | None) -> str:
-    return str(fingerprints.inputs_file(stage, *names, models=task.model.name, **used))
+    model = task.model
+    which = (
+        {"models": model.name}
+        if model.import_ is None
+        else {"own": user_code.module_of(model.import_)}
+    )
+    return str(fingerprints.inputs_file(stage, *names, **which, **used))
 
 
 def _training(

@@ -27,6 +27,7 @@ from typing import Any
 
 from pipeline import engines
 from pipeline.artifacts import files, paths
+from pipeline.border import user_code
 from pipeline.border.errors import UserError
 from pipeline.core import criteria, cuts, metrics, models, policies, starts, transforms
 from pipeline.core.registry import Registry
@@ -50,6 +51,8 @@ ENTRIES: dict[str, Registry[Any]] = {
     "metrics": metrics.METRICS,
 }
 """the registries whose entries stand in the names of inputs files"""
+USERS = "own"
+"""what stands in the names of inputs files before a module of the user's"""
 FOLDERS = {name: Path(*known.package.split(".")) for name, known in ENTRIES.items()}
 """by registry: where its entries lie"""
 
@@ -78,13 +81,21 @@ def inputs_file(stage: str, *names: str, **used: str | None) -> Path:
     'artifacts/inputs/main/train-models.mlp-engines.sparse.txt'
     >>> inputs_file("prune", models="mlp", criteria=None, transforms="shuffle").name
     'prune-models.mlp-transforms.shuffle.txt'
+    >>> inputs_file("train", own="mypkg.nets").name
+    'train-own.mypkg.nets.txt'
     """
     entries = [
-        f"{registry}.{ENTRIES[registry].file_of(name).removesuffix('.py')}"
+        f"{registry}.{_entry(registry, name)}"
         for registry, name in used.items()
         if name is not None
     ]
     return FOLDER.joinpath(*names, f"{'-'.join((stage, *entries))}.txt")
+
+
+def _entry(registry: str, name: str) -> str:
+    if registry == USERS:
+        return name
+    return ENTRIES[registry].file_of(name).removesuffix(".py")
 
 
 def decided_by(item: Item) -> Decided:
@@ -97,10 +108,14 @@ def code_behind(inputs: Path, root: Path = Path()) -> list[Path]:
     """The files whose hashes stand in a file of ``inputs_file``, sorted."""
     stage, *entries = inputs.name.removesuffix(".txt").split("-")
     starts = {STAGES / f"{stage}.py"}
+    users: set[Path] = set()
     for entry in entries:
         registry, _, name = entry.partition(".")
-        starts |= _files_of_entry(FOLDERS[registry] / name, root)
-    return sorted(closure(starts, root))
+        if registry == USERS:
+            users |= set(user_code.files_behind(name, root=root))
+        else:
+            starts |= _files_of_entry(FOLDERS[registry] / name, root)
+    return sorted(closure(starts, root) | users)
 
 
 def closure(starts: Iterable[Path], root: Path = Path()) -> set[Path]:
@@ -211,6 +226,8 @@ def _records(inputs: Path, root: Path) -> Iterator[str]:
     """The records, as code, of the entries that stand in the name of an inputs file."""
     for entry in inputs.name.removesuffix(".txt").split("-")[1:]:
         registry, _, stem = entry.partition(".")
+        if registry == USERS:
+            continue
         known = ENTRIES[registry]
         code = (root / FOLDERS[registry] / "__init__.py").read_text(encoding="utf-8")
         for name, record in _records_in(code).items():

@@ -44,6 +44,8 @@ class Kind:
     """fields of its items that are deps, beside the inputs file"""
     writes: tuple[str, ...]
     """fields of its items that are outs; the first names the instance"""
+    raw: tuple[str, ...] = ()
+    """fields of its items that are deps which no stage writes"""
     settings: tuple[str, ...]
     """keys of the settings that decide a result; braces name fields of an item"""
     shown: str
@@ -67,6 +69,15 @@ KINDS: dict[str, Kind] = {
             reads=(),
             writes=("data",),
             settings=(),
+            shown="data",
+            stays=True,
+        ),
+        Kind(
+            name="own",
+            reads=(),
+            raw=("raw",),
+            writes=("data",),
+            settings=("datasets.{dataset}",),
             shown="data",
             stays=True,
         ),

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from pipeline.artifacts import files, paths
+from pipeline.border import user_code
 from pipeline.config import machine
 from pipeline.config.settings import Settings
 from pipeline.plan import groups
@@ -22,6 +23,8 @@ from pipeline.plan.kinds import KINDS
 
 EXPERIMENT = "DVC_EXP_NAME"
 """the variable in which ``dvc exp run`` tells a stage the name of its experiment"""
+NO_CODE = Path("dvc.yaml")
+"""dep of stage ``plan`` where params.yaml names no function"""
 SUMMARY = Path("results/summary.json")
 """dep of stage ``track`` where there are no lines: DVC knows no dep that may be missing"""
 
@@ -43,7 +46,8 @@ def write(settings: Settings, root: Path = Path(), *, fresh: bool = False) -> Pl
     begun = {} if fresh else groups.begun(root)
     plan = compile_plan(settings, groups.settle(settings.seeds, begun))
     lines = paths.FOLDER / "lines" if plan["lines"] else SUMMARY
-    files.save_json(root / FILE, {"plan": plan, "tracked_lines": str(lines)})
+    watched = {"tracked_lines": str(lines), "user_code": str(_user_code(settings, root))}
+    files.save_json(root / FILE, {"plan": plan, **watched})
     return plan
 
 
@@ -73,6 +77,24 @@ def asked(settings: Settings, root: Path = Path()) -> Plan:
     if plan is None:
         raise missing()
     return compile_plan(settings, regroup(settings.seeds, groups_in(plan)))
+
+
+def _user_code(settings: Settings, root: Path) -> Path:
+    """What stage ``plan`` watches of the user's: the package with all functions.
+
+    Raises:
+        PlanError: if they lie in several; DVC's templates have no lists of deps.
+    """
+    named = [task.model.import_ for task in settings.tasks.values()]
+    named += [source.import_ for source in settings.datasets.values()]
+    modules = [user_code.module_of(name) for name in named if name is not None]
+    found = user_code.packages(modules, root=root)
+    if len(found) > 1:
+        raise PlanError(
+            f"the functions in params.yaml lie in {' and '.join(map(str, found))}; put "
+            "them into one package, whose edits are then noticed"
+        )
+    return found[0] if found else NO_CODE
 
 
 def check(settings: Settings, root: Path = Path()) -> Plan:

@@ -41,15 +41,13 @@ def multiply_adds(settings: Recorded, facts: Mapping[str, Any]) -> int:
         settings: of the result.
         facts: of one seed in result.json.
     """
-    data, model = settings["data"], settings["model"]
-    network = _network(data, model["name"], tuple(model.get("widths") or ()))
+    positions, sizes = _applied(settings, facts)
     rewind = settings["rewind"] or {}
     steps = facts["steps"] - (rewind.get("step") or 0)
-    sizes = {name: prod(tensor.shape) for name, tensor in kernels(network).items()}
     acting = sizes if rewind.get("pruned", "zero") != "zero" else sizes | facts["kept"]
     kept = {name: steps * count for name, count in acting.items()}
     kept |= facts.get("kept_steps", {})
-    forward = totals.multiply_adds(network, FACTS[data].description, kept)
+    forward: int = sum(kept[name] * number for name, number in positions.items())
     return FORWARD_AND_BACKWARD * int(settings["train"]["batch_size"]) * forward
 
 
@@ -115,6 +113,21 @@ def _agree(one: Recorded, other: Recorded) -> bool:
     same = all(one.get(key) == other.get(key) for key in ("data", "model", "train"))
     recipes = [s["mask_source"] or s["prune"] for s in (one, other)]
     return same and (None in recipes or recipes[0] == recipes[1])
+
+
+def _applied(
+    settings: Recorded, facts: Mapping[str, Any]
+) -> tuple[Mapping[str, int], dict[str, int]]:
+    """By kernel: at how many positions of an example it is applied, and its weights.
+
+    Results of the user's own networks and data have this beside them.
+    """
+    if "positions" in facts:
+        return facts["positions"], dict(facts["sizes"])
+    data, model = settings["data"], settings["model"]
+    network = _network(data, model["name"], tuple(model.get("widths") or ()))
+    found = totals.positions(network, FACTS[data].description)
+    return found, {name: prod(tensor.shape) for name, tensor in kernels(network).items()}
 
 
 @cache

@@ -23,7 +23,7 @@ from pipeline.core import masks, metrics
 from pipeline.core.batches import Dataset
 from pipeline.core.models.layers import Network
 from pipeline.core.training.engine import Job
-from pipeline.core.training.facts import curve_rows, facts
+from pipeline.core.training.facts import cost_facts, curve_rows, facts
 from pipeline.core.training.mask_rules import MaskRule, first_mask
 from pipeline.core.training.results import Trained
 from pipeline.run import checkpoints
@@ -181,7 +181,14 @@ class SeedsWork:
         seconds = seconds_before + time.monotonic() - begin
         for job, result in zip(jobs, trained, strict=True):
             accuracy = metrics.accuracy(self.source.metric, result, job.end_step)
-            _leave(folder, job, result, test_accuracy=accuracy, seconds=seconds / len(jobs))
+            _leave(
+                folder,
+                job,
+                result,
+                test_accuracy=accuracy,
+                seconds=seconds / len(jobs),
+                own=self.source.task.is_own,
+            )
 
 
 def run(source: Source, *, at_once: int | None) -> list[Finished]:
@@ -257,9 +264,24 @@ def _prefix(source: Source, copy: int | str) -> str:
 
 
 def _leave(
-    folder: Path, job: Job, trained: Trained, *, test_accuracy: float, seconds: float
+    folder: Path,
+    job: Job,
+    trained: Trained,
+    *,
+    test_accuracy: float,
+    seconds: float,
+    own: bool,
 ) -> None:
-    """Write one finished seed into the checkpoint folder, its facts last."""
+    """Write one finished seed into the checkpoint folder, its facts last.
+
+    Args:
+        folder: of the checkpoint.
+        job: what was trained.
+        trained: its result.
+        test_accuracy: by the task's metric.
+        seconds: that the training took.
+        own: whether network or data are the user's own, so that no setting tells costs.
+    """
     seed = job.seed
     arrays = paths.seed_file
     weights, mask = arrays(folder, seed, "weights"), arrays(folder, seed, "mask")
@@ -273,7 +295,7 @@ def _leave(
         "seconds": seconds,
         "steps_per_s": (trained.end.step - job.first_step) / max(seconds, 1e-9),
     }
-    found = facts(job, trained, test_accuracy)
+    found = facts(job, trained, test_accuracy) | (cost_facts(job) if own else {})
     kept = {"facts": found, "timing": timing}
     checkpoints.finish(folder, seed, kept, (weights, mask, curves))
 

@@ -5,6 +5,7 @@ import pickle
 import subprocess
 import sys
 import threading
+import zipfile
 from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.io
 
 from pipeline.data.facts import FACTS
 from pipeline.data.raw import DataError, read, read_as
@@ -75,6 +77,63 @@ def tiny_cifar(folder):
         contents.append((name, pickle.dumps(batch)))
     write(folder, contents)
     return tiny(FACTS["cifar-10"], contents, num_train=8, num_validation=2)
+
+
+def zipped_letters(folder):
+    """Facts and archive of letters; the number of each is its first pixel and its label."""
+    archive = folder / "gzip.zip"
+    folder.mkdir(parents=True)
+    with zipfile.ZipFile(archive, "w") as opened:
+        for part, num in (("train", 8), ("test", NUM_TEST)):
+            images = (
+                np.random.default_rng(0).integers(0, 99, (num, 28, 28)).astype(np.uint8)
+            )
+            images[:, 0, 0] = labels = np.arange(num, dtype=np.uint8)
+            for word, kind, array in (("images", 3, images), ("labels", 1, labels + 1)):
+                header = bytes([0, 0, 8, array.ndim])
+                header += np.array(array.shape, dtype=">i4").tobytes()
+                name = f"gzip/emnist-letters-{part}-{word}-idx{kind}-ubyte.gz"
+                opened.writestr(name, gzip.compress(header + array.tobytes()))
+    content = [("gzip.zip", archive.read_bytes())]
+    return tiny(FACTS["emnist-letters"], content, num_train=6, num_validation=2)
+
+
+def test_letters_are_read_out_of_the_archive_and_count_from_0(tmp_path):
+    facts = zipped_letters(tmp_path / "EMNIST/raw")
+    data = read_as(facts, root=tmp_path, download=False)
+    assert data.test.labels.tolist() == [0, 1, 2]
+    assert data.test.images[:, 0, 0, 0].tolist() == [0, 1, 2]
+    assert data.images.mean == (pytest.approx(data.train.images.mean()),)
+
+
+def test_house_numbers_are_read_without_the_extra_set(tmp_path):
+    contents = []
+    for part, num in (("train", 8), ("test", NUM_TEST)):
+        labels = np.arange(num, dtype=np.uint8) + 1
+        images = np.zeros((32, 32, 3, num), np.uint8)
+        images[0, 1] = labels
+        file = tmp_path / f"{part}_32x32.mat"
+        scipy.io.savemat(file, {"X": images, "y": labels[:, None]})
+        contents.append((file.name, file.read_bytes()))
+    facts = tiny(FACTS["svhn"], contents, num_train=6, num_validation=2)
+    data = read_as(facts, root=tmp_path, download=False)
+    assert data.test.images.shape == (NUM_TEST, 3, 32, 32)
+    assert data.test.labels.tolist() == [1, 2, 3]
+    assert data.test.images[:, 0, 0, 1].tolist() == [1, 2, 3]
+
+
+def test_cifar_100_is_read_with_its_fine_labels(tmp_path):
+    folder = tmp_path / "cifar-100-python"
+    contents = [("meta", pickle.dumps({"fine_label_names": [str(i) for i in range(100)]}))]
+    for name, num in (("train", 8), ("test", NUM_TEST)):
+        pixels = np.random.default_rng(0).integers(0, 256, (num, 3072)).astype(np.uint8)
+        batch = {"data": pixels, "fine_labels": list(range(90, 90 + num))}
+        contents.append((name, pickle.dumps(batch)))
+    write(folder, contents)
+    facts = tiny(FACTS["cifar-100"], contents, num_train=6, num_validation=2)
+    data = read_as(facts, root=tmp_path, download=False)
+    assert data.test.labels.tolist() == [90, 91, 92]
+    assert len(data.images.std) == 3
 
 
 def numbers(split):
@@ -177,8 +236,8 @@ def test_the_split_of_the_digits_is_pinned():
 
 
 def test_an_unknown_data_set_is_refused_with_the_known_ones(tmp_path):
-    with pytest.raises(DataError, match=r"unknown data set 'svhn'.*'cifar-10', 'digi"):
-        read("svhn", root=tmp_path, download=False)
+    with pytest.raises(DataError, match=r"unknown data set 'imagenet'.*'cifar-10', 'digi"):
+        read("imagenet", root=tmp_path, download=False)
 
 
 class QuietHandler(SimpleHTTPRequestHandler):
@@ -245,10 +304,17 @@ def test_the_facts_are_known_without_torch_or_scikit_learn():
     assert done.returncode == 0
 
 
-@pytest.mark.parametrize("name", ["mnist", "fashion-mnist", "cifar-10"])
+@pytest.mark.parametrize(
+    "name",
+    ["mnist", "fashion-mnist", "kmnist", "cifar-10", "cifar-100", "svhn", "emnist-letters"],
+)
 def test_the_checksums_are_those_of_torchvision(name):
     reader = getattr(torchvision_datasets(), FACTS[name].reader)
-    if name == "cifar-10":
+    if name == "emnist-letters":
+        files = [("gzip.zip", reader.md5)]
+    elif name == "svhn":
+        files = [reader.split_list[part][1:] for part in ("train", "test")]
+    elif name.startswith("cifar"):
         files = [*reader.train_list, *reader.test_list]
         files.append([reader.meta["filename"], reader.meta["md5"]])
     else:

@@ -21,6 +21,7 @@ from pipeline.stages import (
     early,
     init,
     lines,
+    own,
     prune,
     results,
     retrain,
@@ -30,7 +31,7 @@ from pipeline.stages import (
 
 STAGES = {
     module.__name__.rpartition(".")[2]: module
-    for module in (data, init, train, early, prune, rewind, retrain, copies, lines)
+    for module in (data, own, init, train, early, prune, rewind, retrain, copies, lines)
 }
 SEEDS = (0, 1)
 ROUNDS = (1, 2)

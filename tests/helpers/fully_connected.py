@@ -12,7 +12,14 @@ from pipeline.core import seeding
 from pipeline.core.arrays import Bytes, Mask, Weights
 from pipeline.core.batches import BatchOrder, Dataset, Split, prepared
 from pipeline.core.description import of_images
-from pipeline.core.models.layers import Flatten, Linear, Network, ReLU, parameters
+from pipeline.core.models.layers import (
+    Flatten,
+    Linear,
+    Network,
+    ReLU,
+    layers_of,
+    parameters,
+)
 from pipeline.core.training.engine import Job
 
 SETTINGS = replace(PLAIN, batch_size=16, optimizer="sgd", lr=0.1)
@@ -96,7 +103,7 @@ def logits_and_activations(
     seen = prepared(images, job.data.images)
     hidden = seen.reshape(len(images), -1).astype(np.float64)
     activations = [hidden]
-    names = [layer.name for layer in job.network if isinstance(layer, Linear)]
+    names = [layer.name for layer in layers_of(job.network) if isinstance(layer, Linear)]
     for name in names:
         hidden = hidden @ weights[f"{name}.weight"].T + weights[f"{name}.bias"]
         if name != names[-1]:

@@ -5,7 +5,15 @@ from numpy.typing import NDArray
 
 from pipeline.core import masks
 from pipeline.core.arrays import Mask
-from pipeline.core.models.layers import Conv, Layer, Linear, Network, Residual
+from pipeline.core.models.layers import (
+    Conv,
+    Layer,
+    Layers,
+    Linear,
+    Module,
+    Network,
+    Residual,
+)
 
 Used = NDArray[np.bool_]
 """For each unit of a layer (channel; behind Flatten: pixel), whether anything reads it."""
@@ -25,8 +33,10 @@ def dead_units(network: Network, mask: Mask) -> dict[str, int]:
 
     Returns:
         One count per kernel, in layer order; 0 for the output layer, since its units are
-        the logits.
+        the logits. None for torch modules, whose connections are not known.
     """
+    if isinstance(network, Module):
+        return {}
     outputs = next(la.outputs for la in reversed(network) if isinstance(la, Linear | Conv))
     found: dict[str, int] = {}
     _read_by(network, np.ones(outputs, np.bool_), mask, found)
@@ -46,7 +56,7 @@ def collapse_warnings(mask: Mask) -> list[str]:
     ]
 
 
-def _read_by(network: Network, used: Used, mask: Mask, found: dict[str, int]) -> Used:
+def _read_by(network: Layers, used: Used, mask: Mask, found: dict[str, int]) -> Used:
     """Tell which inputs are read; note the dead outputs of each kernel in ``found``."""
     for layer in reversed(network):
         used = _before(layer, used, mask, found)

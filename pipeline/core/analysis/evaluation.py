@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pipeline.core.arrays import Floats, Integers, Weights
 from pipeline.core.batches import Dataset, Split, prepared
-from pipeline.core.models.forward import NORM_MOMENTUM, forward
+from pipeline.core.models.forward import forward
 from pipeline.core.models.layers import Network, parameters
 from pipeline.core.training.engine import Evaluation
 from pipeline.core.training.losses import loss_and_correct
@@ -71,9 +71,10 @@ def recalibrator(
         batches: positions of training examples, (num_batches, B), from
             ``BatchOrder.indices``; B as in training, which the statistics depend on.
     """
-    found = prepared(data.train.inputs[batches.ravel()], data.description.inputs)
-    inputs = torch.from_numpy(found).split(batches.shape[1])
-    names = [name for name, tensor in parameters(network).items() if not tensor.trainable]
+    seen = prepared(data.train.inputs[batches.ravel()], data.description.inputs)
+    inputs = torch.from_numpy(seen).split(batches.shape[1])
+    found = parameters(network)
+    names = [name for name, tensor in found.items() if tensor.role in ("mean", "variance")]
 
     def recalibrate(weights: Weights) -> Weights:
         tensors = _tensors(weights)
@@ -87,7 +88,7 @@ def recalibrator(
                 forward(network, tensors, batch, training=True)
                 # From zero, one update leaves that share of the batch's statistics.
                 for name in names:
-                    sums[name] += tensors[name].double() / NORM_MOMENTUM
+                    sums[name] += tensors[name].double() / found[name].momentum
         return weights | {name: _array(sums[name] / len(batches)) for name in names}
 
     return recalibrate

@@ -20,7 +20,15 @@ from numpy.typing import NDArray
 
 from pipeline.core.arrays import Floats, Integers, Weights
 from pipeline.core.criteria.evidence import Evidence, Visits
-from pipeline.core.models.layers import Conv, Linear, Network, Residual, kernels
+from pipeline.core.models.layers import (
+    Conv,
+    Layers,
+    Linear,
+    Network,
+    Residual,
+    kernels,
+    layers_of,
+)
 
 TOGETHER = 4_096
 """walks that are drawn together"""
@@ -60,11 +68,11 @@ class _Walker:
         for ahead, num in ((True, self._num_inputs), (False, self._num_outputs)):
             mine = walks[::2] if ahead else walks[1::2]
             begin = _At(walks=mine, units=mine // 2 % num, num_units=num)
-            self._walk(self._network, begin, found, ahead=ahead)
+            self._walk(layers_of(self._network), begin, found, ahead=ahead)
         return found
 
     def _walk(
-        self, network: Network, at: "_At", found: list[Visits], *, ahead: bool
+        self, network: Layers, at: "_At", found: list[Visits], *, ahead: bool
     ) -> "_At":
         """Go through layers, forward or backward; note the weights on the way."""
         for layer in network if ahead else reversed(network):

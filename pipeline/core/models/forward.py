@@ -13,10 +13,12 @@ from pipeline.core.models.layers import (
     Layer,
     Linear,
     MaxPool,
+    Module,
     Network,
     ReLU,
     Residual,
 )
+from pipeline.core.models.modules import compute
 
 NORM_MOMENTUM = 0.1
 """share of a batch in the running statistics, torch's default"""
@@ -39,6 +41,8 @@ def forward(
     Returns:
         Logits (B, num_classes).
     """
+    if isinstance(network, Module):
+        return compute(network, weights, images, training=training)
     hidden = images
     for layer in network:
         hidden = _apply(layer, weights, hidden, training=training)

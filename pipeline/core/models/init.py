@@ -6,7 +6,7 @@ from math import sqrt
 import numpy as np
 
 from pipeline.core.arrays import Floats, Weights
-from pipeline.core.models.layers import Network, Parameter, parameters
+from pipeline.core.models.layers import Module, Network, Parameter, parameters
 
 TRUNCATION = 2.0
 """draws stay within so many standard deviations of the normal before truncation"""
@@ -65,6 +65,13 @@ BIASES: dict[str, Callable[[Parameter, np.random.Generator], Floats]] = {
 """The initializations that draw biases, too, with the function that does; for all others
 biases are 0. The Southampton script draws them (core/programs/southampton.py)."""
 
+MODULE = "module"
+"""the initialization that a torch module has itself"""
+CHOICES = (*INITS, MODULE)
+"""the values that ``model.init`` may have"""
+OWN_ROLES = ("other", "statistic", "count")
+"""roles of tensors that only a module itself can initialize"""
+
 
 def initial_weights(network: Network, init: str, rng: np.random.Generator) -> Weights:
     """Draw every tensor of a network, in layer order.
@@ -72,18 +79,30 @@ def initial_weights(network: Network, init: str, rng: np.random.Generator) -> We
     Args:
         network: its kernels are drawn, and its biases where the init is one of BIASES.
             Other biases, norm shifts and running means are 0; norm scales and running
-            variances are 1.
-        init: a key of INITS.
+            variances are 1. Of a module, other parameters and buffers are as it draws
+            them itself.
+        init: one of CHOICES.
         rng: stream ``init`` for θ₀, ``reinit`` for a fresh draw.
 
     Raises:
         ValueError: if there is no such initialization.
     """
-    if init not in INITS:
-        raise ValueError(f"unknown init {init!r}; the inits are {sorted(INITS)}")
+    if init not in CHOICES:
+        raise ValueError(f"unknown init {init!r}; the inits are {sorted(CHOICES)}")
+    own: Weights = {}
+    if isinstance(network, Module):
+        from pipeline.core.models.modules import initial  # torch, which others do without
+
+        own = initial(network, rng)
+        if init == MODULE:
+            return own
+    elif init == MODULE:
+        raise ValueError(f"init {MODULE} is for imported modules; take {sorted(INITS)}")
     draw = {"kernel": INITS[init], "bias": BIASES.get(init, _fixed)}
     return {
-        name: draw.get(parameter.role, _fixed)(parameter, rng)
+        name: own[name]
+        if parameter.role in OWN_ROLES
+        else draw.get(parameter.role, _fixed)(parameter, rng)
         for name, parameter in parameters(network).items()
     }
 

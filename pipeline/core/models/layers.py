@@ -1,14 +1,24 @@
-"""A network is a tuple of layer records, which every engine can read.
+"""A network is a tuple of layer records, or a torch module described as named tensors.
 
 There is no torch here: initial weights, pruning and the plan need only shapes. The forward
-pass in plain torch is in ``forward.py``; fast engines read the same records.
+pass in plain torch is in ``forward.py``; fast engines read the records of layers.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
 
-Kind = Literal["conv", "shortcut", "fc", "output"]
+Kind = Literal[
+    "conv", "shortcut", "fc", "output", "recurrent", "input", "embedding", "attention"
+]
 """The kind of layer to which a prunable kernel belongs; fractions are given per kind."""
+KINDS: tuple[Kind, ...] = get_args(Kind)
+Role = Literal[
+    "kernel", "bias", "scale", "shift", "mean", "variance", "statistic", "count", "other"
+]
+"""What a tensor is to its layer. Statistics and counts are buffers of torch modules."""
+STATISTICS: tuple[Role, ...] = ("mean", "variance", "statistic", "count")
+"""roles of tensors that no optimizer updates"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,12 +76,12 @@ class Flatten:
 class Residual:
     """relu(body(x) + shortcut(x)); an empty shortcut is the identity."""
 
-    body: "Network"
-    shortcut: "Network" = ()
+    body: "Layers"
+    shortcut: "Layers" = ()
 
 
 Layer = Linear | Conv | BatchNorm | ReLU | MaxPool | GlobalAveragePool | Flatten | Residual
-Network = tuple[Layer, ...]
+Layers = tuple[Layer, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,20 +92,47 @@ class Parameter:
     kind: Kind | None
     """kind of a prunable kernel; None for biases, norm parameters and statistics, which
     are never pruned"""
-    role: Literal["kernel", "bias", "scale", "shift", "mean", "variance"]
+    role: Role
     fan_in: int = 0
     """inputs × k² of a kernel; 0 for other tensors"""
     fan_out: int = 0
     """outputs × k² of a kernel; 0 for other tensors"""
+    momentum: float = 0.1
+    """share of a batch in a running statistic, torch's default"""
 
     @property
     def trainable(self) -> bool:
         """Whether an optimizer updates it (running statistics are not)."""
-        return self.role not in ("mean", "variance")
+        return self.role not in STATISTICS
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Module:
+    """A network that a torch module computes (``modules.py``)."""
+
+    origin: str
+    """names its function, options and code; networks of one origin are equal"""
+    tensors: Mapping[str, Parameter] = field(compare=False, repr=False)
+    """parameters and then buffers, by state-dict name; a tied one has its first name"""
+    applied: Mapping[str, int] = field(compare=False, repr=False)
+    """number of positions of one example at which each prunable tensor is applied"""
+    module: Any = field(compare=False, repr=False)
+    """the ``torch.nn.Module``; its own values are never used"""
+    make: Callable[[], Any] = field(compare=False, repr=False)
+    """builds the module afresh, its initial values drawn from torch's generator"""
+    draws: bool = field(compare=False, repr=False)
+    """whether a forward pass in training draws random numbers (dropout)"""
+    stacks: Callable[[], bool] = field(compare=False, repr=False)
+    """tells whether ``torch.func.vmap`` can compute several of them at once"""
+
+
+Network = Layers | Module
 
 
 def parameters(network: Network) -> dict[str, Parameter]:
     """All tensors of a network, in layer order, by state-dict name."""
+    if isinstance(network, Module):
+        return dict(network.tensors)
     found: dict[str, Parameter] = {}
     for layer in network:
         match layer:
@@ -141,7 +178,7 @@ def _kernel_and_bias(
 
 
 def _norm(layer: BatchNorm) -> dict[str, Parameter]:
-    names: dict[str, Literal["scale", "shift", "mean", "variance"]] = {
+    names: dict[str, Role] = {
         "weight": "scale",
         "bias": "shift",
         "running_mean": "mean",
@@ -151,6 +188,17 @@ def _norm(layer: BatchNorm) -> dict[str, Parameter]:
         f"{layer.name}.{name}": Parameter(shape=(layer.channels,), kind=None, role=role)
         for name, role in names.items()
     }
+
+
+def layers_of(network: Network) -> Layers:
+    """The layers of a network, for what reads layers only.
+
+    Raises:
+        ValueError: if it is a torch module.
+    """
+    if isinstance(network, Module):
+        raise ValueError(f"{network.origin} is a torch module, which has no layer records")
+    return network
 
 
 def pooled_size(

@@ -8,8 +8,10 @@ from pipeline.core.description import Description, Images
 from pipeline.core.models.layers import (
     Conv,
     Kind,
+    Layers,
     Linear,
     MaxPool,
+    Module,
     Network,
     Residual,
     parameters,
@@ -72,6 +74,8 @@ def positions(network: Network, data: Description) -> dict[str, int]:
     >>> positions(network, of_images((1, 5, 5), classes=2))
     {'conv1.weight': 9}
     """
+    if isinstance(network, Module):
+        return dict(network.applied)
     height, width = data.inputs.shape[1:] if isinstance(data.inputs, Images) else (1, 1)
     return _walk(network, height, width)[0]
 
@@ -100,7 +104,7 @@ def multiply_adds(network: Network, data: Description, kept: Mapping[str, int]) 
     )
 
 
-def _walk(network: Network, height: int, width: int) -> tuple[dict[str, int], int, int]:
+def _walk(network: Layers, height: int, width: int) -> tuple[dict[str, int], int, int]:
     found: dict[str, int] = {}
     for layer in network:
         match layer:

@@ -1,11 +1,14 @@
 """The records of one training in result files: its facts and its learning curves."""
 
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from pipeline.core import masks
 from pipeline.core.digests import digest
+from pipeline.core.models.layers import kernels
+from pipeline.core.models.totals import positions
 from pipeline.core.training.engine import Job
 from pipeline.core.training.results import Trained
 
@@ -38,6 +41,15 @@ def facts(job: Job, trained: Trained, test_accuracy: float) -> dict[str, Any]:
     if trained.kept_steps is not None:
         found["kept_steps"] = trained.kept_steps
     return found
+
+
+def cost_facts(job: Job) -> dict[str, Any]:
+    """What the cost of a training is counted from: positions and weights per kernel."""
+    found = kernels(job.network)
+    return {
+        "positions": positions(job.network, job.data.description),
+        "sizes": {name: prod(tensor.shape) for name, tensor in found.items()},
+    }
 
 
 def curve_rows(seed: int, trained: Trained) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
+
+import pydantic
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -15,7 +17,7 @@ class Source:
     """a folder of images: one folder per class, or train/, val/ and test/ of such"""
     size: int | None = None
     """height and width to which the images of a folder are brought; null for others"""
-    import_: str | None = None
+    import_: Annotated[str | None, pydantic.Field(alias="import")] = None
     """``package.module:function`` of yours, which returns the arrays by name"""
     options: dict[str, Any] = field(default_factory=dict)
     """arguments of that function, by name"""

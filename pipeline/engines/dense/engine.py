@@ -8,7 +8,7 @@ layer by layer in torch (``layered.py``).
 from collections.abc import Sequence
 
 from pipeline.core.training.engine import Job, PruningEngine, only_job
-from pipeline.engines.suitability import fully_connected, without_norm
+from pipeline.engines.suitability import fully_connected, names_of_layers, without_norm
 
 
 def make(jobs: Sequence[Job]) -> PruningEngine:
@@ -40,6 +40,6 @@ def refuse_unfit(job: Job) -> None:
     if job.settings.device != "cpu" or not without_norm(job.network):
         raise ValueError(
             "the dense engine trains networks without batch norm on device cpu, and got "
-            f"{sorted({type(layer).__name__ for layer in job.network})} on "
+            f"{sorted(set(names_of_layers(job.network)))} on "
             f"{job.settings.device}; give train.engine: reference"
         )

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from pipeline.core.arrays import Floats, Integers, Mask, Weights
-from pipeline.core.models.layers import Linear, Network
+from pipeline.core.models.layers import Linear, Network, layers_of
 from pipeline.core.training.engine import Evaluation, Job, State
 from pipeline.engines.dense import kernels
 from pipeline.engines.dense.kernels import UNITS, Bits, Layers, Net, Workspace
@@ -40,7 +40,7 @@ class FullyConnected:
         self._job = job
         self._step = job.first_step
         self._layers = _layers(job.network)
-        self._names = [x.name for x in job.network if isinstance(x, Linear)]
+        self._names = [x.name for x in layers_of(job.network) if isinstance(x, Linear)]
         num_units = int(self._layers.outputs.sum())
         num_weights = int((self._layers.outputs * self._layers.strides).sum())
         self._net = Net(
@@ -144,7 +144,7 @@ class FullyConnected:
 
 
 def _layers(network: Network) -> Layers:
-    layers = [layer for layer in network if isinstance(layer, Linear)]
+    layers = [layer for layer in layers_of(network) if isinstance(layer, Linear)]
     inputs = np.array([layer.inputs for layer in layers])
     outputs = np.array([layer.outputs for layer in layers])
     strides = -(-inputs // LANES) * LANES

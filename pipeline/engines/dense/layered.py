@@ -16,7 +16,7 @@ from torch import Tensor
 
 from pipeline.core.arrays import Mask, Weights
 from pipeline.core.batches import Dataset
-from pipeline.core.models.layers import Flatten, Network, parameters
+from pipeline.core.models.layers import Flatten, Network, layers_of, parameters
 from pipeline.core.training.engine import Evaluation, Job, State
 from pipeline.core.training.schedules import learning_rate
 from pipeline.engines.dense.layers import Gradients, gradients, logits
@@ -177,7 +177,7 @@ def _denormals_as_0() -> Iterator[None]:
 
 def _evaluation_batch(network: Network) -> int:
     """Examples per forward pass: few enough that activations stay in the cache."""
-    return 1000 if isinstance(network[0], Flatten) else 50
+    return 1000 if isinstance(layers_of(network)[0], Flatten) else 50
 
 
 def _last_bias(network: Network) -> str:

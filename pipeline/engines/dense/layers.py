@@ -27,6 +27,7 @@ from pipeline.core.models.layers import (
     MaxPool,
     Network,
     ReLU,
+    layers_of,
 )
 
 SMALL_PRODUCT = 500_000
@@ -71,7 +72,7 @@ def logits(network: Network, weights: dict[str, Tensor], images: Tensor) -> Tens
     """
     hidden, is_input = images, True
     this = Pass(weights=weights, gradients={})
-    for layer in network:
+    for layer in layers_of(network):
         hidden, _ = LAYERS[type(layer)](layer, this, hidden, is_input)
         is_input = is_input and isinstance(layer, Flatten)
     return hidden
@@ -94,7 +95,7 @@ def gradients(
     hidden, is_input = images, True
     this = Pass(weights=weights, gradients={})
     pulls: list[Pull] = []
-    for layer in network:
+    for layer in layers_of(network):
         hidden, pull = LAYERS[type(layer)](layer, this, hidden, is_input)
         pulls.append(pull)
         is_input = is_input and isinstance(layer, Flatten)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pipeline.core.arrays import Floats, Integers
 from pipeline.core.augmentation import flip_crop, flip_crop_draws
 from pipeline.core.batches import normalize
-from pipeline.core.models.layers import Linear
+from pipeline.core.models.layers import Linear, layers_of
 from pipeline.core.training.engine import Job, refuse_frozen
 from pipeline.core.training.schedules import learning_rate
 from pipeline.core.training.settings import ADAM_BETAS
@@ -37,7 +37,7 @@ def refuse_unfit(job: Job, engine: str) -> None:
             "give train.device: cpu, or train.engine: reference"
         )
     refuse_frozen([job], engine)
-    logits = next(x.outputs for x in job.network[::-1] if isinstance(x, Linear))
+    logits = next(x.outputs for x in layers_of(job.network)[::-1] if isinstance(x, Linear))
     for split in (job.data.train, job.data.validation, job.data.test):
         if len(split) and not 0 <= split.labels.min() <= split.labels.max() < logits:
             raise ValueError(

@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 
 from pipeline.core.arrays import Floats, Integers, Mask, Weights
-from pipeline.core.models.layers import Linear
+from pipeline.core.models.layers import Linear, layers_of
 from pipeline.core.training.engine import Evaluation, Job, State, only_job
 from pipeline.engines.shared.compiled import (
     aligned,
@@ -32,7 +32,7 @@ from pipeline.engines.sparse import kernels
 from pipeline.engines.sparse.records import Arranged, Net, Scaling, Tiles, Wiring, Workspace
 from pipeline.engines.sparse.tiles import TILE, are_few, arranged, make_tiles
 from pipeline.engines.sparse.wiring import Bools, wire
-from pipeline.engines.suitability import fully_connected
+from pipeline.engines.suitability import fully_connected, names_of_layers
 
 BLOCK: Shape = (0,) * MAX_VECTORS
 """shape of the blocks in which a split is evaluated if too much is read for tiles"""
@@ -55,7 +55,8 @@ class Sparse:
 
     def __init__(self, job: Job) -> None:
         self._step = job.first_step
-        self._layers = [layer for layer in job.network if isinstance(layer, Linear)]
+        layers = layers_of(job.network)
+        self._layers = [layer for layer in layers if isinstance(layer, Linear)]
         self._order = job.batch_order()
         self._splits: dict[str, Arranged] = {}
         self._train = flat(job.data.train.images, job.data.train.labels, CHUNK)
@@ -193,7 +194,7 @@ def _check(job: Job) -> None:
     if not fully_connected(job.network):
         raise ValueError(
             "the sparse engine trains Linear layers with ReLU between them, not "
-            f"{[type(layer).__name__ for layer in job.network]}; "
+            f"{names_of_layers(job.network)}; "
             "give train.engine: reference"
         )
     refuse_unfit(job, "sparse")

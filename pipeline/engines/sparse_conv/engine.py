@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.arrays import Floats, Weights
 from pipeline.core.augmentation import MAX_SHIFT, flip_crop_draws
-from pipeline.core.models.layers import Conv, Linear
+from pipeline.core.models.layers import Conv, Linear, layers_of
 from pipeline.core.training.engine import Evaluation, Job, State, only_job
 from pipeline.engines.shared.compiled import (
     aligned,
@@ -38,7 +38,7 @@ from pipeline.engines.sparse_conv.records import (
     Workspace,
 )
 from pipeline.engines.sparse_conv.wiring import Layout, kept, wire
-from pipeline.engines.suitability import plain_convolutional
+from pipeline.engines.suitability import names_of_layers, plain_convolutional
 
 Number = TypeVar("Number", np.float32, np.bool_)
 
@@ -61,7 +61,7 @@ class SparseConv:
     def __init__(self, job: Job) -> None:
         self._job = job
         self._step = job.first_step
-        self._layers = [x for x in job.network if isinstance(x, Conv | Linear)]
+        self._layers = [x for x in layers_of(job.network) if isinstance(x, Conv | Linear)]
         self._masks = [_by_input(kept(layer, job.mask)) for layer in self._layers]
         layout = wire(job.network, job.mask, job.data)
         weights = [
@@ -146,7 +146,7 @@ def _check(job: Job) -> None:
         raise ValueError(
             "the sparse-conv engine trains 3 × 3 convolutions, each with a ReLU and maybe "
             "a MaxPool behind it, then Linear layers; not "
-            f"{[type(layer).__name__ for layer in job.network]}; "
+            f"{names_of_layers(job.network)}; "
             "give train.engine: reference"
         )
     refuse_unfit(job, "sparse-conv")

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.arrays import Integers, Mask
 from pipeline.core.batches import Dataset, prepared
-from pipeline.core.models.layers import Conv, Linear, MaxPool, Network
+from pipeline.core.models.layers import Conv, Layers, Linear, MaxPool, Network, layers_of
 from pipeline.engines.shared.vectors import LANES
 from pipeline.engines.sparse_conv.records import (
     CONV,
@@ -45,8 +45,8 @@ def wire(network: Network, mask: Mask, data: Dataset) -> Layout:
         The lists. They number weights layer by layer, in each in the C order of the True
         entries of its mask by input.
     """
-    convs, plane_size = _convs(network, data.images.shape)
-    layers = [layer for layer in network if isinstance(layer, Conv | Linear)]
+    convs, plane_size = _convs(layers_of(network), data.images.shape)
+    layers = [layer for layer in layers_of(network) if isinstance(layer, Conv | Linear)]
     masks = [kept(layer, mask) for layer in layers]
     conv_masks, linear_masks = masks[: len(convs)], masks[len(convs) :]
     live = _live(conv_masks, linear_masks)
@@ -125,7 +125,7 @@ def _pieces(width: int) -> list[tuple[int, int]]:
 
 
 def _convs(
-    network: Network, image_shape: tuple[int, int, int]
+    network: Layers, image_shape: tuple[int, int, int]
 ) -> tuple[NDArray[np.void], int]:
     """Shapes and places of the convolutions, without tiles; and floats of all planes."""
     inputs, height, width = image_shape

@@ -25,15 +25,17 @@ Facts = Mapping[str, Any]
 
 def data(subject: Subject) -> Looks:
     """The data set: its arrays are those that its digest names."""
-    path, known = subject.item.path("data"), FACTS[subject.item.key]
+    path, known = subject.item.path("data"), FACTS.get(subject.item.key)
 
     def look() -> str:
         arrays = files.load_arrays(path)
-        images = arrays["train.images"]
-        wanted = described(known.description) | {
-            "image_shape": images.shape[1:],
-            "digest": digest(arrays),
-        }
+        wanted = described(files.load_description(path)) | {"digest": digest(arrays)}
+        if known is not None:
+            shape = arrays["train.images"].shape[1:]
+            computed = {"mean", "std"} if known.computes_statistics else set()
+            built = described(known.description)
+            wanted |= {name: built[name] for name in built.keys() - computed}
+            wanted["image_shape"] = shape
         return difference(wanted, files.load_facts(path))
 
     yield path, look

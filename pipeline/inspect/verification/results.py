@@ -25,7 +25,7 @@ from pipeline.core.digests import digest
 from pipeline.core.models.layers import has_statistics
 from pipeline.core.models.totals import sizes
 from pipeline.core.training.engine import Job
-from pipeline.core.training.facts import facts
+from pipeline.core.training.facts import cost_facts, facts
 from pipeline.core.training.mask_rules import MaskRule, Seen
 from pipeline.core.training.results import SPLITS, Curve, Curves, rank, read_off
 from pipeline.inspect.verification import networks
@@ -169,7 +169,8 @@ def _facts(subject: Subject, seed: int) -> dict[str, Any]:
     )
     accuracy = metrics.accuracy(subject.task.program.metric, trained, job.end_step)
     theta0 = files.load_weights(paths.theta0_folder(item["task"], item.seeds), seed)
-    return facts(job, trained, accuracy) | {"theta0": digest(theta0)}
+    found = facts(job, trained, accuracy) | {"theta0": digest(theta0)}
+    return found | (cost_facts(job) if subject.task.is_own else {})
 
 
 def _possible(recorded: dict[str, int], job: Job, curves: Curves) -> dict[str, int]:

@@ -1,0 +1,1 @@
+"""The network and the data of this example."""

@@ -1,0 +1,56 @@
+"""Networks that functions of the user's give, as ``model.import`` names them."""
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, get_args
+
+from pipeline.border import user_code
+from pipeline.border.user_code import CodeError
+from pipeline.core.description import Description
+from pipeline.core.models.layers import Layer, Network, parameters
+
+
+def build(name: str, options: Mapping[str, Any], data: Description) -> Network:
+    """The network that a function gives for such examples.
+
+    Args:
+        name: ``package.module:function``. The function gets the description, and returns
+            a ``torch.nn.Module``, a pair of it and the kinds of its prunable tensors, or
+            a tuple of layer records.
+        options: further arguments of the function, by name.
+        data: what the examples are.
+
+    Raises:
+        ValueError: with one line, if there is no such function, it fails, or what it gives
+            is no network for such examples.
+    """
+    return _built(name, json.dumps(options, sort_keys=True), data)
+
+
+@cache
+def _built(name: str, options: str, data: Description) -> Network:
+    def make() -> Any:  # noqa: ANN401 - whatever the user's function returns
+        return user_code.call(name, json.loads(options), data)
+
+    try:
+        code = user_code.digest_behind(user_code.module_of(name))
+        first = make()
+        if _is_layers(first):
+            parameters(first)
+            return tuple(first)
+        from pipeline.core.models import modules  # torch, which layer records do without
+
+        return modules.described(make, f"{name} {options} {code[:16]}", data)
+    except CodeError as error:
+        raise ValueError(str(error)) from None
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
+def _is_layers(made: object) -> bool:
+    return (
+        isinstance(made, tuple)
+        and bool(made)
+        and all(isinstance(layer, get_args(Layer)) for layer in made)
+    )

@@ -1,0 +1,322 @@
+"""Networks that a torch module computes, seen as named tensors like all others.
+
+The module itself holds no state: it is called with the tensors of a training in place of
+its parameters and buffers (``torch.func.functional_call``). Parameters that a module has
+under several names are one tensor. Buffers are statistics, which no step trains, and which
+begin each round as their start says; whole numbers among them, such as the count of
+batches that batch norm keeps, are floats in files and whole numbers in the module.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from math import prod
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from pipeline.core.arrays import Weights
+from pipeline.core.description import Description, Images, Tokens
+from pipeline.core.models.layers import KINDS, Kind, Module, Parameter, Role
+
+EXACT = 2**24
+"""whole numbers below it are exact as float32"""
+_NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm)
+_CONVS = (nn.modules.conv._ConvNd,)
+_CELLS = (nn.RNNBase, nn.RNNCellBase)
+_TRIAL = 2
+"""examples of the batch with which a module is tried"""
+
+Made = nn.Module | tuple[nn.Module, Mapping[str, Kind]]
+
+
+def described(make: Callable[[], Made], origin: str, data: Description) -> Module:
+    """Describe a module as a network, after trying it with a batch of random examples.
+
+    Args:
+        make: builds the module afresh, or the module and the kinds of its prunable
+            tensors by name; without these, weights of Linear, convolutions, Embedding,
+            attention and recurrent cells are prunable.
+        origin: names the function, its options and its code; equal origins are the same
+            network.
+        data: what the examples are.
+
+    Raises:
+        ValueError: with one line, if the module does not take such examples, gives another
+            shape, has nothing to prune, or has parameters that are not float32.
+    """
+    with seeded(0):
+        made = make()
+        module, declared = made if isinstance(made, tuple) else (made, None)
+        if not isinstance(module, nn.Module):
+            raise ValueError(
+                f"it returns {type(made).__name__}; return a torch.nn.Module, a pair of "
+                "it and the kinds of its prunable tensors, or a tuple of layer records"
+            )
+        batch = _trial_batch(data)
+        applied, output, draws = _tried(module, batch, data)
+    tensors = _tensors(module, _kinds(module, output, declared))
+    if not any(tensor.kind for tensor in tensors.values()):
+        raise ValueError(
+            "it has no prunable tensor: no weight of a Linear, convolution, Embedding, "
+            "attention or recurrent cell; return (module, {name: kind}) to name some"
+        )
+    found = Module(
+        origin=origin,
+        tensors=tensors,
+        applied={name: applied.get(name, 1) for name, t in tensors.items() if t.kind},
+        module=module,
+        make=make,
+        draws=draws,
+        stacks=cache(lambda: not draws and _stacks(found, batch)),
+    )
+    return found
+
+
+def initial(network: Module, rng: np.random.Generator) -> Weights:
+    """The values that the module's own initialization draws from a seeded generator.
+
+    Torch draws them, so other processors may give other bits.
+    """
+    with seeded(int(rng.integers(2**63))):
+        made = network.make()
+    module = made[0] if isinstance(made, tuple) else made
+    values = _values(module)
+    return {
+        name: values[name].detach().cpu().numpy().astype(np.float32)
+        for name in network.tensors
+    }
+
+
+def compute(
+    network: Module, weights: Mapping[str, Tensor], inputs: Tensor, *, training: bool
+) -> Tensor:
+    """Call the module with these tensors; in training, its statistics change in place."""
+    if network.module.training != training:
+        network.module.train(training)
+    held = {
+        name: weights[name].to(torch.int64) if tensor.role == "count" else weights[name]
+        for name, tensor in network.tensors.items()
+    }
+    output: Tensor = functional_call(network.module, held, (inputs,), tie_weights=True)
+    if training:
+        for name, tensor in network.tensors.items():
+            if tensor.role == "count":
+                weights[name].copy_(held[name])
+    return output
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Torch's generator seeded inside, and as before behind."""
+    with torch.random.fork_rng():
+        # A module draws its own weights, and torch gives it no other generator.
+        torch.manual_seed(seed)  # noqa: TID251
+        yield
+
+
+def _values(module: nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers; a tied one stands there once, by its first name."""
+    found: dict[str, Tensor] = dict(module.named_parameters())
+    return found | dict(module.named_buffers())
+
+
+def _trial_batch(data: Description) -> Tensor:
+    inputs = data.inputs
+    if isinstance(inputs, Tokens):
+        return torch.randint(inputs.vocabulary, (_TRIAL, inputs.length))
+    shape = inputs.shape if isinstance(inputs, Images) else (inputs.num_values,)
+    return torch.randn(_TRIAL, *shape)
+
+
+def _tried(
+    module: nn.Module, batch: Tensor, data: Description
+) -> tuple[dict[str, int], str | None, bool]:
+    """Positions at which weights are applied, the layer of the output, whether it draws."""
+    applied: dict[str, int] = {}
+    outputs: dict[str, Tensor] = {}
+    shared = {id(p): name for name, p in module.named_parameters()}
+
+    def seen(layer: nn.Module, _: Any, output: Any) -> None:  # noqa: ANN401 - torch's
+        for parameter, positions in _positions(layer, output):
+            name = shared[id(parameter)]
+            applied[name] = applied.get(name, 0) + positions
+            outputs[name] = output
+
+    hooks = [layer.register_forward_hook(seen) for layer in module.modules()]
+    try:
+        with torch.no_grad():
+            result = module.eval()(batch)
+    except Exception as error:
+        raise _failed(data, error) from None
+    finally:
+        for hook in hooks:
+            hook.remove()
+    _refuse_shape(result, (len(batch), *data.output_shape))
+    last = next((name for name, out in outputs.items() if out is result), None)
+    draws = _draws(module, batch, data)
+    return {name: count // _TRIAL for name, count in applied.items()}, last, draws
+
+
+def _draws(module: nn.Module, batch: Tensor, data: Description) -> bool:
+    """Whether a forward pass in training draws random numbers."""
+    # Copies change, not the statistics of the module.
+    state = {name: value.clone() for name, value in _values(module).items()}
+    before = torch.random.get_rng_state()
+    try:
+        with torch.no_grad():
+            functional_call(module.train(), state, (batch,))
+    except Exception as error:
+        raise _failed(data, error) from None
+    return not torch.equal(before, torch.random.get_rng_state())
+
+
+def _failed(data: Description, error: Exception) -> ValueError:
+    said = " ".join(f"{type(error).__name__}: {error}".split())
+    return ValueError(f"it fails on a batch of {data.inputs}: {said}")
+
+
+def _refuse_shape(result: object, wanted: tuple[int, ...]) -> None:
+    found = tuple(result.shape) if isinstance(result, Tensor) else type(result).__name__
+    if found != wanted:
+        raise ValueError(f"it gives {found} for {wanted[0]} examples; give {wanted}")
+
+
+def _positions(
+    layer: nn.Module,
+    output: Any,  # noqa: ANN401 - torch's
+) -> list[tuple[Tensor, int]]:
+    """Parameters of a layer, and at how many positions of the batch each was applied."""
+    if isinstance(layer, nn.Linear):
+        return [(layer.weight, output.numel() // layer.out_features)]
+    if isinstance(layer, _CONVS):
+        return [(layer.weight, output.numel() // layer.out_channels)]
+    if isinstance(layer, nn.Embedding):
+        return [(layer.weight, 0)]  # a look-up, no product
+    if isinstance(layer, nn.RNNBase | nn.MultiheadAttention):
+        steps = output[0].numel() // output[0].shape[-1]
+        named = layer.named_parameters()
+        return [(weight, steps) for name, weight in named if "weight" in name]
+    return []
+
+
+def _tensors(module: nn.Module, kinds: Mapping[str, Kind]) -> dict[str, Parameter]:
+    owners = dict(module.named_modules())
+    found: dict[str, Parameter] = {}
+    for name, value in module.named_parameters():
+        if value.dtype != torch.float32:
+            raise ValueError(f"its parameter {name} is {value.dtype}; give float32")
+        owner = owners[name.rpartition(".")[0]]
+        found[name] = _parameter(name, value, owner, kinds.get(name))
+    for name, buffer in module.named_buffers():
+        owner = owners[name.rpartition(".")[0]]
+        found[name] = Parameter(
+            shape=tuple(buffer.shape),
+            kind=None,
+            role=_buffer_role(name, buffer),
+            momentum=_momentum(owner),
+        )
+    unknown = sorted(set(kinds) - set(found))
+    if unknown:
+        raise ValueError(f"it has no parameter {unknown[0]!r}, which is given a kind")
+    return found
+
+
+def _parameter(name: str, value: Tensor, owner: nn.Module, kind: Kind | None) -> Parameter:
+    shape = tuple(value.shape)
+    role: Role = "other"
+    if kind is not None:
+        role = "kernel"
+    elif isinstance(owner, _NORMS):
+        role = "shift" if name.endswith("bias") else "scale"
+    elif "bias" in name.rpartition(".")[2]:
+        role = "bias"
+    fans = (prod(shape[1:]), shape[0] * prod(shape[2:])) if len(shape) > 1 else (1, 1)
+    is_kernel = role == "kernel"
+    return Parameter(
+        shape=shape,
+        kind=kind,
+        role=role,
+        fan_in=fans[0] if is_kernel else 0,
+        fan_out=fans[1] if is_kernel else 0,
+    )
+
+
+def _buffer_role(name: str, buffer: Tensor) -> Role:
+    if buffer.dtype == torch.float32:
+        return {"running_mean": "mean", "running_var": "variance"}.get(  # type: ignore[return-value]  # these are roles
+            name.rpartition(".")[2], "statistic"
+        )
+    if not buffer.is_floating_point() and bool((buffer.abs() < EXACT).all()):
+        return "count"
+    raise ValueError(f"its buffer {name} is {buffer.dtype}; give float32 or whole numbers")
+
+
+def _momentum(owner: nn.Module) -> float:
+    """The share of the first batch in running statistics that begin at 0."""
+    momentum = getattr(owner, "momentum", None)
+    return 1.0 if momentum is None else float(momentum)
+
+
+def _kinds(
+    module: nn.Module, output: str | None, declared: Mapping[str, Kind] | None
+) -> dict[str, Kind]:
+    if declared is not None:
+        for name, kind in declared.items():
+            if kind not in KINDS:
+                raise ValueError(f"{name} is of kind {kind!r}; give {', '.join(KINDS)}")
+        return dict(declared)
+    names = {id(p): name for name, p in module.named_parameters()}
+    found: dict[str, Kind] = {}
+    for layer in module.modules():
+        for own, kind in _kinds_of(layer).items():
+            parameter = getattr(layer, own)
+            if parameter is not None:
+                found.setdefault(names[id(parameter)], kind)
+    if output in found and found[output] in ("fc", "conv"):
+        found[output] = "output"
+    return found
+
+
+def _kinds_of(layer: nn.Module) -> dict[str, Kind]:
+    """The prunable parameters of a layer itself, by the name that it gives them."""
+    if isinstance(layer, nn.MultiheadAttention):
+        names = ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight")
+        return dict.fromkeys(names, "attention")
+    if isinstance(layer, nn.modules.linear.NonDynamicallyQuantizableLinear):
+        return {"weight": "attention"}  # the output of MultiheadAttention
+    if isinstance(layer, nn.Linear):
+        return {"weight": "fc"}
+    if isinstance(layer, _CONVS):
+        return {"weight": "conv"}
+    if isinstance(layer, nn.Embedding):
+        return {"weight": "embedding"}
+    if isinstance(layer, _CELLS):
+        own = [name for name, _ in layer.named_parameters()]
+        recurrent: dict[str, Kind] = {n: "recurrent" for n in own if "weight_hh" in n}
+        return recurrent | {n: "input" for n in own if "weight_ih" in n}
+    return {}
+
+
+def _stacks(network: Module, batch: Tensor) -> bool:
+    """Whether torch can compute several such networks at once, gradients included."""
+    values = _values(network.module)
+    stacked = {
+        name: torch.stack([values[name].detach().float()] * 2) for name in network.tensors
+    }
+    trained = [n for n, t in network.tensors.items() if t.trainable]
+    for name in trained:
+        stacked[name].requires_grad_()
+
+    def one(weights: dict[str, Tensor], inputs: Tensor) -> Tensor:
+        return compute(network, weights, inputs, training=True)
+
+    try:
+        output = vmap(one)(stacked, torch.stack([batch, batch]))
+        torch.autograd.grad(output.sum(), [stacked[n] for n in trained], allow_unused=True)
+    except Exception:
+        return False
+    return True

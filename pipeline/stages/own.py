@@ -1,0 +1,23 @@
+"""Stage ``own``: read, check and split a data set of the user's; save it as one file.
+
+python -m pipeline.stages.own flowers
+"""
+
+from pathlib import Path
+
+from pipeline.artifacts import files
+from pipeline.config import params
+from pipeline.data.own import read
+from pipeline.plan import items
+from pipeline.run import instances
+
+
+def run(key: str) -> None:
+    """Read, check and save the data set."""
+    settings = params.load()
+    item = items.find("own", key, settings)
+    files.save_dataset(item.path("data"), read.read(key, settings.datasets[key], Path()))
+
+
+if __name__ == "__main__":
+    instances.run_keyed("own", run)

@@ -1,0 +1,255 @@
+"""Torch modules as networks: names, kinds, buffers, chance, and their engines."""
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+from helpers.train_settings import PLAIN
+from torch import nn
+
+from pipeline.core import masks, seeding
+from pipeline.core.batches import Dataset, Split
+from pipeline.core.description import Description, Tokens, TokensAt, Vectors, of_images
+from pipeline.core.models import build, modules
+from pipeline.core.models.init import initial_weights
+from pipeline.core.models.layers import Module, kernels, parameters
+from pipeline.core.training.engine import Job
+from pipeline.engines import make_engine, resolve
+
+IMAGES = of_images((1, 6, 6), classes=3, mean=(127.0,), std=(70.0,))
+TOKENS = Description(
+    inputs=Tokens(length=5, vocabulary=7), labels=TokensAt(positions=(2, 4), vocabulary=7)
+)
+
+
+def convolutional() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=1, bias=False),
+        nn.BatchNorm2d(4),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(144, 3),
+    )
+
+
+def fully_connected() -> nn.Module:
+    """``mlp`` with widths [5], under its names."""
+
+    class MLP(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc1, self.fc2 = nn.Linear(36, 5), nn.Linear(5, 3)
+
+        def forward(self, images):
+            return self.fc2(torch.relu(self.fc1(images.flatten(1))))
+
+    return MLP()
+
+
+class Sequence(nn.Module):
+    """Everything a network for sequences may have."""
+
+    def __init__(self, *, dropout=0.0, tied=False) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(7, 8)
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+        self.cell = nn.LSTM(8, 8, batch_first=True)
+        self.norm = nn.LayerNorm(8)
+        self.dropout = nn.Dropout(dropout)
+        self.output = nn.Linear(8, 7)
+        self.register_buffer("places", torch.arange(5))
+        if tied:
+            self.output.weight = self.embedding.weight
+
+    def forward(self, tokens):
+        hidden = self.embedding(tokens)
+        hidden = hidden + self.attention(hidden, hidden, hidden, need_weights=False)[0]
+        hidden, _ = self.cell(self.dropout(hidden))
+        return self.output(self.norm(hidden))
+
+
+@cache
+def data(description=IMAGES, seed=0):
+    rng = np.random.default_rng(seed)
+
+    def part(num):
+        if description is TOKENS:
+            tokens = rng.integers(0, 7, (num, 5))
+            return Split(inputs=tokens, labels=tokens[:, [2, 4]])
+        labels = rng.integers(0, 3, num)
+        images = rng.integers(0, 100, (num, 1, 6, 6)) + 60 * labels[:, None, None, None]
+        return Split(inputs=images.astype(np.uint8), labels=labels)
+
+    return Dataset(
+        train=part(60), validation=part(20), test=part(20), description=description
+    )
+
+
+def job(network, description=IMAGES, density=0.5, **settings):
+    start = initial_weights(network, "kaiming-normal", seeding.generator(0, "init"))
+    rng = np.random.default_rng(1)
+    shapes = {name: tensor.shape for name, tensor in kernels(network).items()}
+    mask = {name: rng.random(shape) < density for name, shape in shapes.items()}
+    return Job(
+        network=network,
+        start=masks.apply(start, mask),
+        mask=mask,
+        data=data(description),
+        settings=replace(PLAIN, **({"steps": 20, "batch_size": 10} | settings)),
+        seed=0,
+        round=1,
+    )
+
+
+def trained(job, engine, *, steps=(6,)):
+    made = make_engine(engine, [job])
+    for num in steps:
+        made.advance(num)
+    return made
+
+
+def test_the_rule_finds_what_is_prunable_and_its_kind():
+    network = modules.described(Sequence, "sequence", TOKENS)
+    assert {name: t.kind for name, t in kernels(network).items()} == {
+        "embedding.weight": "embedding",
+        "attention.in_proj_weight": "attention",
+        "attention.out_proj.weight": "attention",
+        "cell.weight_ih_l0": "input",
+        "cell.weight_hh_l0": "recurrent",
+        "output.weight": "output",
+    }
+    assert network.applied["embedding.weight"] == 0
+    assert network.applied["attention.in_proj_weight"] == 5
+    assert parameters(network)["places"].role == "count"
+
+
+def test_a_function_may_declare_what_is_prunable():
+    kinds = {"0.weight": "conv"}
+    network = modules.described(lambda: (convolutional(), kinds), "declared", IMAGES)
+    assert {name: t.kind for name, t in kernels(network).items()} == kinds
+    with pytest.raises(ValueError, match=r"no parameter '9\.weight', which"):
+        modules.described(lambda: (convolutional(), {"9.weight": "fc"}), "wrong", IMAGES)
+    with pytest.raises(ValueError, match=r"0\.weight is of kind 'kernel'; give conv"):
+        modules.described(lambda: (convolutional(), {"0.weight": "kernel"}), "x", IMAGES)
+
+
+def test_tied_weights_are_one_tensor_and_stay_tied():
+    network = modules.described(lambda: Sequence(tied=True), "tied", TOKENS)
+    assert "output.weight" not in parameters(network)
+    (weights,) = trained(job(network, TOKENS), "reference").weights()
+    assert (weights["embedding.weight"] == 0).mean() > 0.4
+
+
+@pytest.mark.parametrize(
+    ("module", "description", "message"),
+    [
+        (nn.ReLU, IMAGES, r"it gives \(2, 1, 6, 6\) for 2 examples; give \(2, 3\)"),
+        (
+            lambda: nn.Linear(4, 3),
+            IMAGES,
+            "fails on a batch of images of 1×6×6: Runtime",
+        ),
+        (
+            lambda: nn.Sequential(nn.Flatten(), nn.AdaptiveAvgPool1d(3)),
+            IMAGES,
+            "it has no prunable tensor",
+        ),
+        (
+            lambda: nn.Linear(4, 3).double().float().to(torch.float64),
+            Description(inputs=Vectors(num_values=4), labels=IMAGES.labels),
+            "it fails on a batch of vectors of 4 numbers: RuntimeError",
+        ),
+        (lambda: 3, IMAGES, "it returns int; return a torch.nn.Module"),
+    ],
+)
+def test_what_is_no_network_for_the_data_is_one_line(module, description, message):
+    with pytest.raises(ValueError, match=message) as refused:
+        modules.described(module, "wrong", description)
+    assert "\n" not in str(refused.value)
+
+
+def test_the_same_seed_draws_the_same_weights_and_leaves_torch_alone():
+    network = modules.described(convolutional, "conv", IMAGES)
+    before = torch.random.get_rng_state()
+    one, two, other = (
+        initial_weights(network, "module", seeding.generator(seed, "init"))
+        for seed in (0, 0, 1)
+    )
+    assert torch.equal(before, torch.random.get_rng_state())
+    assert all(np.array_equal(one[name], two[name]) for name in one)
+    assert not np.array_equal(one["0.weight"], other["0.weight"])
+    assert one["1.num_batches_tracked"].dtype == np.float32
+    drawn = initial_weights(network, "kaiming-normal", seeding.generator(0, "init"))
+    assert not drawn["4.bias"].any()
+
+
+def test_layers_and_the_same_module_give_the_same_results():
+    layers = build("mlp", widths=(5,), data=IMAGES)
+    module = modules.described(fully_connected, "mlp", IMAGES)
+    assert {n: t.shape for n, t in parameters(layers).items()} == {
+        n: t.shape for n, t in parameters(module).items()
+    }
+    assert {n: t.kind for n, t in kernels(layers).items()} == {
+        n: t.kind for n, t in kernels(module).items()
+    }
+    one = job(layers)
+    two = replace(one, network=module)
+    found = [trained(each, "reference") for each in (one, two)]
+    for name, weight in found[0].weights()[0].items():
+        np.testing.assert_array_equal(weight, found[1].weights()[0][name])
+    assert found[0].evaluate("test") == found[1].evaluate("test")
+
+
+def test_pruned_weights_stay_0_and_statistics_move():
+    one = job(modules.described(convolutional, "conv", IMAGES))
+    (weights,) = trained(one, "reference").weights()
+    for name, kept in one.mask.items():
+        assert not weights[name][~kept].any()
+        assert (weights[name] != one.start[name])[kept].mean() > 0.9
+    assert weights["1.num_batches_tracked"] == 6
+    assert (weights["1.running_mean"] != 0).all()
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_a_training_goes_on_bit_for_bit(dropout):
+    network = modules.described(lambda: Sequence(dropout=dropout), f"d{dropout}", TOKENS)
+    assert network.draws == (dropout > 0)
+    one = job(network, TOKENS, optimizer="adam")
+    whole = trained(one, "reference", steps=(1, 5))
+    half = trained(one, "reference", steps=(3,))
+    torch.rand(3)  # whatever others draw changes nothing
+    rest = make_engine("reference", [one])
+    rest.restore(half.state(), 3)
+    rest.advance(3)
+    for name, weight in whole.weights()[0].items():
+        np.testing.assert_array_equal(weight, rest.weights()[0][name])
+
+
+def test_stacked_modules_agree_with_the_reference():
+    one = job(modules.described(convolutional, "conv", IMAGES), density=0.7, lr=0.05)
+    two = replace(one, seed=1)
+    batched = make_engine("batched", [one, two])
+    batched.advance(6)
+    for lane, each in enumerate((one, two)):
+        (expected,) = trained(each, "reference").weights()
+        for name, weight in expected.items():
+            np.testing.assert_allclose(batched.weights()[lane][name], weight, atol=1e-5)
+
+
+def test_only_engines_that_can_get_a_module():
+    conv = modules.described(convolutional, "conv", IMAGES)
+    assert resolve("auto", conv, 0.1, "cpu") == "reference"
+    assert resolve("batched", conv, 0.1, "cpu") == "batched"
+    drawing = modules.described(lambda: Sequence(dropout=0.5), "drawing", TOKENS)
+    for engine in ("dense", "sparse", "sparse-conv", "batched"):
+        with pytest.raises(ValueError, match=f"engine {engine} cannot train this network"):
+            resolve(engine, drawing, 1.0, "cpu")
+
+
+def test_equal_origins_are_equal_networks():
+    one, two = (modules.described(convolutional, "conv", IMAGES) for _ in range(2))
+    assert isinstance(one, Module)
+    assert one == two
+    assert repr(one) == repr(two)
