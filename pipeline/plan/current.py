@@ -148,12 +148,16 @@ class _Looks:
             unknown = item.is_shown(self.root)
             return {f"{records.FILE} (no record of {item.stage})"} if unknown else set()
         read = {item[name] for name in item.kind.reads}
-        if record.cmd != item.command or set(record.deps) != read | {item[INPUTS]}:
+        raw = {item[name] for name in item.kind.raw}
+        if record.cmd != item.command or set(record.deps) != read | raw | {item[INPUTS]}:
             return {"the plan"}
         if record.deps[item[INPUTS]] != records.md5_of_text(self.texts[item[INPUTS]]):
             return self._differences(item[INPUTS], record) or {""}
         if any(record.deps[path] != self.written.get(path) for path in read):
             return {""}
+        touched = {p for p in raw if record.deps[p] != records.md5_of(self.root / p)}
+        if touched:
+            return touched
         return self._touched(item, record)
 
     def _touched(self, item: Item, record: Record) -> set[str]:

@@ -128,7 +128,9 @@ def test_dvc_yaml_says_of_every_kind_what_its_record_says() -> None:
             "foreach": f"${{plan.{name}}}",
             "do": {
                 "cmd": f"python -m pipeline.stages.{name} ${{key}}",
-                "deps": [f"${{item.{field}}}" for field in ("inputs", *kind.reads)],
+                "deps": [
+                    f"${{item.{field}}}" for field in ("inputs", *kind.reads, *kind.raw)
+                ],
                 "outs": [f"${{item.{field}}}" for field in kind.writes],
             },
         }
