@@ -109,9 +109,7 @@ def read(root: Path = Path()) -> Plan | None:
         value = json.loads((root / FILE).read_text(encoding="utf-8"))
         plan: Plan = value["plan"]
         groups_in(plan)
-        unknown = set(plan) - set(KINDS)
-        # A plan of earlier days has no instances of kinds that came later.
-        plan = {kind: plan.get(kind, {}) for kind in KINDS}
+        unknown = set(plan) ^ set(KINDS)
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         unknown = {"everything"}
     if unknown:

@@ -74,7 +74,8 @@ def test_valid_settings_are_read(tmp_path: Path) -> None:
 def test_an_unknown_key_is_refused_with_the_nearest_and_the_known_ones() -> None:
     assert refused(sed=[0]) == (
         "unknown key sed; did you mean seeds? "
-        "(the file has experiment, rounds, seeds, looks, workers, data, tasks, variants, "
+        "(the file has experiment, rounds, seeds, looks, workers, data, datasets, tasks, "
+        "variants, "
         "analyses)"
     )
 
@@ -571,8 +572,8 @@ def test_numbers_are_those_of_yaml_1_2(tmp_path: Path) -> None:
 
 
 ALL_KEYS = (
-    "the file must have the keys experiment, rounds, seeds, looks, workers, data, tasks, "
-    "variants, analyses"
+    "the file must have the keys experiment, rounds, seeds, looks, workers, data, "
+    "datasets, tasks, variants, analyses"
 )
 NO_VALUE = "write text, a number, true, false or null"
 TOO_LARGE = "found; give a number of at most 1,000,000,000"

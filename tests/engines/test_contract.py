@@ -14,11 +14,12 @@ import torch.nn.functional as F  # noqa: N812
 from helpers.covers import covered
 from helpers.on_digits import small_resnet
 from helpers.train_settings import PLAIN
+from torch import nn
 
 from pipeline.core import seeding
 from pipeline.core.batches import BatchOrder, Dataset, Split, prepared
 from pipeline.core.description import of_images
-from pipeline.core.models import MODELS, build
+from pipeline.core.models import MODELS, build, modules
 from pipeline.core.models.forward import forward
 from pipeline.core.models.init import initial_weights
 from pipeline.core.models.layers import (
@@ -55,7 +56,20 @@ CONV = (
     Linear(name="fc2", inputs=6, outputs=4, kind="output"),
 )
 RESNET = small_resnet(4, 6, classes=4)
-NETWORKS = {"mlp": MLP, "conv": CONV, "resnet": RESNET}
+
+
+def small_module():
+    return nn.Sequential(
+        nn.Conv2d(1, 3, 3, padding=1),
+        nn.ReLU(),
+        nn.AvgPool2d(2),
+        nn.Flatten(),
+        nn.Linear(48, 4),
+    )
+
+
+MODULE = modules.described(small_module, "small", of_images((1, 8, 8), classes=4))
+NETWORKS = {"mlp": MLP, "conv": CONV, "resnet": RESNET, "module": MODULE}
 
 CONSTANT = Schedule(name="constant", milestones=(), gamma=1.0, warmup_steps=0)
 SCHEDULES = {

@@ -48,6 +48,7 @@ def test_a_plan_has_one_instance_per_variant_round_and_group() -> None:
     found = compiler.compile_plan(settings(), TWO_GROUPS)
     assert list(found) == [
         "data",
+        "own",
         "init",
         "train",
         "early",
