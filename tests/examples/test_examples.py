@@ -15,6 +15,7 @@ from pipeline.artifacts import files, paths
 from pipeline.config import params
 from pipeline.core.batches import Dataset, Split
 from pipeline.core.description import of_images
+from pipeline.data.facts import FACTS
 from pipeline.inspect import verification
 from pipeline.plan import plan_file
 from pipeline.stages import results
@@ -63,7 +64,8 @@ def noise() -> Dataset:
         images = rng.integers(0, 256, (num, 3, 8, 8), dtype=np.uint8)
         return Split(inputs=images, labels=np.arange(num) % 10)
 
-    description = of_images((3, 8, 8), classes=10)
+    known = FACTS["cifar-10"].description.images
+    description = of_images((3, 8, 8), classes=10, mean=known.mean, std=known.std)
     return Dataset(
         train=part(16), validation=part(8), test=part(8), description=description
     )
