@@ -23,3 +23,9 @@ def lock(opened: IO[Any], *, wait: bool) -> None:
     """
     if fcntl is not None:
         fcntl.flock(opened, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+
+
+def unlock(opened: IO[Any]) -> None:
+    """Unlock an open file, also for children that were forked since."""
+    if fcntl is not None:
+        fcntl.flock(opened, fcntl.LOCK_UN)

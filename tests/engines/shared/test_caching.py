@@ -1,8 +1,12 @@
 """Kernels are compiled anew when their source changes, and not otherwise."""
 
 import importlib
+import os
 import pkgutil
+import shutil
+import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numba
@@ -41,7 +45,7 @@ def kernel_modules():
 )
 def test_a_kernel_is_stale_when_what_it_may_call_changes(kernel, changed, monkeypatch):
     stamp = locator(kernel).get_source_stamp()
-    name = locator(kernel).get_disambiguator()
+    place = locator(kernel).get_cache_path()
     assert locator(kernel).get_source_stamp() == stamp
     module = sys.modules[kernel.py_func.__module__] if changed == "own" else caching
     folder, digest_of = Path(module.__file__).parent, caching.digest_of
@@ -49,7 +53,7 @@ def test_a_kernel_is_stale_when_what_it_may_call_changes(kernel, changed, monkey
         caching, "digest_of", lambda x: b"another" if x == folder else digest_of(x)
     )
     assert locator(kernel).get_source_stamp() != stamp
-    assert locator(kernel).get_disambiguator() != name
+    assert locator(kernel).get_cache_path() != place
 
 
 def test_the_digest_of_a_folder_changes_with_any_file_in_it(tmp_path):
@@ -73,3 +77,78 @@ def test_kernels_call_only_what_their_stamp_tells(module):
 
 def test_there_are_kernels_to_check():
     assert {dense, sparse, sparse_conv, kernels} <= set(kernel_modules())
+
+
+# The cache on disk, with a kernel that compiles in an instant
+
+KERNEL = """
+import sys, time
+from pipeline.engines.shared.caching import kernel
+
+@kernel
+def double(x):
+    return x + x
+
+began = time.perf_counter()
+assert double(21) == 42
+hits = sum(double._cache_hits.values())
+print(hits, double._cache.cache_path if hasattr(double._cache, "cache_path") else None)
+"""
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """A cache of its own, and a file with a kernel."""
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "own.py").write_text(KERNEL)
+    monkeypatch.setenv("LT_CACHE", str(tmp_path / "cache"))
+    return tmp_path
+
+
+def run(place, source="source"):
+    """Run the file in a process of its own; how many kernels it found, and where."""
+    ended = subprocess.run(
+        [sys.executable, str(place / source / "own.py")],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"PYTHONPATH": str(Path(engines.__file__).parents[2])},
+    )
+    assert ended.stderr == ""
+    hits, _, folder = ended.stdout.strip().partition(" ")
+    return int(hits), folder
+
+
+def entries(place, ending):
+    return sorted((place / "cache").rglob(f"*{ending}"))
+
+
+def test_a_process_finds_what_another_has_compiled_in_another_clone(cache):
+    shutil.copytree(cache / "source", cache / "clone" / "source")
+    assert run(cache) == (0, run(cache)[1])
+    assert run(cache / "clone")[0] == 1
+
+
+@pytest.mark.parametrize("ending", [".nbi", ".nbc"])
+@pytest.mark.parametrize("damage", [b"", b"\x80\x04nothing", b"\x00" * 300])
+def test_a_damaged_entry_counts_as_missing_and_is_written_anew(cache, ending, damage):
+    run(cache)
+    (file,) = entries(cache, ending)
+    file.write_bytes(damage)
+    assert run(cache)[0] == 0
+    assert run(cache)[0] == 1
+
+
+def test_a_kernel_is_compiled_where_nothing_can_be_kept(cache, monkeypatch):
+    (cache / "file").touch()
+    monkeypatch.setenv("LT_CACHE", str(cache / "file" / "folder"))
+    assert run(cache) == (0, "None")
+    assert entries(cache, "") == []
+
+
+def test_processes_that_begin_together_compile_once(cache):
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(lambda _: run(cache)[0], range(3)))
+    assert sorted(found) == [0, 1, 1]
+    assert len(entries(cache, ".nbc")) == 1
