@@ -151,7 +151,7 @@ class Sparse:
 
     def gradients(self) -> list[Weights]:
         """The gradients of the next batch with respect to all weights, in plain torch."""
-        from pipeline.engines.shared.every_gradient import every_gradient
+        from pipeline.engines.sparse.every_gradient import every_gradient
 
         return [every_gradient(self._job, self.weights()[0], self._step)]
 

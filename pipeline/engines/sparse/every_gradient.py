@@ -1,6 +1,7 @@
 """Gradients of one batch with respect to every weight, those of pruned ones too.
 
-Engines that compute kept weights only use it at the few steps at which a mask changes.
+The engine computes kept weights only; it uses this at the few steps at which a mask
+changes.
 """
 
 import numpy as np
