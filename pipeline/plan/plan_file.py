@@ -23,7 +23,7 @@ from pipeline.plan.kinds import KINDS
 
 EXPERIMENT = "DVC_EXP_NAME"
 """the variable in which ``dvc exp run`` tells a stage the name of its experiment"""
-NO_CODE = Path("dvc.yaml")
+NO_CODE = Path("pipeline/stages/plan.py")
 """dep of stage ``plan`` where params.yaml names no function"""
 SUMMARY = Path("results/summary.json")
 """dep of stage ``track`` where there are no lines: DVC knows no dep that may be missing"""

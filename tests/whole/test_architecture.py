@@ -10,6 +10,7 @@ import ast
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from typer.testing import CliRunner
 
 from pipeline import cli, engines
 from pipeline.core import criteria, cuts, metrics, models, policies, starts, transforms
+from pipeline.data.own.source import Source
 from pipeline.plan import compiler, fingerprints, items
 from pipeline.plan.kinds import KINDS
 
@@ -197,7 +199,11 @@ def everything() -> items.Plan:
         "variants__reinit__rewind": early,
         "variants__slow": slow,
     }
-    found = compiler.compile_plan(settings(**changes), [(0, 1)])
+    parsed = settings(**changes)
+    found = compiler.compile_plan(parsed, [(0, 1)])
+    own = replace(parsed, datasets={"digits": Source(npz="digits.npz")})  # no file is there
+    kind, item = compiler._dataset(own, own.tasks["main"])
+    found[kind]["digits"] = item
     assert all(found.values())
     return found
 
