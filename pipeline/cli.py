@@ -298,6 +298,7 @@ def plot(
         from pipeline.plan import plan_file
         from pipeline.plan.current import standing
 
+        plots.refuse_unknown(figure, format)
         if not experiment:
             _note(standing(plan_file.asked(params.load())).note())
         name, runs = tracking.asked_for(experiment or None, root)

@@ -227,6 +227,25 @@ def test_use_refuses_to_lose_a_file_that_git_never_had(clone: Path) -> None:
     assert "has edits that are not committed" in refused(clone, "use", "digits")
 
 
+def test_what_git_refuses_is_said_as_git_says_it(
+    clone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (clone / ".git").rename(clone / "gone")
+    (clone / "params.yaml").write_text("# my edits\n")
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(clone.parent))
+    message = refused(clone, "use", "digits")
+    assert message.startswith("git does not say whether params.yaml has edits")
+    assert "not a git repository" in message
+    monkeypatch.setenv("PATH", "")
+    assert "'git'" in refused(clone, "use", "digits")
+
+
+def test_an_unknown_format_is_refused_before_the_store_is_read(clone: Path) -> None:
+    assert refused(clone, "plot", "--format", "jpg") == (
+        "no format 'jpg'; there is png, svg, pdf"
+    )
+
+
 def test_use_twice_is_no_edit(clone: Path) -> None:
     assert run(clone, "use", "digits").code == 0
     assert run(clone, "use", "digits").code == 0

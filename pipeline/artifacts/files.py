@@ -24,7 +24,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
 from pipeline.artifacts.descriptions import INPUT_WORDS, described, description_in
-from pipeline.artifacts.paths import FOLDER, seed_file
+from pipeline.artifacts.paths import seed_file
 from pipeline.border.errors import UserError
 from pipeline.border.exits import of_system
 from pipeline.core.arrays import Mask, Weights
@@ -274,12 +274,6 @@ def load_curves(path: Path) -> pa.Table:
         return opened.read().cast(CURVE_SCHEMA)
 
 
-def results(root: Path = Path()) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Every result.json below the root with its folder, sorted by path."""
-    for path in sorted((root / FOLDER / "results").glob("*/*/*/s*/result.json")):
-        yield path.parent, load_json(path)
-
-
 def _column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     """The values as a column, like ``pa.array(values, kind)``.
 
@@ -311,10 +305,27 @@ def _readable(path: Path) -> Iterator[None]:
         raise missing(path) from None
     # KeyError: no facts; ValueError: no JSON; the others: no Parquet.
     except (SafetensorError, KeyError, ValueError, OSError, pa.ArrowException) as error:
-        raise ArtifactError(
-            f"{path}: not readable ({_one_line(error)}); "
-            "delete it and run `dvc repro`, which restores it"
-        ) from None
+        raise damaged(path, _one_line(error)) from None
+
+
+def damaged(path: Path, why: str) -> ArtifactError:
+    """What to say of a file that is not what was written."""
+    return ArtifactError(
+        f"{path}: not readable ({why}); delete it and run `dvc repro`, which restores it"
+    )
+
+
+@contextmanager
+def understood(path: Path) -> Iterator[None]:
+    """Refuse a JSON file whose content turns out not to be what was written.
+
+    Raises:
+        ArtifactError: where the block does not find in it what it takes for granted.
+    """
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise damaged(path, f"{type(error).__name__}: {_one_line(error)}") from None
 
 
 def _one_line(error: Exception) -> str:

@@ -22,6 +22,7 @@ from pipeline.config.yaml_shape import refuse_odd_values, refuse_wrong_keys, sho
 
 FILE = Path("params.yaml")
 _WHOLE = "give a whole number"
+_PLAIN = ("int_type", "float_type", "bool_type")
 _ASKED = MappingProxyType(
     {
         "int_type": _WHOLE,
@@ -29,7 +30,7 @@ _ASKED = MappingProxyType(
         "float_type": "give a number",
         "bool_type": "write true or false",
         "string_type": "write text, in quotes if it looks like a number",
-        "tuple_type": "write a list, such as [0]",
+        "tuple_type": "write a list in [ ]",
         "dict_type": "write names with their settings below them",
     }
 )
@@ -150,7 +151,8 @@ def _first(error: pydantic.ValidationError) -> str:
         return f"{FILE}: {where}: {_one_line(message)}"
     asked = _ASKED.get(problem["type"])
     if asked:
-        plain = ", without quotes" if isinstance(problem["input"], str) else ""
+        quoted = isinstance(problem["input"], str) and problem["type"] in _PLAIN
+        plain = ", without quotes" if quoted else ""
         return f"{FILE}: {where}: {_typed(problem['input'])} found; {asked}{plain}"
     message = message[:1].lower() + message[1:]
     return f"{FILE}: {where}: {_one_line(message)}; found {shown(problem['input'])}"

@@ -175,11 +175,12 @@ def _measured(task: str) -> list[float]:
     """Steps per second of a task's trainings that were done on this machine."""
     base = paths.FOLDER / "timing" / task
     timings = sorted(base.glob("*/*/*.json")) if base.exists() else []
-    return [
-        one["steps_per_s"]
-        for path in timings
-        for one in files.load_json(path)["seeds"].values()
-    ]
+    rates: list[float] = []
+    for path in timings:
+        with files.understood(path):
+            seeds = files.load_json(path)["seeds"].values()
+            rates += [float(one["steps_per_s"]) for one in seeds]
+    return rates
 
 
 def _num_weights(settings: Settings, task: str) -> int:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.artifacts import files
+from pipeline.artifacts import contents
 from pipeline.artifacts.paths import Instance
 from pipeline.config.settings import Settings
 from pipeline.plan.current import Standing
@@ -136,6 +136,5 @@ def _shown(cell: Cell | None) -> str:
 
 
 def _result(folder: Path) -> dict[str, Any]:
-    path = folder / "result.json"
-    value: dict[str, Any] = files.load_json(path) if path.exists() else {}
-    return value
+    there = (folder / "result.json").exists()
+    return contents.load_result(folder) if there else {}

@@ -105,9 +105,8 @@ def draw(
         PlotError: a figure or format is unknown, the store is empty, or it has no data
             for a figure in ``figures``. Nothing is written then.
     """
-    names = _known_names(figures)
-    if format not in FORMATS:
-        raise PlotError(f"no format {format!r}; there is {', '.join(FORMATS)}")
+    refuse_unknown(figures, format)
+    names = [name for name in FIGURES if figures is None or name in figures]
     given = FigureInput(
         store=store, published=tuple(published), untrained=frozenset(untrained)
     )
@@ -145,11 +144,17 @@ def _drawn(given: FigureInput, name: str) -> Iterator[tuple[str, Drawn]]:
             yield stem, drawn
 
 
-def _known_names(figures: Collection[str] | None) -> list[str]:
+def refuse_unknown(figures: Collection[str] | None, format: str) -> None:
+    """Refuse a figure or a format that there is not, before a store is read.
+
+    Raises:
+        PlotError: there is none of that name.
+    """
     unknown = sorted(set(figures or ()) - set(FIGURES))
     if unknown:
         raise PlotError(f"no figure {', '.join(unknown)}; there is {', '.join(FIGURES)}")
-    return [name for name in FIGURES if figures is None or name in figures]
+    if format not in FORMATS:
+        raise PlotError(f"no format {format!r}; there is {', '.join(FORMATS)}")
 
 
 def _save_csv(path: Path, table: Sequence[Row]) -> None:

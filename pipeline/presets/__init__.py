@@ -78,8 +78,19 @@ def _refuse_uncommitted(root: Path) -> None:
         "--",
         str(params.FILE),
     ]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
-    if done.returncode or done.stdout.strip():
+    try:
+        done = subprocess.run(
+            command, cwd=root, capture_output=True, text=True, check=False
+        )
+        refused = done.stderr if done.returncode else ""
+    except OSError as error:
+        refused = str(error)
+    if refused:
+        raise PresetError(
+            f"git does not say whether {params.FILE} has edits that are not committed "
+            f"({' '.join(refused.split())}); solve that, or overwrite them with --force"
+        )
+    if done.stdout.strip():
         raise PresetError(
             f"{params.FILE} has edits that are not committed; commit them, or "
             "overwrite them with --force"

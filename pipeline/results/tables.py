@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.artifacts import files
+from pipeline.artifacts import contents
 from pipeline.artifacts.files import ArtifactError
 from pipeline.artifacts.paths import DENSE
 from pipeline.results import costs
@@ -86,7 +86,7 @@ def round_results(root: Path, active: Active) -> list[RoundResult]:
                 with other numbers.
     """
     found: dict[_Key, tuple[Path, dict[str, Any]]] = {}
-    for folder, result in files.results(root):
+    for folder, result in contents.results(root):
         for seed in result["seeds"]:
             key = (result["task"], result["variant"], result["round"], int(seed))
             before = found.get(key, (folder, result))[1]["seeds"][seed]

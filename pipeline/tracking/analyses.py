@@ -165,7 +165,10 @@ def _read_place(root: Path, place: Place) -> list[_SeedLines]:
     for file in sorted((root / place.lines).parent.glob("s*/lines.json")):
         content = files.load_json(file)
         table = files.load_lines(file.with_name("lines.parquet")).to_pylist()
-        for seed in sorted({int(s) for s in content["seeds"]} & set(place.seeds)):
+        with files.understood(file):
+            seeds = {int(seed) for seed in content["seeds"]}
+            dict(content["settings"])
+        for seed in sorted(seeds & set(place.seeds)):
             if seed in found:
                 raise ArtifactError(
                     f"{file.parent} and {found[seed].folder} both hold seed {seed}; "

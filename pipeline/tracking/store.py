@@ -5,7 +5,6 @@ MLflow is imported on first use, because the import takes a second.
 
 import logging
 import os
-import textwrap
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from pipeline.border.locks import lock
-from pipeline.border.redaction import redacted
 from pipeline.border.root import enclosing
 from pipeline.tracking.addresses import (
     SQLITE,
@@ -31,6 +29,7 @@ from pipeline.tracking.patience import (
     limits,
     time_limit,
 )
+from pipeline.tracking.refusals import refusal
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -62,11 +61,7 @@ def opened(uri: str) -> Iterator["MlflowClient"]:
     except Exception as error:
         if not _comes_from_the_store(error):
             raise
-        reason = textwrap.shorten(redacted(str(error)), 160, placeholder=" …")
-        raise TrackingError(
-            f"the MLflow store {redacted(uri)} cannot be used ({reason}); "
-            "results are safe in artifacts/: `lt-pipeline track` writes them again"
-        ) from None
+        raise TrackingError(refusal(uri, error)) from None
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.artifacts import files, paths
+from pipeline.artifacts import contents, paths
 from pipeline.border.root import enclosing
 from pipeline.config import params
 from pipeline.config.settings import Settings
@@ -43,7 +43,7 @@ PLACE = ("workers", "data")
 def results_digest(root: Path = Path()) -> str:
     """The SHA-256 of the plan and of all results: what was tracked and drawn."""
     content = hashlib.sha256((root / items.FILE).read_bytes())
-    for folder, _ in files.results(root):
+    for folder, _ in contents.results(root):
         content.update((folder / "result.json").read_bytes())
     for file in sorted((root / paths.FOLDER / "lines").glob("*/*/*/s*/lines.*")):
         content.update(file.read_bytes())

@@ -66,8 +66,13 @@ def timing_at(root: Path, path: str, position: int) -> Timing:
         start = FIRST_WITHOUT_FILE + 1000 * position
         return Timing(started=start, ended=start + 1000, content={})
     content = files.load_json(file)
-    started, ended = (_milliseconds(content[name]) for name in ("started", "ended"))
-    return Timing(started=started, ended=ended, content=content)
+    with files.understood(file):
+        started, ended = (_milliseconds(content[name]) for name in ("started", "ended"))
+        timing = Timing(started=started, ended=ended, content=content)
+        for seed in content["seeds"]:
+            timing.of_seed(int(seed)).items()
+        timing.machine.items()
+    return timing
 
 
 def seconds(root: Path, result: RoundResult) -> float:

@@ -164,13 +164,6 @@ def test_content_and_name_are_synced_in_this_order(
     assert synced == ["content", *folder, "names"]
 
 
-def test_files_of_a_killed_process_are_no_results(tmp_path: Path) -> None:
-    base = tmp_path / "artifacts/results/main/ticket/r01"
-    files.save_json(base / "s0-1/result.json", {"whole": True})
-    files.save_json(base / ".s0-1.77.tmp/result.json", {"whole": False})
-    assert list(files.results(tmp_path)) == [(base / "s0-1", {"whole": True})]
-
-
 # JSON
 
 

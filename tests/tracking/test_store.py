@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -9,13 +10,21 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib import resources
 from pathlib import Path
 
 import pytest
 from helpers import synthetic
 from helpers.toy_store import EXPERIMENT, write
 
-from pipeline.tracking import TrackingError, addresses, patience, store_uri, track
+from pipeline.tracking import (
+    TrackingError,
+    addresses,
+    patience,
+    source_tags,
+    store_uri,
+    track,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -216,3 +225,31 @@ def test_a_store_lies_in_its_folder_whatever_that_is_called(root, monkeypatch):
     assert addresses.sqlite_file(uri).absolute() == odd / "mlflow.db"
     assert write(Path()).created == ()
     assert list(odd.parent.iterdir()) == [odd]
+
+
+@pytest.mark.parametrize(
+    ("revision", "advice"),
+    [
+        ("", "written by an older MLflow; copy it, then run `mlflow db upgrade 'sqlite:"),
+        ("ffff0000ffff", "written by a newer MLflow; run `pip install --upgrade mlflow`"),
+    ],
+)
+def test_a_database_of_another_version_is_named_with_what_helps(root, revision, advice):
+    versions = resources.files("mlflow.store.db_migrations.versions")
+    known = sorted(file.name for file in versions.iterdir() if file.name.endswith(".py"))
+    with sqlite3.connect(root / "mlflow.db") as database:
+        old = revision or next(n for n in known if n[0] in "0123456789abcdef").split("_")[0]
+        database.execute("UPDATE alembic_version SET version_num = ?", (old,))
+    database.close()
+    with pytest.raises(TrackingError, match=advice) as caught:
+        write(root)
+    assert "lt-pipeline track" not in str(caught.value)
+
+
+def test_a_user_without_a_name_is_a_number(tmp_path, monkeypatch):
+    def nobody() -> str:
+        raise KeyError("getpwuid(): uid not found: 4711")
+
+    monkeypatch.setattr(source_tags.getpass, "getuser", nobody)
+    monkeypatch.setattr(source_tags.os, "getuid", lambda: 4711)
+    assert source_tags.source_tags(tmp_path)["mlflow.user"] == "4711"

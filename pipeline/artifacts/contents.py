@@ -1,0 +1,75 @@
+"""Read result files, and refuse one that lacks what its readers take for granted."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pydantic
+
+from pipeline.artifacts import files
+from pipeline.artifacts.paths import FOLDER
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What stands in a result file for one seed; null for numbers that are not finite."""
+
+    density: float
+    kept: dict[str, int]
+    steps: int
+    early_stop_step: int | None
+    censored: bool | None
+    diverged: bool
+    validation_loss: float | None
+    validation_accuracy: float | None
+    test_accuracy_early_stop: float | None
+    test_accuracy: float | None
+    test_loss: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """What stands in ``result.json``."""
+
+    task: str
+    variant: str
+    round: int
+    engine: str
+    sizes: dict[str, int]
+    settings: dict[str, Any]
+    seeds: dict[str, _Facts]
+
+
+_RESULT = pydantic.TypeAdapter(_Result)
+
+
+def load_result(folder: Path) -> dict[str, Any]:
+    """The result file in a folder.
+
+    Raises:
+        ArtifactError: it is missing, or not what a training writes.
+    """
+    path = folder / "result.json"
+    value: dict[str, Any] = files.load_json(path)
+    try:
+        _RESULT.validate_json(files.json_text(value), strict=True)
+    except pydantic.ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "it"
+        raise files.damaged(path, f"{place}: {first['msg']}") from None
+    for seed, facts in value["seeds"].items():
+        if not seed.isdecimal():
+            raise files.damaged(path, f"seeds: {seed} is no number")
+        if lacking := sorted(facts["kept"].keys() - value["sizes"].keys()):
+            raise files.damaged(path, f"sizes: {lacking[0]} is missing")
+    return value
+
+
+def results(root: Path = Path()) -> list[tuple[Path, dict[str, Any]]]:
+    """Every result file below the root with its folder, sorted by path.
+
+    Raises:
+        ArtifactError: one is not what a training writes.
+    """
+    found = sorted((root / FOLDER / "results").glob("*/*/*/s*/result.json"))
+    return [(path.parent, load_result(path.parent)) for path in found]
