@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from helpers.command import listing, run
-from helpers.experiment import raw, settings
+from helpers.experiment import link_code, raw, settings
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -767,6 +767,7 @@ def test_the_command_line_says_one_line_and_writes_nothing(
 ) -> None:
     root = somewhere / "cli"
     root.mkdir(exist_ok=True)
+    link_code(root)
     (root / "dvc.yaml").touch()
     (root / "params.yaml").write_text(json.dumps(value))
     before = listing(root)

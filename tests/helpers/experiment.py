@@ -149,13 +149,18 @@ def settings(**changes: object) -> Settings:
     return params.parse(edited(**changes))
 
 
-def write(root: Path, **changes: object) -> None:
-    """Make ``root`` the root of an experiment with these settings, planned."""
+def link_code(root: Path) -> None:
+    """Link the pipeline's code into ``root``, where commands look for what they hash."""
     (root / "pipeline").mkdir(exist_ok=True)
     for code in (Path(__file__).parents[2] / "pipeline").iterdir():
         link = root / "pipeline" / code.name
         if code.name not in ("plan.json", "__pycache__") and not link.exists():
             link.symlink_to(code)
+
+
+def write(root: Path, **changes: object) -> None:
+    """Make ``root`` the root of an experiment with these settings, planned."""
+    link_code(root)
     (root / "dvc.yaml").touch()
     (root / "params.yaml").write_text(json.dumps(edited(**changes)))  # JSON is YAML
     plan_file.write(params.load(root), root)
