@@ -7,6 +7,8 @@ together (by ``checks``). Every refusal is one line: where, what was found, what
 
 import json
 from collections.abc import Mapping
+from copy import deepcopy
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -107,7 +109,13 @@ def resolved(root: Path = Path()) -> dict[str, Any]:
 
 
 def parse_yaml(text: str) -> Any:  # noqa: ANN401 - YAML is any value
-    """Parse YAML 1.2, as DVC does: 1e-3 is a number."""
+    """Parse YAML 1.2, as DVC does: 1e-3 is a number. Every call returns new objects."""
+    return deepcopy(_parsed(text))
+
+
+@lru_cache(maxsize=1)
+def _parsed(text: str) -> Any:  # noqa: ANN401 - YAML is any value
+    """The last text that was parsed: a stage asks for its settings in several places."""
     return YAML(typ="safe", pure=True).load(text)
 
 

@@ -27,6 +27,18 @@ CUDA = frozenset({"cuda"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Forecast:
+    """How fast an engine is expected to be. It decides no result."""
+
+    compiled_rate: float | None = None
+    """multiply-adds per second of its compiled kernels on one core, backward passes
+    included; None where they are as fast as torch layer by layer"""
+    work_left: Callable[[float], float] = lambda _: 1.0
+    """the share of a dense step's work that is left at a density. Pruning keeps more of
+    convolutions than of other layers, and convolutions make most of the work"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class EngineRecord(Entry):
     """Where an engine is defined, what it can train, and when ``auto`` prefers it."""
 
@@ -48,12 +60,8 @@ class EngineRecord(Entry):
     """tells whether it trains a network by compiled kernels of its own, without torch"""
     optimizer_objects: bool = False
     """whether it updates weights by torch's optimizer objects, which are slow to import"""
-    compiled_rate: float | None = None
-    """multiply-adds per second of its compiled kernels on one core, backward passes
-    included; None where they are as fast as torch layer by layer"""
-    work_left: Callable[[float], float] = lambda _: 1.0
-    """the share of a dense step's work that is left at a density. Pruning keeps more of
-    convolutions than of other layers, and convolutions make most of the work"""
+    forecast: Forecast = Forecast()
+    """of its speed; an edit of it makes no result stale"""
 
 
 ENGINES = Registry(
@@ -75,7 +83,7 @@ ENGINES = Registry(
             abilities=frozenset({Ability.FREEZE, Ability.CHANGE_MASK}),
             preferred_on=CPU,
             compiles=fully_connected,
-            compiled_rate=6e10,
+            forecast=Forecast(compiled_rate=6e10),
         ),
         "sparse": EngineRecord(
             module="sparse",
@@ -87,8 +95,7 @@ ENGINES = Registry(
             # 0.89; evaluation makes up for it (Intel Xeon with AVX-512, one thread).
             preferred_up_to=0.7,
             compiles=fully_connected,
-            compiled_rate=4e10,
-            work_left=lambda density: density,
+            forecast=Forecast(compiled_rate=4e10, work_left=lambda density: density),
         ),
         "sparse-conv": EngineRecord(
             module="sparse_conv",
@@ -99,7 +106,7 @@ ENGINES = Registry(
             # the dense engine at density .5, and 1.2 to 1.5 times as fast at .3.
             preferred_up_to=0.4,
             compiles=plain_convolutional,
-            work_left=math.sqrt,
+            forecast=Forecast(work_left=math.sqrt),
         ),
         "batched": EngineRecord(
             module="batched",

@@ -164,9 +164,9 @@ def _seconds(settings: Settings, load: Load) -> float:
     tested = facts.num_test if task.train.test_cadence == "every" else facts.num_test // 2
     seen = 3 * task.train.batch_size * num_steps + looks * (facts.num_validation + tested)
     engine = ENGINES[load.engine]
-    work *= engine.work_left(load.density)
-    if engine.compiled_rate and engine.compiles(network):
-        return seen * work / engine.compiled_rate
+    work *= engine.forecast.work_left(load.density)
+    if engine.forecast.compiled_rate and engine.compiles(network):
+        return seen * work / engine.forecast.compiled_rate
     rate = MULTIPLY_ADDS_PER_S if without_norm(network) else WITH_NORM
     return seen * work / rate + num_steps * STEP_OVERHEAD_S
 

@@ -40,6 +40,8 @@ DECIDING = ("core", "engines", "data", "results")
 """folders whose code decides results, as a stage's own file does"""
 CALLING = PIPELINE / "run"
 """the folder that calls it: imports are followed through its files, not its executors'"""
+PREDICTING = ("forecast",)
+"""fields of records that decide no result"""
 ENTRIES: dict[str, Registry[Any]] = {
     "models": models.MODELS,
     "engines": engines.ENGINES,
@@ -243,7 +245,7 @@ def _records_in(text: str) -> dict[str, str]:
     one in every process.
     """
     return {
-        str(key.value): ast.unparse(record)
+        str(key.value): ast.unparse(_deciding(record))
         for made in ast.walk(ast.parse(text))
         if _makes_registry(made) and isinstance(made, ast.Call)
         for entries in made.args
@@ -251,6 +253,13 @@ def _records_in(text: str) -> dict[str, str]:
         for key, record in zip(entries.keys, entries.values, strict=True)
         if isinstance(key, ast.Constant) and "module=" in ast.unparse(record)
     }
+
+
+def _deciding(record: ast.expr) -> ast.expr:
+    """A record without the fields that only predict."""
+    if isinstance(record, ast.Call):
+        record.keywords = [one for one in record.keywords if one.arg not in PREDICTING]
+    return record
 
 
 def _code_line(file: Path, root: Path) -> str:

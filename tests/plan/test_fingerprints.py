@@ -156,6 +156,9 @@ def test_of_a_registry_counts_what_is_no_record_and_the_records_that_are_used(
     written = (root / ENGINES).read_text()
     (root / ENGINES).write_text(written.replace("module='sparse'", "module='sparse', x=1"))
     assert fingerprints.text(used, NOTHING, {}, root) == before
+    predicted = written.replace("module='dense'", "module='dense', forecast=Speed(2e10)")
+    (root / ENGINES).write_text(predicted)
+    assert fingerprints.text(used, NOTHING, {}, root) == before
     for changed in (
         written.replace("module='dense'", "module='dense', x=1"),
         written + "def resolve(): ...\n",

@@ -106,7 +106,7 @@ def test_the_same_training_has_the_same_name() -> None:
 
 @pytest.mark.parametrize(
     "file",
-    ["core/southampton.py", "core/models/mlp.py", "core/new/method.py", "engines/new.py"],
+    ["core/new.py", "core/models/mlp.py", "core/new/method.py", "engines/new.py"],
 )
 def test_every_file_of_core_and_engines_names_a_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str

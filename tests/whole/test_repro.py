@@ -258,6 +258,7 @@ def test_renaming_the_experiment_trains_nothing(workspace: Workspace) -> None:
     assert experiments(workspace) == {"renamed"}
 
 
+@pytest.mark.slow
 def test_an_experiment_with_another_setting_trains_and_is_tracked(
     workspace: Workspace,
 ) -> None:
