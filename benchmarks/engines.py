@@ -252,24 +252,29 @@ def seconds(work: Callable[[int], None]) -> float:
 
 def plot(rows: Sequence[Row], report: Report, file: Path) -> None:
     """Steps per second against density, one panel per model."""
+    from pipeline.plots import style
+
     models = sorted({row.model for row in rows})
-    with measuring.figure(file, width=6.4 * len(models)) as drawn:
+    looks = style.looks(list(dict.fromkeys(row.engine for row in rows)))
+    with measuring.figure(file, width=4.8 * len(models), height=3.9) as drawn:
         panels = drawn.subplots(ncols=len(models), squeeze=False)[0]
         for axes, model in zip(panels, models, strict=True):
             shown = [row for row in rows if row.model == model]
             for engine in dict.fromkeys(row.engine for row in shown):
                 points = [(r.density, r.steps_per_s) for r in shown if r.engine == engine]
-                axes.plot(*zip(*points, strict=True), marker="o", label=engine)
+                axes.plot(*zip(*points, strict=True), label=engine, **looks[engine])
             floor = median(row.floor_steps_per_s for row in shown)
             densities = sorted({row.density for row in shown})
-            axes.plot(densities, [floor] * len(densities), "k--", label="dense floor")
+            flat = [floor] * len(densities)
+            floors = {"color": style.DENSE_COLOR, "linewidth": 1.1}
+            axes.plot(densities, flat, "--", label="dense floor", **floors)
             kept = [floor / density for density in densities]
-            axes.plot(densities, kept, "k:", label="kept-weight floor")
-            axes.set(xscale="log", yscale="log", xlabel="density", ylabel="steps/s")
+            axes.plot(densities, kept, ":", label="kept-weight floor", **floors)
+            axes.set(yscale="log", ylabel="Training steps per second")
             axes.set_title(f"{model}, batch {shown[0].batch_size}, 1 thread")
-            axes.invert_xaxis()
+            style.weights_axis(axes, densities)
             axes.legend()
-        drawn.suptitle(measuring.machine_line(report), fontsize="medium")
+        drawn.suptitle(measuring.machine_line(report), fontsize=8)
 
 
 if __name__ == "__main__":

@@ -253,18 +253,13 @@ def save(
 
 @contextmanager
 def figure(file: Path, *, width: float = 6.4, height: float = 4.8) -> "Iterator[Figure]":
-    """A figure that is saved when it has been drawn."""
-    import matplotlib as mpl
+    """A figure in the style of ``lt-pipeline plot``, saved when it has been drawn."""
+    from pipeline.plots import style
 
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
-    drawn = plt.figure(layout="constrained", figsize=(width, height))
-    try:
+    with style.drawing():
+        drawn = style.new_figure(width, height)
         yield drawn
-        drawn.savefig(file, dpi=150)
-    finally:
-        plt.close(drawn)
+        drawn.savefig(file)
 
 
 def machine_line(report: Report) -> str:

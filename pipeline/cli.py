@@ -18,7 +18,6 @@ app = typer.Typer(
     help="Lottery-ticket experiments: plan, run, check, compare.",
     epilog="Example: lt-pipeline use digits && lt-pipeline run && lt-pipeline plot",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
@@ -39,14 +38,22 @@ def presets() -> None:
     with _at_root():
         from pipeline import presets as known
 
-        width = max(map(len, known.names()))
-        for name in known.names():
-            print(f"{name:<{width}}  {known.description(name)}")
+        print(known.listed())
+
+
+def _presets(incomplete: str) -> list[str]:
+    """The presets that a shell may complete a name to."""
+    from pipeline.presets import recipes
+
+    return [name for name in recipes.names() if name.startswith(incomplete)]
 
 
 @app.command(epilog="Example: lt-pipeline use mnist-lenet")
 def use(
-    preset: Annotated[str, typer.Argument(help="A name from `lt-pipeline presets`.")],
+    preset: Annotated[
+        str,
+        typer.Argument(help="A name from `lt-pipeline presets`.", autocompletion=_presets),
+    ],
     force: Annotated[
         bool, typer.Option("--force", help="Overwrite edits that git does not have.")
     ] = False,

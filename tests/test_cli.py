@@ -180,10 +180,31 @@ def test_presets_are_listed_with_what_they_are(tmp_path: Path) -> None:
     (tmp_path / "dvc.yaml").touch()
     ended = run(tmp_path, "presets")
     assert ended.code == 0
-    names = [line.split()[0] for line in ended.output.splitlines()]
-    assert names == presets.names()
-    assert {"digits", "mnist-lenet"} <= set(names)
-    assert all(len(line.split()) > 3 for line in ended.output.splitlines())
+    said = [line.split() for line in ended.output.splitlines() if line]
+    names = [words[0] for words in said if words[0] in presets.names()]
+    assert sorted(names) == presets.names()
+    assert names[:2] == ["digits", "mnist-lenet"]
+    # Words are not broken: every one of a description stands there.
+    everything = {word for words in said for word in words}
+    assert {w for n in names for w in presets.description(n).split()} <= everything
+
+
+def test_a_shell_completes_commands_and_presets(tmp_path: Path) -> None:
+    def completed(*words: str) -> set[str]:
+        env = os.environ | {
+            "_LT_PIPELINE_COMPLETE": "complete_bash",
+            "COMP_WORDS": " ".join(("lt-pipeline", *words)),
+            "COMP_CWORD": str(len(words)),
+        }
+        code = "from pipeline import cli; cli.app(prog_name='lt-pipeline')"
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(
+            command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+        )
+        return set(done.stdout.split())
+
+    assert completed("pre") == {"presets"}
+    assert completed("use", "digi") == {"digits"}
 
 
 @pytest.mark.parametrize("name", presets.names())

@@ -9,7 +9,9 @@ from typing import Any
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import (
     FuncFormatter,
     LogLocator,
@@ -17,9 +19,9 @@ from matplotlib.ticker import (
 )
 
 from pipeline.plots.figure_input import FigureInput
-from pipeline.plots.spread import extent, pruned_variants
+from pipeline.plots.spread import extent, pruned_variants, range_over
 from pipeline.plots.style import DENSE_COLOR, Drawn, end_at_100, looks, new_figure
-from pipeline.results.tables import Row
+from pipeline.results.tables import Row, percent
 
 COSTS = {
     "multiply_adds": "Multiply-adds to find and train",
@@ -29,6 +31,8 @@ COSTS = {
 DENSE_MARKERS = "oDs^vP*Xhd<>p"
 LABELED = ((10, (1, 1.5, 2, 3, 5, 7)), (100, (1, 2, 5)), (math.inf, (1,)))
 """largest ratio of costs on the axis -> multiples of a power of 10 to label"""
+ROOM = (0.075, 0.055)
+"""width and height of a label, as fractions of the axes"""
 TALL = 10
 """with more legend entries than this the figure grows"""
 
@@ -71,6 +75,7 @@ def cost(given: FigureInput) -> Drawn | None:
     figure = new_figure(3.9 + 2.9 * len(sides), height)
     table: list[Row] = []
     handles: dict[str, Artist] = {}
+    labeled: list[tuple[Axes, list[Point], str]] = []
     first: Axes | None = None
     for position, name in enumerate(sides):
         axes = figure.add_subplot(1, len(sides), position + 1, sharey=first)
@@ -79,6 +84,8 @@ def cost(given: FigureInput) -> Drawn | None:
             if points:
                 _draw(axes, points, style[one.label])
                 table += _table(points, name)
+                if not one.is_dense:
+                    labeled.append((axes, points, style[one.label]["color"]))
                 entry = Line2D([], [], label=one.label, **style[one.label])
                 handles.setdefault(one.label, entry)
         _cost_axis(axes, name)
@@ -89,10 +96,11 @@ def cost(given: FigureInput) -> Drawn | None:
             axes.tick_params(labelleft=False)
     if first is not None:
         end_at_100(first)
+    _label_densities(labeled)
     figure.legend(
         handles=list(handles.values()),
         loc="outside right center",
-        title="a marker per round",
+        title=_explained(table),
         title_fontsize=8,
     )
     return Drawn(figure, table)
@@ -171,15 +179,49 @@ def _draw(axes: Axes, points: Sequence[Point], look: Mapping[str, Any]) -> None:
         [p.cost for p in points],
         means,
         yerr=[below, above],
-        capsize=2.2,
-        elinewidth=0.9,
-        capthick=0.9,
+        elinewidth=2.4,
+        ecolor=to_rgba(look["color"], 0.25),
         **look,
     )
 
 
+def _label_densities(drawn: Sequence[tuple[Axes, list[Point], str]]) -> None:
+    """Write the weights remaining beside markers, where there is room for the text.
+
+    Rounds pile up at the right, because a sparse round costs little: of those that lie
+    close together the first and the last are labeled.
+    """
+    taken: dict[Axes, list[tuple[float, float]]] = {}
+    for axes, points, color in drawn:
+        to_fraction = axes.transData + axes.transAxes.inverted()
+        ends = {points[0].row["round"], points[-1].row["round"]}
+        for p in sorted(points, key=lambda p: p.row["round"] not in ends):
+            x, y = to_fraction.transform((p.cost, 100 * p.accuracy[0]))
+            near = taken.setdefault(axes, [])
+            if all(abs(x - a) > ROOM[0] or abs(y - b) > ROOM[1] for a, b in near):
+                near.append((x, y))
+                axes.annotate(
+                    percent(p.density),
+                    (p.cost, 100 * p.accuracy[0]),
+                    xytext=(5, 4),
+                    textcoords="offset points",
+                    color=color,
+                    fontsize=7,
+                    path_effects=[withStroke(linewidth=2, foreground="white")],
+                    zorder=5,
+                )
+
+
+def _explained(table: Sequence[Row]) -> str:
+    """What markers, their labels and bars are."""
+    shown = range_over(line["seeds"] for line in table)
+    bars = f"\nbars: {shown}" if shown else ""
+    return f"a marker per round; at it,\nits weights remaining (%){bars}"
+
+
 def _cost_axis(axes: Axes, name: str) -> None:
     axes.set_xscale("log")
+    axes.margins(x=0.09)  # the labels of the last rounds are right of them
     axes.set_xlabel(COSTS[name])
     least, most = axes.get_xlim()
     subs = next(subs for reach, subs in LABELED if most / least <= reach)

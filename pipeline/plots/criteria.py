@@ -15,7 +15,6 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 
 from pipeline.plots.figure_input import FigureInput
 from pipeline.plots.spread import (
-    KNOWN,
     Spread,
     by_round,
     one_dense,
@@ -23,6 +22,7 @@ from pipeline.plots.spread import (
     spread,
 )
 from pipeline.plots.style import DENSE_COLOR, Drawn, looks, new_figure
+from pipeline.presets.recipes import familiar_variants
 from pipeline.results.tables import Row, percent
 
 METRIC = "test_accuracy_early_stop"
@@ -60,7 +60,7 @@ def criteria(given: FigureInput) -> Drawn | None:
     if not any(p.mean is not None for line in cells.values() for p in line.values()):
         return None
     figure = new_figure(2.2 + 2.3 * len(densities), 1.3 + 0.24 * len(order))
-    style = looks([name for name in order if name in KNOWN])
+    style = looks([name for name in order if name in familiar_variants()])
     dense = one_dense(rows, METRIC)
     reached = spread(dense, METRIC) if dense else None
     label = LABEL

@@ -25,7 +25,14 @@ from pipeline.plots.marks import (
     mark_winners,
     winners,
 )
-from pipeline.plots.spread import Spread, by_round, one_dense, pruned_variants, spread
+from pipeline.plots.spread import (
+    Spread,
+    by_round,
+    one_dense,
+    pruned_variants,
+    range_over,
+    spread,
+)
 from pipeline.plots.style import (
     DENSE_COLOR,
     Drawn,
@@ -224,13 +231,21 @@ def _draw_dense(axes: Axes, reached: Spread, *, scale: int) -> list[Artist]:
     band: dict[str, Any] = {"color": DENSE_COLOR, "alpha": 0.13, "linewidth": 0}
     axes.axhspan(scale * (reached.low or 0), scale * (reached.high or 0), zorder=1, **band)
     line.set_label("dense network")
-    return [line, Patch(label="dense, min–max", **band)]
+    # A legend explains what can be seen.
+    return (
+        [line]
+        if reached.low == reached.high
+        else [line, Patch(label="dense, min–max", **band)]
+    )
 
 
 def _marks(points: Points, *, censored: bool) -> list[Artist]:
-    """Legend entries for censored and diverged seeds, if there are any."""
+    """Legend entries for bars, and censored and diverged seeds, if there are any."""
     every = [p for line in points.values() for p in line.values()]
     handles: list[Artist] = []
+    if shown := range_over(p.num_seeds for p in every):
+        bar: dict[str, Any] = {"marker": "|", "markersize": 11, "color": DENSE_COLOR}
+        handles.append(Line2D([], [], linestyle="none", label=shown, **bar))
     if censored and any(p.num_censored for p in every):
         hollow: dict[str, Any] = {
             "color": "black",

@@ -22,7 +22,7 @@ from pipeline.plots.panels import (
     plain_log_ticks,
     sequence,
 )
-from pipeline.plots.spread import variants_of
+from pipeline.plots.spread import range_over, variants_of
 from pipeline.plots.style import Drawn, end_at_100
 from pipeline.results.tables import Row, percent
 
@@ -55,7 +55,9 @@ def validation_curves(given: FigureInput) -> Drawn | None:
                 head = first_columns(task, variant, number, density)
                 table += line_rows(head | {"metric": metric}, line, x="step")
     _scale_curves(columns, table)
-    color_legend(figure, colors, title="Weights\nremaining (%)")
+    bands = range_over([len({row["seed"] for row in store.curves})])
+    title = "Weights\nremaining (%)" + (f"\nbands: {bands}" if bands else "")
+    color_legend(figure, colors, title=title.replace(" over", "\nover"))
     return Drawn(figure, table)
 
 

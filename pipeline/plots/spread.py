@@ -5,10 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from pipeline.presets.recipes import familiar_variants
 from pipeline.results.tables import Row
-
-KNOWN = ("ticket", "reinit", "one-shot", "random-mask", "late-rewind")
-"""well-known variants, which come first and look the same in every figure"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,10 +26,10 @@ class Spread:
 
 
 def variants_of(rows: Iterable[Row]) -> list[str]:
-    """Names in the order of figures: well-known ones first, then by name."""
+    """Names in the order of figures: familiar ones first, then by name."""
     names = {row["variant"] for row in rows}
-    rank = {name: n for n, name in enumerate(KNOWN)}
-    return sorted(names, key=lambda n: (rank.get(n.split(" (")[0], len(KNOWN)), n))
+    rank = {name: n for n, name in enumerate(familiar_variants())}
+    return sorted(names, key=lambda n: (rank.get(n.split(" (")[0], len(rank)), n))
 
 
 def pruned_variants(rows: Iterable[Row]) -> list[str]:
@@ -56,6 +54,21 @@ def extent(values: Sequence[float]) -> tuple[float, float, float]:
     """
     low, high = min(values), max(values)
     return min(max(fmean(values), low), high), low, high
+
+
+def range_over(counts: Iterable[int]) -> str:
+    """What bars and bands show; empty where there is one seed and so no range.
+
+    Args:
+        counts: numbers of seeds of the points.
+
+    >>> range_over([4, 4]), range_over([3, 5, 4]), range_over([1])
+    ('min–max over 4 seeds', 'min–max over 3–5 seeds', '')
+    """
+    known = sorted({count for count in counts if count})
+    if not known or known[-1] == 1:
+        return ""
+    return f"min–max over {'–'.join(map(str, dict.fromkeys((known[0], known[-1]))))} seeds"
 
 
 def spread(rows: Sequence[Row], metric: str) -> Spread:

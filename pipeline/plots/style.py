@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from pipeline.artifacts.files import atomic
-from pipeline.plots.spread import KNOWN
+from pipeline.presets.recipes import familiar_variants
 from pipeline.results.tables import Row, percent
 
 FORMATS: dict[str, dict[str, Any]] = {
@@ -49,6 +49,7 @@ SETTINGS: dict[str, Any] = {
     "lines.markersize": 4.5,
     "savefig.dpi": 200,
     "svg.hashsalt": "lt-pipeline",
+    "svg.fonttype": "none",  # text stays text: it can be searched and edited
     "pdf.fonttype": 42,
 }
 SLOTS = (
@@ -91,7 +92,8 @@ def new_figure(width: float, height: float) -> Figure:
 
 def looks(variants: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Variant -> color, marker and dash, distinct for up to twelve variants."""
-    known = {name: KNOWN.index(name) for name in variants if name in KNOWN}
+    familiar = familiar_variants()  # they look the same in every figure
+    known = {name: familiar.index(name) for name in variants if name in familiar}
     free = (n for n in itertools.count() if n not in known.values())
     chosen = {name: known[name] if name in known else next(free) for name in variants}
     return {name: _look(slot) for name, slot in chosen.items()}

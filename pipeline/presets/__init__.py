@@ -4,12 +4,20 @@ import subprocess
 from pathlib import Path
 
 from pipeline.artifacts import files
+from pipeline.border import text_tables
 from pipeline.border.errors import UserError
 from pipeline.config import machine, params
 from pipeline.core.registry import unknown
 from pipeline.plan import items, plan_file
 from pipeline.presets import recipes, written
 from pipeline.presets.recipes import Recipe
+
+GROUPS = {
+    "": "To begin with",
+    "quick": "Quick: fewer steps, rounds or seeds; at most 25 minutes on two cores",
+    "paper": "Paper: the settings of the source",
+}
+"""ending of a preset's name -> what presets of that ending are; "" = any other"""
 
 
 class PresetError(UserError):
@@ -44,6 +52,24 @@ def description(name: str) -> str:
     if name not in names():
         raise PresetError(unknown(name, names(), "preset"))
     return recipes.description(name)
+
+
+def listed() -> str:
+    """A table of all presets for the terminal, by how long they take."""
+    groups: dict[str, list[str]] = {title: [] for title in GROUPS.values()}
+    for name in names():
+        ending = name.rpartition("-")[2]
+        groups[GROUPS.get(ending, GROUPS[""])].append(name)
+    return "\n\n".join(
+        text_tables.drawn(("preset", "data", "what it trains"), map(_line, found), title)
+        for title, found in groups.items()
+    )
+
+
+def _line(name: str) -> tuple[str, str, str]:
+    tasks = recipes.composed(name).settings["tasks"].values()
+    data = dict.fromkeys(task["data"] for task in tasks)
+    return name, ", ".join(data), description(name)
 
 
 def use(name: str, root: Path, *, force: bool) -> items.Plan:

@@ -11,6 +11,7 @@ Comments go with their keys: a key that is written again has the new comment or 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from pipeline.config import params
 
 FOLDER = Path(__file__).parent
 BASES = FOLDER / "bases"
+FIRST = ("digits", "lenet-paper")
+"""the default preset, and the first of the original paper"""
 MERGE = "<<"
 """YAML's own key for the values of another mapping of the file"""
 
@@ -42,6 +45,17 @@ def names() -> list[str]:
 def description(name: str) -> str:
     """The first line of a preset."""
     return _text(name).splitlines()[0].removeprefix("# ")
+
+
+@cache
+def familiar_variants() -> tuple[str, ...]:
+    """Names of variants that readers of figures know: those of the first experiments.
+
+    >>> familiar_variants()[:4]
+    ('ticket', 'reinit', 'one-shot', 'random-mask')
+    """
+    found = [composed(name).settings["variants"] for name in FIRST]
+    return tuple(dict.fromkeys(name for variants in found for name in variants))
 
 
 def composed(name: str) -> Recipe:

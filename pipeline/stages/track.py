@@ -8,40 +8,50 @@ in no cache and not in git, so that a clone is tracked on its first repro.
 """
 
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 from pipeline import compare, plots, tracking
 from pipeline.artifacts import files
 from pipeline.config import params
 from pipeline.config.settings import Settings
-from pipeline.plan import plan_file
+from pipeline.inspect import outcome
+from pipeline.plan import compiler, plan_file
+from pipeline.results.tables import round_results
 from pipeline.run import instances
-from pipeline.tracking import live
+from pipeline.tracking import TrackedStore, live
 
 OUT = tracking.TRACKED
 FIGURES = tracking.FIGURES
 
 
 def run() -> None:
-    """Write what the plan holds, draw the figures of what was written, and keep them."""
+    """Write what the plan holds, draw the figures of it, and say what it gave."""
     settings = params.load()
     plan_file.check(settings)
     live.end()
     try:
         report = tracking.write(Path(), None, tracking.asked_by(settings))
+        store = _read(settings)
+        drawn = _draw(store)
+        tracking.summarize(Path(), None, settings, drawn)
+        _say(settings, compare.untrained(store), len(drawn) // 2)
         print(report, file=sys.stderr)  # noqa: T201
-        tracking.summarize(Path(), None, settings, _draw(settings))
     except (tracking.TrackingError, plots.PlotError) as error:
         print(f"warning: {error}", file=sys.stderr)  # noqa: T201
     with files.atomic(OUT) as temporary:
         temporary.write_text(tracking.results_digest() + "\n", encoding="utf-8")
 
 
-def _draw(settings: Settings) -> list[Path]:
-    """The files of the figures, and of the tables beside them."""
+def _read(settings: Settings) -> TrackedStore:
     store = tracking.read(None, settings.experiment, runs=tracking.held(settings))
     if store.warning:
         print(f"warning: {store.warning}", file=sys.stderr)  # noqa: T201
+    return store
+
+
+def _draw(store: TrackedStore) -> list[Path]:
+    """The files of the figures, and of the tables beside them."""
     drawn = plots.draw(
         store,
         out=FIGURES,
@@ -49,6 +59,16 @@ def _draw(settings: Settings) -> list[Path]:
         untrained=compare.untrained(store),
     )
     return [file for figure in drawn for file in (figure, figure.with_suffix(".csv"))]
+
+
+def _say(settings: Settings, untrained: Collection[str], num_figures: int) -> None:
+    """Say what the experiment gave, and where to look."""
+    results = round_results(Path(), compiler.active(settings))
+    if results:
+        table = outcome.table(results, settings.declared_looks, untrained)
+        print(f"\n{table}\n", file=sys.stderr)  # noqa: T201
+    where = f"{num_figures} figures in {FIGURES}/, a row per round in results/rounds.csv"
+    print(where, file=sys.stderr)  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -72,3 +72,14 @@ def test_rounds_of_unknown_cost_are_left_out():
     some = tuple(r | {"find_multiply_adds": None} if r["round"] > 2 else r for r in rows)
     assert [row["round"] for row in cost(shown(some)).table] == [1, 2, 0]
     assert cost(shown(store().rounds)) is None
+
+
+def test_first_and_last_rounds_say_how_many_weights_remain():
+    found = cost(shown(with_costs(store().rounds)))
+    axes = found.figure.axes[0]
+    last = max(row["round"] for row in found.table)
+    ends = {f"{100 * r['density']:.1f}" for r in found.table if r["round"] in (1, last)}
+    assert ends <= {text.get_text() for text in axes.texts} | {"100.0"}
+    title = found.figure.legends[0].get_title().get_text()
+    assert "weights remaining (%)" in title
+    assert "min–max over 8 seeds" in title

@@ -312,6 +312,9 @@ def test_dvc_draws_the_results(workspace: Workspace) -> None:
     page = (workspace.root / "drawn/index.html").read_text()
     assert all(title in page for title in ("test accuracy", "early-stop step"))
     assert all(variant in page for variant in ("ticket", "reinit"))
+    assert "test accuracy (%), mean and min" in page
+    assert "Weights remaining (%)" in page
+    assert "<DVC_METRIC" not in page
 
 
 def test_a_clone_pulls_instead_of_training_and_is_tracked(
