@@ -47,7 +47,7 @@ def _lines_of(
     dense = {row["seed"]: row for row in rows(r for r in results if not r.round)}
     whole = list(dense.values())
     if whole:
-        text = "" if judged else "none: the dense network did not train"
+        text = "" if judged else "the dense network did not train"
         yield (*_numbers(f"{task}: dense", whole, whole), text)
     for variant in dict.fromkeys(result.variant for result in results):
         own = [result for result in results if result.variant == variant]
@@ -90,5 +90,5 @@ def _winning(results: Sequence[RoundResult], last: int, looks: Looks) -> str:
         return UNKNOWN
     found = winning.smallest_winning(rows(results), evaluate_every=every, looks=looks)
     if found is None:
-        return winning.NO_WINNER
+        return "none is shown"
     return f"{percent(found.density)} %; {found.confidence}"
