@@ -21,7 +21,8 @@ def test_tasks_with_the_same_variants_are_drawn_side_by_side():
     assert (left.get_title(), right.get_title()) == ("correct", "script")
     assert {row["task"] for row in found.table} == {"correct", "script"}
     labels = [text.get_text() for text in found.figure.legends[0].get_texts()]
-    assert labels == ["ticket", "reinit", "dense network", "dense, min–max"]
+    shown = "min–max over 8 seeds"
+    assert labels == ["ticket", "reinit", "dense network", "dense, min–max", shown]
 
 
 def test_a_task_that_fails_does_not_flatten_the_others():
