@@ -54,7 +54,7 @@ def write_params(root: Path, settings: Params) -> None:
     """Replace params.yaml and plan anew."""
     with (root / "params.yaml").open("w", encoding="utf-8") as opened:
         YAML(typ="safe", pure=True).dump(settings, opened)
-    run(root, python("pipeline.cli", "plan"))
+    run(root, python("pipeline.cli", "plan", "--force"))  # no dvc records what it trains
 
 
 def python(module: str, *arguments: str) -> list[str]:

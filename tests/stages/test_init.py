@@ -1,8 +1,10 @@
 """Stage ``init``: θ₀ of every seed, with its hash."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
+import pytest
 from helpers.experiment import SEEDS, write
 
 from pipeline.artifacts import files, paths
@@ -26,9 +28,13 @@ def test_every_seed_has_its_own_weights_and_their_hash(experiment_root: Path) ->
         assert facts == {"theta0": digest(weights)}
 
 
-def test_a_seed_is_drawn_alike_in_any_group(experiment_root: Path) -> None:
-    write(experiment_root, seeds=[1, 5])
+def test_a_seed_is_drawn_alike_in_any_group(
+    experiment_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = paths.seed_file(FOLDER, 1).read_bytes()
+    shutil.copytree(experiment_root / "artifacts/data", tmp_path / "artifacts/data")
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, seeds=[1, 5])
     init.run("main-s1_5")
     other = paths.theta0_folder("main", (1, 5))
-    found = paths.seed_file(other, 1).read_bytes()
-    assert found == paths.seed_file(FOLDER, 1).read_bytes()
+    assert found == paths.seed_file(other, 1).read_bytes()

@@ -268,7 +268,9 @@ def test_an_experiment_with_another_setting_trains_and_is_tracked(
     ran = dvc(workspace, "exp", "run", "-S", "tasks.main.train.lr=0.2")
     assert ran.trained == {DENSE, "main-ticket-r01-s0-1"}
     assert workspace.params()["tasks"]["main"]["train"]["lr"] == 0.2
-    assert tracked_chains(workspace) == {"ticket-s0": {0, 1}, "ticket-s1": {0, 1}}
+    found = tracked_chains(workspace)
+    expected = {"dense": {0}, "ticket": {0, 1}}
+    assert found == {f"{n}-s{s}": rounds for n, rounds in expected.items() for s in (0, 1)}
 
 
 def test_a_temporary_experiment_is_tracked_in_the_repository_around_it(
@@ -278,6 +280,8 @@ def test_a_temporary_experiment_is_tracked_in_the_repository_around_it(
     ran = dvc(workspace, "exp", "run", "--temp", "-S", "variants.reinit.rewind.draw=1")
     assert ran.trained == REINIT
     assert tracked_chains(workspace).keys() == {
+        "dense-s0",
+        "dense-s1",
         "ticket-s0",
         "ticket-s1",
         "reinit-s0",

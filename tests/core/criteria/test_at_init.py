@@ -77,7 +77,7 @@ def batches(size, shape):
 def loss_of(weights, temperature=1.0):
     """The loss of the first ten examples of every class, by hand."""
     batch = next(batches(30, SHAPES[NETWORK]))
-    hidden = torch.from_numpy(batch.images).flatten(1)
+    hidden = torch.from_numpy(batch.inputs).flatten(1)
     hidden = torch.relu(hidden @ weights["fc1.weight"].T + weights["fc1.bias"])
     logits = hidden @ weights["fc2.weight"].T + weights["fc2.bias"]
     return F.cross_entropy(logits / temperature, torch.from_numpy(batch.labels))
@@ -103,7 +103,7 @@ def test_snip_is_what_removing_a_weight_changes_to_first_order():
 
 def _double_loss(weights):
     batch = next(batches(30, SHAPES[NETWORK]))
-    hidden = torch.from_numpy(batch.images).double().flatten(1)
+    hidden = torch.from_numpy(batch.inputs).double().flatten(1)
     hidden = torch.relu(hidden @ weights["fc1.weight"].T + weights["fc1.bias"])
     logits = hidden @ weights["fc2.weight"].T + weights["fc2.bias"]
     return F.cross_entropy(logits, torch.from_numpy(batch.labels)).item()

@@ -8,6 +8,7 @@ from pipeline.core.batches import Batch
 from pipeline.core.criteria import CRITERIA
 from pipeline.core.criteria.evidence import Evidence
 from pipeline.core.cuts.asked import Asked
+from pipeline.core.description import of_images
 from pipeline.core.models import build
 from pipeline.core.models.layers import kernels, parameters
 
@@ -17,7 +18,7 @@ SHAPES = {"mlp": (1, 6, 6), "conv-2": (1, 4, 4), "resnet-8": (1, 4, 4)}
 
 def network_of(model):
     widths = (20, 12) if model == "mlp" else None
-    return build(model, widths=widths, image_shape=SHAPES[model], num_classes=5)
+    return build(model, widths=widths, data=of_images(SHAPES[model], classes=5))
 
 
 def evidence(model="mlp"):
