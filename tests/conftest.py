@@ -23,22 +23,11 @@ settings.register_profile(
 settings.load_profile("here")
 
 
-SHARED = {"home": "dvc", "stages_run": "stages"}
-"""fixture that is slow to make -> the group of tests that share it; ``home`` is where the
-real dvc is run. A module says so itself if its tests share a slow fixture."""
-
-
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep tests that share a slow fixture in one worker, which makes it once.
-
-    Those of the real dvc go first, because they are the longest.
-    """
-    for item in items:
-        for fixture, group in SHARED.items():
-            if fixture in fixtures_of(item):
-                item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: "home" not in fixtures_of(item))
+    """Put files that run the real dvc first: they take longest, and under ``-n`` a file is
+    one worker's, so that its fixtures are made once."""
+    real = {item.path for item in items if "home" in fixtures_of(item)}
+    items.sort(key=lambda item: item.path not in real)
 
 
 def fixtures_of(item: pytest.Item) -> list[str]:

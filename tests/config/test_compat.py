@@ -17,8 +17,6 @@ from pipeline.config.params import ParamsError
 from pipeline.core.programs import southampton
 from pipeline.plan import compiler, plan_file
 
-pytestmark = pytest.mark.xdist_group("compat")
-
 TRAIN = "tasks__main__train__"
 TICKET: dict[str, Any] = raw()["variants"]["ticket"]
 REINIT = TICKET | {"rewind": TICKET["rewind"] | {"to": "reinit", "draw": 0}}

@@ -15,8 +15,6 @@ from pipeline.inspect import export
 from pipeline.inspect.verification import Finding, verify
 from pipeline.plan import compiler, expected, plan_file
 
-pytestmark = pytest.mark.xdist_group("before-training")
-
 STEPS = 8
 OWN = ("snip", "phew", "static", "rigl", "set")
 

@@ -13,8 +13,6 @@ from pipeline.core.digests import digest
 from pipeline.inspect.verification import promises
 from pipeline.run import trainings
 
-pytestmark = pytest.mark.xdist_group("early")
-
 EARLY = {"to": "early", "step": 2, "draw": None, "pruned": "zero"}
 CHANGES: dict[str, object] = {
     "tasks__main__train__steps": 4,

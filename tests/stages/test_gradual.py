@@ -17,8 +17,6 @@ from pipeline.inspect.verification import verify
 from pipeline.plan import compiler, expected, plan_file
 from pipeline.stages import retrain, rewind
 
-pytestmark = pytest.mark.xdist_group("gradual")
-
 STEPS = 6
 
 

@@ -21,8 +21,6 @@ from pipeline.run.lines import Ends
 from pipeline.run.lines import run as run_lines
 from pipeline.stages import copies, lines
 
-pytestmark = pytest.mark.xdist_group("lines")
-
 ANALYSES = {
     "dense": INSTABILITY | {"pairs": 2, "steps": [0, 1]},
     "sparse": INSTABILITY | {"of": "ticket", "rounds": [2], "steps": None},

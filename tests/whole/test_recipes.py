@@ -31,8 +31,6 @@ from pipeline.tracking import held
 from pipeline.tracking.analyses import tracked_analyses
 from pipeline.tracking.chains import chains_of
 
-pytestmark = pytest.mark.xdist_group("recipes")
-
 SEEDS = (0,)
 DROP = {"name": "milestones", "milestones": [2], "gamma": 0.1, "warmup_steps": 0}
 RETRAINED = {"weight-rewind": "early", "rate-rewind": "trained", "fine-tune": "fine-tune"}
