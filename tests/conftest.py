@@ -24,8 +24,10 @@ settings.load_profile("here")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put files that run the real dvc first: they take longest, and under ``-n`` a file is
-    one worker's, so that its fixtures are made once."""
+    """Put files that run the real dvc first, because they take longest.
+
+    Under ``-n`` a file is one worker's, so that its fixtures are made once.
+    """
     real = {item.path for item in items if "home" in fixtures_of(item)}
     items.sort(key=lambda item: item.path not in real)
 
