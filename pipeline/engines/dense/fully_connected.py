@@ -16,7 +16,8 @@ from pipeline.core.arrays import Floats, Integers, Mask, Weights
 from pipeline.core.models.layers import Linear, Network, layers_of
 from pipeline.core.training.engine import Evaluation, Job, State
 from pipeline.engines.dense import kernels
-from pipeline.engines.dense.kernels import UNITS, Bits, Layers, Net, Workspace
+from pipeline.engines.dense.kernels import UNITS
+from pipeline.engines.dense.records import Bits, Layers, Net, Workspace
 from pipeline.engines.shared.compiled import (
     aligned,
     augmented,
