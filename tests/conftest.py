@@ -63,12 +63,7 @@ def stages_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The experiment of ``experiment.py``, run once by calling the stages; read only."""
     from helpers import experiment, standings
 
-    root = tmp_path_factory.mktemp("stages") / "root"
-    root.mkdir()
-    experiment.write(root)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(root)
-        experiment.run()
+    root = experiment.finish(tmp_path_factory.mktemp("stages") / "root")
     standings.record(root)
     return root
 

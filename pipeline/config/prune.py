@@ -7,6 +7,7 @@ from pipeline import engines
 from pipeline.config.settings import OWN, Prune, Settings, Task, Variant, build_network
 from pipeline.config.yaml_shape import choose
 from pipeline.core import transforms
+from pipeline.core.counts import DIVIDING
 from pipeline.core.criteria import CRITERIA
 from pipeline.core.cuts import CUTS
 from pipeline.core.cuts.asked import Asked
@@ -90,7 +91,7 @@ def _cutting(where: str, prune: Prune) -> Iterator[str]:
         yield (
             f"{where}.scope: {prune.scope} found; {prune.criterion} works in {scopes} scope"
         )
-    divides = prune.scope not in ("layerwise", "global")
+    divides = prune.scope in DIVIDING
     if not policy.at_once and ((cut and cut.whole) or divides):
         what = f"{prune.scope} scope" if divides else prune.criterion
         able = " or ".join(name for name in SCHEDULES if POLICIES[name].at_once)

@@ -14,6 +14,8 @@ from pipeline.core.models.layers import Kind, Parameter
 Scope = Literal["layerwise", "global", "er", "erk"]
 """Where scores are compared. ``er`` and ``erk`` divide the number that ``global`` keeps
 among the tensors (``cuts/budgets``), and compare within each."""
+DIVIDING: frozenset[Scope] = frozenset({"er", "erk"})
+"""the scopes that divide a number which only a whole network's mask can meet"""
 POOL = "global"
 """The key of the common pool of global scope; no tensor has this name."""
 

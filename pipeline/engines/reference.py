@@ -16,11 +16,11 @@ from torch import Tensor
 from pipeline.core import seeding
 from pipeline.core.arrays import Mask, Weights
 from pipeline.core.augmentation import flip_crop, flip_crop_draws
+from pipeline.core.losses import loss_and_correct, mean_loss
 from pipeline.core.models.forward import forward
 from pipeline.core.models.layers import Module, parameters
 from pipeline.core.models.modules import seeded
 from pipeline.core.training.engine import Evaluation, Job, State, only_job
-from pipeline.core.training.losses import loss_and_correct, mean_loss
 from pipeline.core.training.schedules import learning_rate
 from pipeline.core.training.settings import TrainSettings
 from pipeline.engines.shared.examples import Examples

@@ -45,7 +45,8 @@ def mask(source: Source, seed: int) -> Mask:
     task, policy = source.task, source.prune.policy
     source_round = policy.source_round(source.round)
     asked = expected.asked(task, source.prune, source.round - source_round)
-    network = network_for(task, files.load_description(source.data))
+    description = files.load_description(source.data)
+    network = network_for(task, description)
     looks_at = criteria.CRITERIA[asked.criterion]
 
     def stream(purpose: str) -> np.random.Generator:
@@ -64,6 +65,7 @@ def mask(source: Source, seed: int) -> Mask:
         before = first_mask(network)
     evidence = Evidence(
         network=network,
+        data=description,
         theta0=files.load_weights(source.initial, seed),
         trained=files.load_weights(source.networks, seed) if looks_at.needs_trained else {},
         mask={name: before[name] for name in asked.fractions},

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from helpers.workspace import ROOT
 
-ROOT = Path(__file__).parents[2]
 WORK = """
 from helpers.works import Says
 from pipeline.run.executors import cores, processes

@@ -3,14 +3,12 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 from helpers import synthetic
+from helpers.workspace import ROOT
 
 from pipeline.compare import compare
 from pipeline.tracking import read_all, track
-
-ROOT = Path(__file__).parents[2]
 
 
 def test_a_store_is_read_with_the_settings_of_its_runs(tmp_path):

@@ -145,13 +145,9 @@ def test_every_training_of_the_plan_is_the_scripts() -> None:
 def script_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished experiment; read only."""
     root = tmp_path_factory.mktemp("script") / "root"
-    root.mkdir()
     copies = INSTABILITY | {"of": "ticket", "rounds": [2], "steps": None}
-    experiment.write(root, **SCRIPT, analyses={"copies": copies})
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(root)
-        experiment.run()
-        standings.record(root)
+    experiment.finish(root, **SCRIPT, analyses={"copies": copies})
+    standings.record(root)
     return root
 
 

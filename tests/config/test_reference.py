@@ -9,13 +9,13 @@ import jsonschema
 import pytest
 from helpers.command import run
 from helpers.experiment import CONNECTION, raw
+from helpers.workspace import ROOT
 
 from pipeline import presets
 from pipeline.config import params, reference
 from pipeline.config.schema import schema
 from pipeline.core.starts import CHOICES
 
-ROOT = Path(__file__).parents[2]
 KEYS = {key.path: key for key in reference.every()}
 SCHEMA = json.loads((ROOT / "params.schema.json").read_text(encoding="utf-8"))
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)

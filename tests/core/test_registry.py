@@ -3,15 +3,14 @@
 import subprocess
 import sys
 from inspect import signature
-from pathlib import Path
 
 import pytest
+from helpers.workspace import ROOT
 
 from pipeline import engines
 from pipeline.core import criteria, models, starts, transforms
 from pipeline.core.registry import Entry, Registry, UnknownNameError, unknown
 
-ROOT = Path(__file__).parents[2]
 REGISTRIES = (
     criteria.CRITERIA,
     engines.ENGINES,

@@ -17,6 +17,7 @@ from helpers.workspace import ROOT
 from pipeline import cli, presets
 from pipeline.config import params
 from pipeline.core.criteria.evidence import Evidence
+from pipeline.core.description import of_images
 
 PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
@@ -25,7 +26,7 @@ PAGES = [
 TODAY = [page for page in PAGES if page.parent.name != "log"]
 COMMANDS = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-FOLDERS = ("pipeline", "tests", "benchmarks", "docs", ".ci")
+FOLDERS = ("pipeline", "tests", "benchmarks", "docs", "examples", ".ci")
 
 
 def name(page: Path) -> str:
@@ -128,6 +129,7 @@ def test_an_added_criterion_is_a_criterion() -> None:
     weights = {"fc": np.float32([1, 2, -1])}
     evidence = Evidence(
         network=(),
+        data=of_images((1, 1, 1), classes=2),
         theta0=weights,
         trained={"fc": np.float32([1, 1, 2])},
         mask={"fc": np.array([True, True, False])},

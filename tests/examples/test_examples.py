@@ -9,6 +9,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 from helpers import experiment
+from helpers.workspace import ROOT
 from ruamel.yaml import YAML
 
 from pipeline.artifacts import files, paths
@@ -20,7 +21,6 @@ from pipeline.inspect import verification
 from pipeline.plan import plan_file
 from pipeline.stages import results
 
-ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted(path.parent.name for path in (ROOT / "examples").glob("*/params.yaml"))
 MAKERS = {"image-folder": "make_images", "tabular": "make_table"}
 SLOW = {"torchvision-resnet"}

@@ -4,6 +4,7 @@ Digits, an MLP of 8 hidden units, 2 seeds, 2 rounds of 2 steps, and the four var
 the paper. Tests that break something work on a copy.
 """
 
+import contextlib
 import json
 from collections.abc import Iterable
 from copy import deepcopy
@@ -170,6 +171,15 @@ def run() -> None:
     """Run every stage of the working directory's plan, in DVC's order, and the tables."""
     _run(items_of(plan_file.check(params.load())))
     results.run()
+
+
+def finish(root: Path, **changes: object) -> Path:
+    """Plan an experiment with these settings in ``root`` and run it there; its root."""
+    root.mkdir(exist_ok=True)
+    write(root, **changes)
+    with contextlib.chdir(root):
+        run()
+    return root
 
 
 def run_prepared() -> None:

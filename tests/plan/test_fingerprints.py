@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from helpers.experiment import INSTABILITY, edited
+from helpers.workspace import ROOT
 
 from pipeline import engines
 from pipeline.config import params
@@ -24,7 +25,6 @@ from pipeline.plan.fingerprints import (
     decides,
 )
 
-ROOT = Path(__file__).parents[2]
 STAGES = sorted(
     path.stem
     for path in (ROOT / "pipeline/stages").glob("[a-z]*.py")

@@ -1,14 +1,15 @@
 """One process at a time works on a stage instance; a second one waits for its end."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from helpers.workspace import ROOT
 
 from pipeline.run import instances
 
-ROOT = Path(__file__).parents[2]
 HOLDER = (
     "import sys; from pathlib import Path; from pipeline.run import instances\n"
     "with instances.held('train@main-s0-1', Path(sys.argv[1])):\n"
@@ -57,6 +58,7 @@ def test_a_lock_can_be_taken_again_and_names_its_last_holder(tmp_path: Path) -> 
         with instances.held("plan", tmp_path):
             pass
     assert [path.name for path in tmp_path.iterdir()] == ["plan.lock"]
+    assert (tmp_path / "plan.lock").read_text() == str(os.getpid())
 
 
 @pytest.mark.parametrize("stage", ["train@../x", "train@a/b"])

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.experiment import SEEDS, raw, run, settings, write
+from helpers.experiment import SEEDS, finish, raw, settings
 
 from pipeline.artifacts import files, paths
 from pipeline.artifacts.paths import Instance
@@ -46,12 +46,7 @@ def variants() -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def rewound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("early") / "root"
-    root.mkdir()
-    write(root, **CHANGES, variants=variants())
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(root)
-        run()
-    return root
+    return finish(root, **CHANGES, variants=variants())
 
 
 @pytest.fixture(autouse=True)

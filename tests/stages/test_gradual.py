@@ -41,12 +41,7 @@ def settings() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("gradual")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(root)
-        experiment.write(root, **settings())
-        experiment.run()
-    return root
+    return experiment.finish(tmp_path_factory.mktemp("gradual"), **settings())
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers.experiment import CONNECTION, INSTABILITY, SEEDS, raw, run, settings, write
+from helpers.experiment import CONNECTION, INSTABILITY, SEEDS, finish, raw, settings
 
 from pipeline.artifacts import files, paths
 from pipeline.config import params
@@ -37,17 +37,12 @@ LINES = Path("artifacts/lines/main")
 @pytest.fixture(scope="module")
 def analyzed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("lines") / "root"
-    root.mkdir()
     variants = raw()["variants"]
-    write(
+    return finish(
         root,
         variants={name: variants[name] for name in ("ticket", "reinit")},
         analyses=ANALYSES,
     )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(root)
-        run()
-    return root
 
 
 @pytest.fixture(autouse=True)

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from helpers import synthetic
 from helpers.toy_store import EXPERIMENT, write
+from helpers.workspace import ROOT
 
 from pipeline.tracking import (
     TrackingError,
@@ -25,8 +26,6 @@ from pipeline.tracking import (
     store_uri,
     track,
 )
-
-ROOT = Path(__file__).parents[2]
 
 
 def test_an_unreachable_server_is_one_line_within_seconds(root):

@@ -64,19 +64,15 @@ def copies_of(variant: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("recipes")
-    experiment.write(
-        root,
+    root = experiment.finish(
+        tmp_path_factory.mktemp("recipes"),
         seeds=list(SEEDS),
         variants=recipes(),
         analyses={"tuned": copies_of("fine-tune"), "frozen": copies_of("freeze-init")},
         tasks__main__train__steps=4,
         tasks__main__train__schedule=DROP,
     )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(root)
-        experiment.run()
-        standings.record(Path())
+    standings.record(root)
     return root
 
 

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from pipeline.core.arrays import Floats, Integers, Weights
 from pipeline.core.batches import Dataset, Split, prepared
+from pipeline.core.losses import loss_and_correct
 from pipeline.core.models.forward import forward
 from pipeline.core.models.layers import Network, parameters
 from pipeline.core.training.engine import Evaluation
-from pipeline.core.training.losses import loss_and_correct
 
 BATCH = 250
 """examples per forward pass: a wide network's activations stay below 100 MB"""

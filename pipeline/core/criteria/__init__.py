@@ -64,11 +64,9 @@ CRITERIA = Registry(
         "snip-iterative": Criterion(
             module="gradients.snip", passes=100, needs_trained=False, needs_batches=True
         ),
-        "synflow": Criterion(
-            module="gradients.synflow", passes=100, needs_trained=False, needs_batches=True
-        ),
+        "synflow": Criterion(module="gradients.synflow", passes=100, needs_trained=False),
         "synflow-inverted": Criterion(
-            module="gradients.synflow", passes=100, needs_trained=False, needs_batches=True
+            module="gradients.synflow", passes=100, needs_trained=False
         ),
     },
 )

@@ -7,6 +7,7 @@ import numpy as np
 
 from pipeline.core.arrays import Integers, Mask, Weights
 from pipeline.core.batches import Batch
+from pipeline.core.description import Description
 from pipeline.core.models.layers import Network
 
 
@@ -15,6 +16,8 @@ class Evidence:
     """Everything that a criterion may look at; no criterion writes into it."""
 
     network: Network
+    data: Description
+    """what the examples are for which the network was built"""
     theta0: Weights
     """weights at step 0, not masked. Zhou et al. 2019 take the weights with which the
     scored training began; for a chain that rewinds to θ₀ both are the same"""

@@ -3,7 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pipeline.core.counts import POOL, Scope, fractions_per_tensor, kept_counts
+from pipeline.core.counts import (
+    DIVIDING,
+    POOL,
+    Scope,
+    fractions_per_tensor,
+    kept_counts,
+)
 from pipeline.core.cuts.budgets import Shape, erdos_renyi
 from pipeline.core.models.layers import Kind, Network, parameters
 
@@ -59,7 +65,7 @@ class Asked:
             sizes: weights kept before the cut, per tensor.
         """
         counts = kept_counts(sizes, self.fractions, self.scope, self.rounds)[-1]
-        if self.scope in ("layerwise", "global"):
+        if self.scope not in DIVIDING:
             return counts
         pooled = {name: self.shapes[name] for name in sizes if name not in counts}
         total, areas = counts.pop(POOL), self.scope == "erk"

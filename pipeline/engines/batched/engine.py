@@ -20,10 +20,10 @@ from torch.func import vmap
 
 from pipeline.core.arrays import Weights
 from pipeline.core.batches import Dataset
+from pipeline.core.losses import scored
 from pipeline.core.models.forward import forward
 from pipeline.core.models.layers import parameters
 from pipeline.core.training.engine import Evaluation, Job, State, refuse_frozen
-from pipeline.core.training.losses import scored
 from pipeline.engines.batched.inputs import STRETCH, Inputs, moved
 from pipeline.engines.shared.examples import SPLITS, Examples
 from pipeline.engines.shared.updates import Fused

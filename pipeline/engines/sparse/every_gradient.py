@@ -6,11 +6,11 @@ changes.
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812
 
 from pipeline.core.arrays import Weights
 from pipeline.core.augmentation import flip_crop, flip_crop_draws
-from pipeline.core.batches import normalize
+from pipeline.core.batches import prepared
+from pipeline.core.losses import mean_loss
 from pipeline.core.models.forward import forward
 from pipeline.core.training.engine import Job
 
@@ -25,8 +25,7 @@ def every_gradient(job: Job, weights: Weights, step: int) -> Weights:
     """
     examples = job.batch_order().indices(step, 1)[0]
     train = job.data.train
-    known = job.data.images
-    images = normalize(train.images[examples], mean=known.mean, std=known.std)
+    images = prepared(train.inputs[examples], job.data.description.inputs)
     if job.settings.augment == "flip-crop":
         flips, corners = flip_crop_draws(
             len(images), seed=job.seed, round=job.round, copy=job.copy, step=step
@@ -36,7 +35,8 @@ def every_gradient(job: Job, weights: Weights, step: int) -> Weights:
     asked = [leaves[name].requires_grad_() for name in job.mask]
     logits = forward(job.network, leaves, torch.from_numpy(images), training=True)
     labels = torch.from_numpy(train.labels[examples])
-    found = torch.autograd.grad(F.cross_entropy(logits, labels), asked)
+    loss = mean_loss(logits, labels, job.data.description)
+    found = torch.autograd.grad(loss, asked)
     return {
         name: np.asarray(gradient.numpy(), np.float32)
         for name, gradient in zip(job.mask, found, strict=True)

@@ -1,15 +1,18 @@
 """Criteria at initialization: laws of their papers, and answers of plain autograd."""
 
-import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
+from helpers.initial import theta0
 
 from pipeline.core import criteria, masks
 from pipeline.core.batches import Batch
 from pipeline.core.criteria.evidence import Evidence
+from pipeline.core.criteria.gradients.examples import balanced
+from pipeline.core.description import of_images
 from pipeline.core.models.layers import (
     BatchNorm,
     Conv,
@@ -50,16 +53,10 @@ CLASSES = 3
 
 
 def evidence(network=NETWORK, mask=None):
-    rng = np.random.default_rng(3)
-    theta0 = {
-        name: np.ones(tensor.shape, np.float32)
-        if tensor.role in ("scale", "variance")
-        else (0.5 * rng.standard_normal(tensor.shape)).astype(np.float32)
-        for name, tensor in parameters(network).items()
-    }
     return Evidence(
         network=network,
-        theta0=theta0,
+        data=of_images(SHAPES[network], classes=CLASSES),
+        theta0=theta0(network, 0.5, seed=3),
         trained={},
         mask=mask or masks.dense(parameters(network), kernels(network)),
         batches=lambda size: batches(size, SHAPES[network]),
@@ -146,8 +143,6 @@ def test_synflow_is_conserved_from_layer_to_layer(network):
 def test_synflow_looks_at_no_data_and_no_sign():
     given = evidence()
     turned = {name: -weights for name, weights in given.theta0.items()}
-    from dataclasses import replace
-
     plain = criteria.score("synflow", given)
     other = criteria.score("synflow", replace(given, theta0=turned))
     for name, values in plain.items():
@@ -166,8 +161,6 @@ def test_pruned_weights_act_as_zeros(name):
     full = evidence()
     mask = {n: np.random.default_rng(6).random(k.shape) < 0.5 for n, k in full.mask.items()}
     scores = criteria.score(name, evidence(mask=mask))
-    from dataclasses import replace
-
     cut = {n: np.where(mask[n], w, 0) if n in mask else w for n, w in full.theta0.items()}
     zeros = criteria.score(name, replace(full, theta0=cut))
     for tensor, values in scores.items():
@@ -175,16 +168,11 @@ def test_pruned_weights_act_as_zeros(name):
 
 
 def test_a_class_with_few_examples_gives_all_it_has():
-    from pipeline.core.criteria.gradients.examples import balanced
-
     def few(_size):
         labels = np.array([0] * 30 + [1] * 2 + [2] * 20)
         images = np.arange(52, dtype=np.float32)[:, None, None, None]
         yield Batch(np.broadcast_to(images, (52, 3, 2, 2)).copy(), labels)
 
-    from dataclasses import replace
-
     images, labels = balanced(replace(evidence(), batches=few))
     assert labels.bincount().tolist() == [10, 2, 10]
     assert images[:, 0, 0, 0].tolist() == [*range(10), 30, 31, *range(32, 42)]
-    assert math.isfinite(float(images.sum()))

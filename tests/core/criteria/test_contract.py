@@ -12,6 +12,7 @@ from pipeline.core import criteria, seeding
 from pipeline.core.batches import Batch
 from pipeline.core.criteria import CRITERIA
 from pipeline.core.criteria.evidence import Evidence
+from pipeline.core.description import of_images
 from pipeline.core.models.layers import Conv, Flatten, Linear
 from pipeline.core.registry import Registry
 
@@ -54,6 +55,7 @@ def evidence(**changes):
     return replace(
         Evidence(
             network=NETWORK,
+            data=of_images((2, 1, 1), classes=2),
             theta0=THETA0,
             trained=TRAINED,
             mask=MASK,

@@ -6,6 +6,7 @@ import pytest
 from pipeline.core import criteria, cuts, pruning, seeding
 from pipeline.core.criteria.evidence import Evidence
 from pipeline.core.cuts.asked import Asked
+from pipeline.core.description import of_images
 
 ALL = [True, True, True, True]
 NAN = float("nan")
@@ -13,7 +14,13 @@ NAN = float("nan")
 
 def scores_of(name, *, before, after, mask, rng=None):
     evidence = Evidence(
-        network=(), theta0=before, trained=after, mask=mask, batches=None, rng=rng
+        network=(),
+        data=of_images((1, 1, 1), classes=2),
+        theta0=before,
+        trained=after,
+        mask=mask,
+        batches=None,
+        rng=rng,
     )
     return criteria.score(name, evidence)
 
@@ -117,6 +124,7 @@ def test_sign_criteria_cut_every_unit_of_a_layer_alike(name):
     flipped = rng.random((50, 200)) < 0.5
     evidence = Evidence(
         network=(),
+        data=of_images((1, 1, 1), classes=2),
         theta0={"w": before},
         trained={"w": np.where(flipped, -2 * before, 2 * before)},
         mask={"w": np.ones((50, 200), np.bool_)},

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from helpers.initial import theta0
 
 from pipeline.core import criteria, cuts, masks
 from pipeline.core.batches import Batch
@@ -22,7 +23,6 @@ def network_of(model):
 
 
 def evidence(model="mlp"):
-    rng = np.random.default_rng(0)
     network = network_of(model)
 
     def batches(size):
@@ -33,12 +33,8 @@ def evidence(model="mlp"):
 
     return Evidence(
         network=network,
-        theta0={
-            name: np.ones(tensor.shape, np.float32)
-            if tensor.role in ("scale", "variance")
-            else (0.2 * rng.standard_normal(tensor.shape)).astype(np.float32)
-            for name, tensor in parameters(network).items()
-        },
+        data=of_images(SHAPES[model], classes=5),
+        theta0=theta0(network, 0.2, seed=0),
         trained={},
         mask=masks.dense(parameters(network), kernels(network)),
         batches=batches,
@@ -76,8 +72,12 @@ def test_the_same_evidence_gives_the_same_mask():
 
 def test_synflow_keeps_every_layer_where_one_pass_would_not():
     """Layer collapse: at this density the scores of one pass empty a layer."""
-    many, _ = cut("synflow", 0.004, model="conv-2")
+    many, counts = cut("synflow", 0.004, model="conv-2")
     assert min(masks.kept(many).values()) > 0
+    scores = criteria.score("synflow", evidence("conv-2"))
+    ranked = np.sort(np.concatenate([values.ravel() for values in scores.values()]))
+    least = ranked[-sum(counts.values())]
+    assert min((values >= least).sum() for values in scores.values()) == 0
 
 
 @pytest.mark.parametrize("density", [0.95, 0.4, 0.05, 0.01])

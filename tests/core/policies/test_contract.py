@@ -7,6 +7,7 @@ from pipeline.core import cuts, masks, policies, seeding
 from pipeline.core.criteria.evidence import Evidence
 from pipeline.core.cuts import CUTS
 from pipeline.core.cuts.asked import Asked
+from pipeline.core.description import of_images
 from pipeline.core.metrics import METRICS
 from pipeline.core.models.layers import Flatten, Linear, ReLU, parameters
 from pipeline.core.policies import POLICIES, RECIPE, SCHEDULES, TAKEN, of_recipe
@@ -43,6 +44,7 @@ def evidence(mask=None):
     mask = mask or masks.dense(parameters(NETWORK), SIZES)
     return Evidence(
         network=NETWORK,
+        data=of_images((3, 2, 2), classes=3),
         theta0=drawn(),
         trained=masks.apply(drawn("data_order"), mask),
         mask=mask,

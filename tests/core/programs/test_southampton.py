@@ -13,6 +13,7 @@ from pipeline.core import cuts, masks, metrics, seeding
 from pipeline.core.batches import BatchOrder, prepared
 from pipeline.core.criteria.evidence import Evidence
 from pipeline.core.cuts.asked import Asked
+from pipeline.core.description import of_images
 from pipeline.core.models.init import initial_weights
 from pipeline.core.models.layers import Linear, parameters
 from pipeline.core.programs import southampton
@@ -45,7 +46,13 @@ def cut(weights, kept=None, fraction=0.1):
 def cut_all(trained, mask, fractions):
     asked = Asked(criterion="magnitude", fractions=fractions, scope="layerwise", rounds=1)
     evidence = Evidence(
-        network=(), theta0={}, trained=trained, mask=mask, batches=None, rng=None
+        network=(),
+        data=of_images((1, 1, 1), classes=2),
+        theta0={},
+        trained=trained,
+        mask=mask,
+        batches=None,
+        rng=None,
     )
     return cuts.cut("southampton", evidence, asked)
 
@@ -59,6 +66,7 @@ def start(theta0, trained, round):
         mask={},
         round=round,
         network=(),
+        data=of_images((1, 1, 1), classes=2),
         init="southampton",
         rng=seeding.generator(0, "reinit"),
     )

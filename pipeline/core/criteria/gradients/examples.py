@@ -1,4 +1,6 @@
-"""Choose the examples and prepare the weights with which gradients are computed."""
+"""Choose the examples for gradients at initialization, and make scores of the gradients."""
+
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -7,7 +9,6 @@ from torch import Tensor
 from pipeline.core.arrays import Scores
 from pipeline.core.batches import Batch
 from pipeline.core.criteria.evidence import Evidence
-from pipeline.core.models.layers import parameters
 
 PER_CLASS = 10
 """training examples of every class that a score looks at"""
@@ -20,18 +21,23 @@ def balanced(evidence: Evidence) -> tuple[Tensor, Tensor]:
 
     Returns:
         Inputs as a network sees them, and labels (B,), in the order of their reading.
+
+    Raises:
+        ValueError: if the labels are no classes.
     """
     assert evidence.batches is not None, "checked by criteria.score"
+    num_classes = evidence.data.num_classes
     taken: dict[int, int] = {}
-    images, labels = [], []
+    inputs, labels = [], []
     for batch in evidence.batches(_AT_ONCE):
         wanted = _wanted(batch, taken)
-        images.append(batch.inputs[wanted])
+        inputs.append(batch.inputs[wanted])
         labels.append(batch.labels[wanted])
-        if len(taken) == _num_classes(evidence) and min(taken.values()) == PER_CLASS:
+        if len(taken) == num_classes and min(taken.values()) == PER_CLASS:
             break
-    return torch.from_numpy(np.concatenate(images)), torch.from_numpy(
-        np.concatenate(labels)
+    return (
+        torch.from_numpy(np.concatenate(inputs)),
+        torch.from_numpy(np.concatenate(labels)),
     )
 
 
@@ -44,12 +50,25 @@ def leaves(evidence: Evidence) -> dict[str, Tensor]:
     return weights
 
 
-def scored(evidence: Evidence, scores: dict[str, Tensor]) -> Scores:
-    """Scores as arrays, 0 where the mask has pruned."""
+def times_weights(
+    evidence: Evidence, weights: dict[str, Tensor], found: Sequence[Tensor]
+) -> Scores:
+    """The product of each weight with its number, 0 where the mask has pruned.
+
+    Args:
+        evidence: its mask says which tensors.
+        weights: θ₀ under the mask, from ``leaves``.
+        found: one number per weight (a gradient), per tensor in the mask's order.
+    """
     return {
-        name: np.where(kept, scores[name].detach().numpy(), 0.0)
-        for name, kept in evidence.mask.items()
+        name: np.where(kept, (weights[name] * numbers).detach().numpy(), 0.0)
+        for (name, kept), numbers in zip(evidence.mask.items(), found, strict=True)
     }
+
+
+def inverted(scores: Scores) -> Scores:
+    """The scores upside down, a check of Frankle et al. 2021, arXiv:2009.08576."""
+    return {name: -values for name, values in scores.items()}
 
 
 def _wanted(batch: Batch, taken: dict[int, int]) -> list[int]:
@@ -59,9 +78,3 @@ def _wanted(batch: Batch, taken: dict[int, int]) -> list[int]:
             taken[label] = taken.get(label, 0) + 1
             wanted.append(at)
     return wanted
-
-
-def _num_classes(evidence: Evidence) -> int:
-    """The number of logits: outputs of the last layer with a bias."""
-    biases = [t for t in parameters(evidence.network).values() if t.role == "bias"]
-    return biases[-1].shape[0]

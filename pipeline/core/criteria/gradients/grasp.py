@@ -11,11 +11,16 @@ splits it in two halves. The logits are divided by the program's temperature of 
 """
 
 import torch
-import torch.nn.functional as F  # noqa: N812
 
 from pipeline.core.arrays import Scores
 from pipeline.core.criteria.evidence import Evidence
-from pipeline.core.criteria.gradients.examples import balanced, leaves, scored
+from pipeline.core.criteria.gradients.examples import (
+    balanced,
+    inverted,
+    leaves,
+    times_weights,
+)
+from pipeline.core.losses import mean_loss
 from pipeline.core.models.forward import forward
 
 TEMPERATURE = 200.0
@@ -24,22 +29,16 @@ TEMPERATURE = 200.0
 def grasp(evidence: Evidence) -> Scores:
     """θ₀ (H g) at θ₀ under the mask, g and H of the loss at a high temperature."""
     weights = leaves(evidence)
-    images, labels = balanced(evidence)
-    logits = forward(evidence.network, weights, images, training=True) / TEMPERATURE
+    inputs, labels = balanced(evidence)
+    logits = forward(evidence.network, weights, inputs, training=True) / TEMPERATURE
     asked = [weights[name] for name in evidence.mask]
-    first = torch.autograd.grad(F.cross_entropy(logits, labels), asked, create_graph=True)
+    loss = mean_loss(logits, labels, evidence.data)
+    first = torch.autograd.grad(loss, asked, create_graph=True)
     flow = sum((gradient.detach() * gradient).sum() for gradient in first)
     assert isinstance(flow, torch.Tensor), "a mask has at least one tensor"
-    second = torch.autograd.grad(flow, asked)
-    return scored(
-        evidence,
-        {
-            name: weights[name] * product
-            for name, product in zip(evidence.mask, second, strict=True)
-        },
-    )
+    return times_weights(evidence, weights, torch.autograd.grad(flow, asked))
 
 
 def grasp_inverted(evidence: Evidence) -> Scores:
-    """-θ₀ (H g): GraSP upside down, a check of arXiv:2009.08576."""
-    return {name: -values for name, values in grasp(evidence).items()}
+    """-θ₀ (H g)."""
+    return inverted(grasp(evidence))

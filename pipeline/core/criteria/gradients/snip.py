@@ -12,30 +12,30 @@ are never pruned, and there are 10 examples of every class, as in Frankle et al.
 arXiv:2009.08576. Batch norm normalizes by the batch, as it will in training.
 """
 
+import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812
 
 from pipeline.core.arrays import Scores
 from pipeline.core.criteria.evidence import Evidence
-from pipeline.core.criteria.gradients.examples import balanced, leaves, scored
+from pipeline.core.criteria.gradients.examples import (
+    balanced,
+    inverted,
+    leaves,
+    times_weights,
+)
+from pipeline.core.losses import mean_loss
 from pipeline.core.models.forward import forward
 
 
 def snip(evidence: Evidence) -> Scores:
     """|g θ₀|, with g the gradient of the loss at θ₀ under the mask."""
     weights = leaves(evidence)
-    images, labels = balanced(evidence)
-    loss = F.cross_entropy(
-        forward(evidence.network, weights, images, training=True), labels
-    )
+    inputs, labels = balanced(evidence)
+    logits = forward(evidence.network, weights, inputs, training=True)
+    loss = mean_loss(logits, labels, evidence.data)
     found = torch.autograd.grad(loss, [weights[name] for name in evidence.mask])
-    return scored(
-        evidence,
-        {
-            name: (gradient * weights[name]).abs()
-            for name, gradient in zip(evidence.mask, found, strict=True)
-        },
-    )
+    products = times_weights(evidence, weights, found)
+    return {name: np.abs(values) for name, values in products.items()}
 
 
 def snip_iterative(evidence: Evidence) -> Scores:
@@ -48,5 +48,5 @@ def snip_iterative(evidence: Evidence) -> Scores:
 
 
 def snip_inverted(evidence: Evidence) -> Scores:
-    """-|g θ₀|: SNIP upside down, a check of arXiv:2009.08576."""
-    return {name: -values for name, values in snip(evidence).items()}
+    """-|g θ₀|."""
+    return inverted(snip(evidence))

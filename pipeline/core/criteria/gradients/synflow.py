@@ -17,7 +17,8 @@ from torch import Tensor
 
 from pipeline.core.arrays import Scores
 from pipeline.core.criteria.evidence import Evidence
-from pipeline.core.criteria.gradients.examples import leaves, scored
+from pipeline.core.criteria.gradients.examples import inverted, leaves, times_weights
+from pipeline.core.description import Images, Inputs, Vectors
 from pipeline.core.models.forward import forward
 from pipeline.core.models.layers import parameters
 
@@ -25,25 +26,32 @@ _NEUTRAL = {"bias": 0.0, "shift": 0.0, "mean": 0.0, "variance": 1.0}
 
 
 def synflow(evidence: Evidence) -> Scores:
-    """|∂R/∂θ₀ θ₀| under the mask; only the shape of an example is looked at."""
-    assert evidence.batches is not None, "checked by criteria.score"
-    example = next(iter(evidence.batches(1))).inputs
+    """|∂R/∂θ₀ θ₀| under the mask.
+
+    Raises:
+        ValueError: if inputs are tokens, of which none is an input of ones.
+    """
     weights = _positive(evidence)
-    ones = torch.ones(example.shape, dtype=torch.float64)
+    ones = torch.ones(_input_shape(evidence.data.inputs), dtype=torch.float64)
     flow = forward(evidence.network, weights, ones, training=False).sum()
     found = torch.autograd.grad(flow, [weights[name] for name in evidence.mask])
-    return scored(
-        evidence,
-        {
-            name: gradient * weights[name]
-            for name, gradient in zip(evidence.mask, found, strict=True)
-        },
-    )
+    return times_weights(evidence, weights, found)
 
 
 def synflow_inverted(evidence: Evidence) -> Scores:
-    """-|∂R/∂θ₀ θ₀|: SynFlow upside down, a check of arXiv:2009.08576."""
-    return {name: -values for name, values in synflow(evidence).items()}
+    """-|∂R/∂θ₀ θ₀|."""
+    return inverted(synflow(evidence))
+
+
+def _input_shape(inputs: Inputs) -> tuple[int, ...]:
+    """The shape of a batch of one example."""
+    match inputs:
+        case Images():
+            return 1, *inputs.shape
+        case Vectors():
+            return 1, inputs.num_values
+        case _:
+            raise ValueError(f"synflow needs images or vectors; the data are {inputs}")
 
 
 def _positive(evidence: Evidence) -> dict[str, Tensor]:

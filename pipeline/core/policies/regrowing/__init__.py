@@ -29,6 +29,18 @@ Grown = Callable[[Seen, str, Integers, int], Integers]
 """What was seen, tensor, positions that may be taken in, how many -> those taken in"""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Regrowing:
+    """What the rules of this package share."""
+
+    counted: tuple[str, ...]
+    """names of the tensors that the mask has"""
+
+    def steps(self, first: int, end: int) -> tuple[int, ...]:
+        """The updates after which the mask changes."""
+        return steps(first, end)
+
+
 def steps(first: int, end: int) -> tuple[int, ...]:
     """The updates after which the mask changes.
 

@@ -18,21 +18,15 @@ import numpy as np
 
 from pipeline.core.arrays import Integers, Mask
 from pipeline.core.cuts.asked import Asked
-from pipeline.core.policies.regrowing import Moving, steps
+from pipeline.core.policies.regrowing import Moving, Regrowing
 from pipeline.core.training.mask_rules import Seen
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RigL:
+class RigL(Regrowing):
     """The rule of RigL: fixed numbers of its paper."""
 
-    counted: tuple[str, ...]
-    """names of the tensors that the mask has"""
     looks_at_gradients: bool = True
-
-    def steps(self, first: int, end: int) -> tuple[int, ...]:
-        """The updates after which the mask changes."""
-        return steps(first, end)
 
     def begin(self, mask: Mask, first: int, end: int) -> Moving:
         """The mask of one network, as its round begins with it."""
