@@ -5,16 +5,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pipeline.compare.checks import Measured
-from pipeline.compare.claims import Claim
+from pipeline.compare.claims import Claim, room
 from pipeline.compare.units import UNITS
 from pipeline.core.decisions import Statement, evidence_against
 from pipeline.core.looks import Looks
 from pipeline.core.power import MOST_SEEDS, seeds_needed, spread_of
 from pipeline.core.sign_flips import least_values
 from pipeline.core.statistics import standard_deviation
-
-NUMBERS = ("points", "percent", "ratio")
-"""units in which published and measured numbers are compared"""
 
 
 def shown(claim: Claim, measured: Measured, looks: Looks) -> str:
@@ -63,7 +60,7 @@ def intervals(measured: Measured) -> Iterator[str]:
 
 def excludes(claim: Claim, measured: Measured) -> bool:
     """Whether a published number lies outside of the interval."""
-    if isinstance(claim.published, str) or measured.unit not in NUMBERS:
+    if isinstance(claim.published, str) or room(claim) is None:
         return False
     found = measured.interval
     if found is None or math.isinf(found.high):
@@ -111,10 +108,10 @@ def _needed(
     reached = measured.decision.look > 0
     if reached and statement.p_inside(seeds, evidence_against(looks)) <= looks.level:
         return _Needed(least=num, most=num)
-    excluded = excludes(claim, measured)
-    room = 0.0 if excluded else _room(claim.published, statement, measured.unit)
-    observed = room <= 0
-    distance = abs(statement.slack(seeds)) if observed else room
+    distance = 0.0 if excludes(claim, measured) else min(room(claim) or (0.0,))
+    observed = distance <= 0
+    if observed:
+        distance = abs(statement.slack(seeds))
     if distance == 0:
         return _Needed(least=MOST_SEEDS, most=MOST_SEEDS, observed=True)
     bounds = 1 if observed else statement.num_bounds
@@ -131,14 +128,6 @@ def _needed(
 def _at_a_look(num: int, looks: Looks) -> int:
     """The declared number of seeds from this one on; itself beyond the last look."""
     return min((at for at in looks.at if at >= num), default=num)
-
-
-def _room(published: float | str, statement: Statement, unit: str) -> float:
-    """Distance of the published number from the nearest bound; 0 without a number."""
-    if isinstance(published, str) or unit not in NUMBERS:
-        return 0.0
-    value = math.log(published) if unit == "ratio" else published
-    return min(value - statement.low, statement.high - value)
 
 
 def _look(measured: Measured, looks: Looks) -> str:
