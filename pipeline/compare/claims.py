@@ -20,6 +20,8 @@ from pipeline.border.errors import UserError
 FILE = "claims.yaml"
 DENSE = "dense"
 """the network without a mask, in every protocol"""
+ABOUT = ("data", "model.name")
+"""settings that say which results a protocol is about; every protocol names them"""
 
 Metric = Literal[
     "test_accuracy",
@@ -282,7 +284,7 @@ def room(claim: Claim) -> tuple[float, ...] | None:
 
 def _problems(book: Book) -> Iterator[str]:
     for name, protocol in book.protocols.items():
-        for setting in sorted({"data", "model.name"} - set(protocol.settings)):
+        for setting in sorted(set(ABOUT) - set(protocol.settings)):
             yield f"protocol {name}: names no {setting}; every protocol needs one"
     seen: set[str] = set()
     for claim in book.claims:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pipeline.compare.claims import DENSE, Barrier, Book, Check, Claim, Required, roles
-from pipeline.compare.setups import Recipe, Setup, differences, fits
+from pipeline.compare.setups import Recipe, Setup, differences, fits, is_about
 from pipeline.core.looks import Looks
 from pipeline.results.tables import Row
 
@@ -51,7 +51,7 @@ def fitting_runs(claim: Claim, book: Book, found: Sequence[Setup]) -> FittingRun
             other settings.
     """
     protocol = book.protocols[claim.protocol]
-    family = [setup for setup in found if _is_of(setup, protocol.settings)]
+    family = [setup for setup in found if is_about(setup.settings, protocol.settings)]
     if not family:
         named = (protocol.settings[n] for n in ("model.name", "data"))
         raise NoAnswerError("not run", "no run of {} on {}".format(*named))
@@ -137,9 +137,3 @@ def _pooled(recipes: Sequence[Recipe], check: Check) -> tuple[Row, ...]:
         same = {n: v for n, v in recipe.settings.items() if n != DRAW}
         groups[frozenset(same.items())] += _rows_of(recipe, check)
     return tuple(max(groups.values(), key=lambda rows: len({r["seed"] for r in rows})))
-
-
-def _is_of(setup: Setup, settings: Required) -> bool:
-    """Whether a setup has the claim's model and data, whatever its training."""
-    needed = {name: settings[name] for name in ("data", "model.name")}
-    return fits(setup.settings, needed)

@@ -8,7 +8,7 @@ keep it from one after the run.
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from pipeline.compare import claims
 from pipeline.compare.checks import measure
 from pipeline.compare.claims import Book, Claim
 from pipeline.compare.fitting_runs import NoAnswerError, fitting_runs
-from pipeline.compare.setups import setups
+from pipeline.compare.setups import is_about, setups
 from pipeline.config import params
 from pipeline.config.settings import Settings, total_steps
 from pipeline.core.looks import Looks
@@ -63,8 +63,7 @@ def prospects(settings: Settings, raw: dict[str, Any]) -> list[Prospect]:
     results = []
     for claim in book.claims:
         protocol = book.protocols[claim.protocol].settings
-        here = (setup for setup in found if _is_about(setup.settings, protocol))
-        if next(here, None) is not None:
+        if any(is_about(setup.settings, protocol) for setup in found):
             results.append(_prospect(claim, book, found, looks, len(settings.seeds)))
     return results
 
@@ -108,10 +107,6 @@ def _how_well(one: Prospect) -> str:
     if one.power is not None:
         return f"power {one.power:.0%} if the published number is true"
     return f"sees {one.effect:.1f} standard deviations in 4 of 5 cases"
-
-
-def _is_about(found: Mapping[str, str], needed: claims.Required) -> bool:
-    return all(found.get(name) == needed[name] for name in ("data", "model.name"))
 
 
 def _prospect(

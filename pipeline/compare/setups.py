@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from pipeline.compare.claims import DENSE, Required, Value
+from pipeline.compare.claims import ABOUT, DENSE, Required, Value
 from pipeline.core.looks import DEFAULT, Looks
 from pipeline.results.tables import Row
 from pipeline.tracking import TrackedStore
@@ -151,6 +151,11 @@ def recipe_of(settings: Recorded) -> Iterable[tuple[str, str]]:
 def fits(found: Recorded, needed: Required) -> bool:
     """Whether recorded settings have the needed values; other settings do not matter."""
     return not differences(found, needed)
+
+
+def is_about(found: Recorded, needed: Required) -> bool:
+    """Whether results have the model and data of a protocol, whatever their training."""
+    return fits(found, {name: needed[name] for name in ABOUT})
 
 
 def differences(found: Recorded, needed: Required) -> list[str]:

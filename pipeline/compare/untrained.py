@@ -1,9 +1,10 @@
 """Find tasks whose dense network did not train; comparisons with it mean nothing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from statistics import fmean
 
 from pipeline.compare.claims import Book, load
+from pipeline.compare.setups import Recorded, is_about
 from pipeline.results.tables import Row
 from pipeline.tracking import TrackedStore
 
@@ -45,19 +46,18 @@ def failure(rows: Sequence[Row], needed: float) -> str:
     return ""
 
 
-def needed_accuracy(settings: Mapping[str, str], book: Book) -> float:
+def needed_accuracy(settings: Recorded, book: Book) -> float:
     """The lowest accuracy that protocols need of this model on this data.
 
     Args:
         settings: of the dense network, as the store holds them.
         book: with the protocols.
     """
-    names = ("data", "model.name")
     return min(
         (
             protocol.dense_accuracy
             for protocol in book.protocols.values()
-            if all(protocol.settings[n] == settings.get(n) for n in names)
+            if is_about(settings, protocol.settings)
         ),
         default=0.0,
     )
