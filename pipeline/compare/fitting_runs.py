@@ -17,11 +17,20 @@ DRAW = "rewind.draw"
 
 
 class NoAnswerError(Exception):
-    """A claim cannot be checked: its verdict is ``not run`` or ``not comparable``."""
+    """A claim cannot be checked: its verdict is ``not run`` or ``not comparable``.
 
-    def __init__(self, verdict: Literal["not run", "not comparable"], why: str) -> None:
+    Args:
+        verdict: on the claim.
+        why: the first obstacles, in words.
+        further: how many other settings differ besides the first one.
+    """
+
+    def __init__(
+        self, verdict: Literal["not run", "not comparable"], why: str, further: int = 0
+    ) -> None:
         super().__init__(why)
         self.verdict: Literal["not run", "not comparable"] = verdict
+        self.further = further
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,7 +81,11 @@ def fitting_runs(claim: Claim, book: Book, found: Sequence[Setup]) -> FittingRun
         raise NoAnswerError("not run", f"no variant {' or '.join(best.missing)}")
     shown = "; ".join(best.differs[:MOST_DIFFERENCES])
     more = len(best.differs) - MOST_DIFFERENCES
-    raise NoAnswerError("not comparable", shown + (f"; {more} more" if more > 0 else ""))
+    raise NoAnswerError(
+        "not comparable",
+        shown + (f"; {more} more" if more > 0 else ""),
+        further=len(best.differs) - 1,
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

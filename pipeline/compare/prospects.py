@@ -6,7 +6,6 @@ training, other settings, a missing variant, density or analysis, or too few see
 keep it from one after the run.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -30,6 +29,8 @@ from pipeline.tracking.formats import params as recorded
 
 MOST_NAMED = 30
 """how many claims are listed one by one"""
+ABSENT = 100
+"""how far off a verdict is without a run: further than with any number of settings"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,6 +40,9 @@ class Prospect:
     claim: Claim
     obstacle: str
     """why there will be no verdict; empty if there can be one"""
+    away: int = 0
+    """how far off a verdict is: 0 with too few seeds or one setting that differs, one more
+    for each further setting, ABSENT where there is no such run"""
     power: float | None = None
     """chance of a verdict that agrees if the published number is the true one; None
     without a number, or where the spread is not known"""
@@ -90,17 +94,9 @@ def _why_none(found: Sequence[Prospect]) -> str:
     if not found:
         return "no published claim is about this model and data"
     # The nearest obstacle is what a user would change first.
-    reasons = Counter(one.obstacle for one in found)
-    reason, num = min(reasons.items(), key=lambda item: (_distance(item[0]), -item[1]))
+    reasons = Counter((one.away, one.obstacle) for one in found)
+    (_, reason), num = min(reasons.items(), key=lambda item: (item[0][0], -item[1]))
     return f"{reason} ({num} of {len(found)} claims about this model and data)"
-
-
-def _distance(obstacle: str) -> int:
-    """How far off a verdict is: by too few seeds, by settings, by what is not there."""
-    if obstacle.startswith("no "):
-        return 100
-    further = re.search(r"; (\d+) more$", obstacle)
-    return obstacle.count("; ") + (int(further[1]) if further else 0)
 
 
 def _how_well(one: Prospect) -> str:
@@ -116,7 +112,8 @@ def _prospect(
         runs = fitting_runs(claim, book, found)
         measured = measure(claim.check, runs)
     except NoAnswerError as answer:
-        return Prospect(claim=claim, obstacle=str(answer))
+        away = ABSENT if answer.verdict == "not run" else answer.further
+        return Prospect(claim=claim, obstacle=str(answer), away=away)
     reached = looks.reached(len(measured.family.seeds))
     if not reached:
         needed = f"(the first look is at {looks.first})"
