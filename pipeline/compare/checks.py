@@ -140,7 +140,8 @@ def _leaves(check: Leaves, runs: FittingRuns) -> Measured:
     statements.append(Statement(values=below.means, high=-check.margin))
     judged = family([*above, below], statements)
     decision = decide(judged, runs.looks)
-    means = {s.density: fmean(_of(s, decision)) for s in samples if _of(s, decision)}
+    found = {s.density: Statement(values=s.means).of(decision.seeds) for s in samples}
+    means = {density: fmean(values) for density, values in found.items() if values}
     left = leaving_density(means, check.margin)
     notes = _failed(check, runs, samples)
     if left == samples[-1].density:
@@ -314,10 +315,6 @@ def _worst(
 def _shown(values: tuple[float, ...], shown: Callable[[float], float]) -> Interval:
     mean, low, high = map(shown, values)
     return Interval(mean=mean, low=low, high=high)
-
-
-def _of(sample: Sample, decision: Decision) -> list[float]:
-    return [sample.means[seed] for seed in decision.seeds if seed in sample.means]
 
 
 def _contrasts(
