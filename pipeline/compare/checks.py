@@ -48,7 +48,7 @@ from pipeline.core import winning_tickets
 from pipeline.core.decisions import Decision, Family, Statement, decide, interval
 from pipeline.core.statistics import Interval, share_interval, t_interval
 from pipeline.results.tables import Row
-from pipeline.results.winning import reached
+from pipeline.results.winning import pairs_of
 
 BARRIER = "error_barrier"
 
@@ -160,15 +160,10 @@ def _leaves(check: Leaves, runs: FittingRuns) -> Measured:
 
 
 def _winning(check: Winning, runs: FittingRuns) -> Measured:
-    dense = {row["seed"]: reached(row) for row in runs.dense}
     statements: list[Statement] = []
     pairs_at: list[winning_tickets.Pairs] = []
     for density, rows in picked(curve_of(runs, check.variant), check.at):
-        pairs = {
-            row["seed"]: (ticket, whole)
-            for row in rows
-            if (ticket := reached(row)) and (whole := dense.get(row["seed"]))
-        }
+        pairs = pairs_of(rows, runs.dense)
         if not pairs:
             raise NoAnswerError("not run", f"no seed survived at density {density:.1%}")
         both = winning_tickets.statements(pairs, step_margin=runs.evaluate_every)

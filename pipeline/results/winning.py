@@ -1,6 +1,6 @@
 """Test the rounds of a variant for winning tickets, from the rows of its results."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pipeline.core import winning_tickets
@@ -53,6 +53,21 @@ def reached(row: Row) -> Reached | None:
     )
 
 
+def pairs_of(rows: Iterable[Row], dense: Iterable[Row]) -> dict[int, Pair]:
+    """Seed -> its ticket and its dense network, where neither training diverged.
+
+    Args:
+        rows: of one round; of repetitions of a seed the last that did not diverge counts.
+        dense: of the dense network, one per seed.
+    """
+    whole = {row["seed"]: reached(row) for row in dense}
+    return {
+        row["seed"]: (ticket, other)
+        for row in rows
+        if (ticket := reached(row)) and (other := whole.get(row["seed"]))
+    }
+
+
 def tests_of(
     rows: Sequence[Row], *, evaluate_every: int, looks: Looks
 ) -> list[WinningTest]:
@@ -68,16 +83,12 @@ def tests_of(
         From the densest to the sparsest. Seeds that diverged, in the round or in the
         dense network, are left out.
     """
-    dense = {row["seed"]: reached(row) for row in rows if not row["round"]}
+    dense = [row for row in rows if not row["round"]]
     pairs: dict[float, dict[int, Pair]] = {}
     for number in sorted({row["round"] for row in rows} - {0}):
         mine = [row for row in rows if row["round"] == number]
         density = sum(row["density"] for row in mine) / len(mine)
-        pairs[density] = {
-            row["seed"]: (ticket, whole)
-            for row in mine
-            if (ticket := reached(row)) and (whole := dense.get(row["seed"]))
-        }
+        pairs[density] = pairs_of(mine, dense)
     return winning_tests(pairs, step_margin=evaluate_every, looks=looks)
 
 
