@@ -113,13 +113,15 @@ def write(target: Target, tree: Tree, content: RunContent) -> set[str]:
     values: list[MetricValue] = []
     for name in content.digests:
         child = content.child(name)
+        # Once: the costs of a round are summed over all rounds before it.
+        lacks = name in new or name not in tree.recorded
+        metrics = child.metrics() if lacks else ()
+        values += metrics
         if name in new:
-            _create_child(target, tree.run, child, content)
+            _create_child(target, tree.run, child, metrics, content)
         elif name in known:
             _mend(target, known[name], child.params, _child_tags(target, child))
             datasets.log(target.client, known[name], content.data)
-        if name in new or name not in tree.recorded:
-            values += child.metrics()
     for name in known.keys() - content.digests.keys():
         _mark_dropped(target, known[name])
     _complete(target, tree.run, content, values)
@@ -172,7 +174,11 @@ def _child_tags(target: Target, child: ChildContent) -> dict[str, str]:
 
 
 def _create_child(
-    target: Target, parent: "Run", child: ChildContent, content: RunContent
+    target: Target,
+    parent: "Run",
+    child: ChildContent,
+    metrics: Sequence[MetricValue],
+    content: RunContent,
 ) -> None:
     tags = {"current": "false", **_child_tags(target, child), **target.source}
     run = target.client.create_run(
@@ -181,7 +187,7 @@ def _create_child(
         start_time=child.started,
         tags={**tags, "mlflow.parentRunId": parent.info.run_id},
     )
-    _log(target, run, [*child.metrics(), *child.curves()], child.params, {})
+    _log(target, run, [*metrics, *child.curves()], child.params, {})
     datasets.log(target.client, run, content.data)
     target.client.set_terminated(run.info.run_id, FINISHED, end_time=child.ended)
 
