@@ -1,5 +1,6 @@
 """Tidy tables are the same from a workspace and from the store it was tracked into."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,17 @@ def test_a_store_gives_the_tables_of_its_workspace(
     assert set(curves["split"]) == {"validation", "test"}
     found = load_curves(f"sqlite:///{store}", experiment="toy")
     pd.testing.assert_frame_equal(curves, found, check_dtype=False)
+
+
+def test_a_store_is_read_in_a_folder_whose_name_reads_like_an_escape(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "my%20dir"
+    folder.mkdir()
+    shutil.copy(store, folder)
+    monkeypatch.chdir(folder)
+    pd.testing.assert_frame_equal(load_rounds("mlflow.db"), load_rounds(store))
+    assert [path.name for path in tmp_path.iterdir()] == ["my%20dir"]
 
 
 def test_the_tables_are_tidy(experiment_root: Path) -> None:
