@@ -66,7 +66,6 @@ def start(theta0, trained, round):
         mask={},
         round=round,
         network=(),
-        data=of_images((1, 1, 1), classes=2),
         init="southampton",
         rng=seeding.generator(0, "reinit"),
     )
