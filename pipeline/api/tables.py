@@ -8,6 +8,7 @@ from pipeline.border.errors import UserError
 from pipeline.config import params
 from pipeline.results.tables import Row
 from pipeline.tracking import TrackedStore, read
+from pipeline.tracking.addresses import sqlite_uri
 from pipeline.tracking.experiments import with_chains
 from pipeline.tracking.of_workspace import curves_of, rounds_of
 from pipeline.tracking.round_metrics import ROUND_METRICS
@@ -98,7 +99,7 @@ def _store(
     source: str | Path, experiment: str | None, curves: Sequence[str]
 ) -> TrackedStore:
     text = str(source)
-    uri = text if "://" in text else f"sqlite:///{Path(text).resolve()}"
+    uri = text if "://" in text else sqlite_uri(Path(text).resolve())
     names = [experiment] if experiment else with_chains(uri)
     if len(names) != 1:
         listed = ", ".join(names) or "none"

@@ -39,10 +39,10 @@ def store_uri(root: Path, uri: str | None = None) -> str:
     a store in the workspace would be deleted with it.
     """
     given = uri or os.environ.get("MLFLOW_TRACKING_URI")
-    return given or _sqlite_uri(enclosing(root) / "mlflow.db")
+    return given or sqlite_uri(enclosing(root) / "mlflow.db")
 
 
-def _sqlite_uri(file: Path) -> str:
+def sqlite_uri(file: Path) -> str:
     """The URI of a database, from here where its full path has characters of URIs.
 
     MLflow and SQLAlchemy read ``?`` and ``%20`` in it differently, so nothing can escape

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pipeline.artifacts.files import atomic
 from pipeline.core.looks import Looks
 from pipeline.results.tables import Row
 from pipeline.tracking.addresses import TrackingError
@@ -37,14 +38,13 @@ def write(stores: Sequence[TrackedStore], folder: Path) -> None:
 
     folder.mkdir(parents=True, exist_ok=True)
     tables = {
-        ROUNDS: [{"experiment": s.experiment} | row for s in stores for row in s.rounds],
-        BARRIERS: [
-            {"experiment": s.experiment} | row for s in stores for row in s.barriers
-        ],
+        ROUNDS: _named((store.experiment, store.rounds) for store in stores),
+        BARRIERS: _named((store.experiment, store.barriers) for store in stores),
         SETTINGS: [row for store in stores for row in _settings(store)],
     }
     for name, rows in tables.items():
-        parquet.write_table(pa.Table.from_pylist(rows), folder / name)
+        with atomic(folder / name) as temporary:
+            parquet.write_table(pa.Table.from_pylist(rows), temporary)
 
 
 def read(folder: Path, experiment: str | None = None) -> list[TrackedStore]:
@@ -101,7 +101,9 @@ def _rows(path: Path) -> list[Row]:
     from pyarrow import parquet
 
     try:
-        rows: list[Row] = parquet.read_table(path).to_pylist()
+        # Not parquet.read_table: it imports pandas.
+        with parquet.ParquetFile(path) as opened:
+            rows: list[Row] = opened.read().to_pylist()
     except (OSError, pa.ArrowInvalid) as error:
         reason = str(error).splitlines()[0]
         raise TrackingError(

@@ -25,15 +25,16 @@ def every_gradient(job: Job, weights: Weights, step: int) -> Weights:
     """
     examples = job.batch_order().indices(step, 1)[0]
     train = job.data.train
-    images = prepared(train.inputs[examples], job.data.description.inputs)
+    inputs = prepared(train.inputs[examples], job.data.description.inputs)
     if job.settings.augment == "flip-crop":
         flips, corners = flip_crop_draws(
-            len(images), seed=job.seed, round=job.round, copy=job.copy, step=step
+            len(inputs), seed=job.seed, round=job.round, copy=job.copy, step=step
         )
-        images = flip_crop(images, flips=flips, corners=corners)
+        images = np.asarray(inputs, np.float32)
+        inputs = flip_crop(images, flips=flips, corners=corners)
     leaves = {name: torch.tensor(values) for name, values in weights.items()}
     asked = [leaves[name].requires_grad_() for name in job.mask]
-    logits = forward(job.network, leaves, torch.from_numpy(images), training=True)
+    logits = forward(job.network, leaves, torch.from_numpy(inputs), training=True)
     labels = torch.from_numpy(train.labels[examples])
     loss = mean_loss(logits, labels, job.data.description)
     found = torch.autograd.grad(loss, asked)
