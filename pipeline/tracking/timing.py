@@ -69,8 +69,8 @@ def timing_at(root: Path, path: str, position: int) -> Timing:
     with files.understood(file):
         started, ended = (_milliseconds(content[name]) for name in ("started", "ended"))
         timing = Timing(started=started, ended=ended, content=content)
-        for seed in content["seeds"]:
-            timing.of_seed(int(seed)).items()
+        for entry in content["seeds"].values():
+            entry.items()
         timing.machine.items()
     return timing
 

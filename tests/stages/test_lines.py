@@ -20,6 +20,7 @@ from pipeline.core.models.layers import parameters
 from pipeline.run.lines import Ends
 from pipeline.run.lines import run as run_lines
 from pipeline.stages import copies, lines
+from pipeline.tracking.timing import timing_at
 
 ANALYSES = {
     "dense": INSTABILITY | {"pairs": 2, "steps": [0, 1]},
@@ -75,6 +76,14 @@ def test_every_seed_and_pair_has_two_copies_with_orders_of_their_own() -> None:
         for copy in ("0-a", "0-b", "1-a", "1-b")
     }
     assert len(found) == 4
+
+
+@pytest.mark.parametrize("place", ["dense/r00-k000001", "sparse/r02-k000000"])
+def test_readers_understand_when_the_copies_trained(place: str) -> None:
+    timing = timing_at(Path(), f"main/{place}/s0-1", 0)
+    assert 0 < timing.started <= timing.ended
+    weights = list((COPIES / place / "s0-1").glob("*.weights.*"))
+    assert len(timing.content["seeds"]) == len(weights) > 0
 
 
 @pytest.mark.parametrize(
