@@ -71,5 +71,14 @@ def results(root: Path = Path()) -> list[tuple[Path, dict[str, Any]]]:
     Raises:
         ArtifactError: one is not what a training writes.
     """
-    found = sorted((root / FOLDER / "results").glob("*/*/*/s*/result.json"))
-    return [(path.parent, load_result(path.parent)) for path in found]
+    return [(path.parent, load_result(path.parent)) for path in result_files(root)]
+
+
+def result_files(root: Path = Path()) -> list[Path]:
+    """Every ``result.json`` below the root, sorted by path."""
+    return sorted((root / FOLDER / "results").glob("*/*/*/s*/result.json"))
+
+
+def line_files(root: Path = Path()) -> list[Path]:
+    """Every ``lines.json`` below the root, sorted by path; beside it ``lines.parquet``."""
+    return sorted((root / FOLDER / "lines").glob("*/*/*/s*/lines.json"))

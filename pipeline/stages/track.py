@@ -33,9 +33,10 @@ def run() -> None:
     try:
         report = tracking.write(Path(), None, tracking.asked_by(settings))
         store = _read(settings)
-        drawn = _draw(store)
+        untrained = compare.untrained(store)
+        drawn = _draw(store, untrained)
         tracking.summarize(Path(), None, settings, drawn)
-        _say(settings, compare.untrained(store), len(drawn) // 2)
+        _say(settings, untrained, len(drawn) // 2)
         print(report, file=sys.stderr)  # noqa: T201
     except (tracking.TrackingError, plots.PlotError) as error:
         print(f"warning: {error}", file=sys.stderr)  # noqa: T201
@@ -50,13 +51,13 @@ def _read(settings: Settings) -> TrackedStore:
     return store
 
 
-def _draw(store: TrackedStore) -> list[Path]:
+def _draw(store: TrackedStore, untrained: Collection[str]) -> list[Path]:
     """The files of the figures, and of the tables beside them."""
     drawn = plots.draw(
         store,
         out=FIGURES,
         published=compare.published(store),
-        untrained=compare.untrained(store),
+        untrained=untrained,
     )
     return [file for figure in drawn for file in (figure, figure.with_suffix(".csv"))]
 

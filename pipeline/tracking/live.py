@@ -18,7 +18,7 @@ from pathlib import Path
 
 import psutil
 
-from pipeline.artifacts import paths
+from pipeline.artifacts import contents
 from pipeline.artifacts.files import ArtifactError
 from pipeline.artifacts.paths import LIVE_LOCK, live_failure
 from pipeline.border.errors import UserError
@@ -87,10 +87,7 @@ def main(number: int) -> None:
 
 def _results() -> dict[Path, int]:
     """Every file that says a result is there, with the time it was written."""
-    found = [
-        *(paths.FOLDER / "results").glob("*/*/*/s*/result.json"),
-        *(paths.FOLDER / "lines").glob("*/*/*/s*/lines.json"),
-    ]
+    found = [*contents.result_files(), *contents.line_files()]
     try:
         return {path: path.stat().st_mtime_ns for path in found}
     except FileNotFoundError:

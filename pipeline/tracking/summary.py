@@ -22,7 +22,7 @@ from pipeline.tracking.notes import merged
 from pipeline.tracking.runs import dvc_experiment_tag
 from pipeline.tracking.source_tags import source_tags
 from pipeline.tracking.store import find_runs, locked, opened
-from pipeline.tracking.timing import seconds, timing_of
+from pipeline.tracking.timing import timing_of
 from pipeline.tracking.write import SUMMARY
 
 if TYPE_CHECKING:
@@ -43,10 +43,11 @@ PLACE = ("workers", "data")
 def results_digest(root: Path = Path()) -> str:
     """The SHA-256 of the plan and of all results: what was tracked and drawn."""
     content = hashlib.sha256((root / items.FILE).read_bytes())
-    for folder, _ in contents.results(root):
-        content.update((folder / "result.json").read_bytes())
-    for file in sorted((root / paths.FOLDER / "lines").glob("*/*/*/s*/lines.*")):
+    for file in contents.result_files(root):
         content.update(file.read_bytes())
+    for file in contents.line_files(root):
+        content.update(file.read_bytes())
+        content.update(file.with_suffix(".parquet").read_bytes())
     return content.hexdigest()
 
 
@@ -119,8 +120,10 @@ def _facts(root: Path, settings: Settings) -> dict[str, str]:
     """System facts: on which processors the results were made, and how long it took."""
     results = round_results(root, compiler.active(settings))
     trainings = list({(one.folder, one.seed): one for one in results}.values())
-    cpus = {timing_of(root, one).machine.get("cpu", "") for one in trainings} - {""}
-    known = [s for one in trainings if (s := seconds(root, one)) == s]
+    timings = [(timing_of(root, one), one.seed) for one in trainings]
+    cpus = {timing.machine.get("cpu", "") for timing, _ in timings} - {""}
+    entries = [timing.of_seed(seed) for timing, seed in timings]
+    known = [entry["seconds"] for entry in entries if "seconds" in entry]
     return {
         "trainings": str(len(trainings)),
         "training_seconds": f"{sum(known):.1f}",
