@@ -1,4 +1,8 @@
-"""A preset's params.yaml: every key written out, with comments."""
+"""A preset's params.yaml: every key written out, with comments, in the form DVC writes.
+
+``dvc exp run -S`` writes the whole file again for one value: lists with an item per line,
+nulls left empty. A file that has this form already changes in one line.
+"""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -10,6 +14,8 @@ from pipeline.core.training.settings import TrainSettings
 from pipeline.presets.recipes import Recipe
 
 WIDTH = 92
+INLINE = 80
+"""longest line of an inline mapping: DVC breaks a longer one"""
 COLUMN = 25
 """where comments begin, if the line is not longer"""
 DEEP = 6
@@ -52,18 +58,22 @@ def _lines(
     for key, value in tree.items():
         place = f"{path}.{key}" if path else key
         line = f"{indent}{key}: {_inline(value)}"
-        if _is_block(value, place, comments) or (
-            isinstance(value, dict) and len(line) > WIDTH
+        below: Iterator[str] = iter(())
+        if value is None:
+            line = f"{indent}{key}:"
+        elif isinstance(value, list) and value:
+            line = f"{indent}{key}:"
+            below = (f"{indent}- {_inline(item)}" for item in value)
+        elif isinstance(value, dict) and (
+            len(line) > INLINE or _is_block(value, place, comments)
         ):
-            yield from _commented(f"{indent}{key}:", comments.get(place))
-            yield from _lines(value, comments, place)
-        else:
-            yield from _commented(line, comments.get(place))
+            line = f"{indent}{key}:"
+            below = _lines(value, comments, place)
+        yield from _commented(line, comments.get(place))
+        yield from below
 
 
-def _is_block(value: object, place: str, comments: Mapping[str, str]) -> bool:
-    if not isinstance(value, dict) or not value:
-        return False
+def _is_block(value: Mapping[str, Any], place: str, comments: Mapping[str, str]) -> bool:
     explained = any(f"{place}.{key}" in comments for key in value)
     nested = any(isinstance(item, dict) for item in value.values())
     return explained or nested or len(value) > SHORT

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import pytest
+from dvc.utils.hydra import apply_overrides
+from helpers.workspace import ROOT
 
 from pipeline import presets
 from pipeline.config import params
@@ -93,12 +95,42 @@ def test_a_comment_that_does_not_fit_stands_above_its_key() -> None:
     text = written.text(Recipe(settings=raw, comments=comments), "an experiment")
     lines = text.splitlines()
     first = lines.index("rounds: 10               # few")
-    assert lines[first + 1 : first + 5] == [
-        f"# {'long ' * 16}",
-        "seeds: [0, 1, 2, 3]",
-        "looks: [8, 10, 12]",
-        "workers: null            # trainings side by side; null = as many as cores",
-    ]
+    assert lines[first + 1 : first + 4] == [f"# {'long ' * 16}", "seeds:", "- 0"]
+    assert (
+        "workers:                 # trainings side by side; null = as many as cores"
+        in lines
+    )
+
+
+SHIPPED = (ROOT / params.FILE, *sorted((ROOT / "examples").glob(f"*/{params.FILE}")))
+
+
+def changes_one_line(text: str, file: Path) -> bool:
+    """Whether DVC's own way to change a value changes its line alone."""
+    file.write_text(text, encoding="utf-8")
+    apply_overrides(file, ["rounds=99"])
+    before, after = text.splitlines(), file.read_text(encoding="utf-8").splitlines()
+    changed = [i for i, line in enumerate(after) if line not in before[i : i + 1]]
+    return len(before) == len(after) and [after[i][:10] for i in changed] == ["rounds: 99"]
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.parent.name)
+def test_an_override_changes_one_line_of_a_shipped_file(path: Path, tmp_path: Path) -> None:
+    assert changes_one_line(path.read_text(encoding="utf-8"), tmp_path / params.FILE)
+
+
+@pytest.mark.parametrize("name", presets.names())
+def test_an_override_changes_one_line_of_what_use_writes(name: str, tmp_path: Path) -> None:
+    assert changes_one_line(presets.text_of(name), tmp_path / params.FILE)
+
+
+def test_a_list_on_one_line_would_change_too(tmp_path: Path) -> None:
+    assert not changes_one_line("rounds: 1\nseeds: [0, 1]\n", tmp_path / params.FILE)
+
+
+def test_the_shipped_file_is_the_preset_digits() -> None:
+    shipped = (ROOT / params.FILE).read_text(encoding="utf-8")
+    assert shipped == presets.text_of("digits")
 
 
 @pytest.mark.parametrize("name", presets.names())
