@@ -37,7 +37,7 @@ def _result(
         "task": item["task"],
         "variant": item["variant"],
         "round": item.number("round"),
-        "engine": source.engine,
+        "engine": done[0].engine,
         "settings": settings,
         **sizes(source.network(), done[0].facts["kept"]),
         "seeds": {one.seed: one.facts | {"theta0": _theta0(source, one)} for one in done},

@@ -26,7 +26,7 @@ from pipeline.core.training.engine import Job
 from pipeline.core.training.facts import cost_facts, curve_rows, facts
 from pipeline.core.training.mask_rules import MaskRule, first_mask
 from pipeline.core.training.results import Trained
-from pipeline.run import checkpoints
+from pipeline.run import checkpoints, trials
 from pipeline.run.executors import cores, preloads, processes
 from pipeline.run.executors.processes import Notice, Report, Tell
 from pipeline.run.progress import Display
@@ -70,6 +70,26 @@ class Source:
         """The task's network, for the images of the prepared data."""
         return network_for(self.task, files.load_description(self.data))
 
+    def job(self, data: Dataset, network: Network, seed: int, copy: int | str) -> Job:
+        """One of its trainings, as engines take it."""
+        if self.masks is None:
+            mask = first_mask(network, self.rule)
+        else:
+            mask = files.load_mask(self.masks, seed)
+        return Job(
+            network=network,
+            start=files.load_weights(self.starts, seed),
+            mask=mask,
+            data=data,
+            settings=self.task.train,
+            seed=seed,
+            round=self.round,
+            copy=copy,
+            first_step=self.first_step,
+            last_step=self.last_step,
+            rule=self.rule,
+        )
+
     def label_of(self, copy: int | str) -> str:
         """The name of a copy on the screen; empty if there is only one."""
         return str(copy) if len(self.copies) > 1 else ""
@@ -81,6 +101,8 @@ class Finished:
 
     copy: int | str
     seed: int
+    engine: str
+    """which trained it"""
     folder: Path
     """folder of its weights, mask and curves"""
     facts: dict[str, Any]
@@ -100,7 +122,7 @@ class SeedsWork:
         source = self.source
         data = files.load_dataset(source.data)
         network = source.network()
-        jobs = [self._job(network, data, seed) for seed in self.seeds]
+        jobs = [source.job(data, network, seed, self.copy) for seed in self.seeds]
         name = checkpoints.unit_digest(
             jobs,
             engine=source.engine,
@@ -113,26 +135,6 @@ class SeedsWork:
             if all(checkpoints.finished(folder, seed) for seed in self.seeds):
                 return
         self._train(jobs, folder, report, stop)
-
-    def _job(self, network: Network, data: Dataset, seed: int) -> Job:
-        source = self.source
-        if source.masks is None:
-            mask = first_mask(network, source.rule)
-        else:
-            mask = files.load_mask(source.masks, seed)
-        return Job(
-            network=network,
-            start=files.load_weights(source.starts, seed),
-            mask=mask,
-            data=data,
-            settings=source.task.train,
-            seed=seed,
-            round=source.round,
-            copy=self.copy,
-            first_step=source.first_step,
-            last_step=source.last_step,
-            rule=source.rule,
-        )
 
     def _train(
         self,
@@ -200,7 +202,12 @@ def run(source: Source, *, at_once: int | None) -> list[Finished]:
 
     Returns:
         One per copy and seed, in this order. Their folders stay until ``forget``.
+
+    Raises:
+        EngineError: if the engine that the settings name does not work on this machine.
     """
+    network = source.network()
+    source = trials.with_engine_that_works(source, network, machine()["versions"])
     batched = engines.ENGINES[source.engine].several_jobs
     units = [source.seeds] if batched else [(seed,) for seed in source.seeds]
     works = [
@@ -214,7 +221,7 @@ def run(source: Source, *, at_once: int | None) -> list[Finished]:
         processes.run_all(
             works,
             at_once=limit,
-            preload=preloads.module_for(source.engine, source.network()),
+            preload=preloads.module_for(source.engine, network),
             watch=display.show,
         )
     return [_finished(source, c, seed) for c in source.copies for seed in source.seeds]
@@ -251,7 +258,8 @@ def _finished(source: Source, copy: int | str, seed: int) -> Finished:
     for path in sorted(base.glob(f"{_prefix(source, copy)}s*/s{seed}.json")):
         with suppress(checkpoints.LostCheckpoint):
             if left := checkpoints.finished(path.parent, seed):
-                return Finished(copy=copy, seed=seed, folder=path.parent, **left)
+                engine, folder = source.engine, path.parent
+                return Finished(copy=copy, seed=seed, engine=engine, folder=folder, **left)
     raise ArtifactError(
         f"the finished training of seed {seed} is gone from {base}; run `dvc repro` again, "
         "and leave that folder alone meanwhile"

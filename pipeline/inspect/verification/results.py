@@ -28,10 +28,12 @@ from pipeline.core.training.engine import Job
 from pipeline.core.training.facts import cost_facts, facts
 from pipeline.core.training.mask_rules import MaskRule, Seen
 from pipeline.core.training.results import SPLITS, Curve, Curves, rank, read_off
+from pipeline.engines import AUTO, ENGINES
 from pipeline.inspect.verification import networks
 from pipeline.inspect.verification.looking import Looks, Subject, difference
 from pipeline.plan import compiler, expected
 from pipeline.results import tables
+from pipeline.run import trials
 
 TABLE, SUMMARY = Path("results/rounds.csv"), Path("results/summary.json")
 
@@ -70,7 +72,7 @@ def results(subject: Subject) -> Looks:
         seeds = {str(seed): _facts(subject, seed) for seed in subject.item.seeds}
         kept = seeds[str(subject.item.seeds[0])]["kept"]
         return difference(
-            _head(subject) | sizes(subject.network, kept), head
+            _head(subject, found["engine"]) | sizes(subject.network, kept), head
         ) or difference({"seeds": seeds}, {"seeds": found["seeds"]})
 
     yield path, look
@@ -141,12 +143,20 @@ def of_tables(settings: Settings) -> Looks:
     yield SUMMARY, lambda: difference(tables.summary(rows()), files.load_json(SUMMARY))
 
 
-def _head(subject: Subject) -> dict[str, Any]:
+def _head(subject: Subject, engine: str) -> dict[str, Any]:
+    """What result.json says beside seeds and sizes.
+
+    The engine is that of the plan, or a plainer one where that was set aside.
+    """
+    wanted, network = subject.item["engine"], subject.network
+    if subject.task.train.engine == AUTO and ENGINES[wanted].compiles(network):
+        others = trials.plainer(wanted, network, changes_mask=False)
+        wanted = engine if engine in others else wanted
     return {
         "task": subject.item["task"],
         "variant": subject.item["variant"],
         "round": subject.item.number("round"),
-        "engine": subject.item["engine"],
+        "engine": wanted,
         "settings": subject.behind,
     }
 

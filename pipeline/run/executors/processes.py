@@ -37,6 +37,17 @@ class WorkerError(UserError):
     """A worker did not finish; one line that says how."""
 
 
+class CrashError(WorkerError):
+    """A worker's own code ended it, such as a wrong instruction; one line."""
+
+
+CRASHES = frozenset(
+    number
+    for name in ("SIGILL", "SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGTRAP")
+    if (number := getattr(signal, name, None))
+)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Report:
     """A worker's report on one seed while it trains."""
@@ -155,7 +166,9 @@ def _listen(
         process = running.pop(channel)
         process.join()
         if process.exitcode:
-            raise WorkerError(_how_it_ended(process.exitcode)) from None
+            crashed = -process.exitcode in CRASHES
+            kind = CrashError if crashed else WorkerError
+            raise kind(_how_it_ended(process.exitcode)) from None
         return
     if isinstance(message, Report | Notice):
         watch(message)
