@@ -171,7 +171,8 @@ def exp_run(
         from pipeline.launch import experiments as launching
         from pipeline.launch import repair
 
-        repair.unlock(root)
+        if not repair.going_on(root):
+            _note(repair.unlock(root))
         code = launching.run(arguments or (), root)
     raise typer.Exit(code)
 

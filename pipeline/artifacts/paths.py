@@ -151,6 +151,8 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     return tuple(int(seed) for seed in text.split(","))
 
 
+OUTCOME = Path(".lt/outcome.txt")
+"""what stage ``track`` said at its end; a later run that has nothing to do says it"""
 LIVE = Path(".lt/live")
 """folder of the process that tracks while dvc runs"""
 LIVE_LOCK = LIVE / "lock"

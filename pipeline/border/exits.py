@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import MappingProxyType
 
+from pipeline.border import interrupts
 from pipeline.border.errors import UserError
 from pipeline.border.redaction import redacting
 
 WRONG_INPUT = 2
-INTERRUPTED = 130
 REPORT = (
     "this is a fault of lt-pipeline, not yours: please report it with the lines above and "
     "your params.yaml"
@@ -101,11 +101,8 @@ def _one_line_errors() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        print(  # noqa: T201
-            "lt-pipeline: interrupted; `dvc repro` goes on where it was",
-            file=sys.stderr,
-        )
-        sys.exit(INTERRUPTED)
+        print(interrupts.LINE, file=sys.stderr)  # noqa: T201
+        sys.exit(interrupts.CODE)
     except Exception as error:
         line = expected(error)
         if line is not None:

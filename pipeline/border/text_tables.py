@@ -8,15 +8,18 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-LEAST_WIDTH = 100
-"""characters of a line where the terminal is narrower, or where there is none"""
+WIDTH = 100
+"""characters of a line where there is no terminal"""
+LEAST_WIDTH = 80
+"""characters of a line where the terminal is narrower"""
 
 
 def drawn(columns: Sequence[str], lines: Iterable[Sequence[str]], title: str = "") -> str:
     """A table whose last column alone is wrapped, between words.
 
     Args:
-        columns: headings; one that begins with ``>`` is of a column of numbers.
+        columns: headings, of one line or several; one that begins with ``>`` is of a
+            column of numbers.
         lines: a text for each column.
         title: a line above it.
     """
@@ -37,7 +40,7 @@ def drawn(columns: Sequence[str], lines: Iterable[Sequence[str]], title: str = "
     for line in lines:
         table.add_row(*line)
     text = io.StringIO()
-    width = max(shutil.get_terminal_size((LEAST_WIDTH, 24)).columns, LEAST_WIDTH)
+    width = max(shutil.get_terminal_size((WIDTH, 24)).columns, LEAST_WIDTH)
     console = Console(file=text, width=width, no_color=True, markup=False, emoji=False)
     console.print(table, highlight=False)
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines())

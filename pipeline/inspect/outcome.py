@@ -11,10 +11,10 @@ from pipeline.tracking.winning_tags import is_ticket
 
 COLUMNS = (
     "",
-    ">weights (%)",
-    ">test accuracy (%)",
-    ">early stop (× dense)",
-    "smallest winning ticket",
+    ">weights\nleft (%)",
+    ">test accuracy\n(%)",
+    ">early stop\n(× dense)",
+    "smallest\nwinning ticket",
 )
 UNKNOWN = "–"
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from pipeline.border import interrupts
 from pipeline.border.errors import UserError
 from pipeline.config import params
 from pipeline.plan import plan_file
@@ -46,7 +47,8 @@ def run(arguments: Sequence[str], root: Path) -> int:
             _apply(root, sweep)
             plan_file.write(params.load(root), root)
             command = [sys.executable, "-m", "pipeline.launch.dvc", "exp", "run", *others]
-            done = subprocess.run(command, cwd=root, check=False)
+            with interrupts.left_to_others():
+                done = subprocess.run(command, cwd=root, check=False)
         if done.returncode:
             return done.returncode
     return 0

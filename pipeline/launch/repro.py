@@ -5,6 +5,8 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from pipeline.border import interrupts
+
 
 def become_dvc(arguments: Sequence[str]) -> NoReturn:
     """Replace this process by dvc, so that signals and exit codes are dvc's own.
@@ -14,5 +16,6 @@ def become_dvc(arguments: Sequence[str]) -> NoReturn:
     """
     sys.stdout.flush()
     sys.stderr.flush()
+    interrupts.hold_back()
     command = [sys.executable, "-m", "pipeline.launch.dvc", *arguments]
     os.execv(sys.executable, command)

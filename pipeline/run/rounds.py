@@ -23,9 +23,10 @@ def run(
     """
     started = datetime.now(UTC)
     done = trainings.run(source, at_once=at_once)
-    _write(item, done, _result(item, source, settings, done))
+    # Timing is first: a round is tracked as soon as its results are there.
     seconds = {one.seed: one.timing for one in done}
     files.save_json(item.path("timing"), trainings.timing(seconds, started))
+    _write(item, done, _result(item, source, settings, done))
     trainings.forget(source)
 
 

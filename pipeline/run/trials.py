@@ -9,6 +9,7 @@ What a trial gave is kept beside the compiled kernels, by code, versions and pro
 import hashlib
 import json
 import platform
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -37,6 +38,8 @@ CLOSE = 0.01
 """greatest difference from the reference, as a share of its step or of its loss"""
 NUM_EVALUATED = 256
 """validation examples of a trial"""
+_COLORS = re.compile(r"\x1b\[[0-9;]*m")
+"""what compilers put into their errors for terminals"""
 _OF_RULES = frozenset({Ability.CHANGE_MASK, Ability.REGROW})
 
 
@@ -214,7 +217,8 @@ def difference(engine: str, job: Job) -> str:
     except (OSError, MemoryError):
         raise
     except Exception as error:  # whatever a compiler of another version may raise
-        return f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
+        text = " ".join(_COLORS.sub("", str(error)).split())
+        return f"{type(error).__name__}: {text[:120]}"
     wanted, wanted_loss = _first_step(engines.make_engine("reference", [job]))
     away = _distance(found, wanted) / max(_distance(wanted, job.start), 1e-30)
     if not away <= CLOSE:

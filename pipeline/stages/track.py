@@ -12,7 +12,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from pipeline import compare, plots, tracking
-from pipeline.artifacts import files
+from pipeline.artifacts import files, paths
 from pipeline.config import params
 from pipeline.config.settings import Settings
 from pipeline.inspect import outcome
@@ -36,8 +36,10 @@ def run() -> None:
         untrained = compare.untrained(store)
         drawn = _draw(store, untrained)
         tracking.summarize(Path(), None, settings, drawn)
-        _say(settings, untrained, len(drawn) // 2)
-        print(report, file=sys.stderr)  # noqa: T201
+        said = _said(settings, untrained, len(drawn) // 2, report)
+        print(f"\n{said}", file=sys.stderr)  # noqa: T201
+        with files.atomic(paths.OUTCOME) as temporary:
+            temporary.write_text(f"{said}\n", encoding="utf-8")
     except (tracking.TrackingError, plots.PlotError) as error:
         print(f"warning: {error}", file=sys.stderr)  # noqa: T201
     with files.atomic(OUT) as temporary:
@@ -62,14 +64,22 @@ def _draw(store: TrackedStore, untrained: Collection[str]) -> list[Path]:
     return [file for figure in drawn for file in (figure, figure.with_suffix(".csv"))]
 
 
-def _say(settings: Settings, untrained: Collection[str], num_figures: int) -> None:
-    """Say what the experiment gave, and where to look."""
+def _said(
+    settings: Settings,
+    untrained: Collection[str],
+    num_figures: int,
+    report: tracking.TrackReport,
+) -> str:
+    """What the experiment gave, and where to look."""
     results = round_results(Path(), compiler.active(settings))
+    parts = [
+        f"{num_figures} figures in {FIGURES}/, a row per round in results/rounds.csv",
+        str(report),
+    ]
     if results:
         table = outcome.table(results, settings.declared_looks, untrained)
-        print(f"\n{table}\n", file=sys.stderr)  # noqa: T201
-    where = f"{num_figures} figures in {FIGURES}/, a row per round in results/rounds.csv"
-    print(where, file=sys.stderr)  # noqa: T201
+        parts.insert(0, f"{table}\n")
+    return "\n".join(parts)
 
 
 if __name__ == "__main__":

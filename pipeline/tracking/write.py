@@ -26,7 +26,7 @@ from pipeline.plan.places import Place
 from pipeline.plan.places import places as places_of
 from pipeline.results.tables import Active, round_results
 from pipeline.tracking import dvc_hashes, experiments, runs
-from pipeline.tracking.addresses import TrackingError, sqlite_file, store_uri
+from pipeline.tracking.addresses import WEB, TrackingError, sqlite_file, store_uri
 from pipeline.tracking.analyses import tracked_analyses
 from pipeline.tracking.chains import chains_of
 from pipeline.tracking.experiment_tags import experiment_tags
@@ -66,10 +66,12 @@ class TrackReport:
     def __str__(self) -> str:
         """Two lines for the terminal: what was done, and where to look at it."""
         mended = f", {len(self.mended)} mended" if self.mended else ""
+        served = self.uri.partition("://")[0] in WEB
+        where = self.view if served else f"start `mlflow ui`, then open {self.view}"
         return (
             f"tracked in {self.uri}: {len(self.created)} new, {len(self.appended)} "
             f"longer, {len(self.untouched)} unchanged, {len(self.deleted)} replaced"
-            f"{mended}\ncompare: {self.view}"
+            f"{mended}\ncompare: {where}"
         )
 
 

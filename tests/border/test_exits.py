@@ -26,7 +26,7 @@ def test_ctrl_c_is_one_line_and_exit_code_130(capsys: pytest.CaptureFixture[str]
     assert ended(KeyboardInterrupt()) == 130
     assert capsys.readouterr() == (
         "",
-        "lt-pipeline: interrupted; `dvc repro` goes on where it was\n",
+        "lt-pipeline: interrupted; `lt-pipeline run` goes on where it was\n",
     )
 
 

@@ -1,5 +1,6 @@
 """``lt-pipeline exp run`` plans what ``-S`` asks for, and gives the workspace back."""
 
+import signal
 import subprocess
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from helpers.command import refused, run
 from helpers.experiment import write
 
 from pipeline.config import params
-from pipeline.launch import experiments
+from pipeline.launch import experiments, repair
 from pipeline.plan import items, plan_file
 
 
@@ -38,6 +39,43 @@ def test_rounds_and_seeds_and_a_variant_are_planned_first(
     settings = params.load(tmp_path)
     assert (settings.rounds, settings.seeds) == (4, (0, 1, 2))
     assert "other" in settings.variants
+
+
+@pytest.mark.parametrize(("going", "is_there"), [("", False), ("a run is going on", True)])
+def test_a_damaged_lock_is_deleted_and_said_unless_a_run_is_going_on(
+    tmp_path: Path,
+    started: list[tuple[list[str], int]],
+    monkeypatch: pytest.MonkeyPatch,
+    going: str,
+    is_there: bool,  # noqa: FBT001
+) -> None:
+    lock = tmp_path / repair.RWLOCK
+    lock.parent.mkdir(parents=True)
+    lock.touch()
+    monkeypatch.setattr(repair, "going_on", lambda _: going)
+    ended = run(tmp_path, "exp", "run", "-S", "rounds=4")
+    assert ended.errors.startswith("repaired: ") is not is_there
+    assert lock.exists() is is_there
+    assert len(started) == 1
+
+
+def test_ctrl_c_is_left_to_dvc(
+    tmp_path: Path,
+    started: list[tuple[list[str], int]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Python would kill it a quarter of a second later."""
+    start = experiments.subprocess.run  # type: ignore[attr-defined]
+
+    def interrupted(command: list[str], **given: object) -> object:
+        signal.raise_signal(signal.SIGINT)
+        return start(command, **given)
+
+    monkeypatch.setattr(experiments.subprocess, "run", interrupted)  # type: ignore[attr-defined]
+    before = signal.getsignal(signal.SIGINT)
+    assert run(tmp_path, "exp", "run", "-S", "rounds=4").code == 0
+    assert len(started) == 1
+    assert signal.getsignal(signal.SIGINT) == before
 
 
 @pytest.mark.parametrize("where", ["--temp", "--queue"])

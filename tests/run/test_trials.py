@@ -79,7 +79,9 @@ def test_a_first_step_that_differs_is_said(
 
 
 def test_an_engine_that_does_not_compile_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    broken(monkeypatch, raising(TypeError("njit() got an unexpected\nkeyword '_nrt'")))
+    broken(
+        monkeypatch, raising(TypeError("\x1b[1mnjit() got an unexpected\nkeyword '_nrt'"))
+    )
     reason = trials.difference("sparse", JOB)
     assert reason == "TypeError: njit() got an unexpected keyword '_nrt'"
 

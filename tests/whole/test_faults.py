@@ -153,7 +153,9 @@ def test_an_interrupted_run_says_one_line_and_goes_on(
     os.killpg(running.pid, signal.SIGINT)
     assert running.wait(60) != 0
     said = output(workspace)
-    assert said.count("lt-pipeline: interrupted; `dvc repro` goes on where it was") == 1
+    assert (
+        said.count("lt-pipeline: interrupted; `lt-pipeline run` goes on where it was") == 1
+    )
     # The stage exits with 130; a shell that waits for it (dash) dies of the SIGINT itself.
     assert "exited with 130" in said or "exited with -2" in said
     assert "Traceback" not in said

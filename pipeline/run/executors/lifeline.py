@@ -15,6 +15,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pipeline.border import interrupts
+
 POLL_S = 0.5
 GONE: signal.Signals = getattr(signal, "SIGUSR1", signal.SIGTERM)
 """ends a stage whose dvc is gone: at once while it imports, later as Ctrl-C does. A shell
@@ -51,6 +53,7 @@ def watch_dvc() -> None:
     if stage is None:
         return
     signal.signal(GONE, signal.SIG_DFL)
+    interrupts.end_in_one_line()
     if not _PROC.is_dir():
         threading.Thread(target=_signal_orphan, args=(os.getppid(),), daemon=True).start()
         return
@@ -67,8 +70,10 @@ def dvc() -> int | None:
 
 
 def interrupt_when_gone() -> None:
-    """From now on, end like after Ctrl-C when dvc is gone: the work keeps checkpoints."""
+    """From now on Ctrl-C, and the end of dvc, let the work keep checkpoints and end."""
     signal.signal(GONE, signal.default_int_handler)
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def end_with_parent() -> None:

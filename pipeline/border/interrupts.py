@@ -1,0 +1,50 @@
+"""End a process that Ctrl-C reaches while it imports: one line, at once, no traceback."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+CODE = 130
+"""the exit code after a Ctrl-C, as shells have it"""
+LINE = "lt-pipeline: interrupted; `lt-pipeline run` goes on where it was"
+
+
+def end_in_one_line() -> None:
+    """From now on Ctrl-C ends this process at once; nothing is written, nothing kept.
+
+    A process whose parent has it ignore Ctrl-C, such as one in the background, still does.
+    """
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+        signal.signal(signal.SIGINT, _end)
+
+
+def hold_back() -> None:
+    """Let Ctrl-C wait, also in the program that this process becomes."""
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+
+
+def let_through() -> None:
+    """End what ``hold_back`` began."""
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+@contextmanager
+def left_to_others() -> Iterator[None]:
+    """Leave Ctrl-C to the program that is waited for, which has it too.
+
+    ``subprocess`` would kill that program a quarter of a second later.
+    """
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _end(_number: int, _frame: FrameType | None) -> None:
+    os.write(2, f"{LINE}\n".encode())
+    os._exit(CODE)
