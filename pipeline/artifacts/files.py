@@ -1,4 +1,4 @@
-"""Read and write artifacts as safetensors, Parquet and JSON files.
+"""Read and write artifacts as safetensors and JSON files.
 
 Files appear atomically: they are written under a temporary name, synced to the disk, and
 then renamed. A safetensors file has a single metadata key with sorted JSON, because
@@ -11,14 +11,12 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
@@ -31,26 +29,6 @@ from pipeline.core.arrays import Mask, Weights
 from pipeline.core.batches import Dataset, Split
 from pipeline.core.description import Description
 from pipeline.core.digests import digest
-
-LINE_SCHEMA = pa.schema(
-    [
-        ("seed", pa.int64()),
-        ("pair", pa.int64()),
-        ("statistics", pa.string()),
-        ("alpha", pa.float64()),
-        ("loss", pa.float64()),
-        ("error", pa.float64()),
-    ]
-)
-CURVE_SCHEMA = pa.schema(
-    [
-        ("seed", pa.int64()),
-        ("step", pa.int64()),
-        ("split", pa.string()),
-        ("loss", pa.float64()),
-        ("accuracy", pa.float64()),
-    ]
-)
 
 
 class ArtifactError(UserError):
@@ -169,7 +147,7 @@ def json_text(value: object) -> str:
 
 def load_json(path: Path) -> Any:  # noqa: ANN401 - JSON is any value
     """Read one JSON file."""
-    with _readable(path):
+    with readable(path):
         return json.loads(path.read_text(encoding="utf-8"))
 
 
@@ -183,14 +161,14 @@ def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], **facts: object)
 
 def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
     """Read all arrays of a file."""
-    with _readable(path):
+    with readable(path):
         arrays: dict[str, NDArray[Any]] = load_file(path)
         return arrays
 
 
 def load_facts(path: Path) -> dict[str, Any]:
     """Read the facts of a file without its arrays."""
-    with _readable(path), safe_open(path, framework="np") as opened:
+    with readable(path), safe_open(path, framework="np") as opened:
         facts: dict[str, Any] = json.loads((opened.metadata() or {})["facts"])
         return facts
 
@@ -219,13 +197,13 @@ def load_dataset(path: Path) -> Dataset:
 def load_description(path: Path) -> Description:
     """Read what the examples of a data set are, without its arrays."""
     facts = load_facts(path)
-    with _readable(path):
+    with readable(path):
         return description_in(facts)
 
 
 def dataset_sizes(path: Path) -> dict[str, int]:
     """How many examples each split of a prepared data set has, without reading them."""
-    with _readable(path), safe_open(path, framework="np") as opened:
+    with readable(path), safe_open(path, framework="np") as opened:
         names = ("train", "validation", "test")
         return {n: opened.get_slice(f"{n}.labels").get_shape()[0] for n in names}
 
@@ -242,69 +220,28 @@ def load_mask(folder: Path, seed: int) -> Mask:
     return load_arrays(seed_file(folder, seed, part))
 
 
-def save_curves(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
-    """Write learning curves with the columns of ``CURVE_SCHEMA``."""
-    arrays = [_column(columns[field.name], field.type) for field in CURVE_SCHEMA]
-    with atomic(path) as temporary:
-        pq.write_table(pa.Table.from_arrays(arrays, schema=CURVE_SCHEMA), temporary)
-
-
-def save_lines(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
-    """Write lines between networks, as rows with the columns of ``LINE_SCHEMA``."""
-    with atomic(path) as temporary:
-        pq.write_table(pa.Table.from_pylist(list(rows), schema=LINE_SCHEMA), temporary)
-
-
-def load_lines(path: Path) -> pa.Table:
-    """Read lines between networks."""
-    with _readable(path), pq.ParquetFile(path) as opened:
-        return opened.read().cast(LINE_SCHEMA)
-
-
-def save_curve_table(path: Path, tables: Sequence[pa.Table]) -> None:
-    """Write the learning curves of several seeds into one file."""
-    with atomic(path) as temporary:
-        pq.write_table(pa.concat_tables(tables), temporary)
-
-
-def load_curves(path: Path) -> pa.Table:
-    """Read learning curves."""
-    # Not pq.read_table: it imports pandas, see _column.
-    with _readable(path), pq.ParquetFile(path) as opened:
-        return opened.read().cast(CURVE_SCHEMA)
-
-
-def _column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
-    """The values as a column, like ``pa.array(values, kind)``.
-
-    ``pa.array`` imports pandas first, which takes 0.3 s in every worker.
-
-    Raises:
-        TypeError: the values are of another kind.
-    """
-    if pa.types.is_string(kind):
-        encoded = [text.encode() for text in values]
-        ends = np.cumsum([0, *map(len, encoded)], dtype=np.int32)
-        buffers = [None, pa.py_buffer(ends), pa.py_buffer(b"".join(encoded))]
-    else:
-        dtype = np.float64 if pa.types.is_floating(kind) else np.int64
-        numbers = np.asarray(values).astype(dtype, casting="same_kind")
-        buffers = [None, pa.py_buffer(numbers)]
-    return pa.Array.from_buffers(kind, len(values), buffers)
-
-
 def _is_trained(folder: Path) -> bool:
     return folder.parts[-5:-4] == ("trained",)
 
 
 @contextmanager
-def _readable(path: Path) -> Iterator[None]:
+def readable(path: Path, *also: type[Exception]) -> Iterator[None]:
+    """Refuse a file that is missing or damaged.
+
+    Args:
+        path: that the block reads.
+        also: what a reader raises for a damaged file, beside the usual errors.
+
+    Raises:
+        ArtifactError: in place of these errors.
+    """
+    # KeyError: no facts; ValueError: no JSON.
+    damage: tuple[type[Exception], ...] = (SafetensorError, KeyError, ValueError, OSError)
     try:
         yield
     except FileNotFoundError:
         raise missing(path) from None
-    # KeyError: no facts; ValueError: no JSON; the others: no Parquet.
-    except (SafetensorError, KeyError, ValueError, OSError, pa.ArrowException) as error:
+    except (*damage, *also) as error:
         raise damaged(path, _one_line(error)) from None
 
 

@@ -58,8 +58,6 @@ class EngineRecord(Entry):
     """the largest density at which ``auto`` takes it"""
     compiles: Callable[[Network], bool] = no_network
     """tells whether it trains a network by compiled kernels of its own, without torch"""
-    optimizer_objects: bool = False
-    """whether it updates weights by torch's optimizer objects, which are slow to import"""
     forecast: Forecast = Forecast()
     """of its speed; an edit of it makes no result stale"""
 
@@ -74,7 +72,6 @@ ENGINES = Registry(
             devices=CPU | CUDA,
             abilities=frozenset(Ability),
             preferred_on=CPU | CUDA,
-            optimizer_objects=True,
         ),
         "dense": EngineRecord(
             module="dense",

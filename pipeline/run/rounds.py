@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from pipeline.artifacts import files, paths
+from pipeline.artifacts import files, parquet, paths
 from pipeline.core.models.totals import sizes
 from pipeline.plan.items import Item
 from pipeline.run import trainings
@@ -54,8 +54,8 @@ def _write(item: Item, done: list[Finished], result: dict[str, Any]) -> None:
                 files.copy(name, folder / name.name)
     with files.atomic_folder(item.path("results")) as folder:
         files.save_json(folder / "result.json", result)
-        curves = [files.load_curves(one.folder / f"s{one.seed}.parquet") for one in done]
-        files.save_curve_table(folder / "curves.parquet", curves)
+        curves = [parquet.load_curves(one.folder / f"s{one.seed}.parquet") for one in done]
+        parquet.save_curve_table(folder / "curves.parquet", curves)
 
 
 def _theta0(source: Source, one: Finished) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import engines
-from pipeline.artifacts import files, paths
+from pipeline.artifacts import files, parquet, paths
 from pipeline.artifacts.files import ArtifactError
 from pipeline.config.settings import Task, network_for
 from pipeline.core import masks, metrics
@@ -298,7 +298,7 @@ def _leave(
         checkpoints.free(path)
     files.save_arrays(weights, trained.weights)
     files.save_arrays(mask, trained.mask, density=masks.density(trained.mask))
-    files.save_curves(curves, curve_rows(seed, trained))
+    parquet.save_curves(curves, curve_rows(seed, trained))
     timing = {
         "seconds": seconds,
         "steps_per_s": (trained.end.step - job.first_step) / max(seconds, 1e-9),

@@ -8,7 +8,7 @@ Reads the copies of an instability analysis, or the trained rounds of a connecti
 from pathlib import Path
 from typing import Any
 
-from pipeline.artifacts import files, paths
+from pipeline.artifacts import files, parquet, paths
 from pipeline.config import params
 from pipeline.config.analysis import PRUNED, Analysis
 from pipeline.core import data_orders
@@ -35,7 +35,7 @@ def run(key: str) -> None:
     )
     with files.atomic_folder(item.path("lines")) as folder:
         rows = [row for seen in found for row in seen.rows]
-        files.save_lines(folder / "lines.parquet", rows)
+        parquet.save_lines(folder / "lines.parquet", rows)
         facts = {
             seed: {s.ends.pair: s.facts for s in found if s.ends.seed == seed}
             for seed, _ in seeds_between(analysis.to, item.seeds)

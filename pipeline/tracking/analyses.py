@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.artifacts import files
+from pipeline.artifacts import files, parquet
 from pipeline.artifacts.files import ArtifactError
 from pipeline.artifacts.paths import DENSE
 from pipeline.config.analysis import NAMED_ENDS
@@ -164,7 +164,7 @@ def _read_place(root: Path, place: Place) -> list[_SeedLines]:
     found: dict[int, _SeedLines] = {}
     for file in sorted((root / place.lines).parent.glob("s*/lines.json")):
         content = files.load_json(file)
-        table = files.load_lines(file.with_name("lines.parquet")).to_pylist()
+        table = parquet.load_lines(file.with_name("lines.parquet")).to_pylist()
         with files.understood(file):
             seeds = {int(seed) for seed in content["seeds"]}
             dict(content["settings"])

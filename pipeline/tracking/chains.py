@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
-from pipeline.artifacts.files import load_curves
+from pipeline.artifacts.parquet import load_curves
 from pipeline.artifacts.paths import DENSE
 from pipeline.results.tables import RoundResult, cost_before, multiply_adds
 

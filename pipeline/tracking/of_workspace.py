@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipeline.artifacts.files import load_curves
+from pipeline.artifacts.parquet import load_curves
 from pipeline.config import params
 from pipeline.plan import compiler
 from pipeline.results.tables import RoundResult, Row, cost_before, round_results, rows

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.artifacts.files import load_curves
+from pipeline.artifacts.parquet import load_curves
 from pipeline.results.tables import RoundResult, cost_before, rows
 from pipeline.tracking.timing import Timing, seconds
 

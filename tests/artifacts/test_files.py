@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.artifacts import files, paths
+from pipeline.artifacts import files, parquet, paths
 from pipeline.artifacts.files import ArtifactError
 from pipeline.artifacts.paths import Instance
 from pipeline.core.batches import Dataset, Split
@@ -273,8 +273,8 @@ def test_curves_have_five_typed_columns(tmp_path: Path) -> None:
         "loss": [0.5, math.nan],
         "accuracy": [0.25, 0.5],
     }
-    files.save_curves(tmp_path / "one", columns)
-    one = files.load_curves(tmp_path / "one")
+    parquet.save_curves(tmp_path / "one", columns)
+    one = parquet.load_curves(tmp_path / "one")
     assert [(field.name, str(field.type)) for field in one.schema] == [
         ("seed", "int64"),
         ("step", "int64"),
@@ -282,8 +282,8 @@ def test_curves_have_five_typed_columns(tmp_path: Path) -> None:
         ("loss", "double"),
         ("accuracy", "double"),
     ]
-    files.save_curve_table(tmp_path / "two", [one, one])
-    two = files.load_curves(tmp_path / "two")
+    parquet.save_curve_table(tmp_path / "two", [one, one])
+    two = parquet.load_curves(tmp_path / "two")
     assert two.num_rows == 4
     assert two.column("split").to_pylist() == ["validation", "test"] * 2
     assert math.isnan(two.column("loss").to_pylist()[3])
@@ -292,7 +292,7 @@ def test_curves_have_five_typed_columns(tmp_path: Path) -> None:
 def test_curves_of_other_types_are_refused(tmp_path: Path) -> None:
     columns = {name: [["a"]] for name in ("seed", "step", "split", "loss", "accuracy")}
     with pytest.raises(TypeError, match="Cannot cast"):
-        files.save_curves(tmp_path / "file", columns)
+        parquet.save_curves(tmp_path / "file", columns)
     assert listed(tmp_path) == set()
 
 
@@ -302,7 +302,7 @@ READERS = {
     "json": files.load_json,
     "arrays": files.load_arrays,
     "facts": files.load_facts,
-    "curves": files.load_curves,
+    "curves": parquet.load_curves,
 }
 
 
@@ -312,7 +312,7 @@ def saved(kind: str, path: Path) -> None:
     elif kind == "curves":
         numbers = list(range(500))
         columns = dict.fromkeys(("seed", "step", "loss", "accuracy"), numbers)
-        files.save_curves(path, columns | {"split": ["test"] * 500})
+        parquet.save_curves(path, columns | {"split": ["test"] * 500})
     else:
         files.save_arrays(path, WEIGHTS, density=0.5)
 

@@ -10,7 +10,7 @@ from helpers import experiment, standings
 from helpers.command import run
 from helpers.experiment import INSTABILITY, SEEDS, raw, settings
 
-from pipeline.artifacts import files, paths
+from pipeline.artifacts import files, parquet, paths
 from pipeline.artifacts.paths import DENSE, Instance
 from pipeline.config import params
 from pipeline.config.params import ParamsError
@@ -256,7 +256,7 @@ def test_the_test_accuracy_is_the_best_before_the_end(
 ) -> None:
     folder = paths.results_folder(at(variant, round))
     facts = files.load_json(folder / "result.json")["seeds"]
-    table = files.load_curves(folder / "curves.parquet").to_pylist()
+    table = parquet.load_curves(folder / "curves.parquet").to_pylist()
     for seed in SEEDS:
         tested = {
             row["step"]: row["accuracy"]

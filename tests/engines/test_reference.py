@@ -2,6 +2,7 @@
 
 import csv
 import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
-from helpers.on_digits import digits
+from helpers.on_digits import dense_job, digits
 from helpers.train_settings import PLAIN
 
 from pipeline.core import seeding
@@ -198,3 +199,12 @@ def _after_10_steps(job):
     engine = make([job])
     engine.advance(10)
     return engine.weights()
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+def test_torchs_compiler_is_not_imported(
+    optimizer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes more than a second, in every stage that trains."""
+    monkeypatch.setitem(sys.modules, "torch._dynamo", None)
+    make([dense_job("mlp", optimizer=optimizer)]).advance(1)

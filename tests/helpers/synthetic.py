@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.artifacts import files, paths
+from pipeline.artifacts import files, parquet, paths
 from pipeline.artifacts.paths import DENSE, Instance
 from pipeline.plan.places import Place
 
@@ -171,7 +171,7 @@ def fabricate_lines(
                     "statistics": {name: found for name, (_, found) in lines.items()}
                 }
         folder = root / place.lines
-        files.save_lines(folder / "lines.parquet", rows)
+        parquet.save_lines(folder / "lines.parquet", rows)
         head: dict[str, Any] = {"task": place.task, "analysis": place.analysis}
         head |= {"round": place.round, "step": place.step, "settings": asked}
         files.save_json(folder / "lines.json", head | {"seeds": facts})
@@ -228,7 +228,7 @@ def round_half_even(value: float) -> int:
 def _write(
     root: Path, instance: Instance, *, lr: float, salt: str, failed: Collection[int]
 ) -> None:
-    curves: dict[str, list[Any]] = {n: [] for n in files.CURVE_SCHEMA.names}
+    curves: dict[str, list[Any]] = {n: [] for n in parquet.CURVES.names}
     facts = {}
     for seed in instance.seeds:
         points = _curve(instance, seed, salt, failed=seed in failed)
@@ -239,7 +239,7 @@ def _write(
     if instance.variant != DENSE:
         recipe = RECIPES.get(instance.variant, RECIPES["ticket"])
     folder = root / paths.results_folder(instance)
-    files.save_curves(folder / "curves.parquet", curves)
+    parquet.save_curves(folder / "curves.parquet", curves)
     result = {
         "task": instance.task,
         "variant": instance.variant,

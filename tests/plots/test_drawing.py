@@ -6,7 +6,7 @@ import pytest
 from helpers import synthetic, tracked_stores
 from helpers.tracked_analyses import CONNECTION, INSTABILITY, barriers, lines
 
-from pipeline.artifacts import files
+from pipeline.artifacts import parquet
 from pipeline.plots import FIGURES, PlotError, draw
 from pipeline.plots.spread import extent, one_dense, variants_of
 from pipeline.plots.style import looks, ticks
@@ -25,7 +25,7 @@ def stored(root, **what):
         for layer, size in record.sizes.items():
             density = record.facts["kept"][layer] / size
             layers.append(place | {"layer": layer, "density": density})
-        for point in files.load_curves(record.folder / "curves.parquet").to_pylist():
+        for point in parquet.load_curves(record.folder / "curves.parquet").to_pylist():
             if (point["seed"], point["split"]) == (row["seed"], "validation"):
                 loss = point["loss"] if point["loss"] == point["loss"] else None
                 curves.append(place | point | {"density": row["density"], "loss": loss})

@@ -163,7 +163,8 @@ def noise(name: str) -> Dataset:
 @pytest.fixture(scope="module", autouse=True)
 def _preloaded() -> None:
     """One server of workers with all that any engine needs: there are hundreds of them."""
-    forkserver.set_forkserver_preload(sorted(preloads.MODULES))
+    works = ["pipeline.run.trainings", "pipeline.run.lines"]
+    forkserver.set_forkserver_preload([*preloads.MODULES, *works])
     forkserver.ensure_running()
 
 

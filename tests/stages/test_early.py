@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from helpers.experiment import SEEDS, finish, raw, settings
 
-from pipeline.artifacts import files, paths
+from pipeline.artifacts import files, parquet, paths
 from pipeline.artifacts.paths import Instance
 from pipeline.core import rewinding
 from pipeline.core.digests import digest
@@ -94,7 +94,7 @@ def test_a_late_rewound_start_is_the_early_weights_under_the_mask(variant: str) 
 
 @pytest.mark.parametrize("variant", ["ticket", "one-shot", "reinit"])
 def test_a_rewound_round_trains_from_its_step_to_the_end(variant: str) -> None:
-    curves = files.load_curves(paths.results_folder(at(variant, 1)) / "curves.parquet")
+    curves = parquet.load_curves(paths.results_folder(at(variant, 1)) / "curves.parquet")
     rows = [r for r in curves.to_pylist() if (r["seed"], r["split"]) == (0, "validation")]
     assert [row["step"] for row in rows] == [2, 3, 4]
     result = files.load_json(paths.results_folder(at(variant, 1)) / "result.json")

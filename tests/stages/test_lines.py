@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from helpers.experiment import CONNECTION, INSTABILITY, SEEDS, finish, raw, settings
 
-from pipeline.artifacts import files, paths
+from pipeline.artifacts import files, parquet, paths
 from pipeline.config import params
 from pipeline.config.settings import build_network
 from pipeline.core import masks, seeding
@@ -62,7 +62,7 @@ def facts(place: str, seed: int = 0, pair: int = 0) -> dict[str, Any]:
 
 
 def table(place: str) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = files.load_lines(
+    rows: list[dict[str, Any]] = parquet.load_lines(
         LINES / place / "s0-1/lines.parquet"
     ).to_pylist()
     return rows

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from helpers.experiment import SEEDS, VARIANTS, edited, write
 
-from pipeline.artifacts import files, paths
+from pipeline.artifacts import files, parquet, paths
 from pipeline.artifacts.paths import Instance
 from pipeline.core import masks
 from pipeline.core.digests import digest
@@ -89,7 +89,7 @@ def test_a_result_records_the_settings_behind_it() -> None:
 
 
 def test_curves_have_validation_at_every_evaluation_and_the_test_at_the_end() -> None:
-    curves = files.load_curves(paths.results_folder(DENSE) / "curves.parquet")
+    curves = parquet.load_curves(paths.results_folder(DENSE) / "curves.parquet")
     rows = curves.to_pylist()
     for seed in SEEDS:
         own = [row for row in rows if row["seed"] == seed]

@@ -9,7 +9,7 @@ from helpers import synthetic
 from helpers.toy_store import EXPERIMENT, only, runs, write
 from helpers.tracked import history
 
-from pipeline.artifacts import files
+from pipeline.artifacts import parquet
 from pipeline.results.tables import round_results
 from pipeline.tracking import read, store_uri, track
 from pipeline.tracking.chains import chains_of
@@ -91,7 +91,7 @@ def test_metrics_are_logged_at_step_round_with_density_and_sparsity(root):
 
 def test_child_runs_hold_the_learning_curves(root):
     curve = history(root, only(root, "reinit-s1-r02"), "curve/validation_accuracy")
-    table = files.load_curves(
+    table = parquet.load_curves(
         root / "artifacts/results/main/reinit/r02/s0-1/curves.parquet"
     ).to_pylist()
     assert curve == {
@@ -156,9 +156,9 @@ def test_other_results_of_the_same_settings_replace_the_run_and_its_children(roo
 
 def test_a_changed_curve_alone_is_another_result(root):
     path = root / "artifacts/results/main/ticket/r02/s0-1/curves.parquet"
-    columns = files.load_curves(path).to_pydict()
+    columns = parquet.load_curves(path).to_pydict()
     columns["loss"][-1] += 1.0  # the last row is of seed 1
-    files.save_curves(path, columns)
+    parquet.save_curves(path, columns)
     report = write(root)
     assert report.deleted == report.created == ("ticket-s1",)
 

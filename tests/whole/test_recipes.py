@@ -11,7 +11,7 @@ import pytest
 from helpers import experiment, standings
 from helpers.experiment import INSTABILITY
 
-from pipeline.artifacts import files, paths
+from pipeline.artifacts import files, parquet, paths
 from pipeline.artifacts.paths import Instance
 from pipeline.config import params
 from pipeline.config.settings import Settings, build_network
@@ -110,7 +110,7 @@ def assert_begins_with(variant: str, round: int, source: Weights) -> None:
 
 def first_step(variant: str, round: int) -> int:
     folder = paths.results_folder(at(variant, round))
-    steps = files.load_curves(folder / "curves.parquet")["step"]
+    steps = parquet.load_curves(folder / "curves.parquet")["step"]
     return int(min(steps.to_pylist()))
 
 

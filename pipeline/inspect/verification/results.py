@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.artifacts import files, paths
+from pipeline.artifacts import files, parquet, paths
 from pipeline.config.analysis import Analysis
 from pipeline.config.settings import Settings
 from pipeline.core import data_orders, metrics, policies
@@ -218,7 +218,7 @@ def _rule(subject: Subject) -> MaskRule | None:
 
 
 def _curves(subject: Subject, seed: int) -> Curves:
-    table = files.load_curves(subject.item.path("results") / "curves.parquet")
+    table = parquet.load_curves(subject.item.path("results") / "curves.parquet")
     columns = {name: np.array(table[name].to_pylist()) for name in table.column_names}
     found = {}
     for split in SPLITS:
@@ -286,7 +286,7 @@ _POINT = (*_PLACE, "loss", "error")
 
 
 def _columns(path: Path, names: tuple[str, ...]) -> dict[str, list[Any]]:
-    load = files.load_lines if path.name.startswith("lines") else files.load_curves
+    load = parquet.load_lines if path.name.startswith("lines") else parquet.load_curves
     table = load(path)
     return {name: table[name].to_pylist() for name in names}
 

@@ -11,7 +11,7 @@ import signal
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from multiprocessing import connection, util
 from multiprocessing.connection import Connection
@@ -95,14 +95,14 @@ def run_all(
     Args:
         works: in the order in which they begin.
         at_once: how many processes.
-        preload: module that is imported once for all of them.
+        preload: module that is imported once for all of them, as are those of the works.
         watch: told of every report and notice.
 
     Raises:
         WorkerError: if a worker fails or is killed; the others are stopped first.
         KeyboardInterrupt: as it came, after the workers have kept their checkpoints.
     """
-    context = _context(preload)
+    context = _context({preload} | {type(work).__module__ for work in works})
     waiting = list(works)
     running: dict[Connection, BaseProcess] = {}
     try:
@@ -120,12 +120,12 @@ def run_all(
             process.join()
 
 
-def _context(preload: str) -> BaseContext:
+def _context(preload: Collection[str]) -> BaseContext:
     for variable in THREAD_VARIABLES:
         os.environ[variable] = "1"
     servers = "forkserver" in multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("forkserver" if servers else "spawn")
-    context.set_forkserver_preload([preload])
+    context.set_forkserver_preload(sorted(preload))
     _keep_sockets_short()
     return context
 

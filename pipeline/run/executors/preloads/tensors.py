@@ -2,4 +2,6 @@
 
 import torch
 
+from pipeline.run.executors.preloads import quick_end as quick_end
+
 torch.set_num_threads(1)
