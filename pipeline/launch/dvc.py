@@ -90,9 +90,13 @@ def _error_of(record: logging.LogRecord) -> BaseException | None:
 
 
 def _is_interrupted_stage(error: BaseException | None) -> bool:
-    """Whether an error comes of a stage that Ctrl-C ended, which has said so."""
+    """Whether an error comes of a stage that Ctrl-C ended, which has said so.
+
+    A shell between dvc and the stage may die of the signal itself.
+    """
+    ends = tuple(f"exited with {code}" for code in (interrupts.CODE, -signal.SIGINT))
     while error is not None:
-        if str(error).endswith(f"exited with {interrupts.CODE}"):
+        if str(error).endswith(ends):
             return True
         error = error.__cause__
     return False

@@ -10,13 +10,16 @@ from typing import Any
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import (
     FuncFormatter,
     LogLocator,
+    MaxNLocator,
     NullLocator,
 )
+from matplotlib.transforms import Bbox
 
 from pipeline.plots.figure_input import FigureInput
 from pipeline.plots.spread import extent, pruned_variants, range_over
@@ -29,10 +32,17 @@ COSTS = {
 }
 """column of a training's cost -> label; ``find_`` + name is the cost of those before it"""
 DENSE_MARKERS = "oDs^vP*Xhd<>p"
-LABELED = ((10, (1, 1.5, 2, 3, 5, 7)), (100, (1, 2, 5)), (math.inf, (1,)))
+LABELED = ((100, (1, 2, 5)), (math.inf, (1,)))
 """largest ratio of costs on the axis -> multiples of a power of 10 to label"""
-ROOM = (0.075, 0.055)
-"""width and height of a label, as fractions of the axes"""
+LINEAR_UP_TO = 10
+"""largest ratio of costs for which the axis is linear. A sparse round costs little, so
+rounds pile up at the right; a logarithmic axis would push them closer still"""
+FONT = 6.5
+"""of labels, in points"""
+PLACES = ((5, 3, "left"), (-5, 3, "right"), (5, -9, "left"), (-5, -9, "right"))
+"""where a label may stand: points right of and above its marker, and which end is there"""
+NEAR = 14
+"""points from a marker within which the same number is not written twice"""
 TALL = 10
 """with more legend entries than this the figure grows"""
 
@@ -71,14 +81,14 @@ def cost(given: FigureInput) -> Drawn | None:
     if not sides:
         return None
     style = _styles(series)
-    height = 3.7 + 0.2 * max(0, len(series) - TALL)
-    figure = new_figure(3.9 + 2.9 * len(sides), height)
+    height = 0.7 + 2.9 * len(sides)
+    figure = new_figure(7.6, max(height, 3.7 + 0.2 * max(0, len(series) - TALL)))
     table: list[Row] = []
     handles: dict[str, Artist] = {}
     labeled: list[tuple[Axes, list[Point], str]] = []
     first: Axes | None = None
     for position, name in enumerate(sides):
-        axes = figure.add_subplot(1, len(sides), position + 1, sharey=first)
+        axes = figure.add_subplot(len(sides), 1, position + 1, sharey=first)
         for one in series:
             points = _points(one.rows, name)
             if points:
@@ -89,20 +99,17 @@ def cost(given: FigureInput) -> Drawn | None:
                 entry = Line2D([], [], label=one.label, **style[one.label])
                 handles.setdefault(one.label, entry)
         _cost_axis(axes, name)
-        if first is None:
-            first = axes
-            axes.set_ylabel("Test accuracy (%)")
-        else:
-            axes.tick_params(labelleft=False)
+        axes.set_ylabel("Test accuracy (%)")
+        first = first or axes
     if first is not None:
         end_at_100(first)
-    _label_densities(labeled)
     figure.legend(
         handles=list(handles.values()),
         loc="outside right center",
         title=_explained(table),
         title_fontsize=8,
     )
+    _label_densities(figure, labeled)
     return Drawn(figure, table)
 
 
@@ -185,31 +192,75 @@ def _draw(axes: Axes, points: Sequence[Point], look: Mapping[str, Any]) -> None:
     )
 
 
-def _label_densities(drawn: Sequence[tuple[Axes, list[Point], str]]) -> None:
-    """Write the weights remaining beside markers, where there is room for the text.
+def _label_densities(
+    figure: Figure, drawn: Sequence[tuple[Axes, list[Point], str]]
+) -> None:
+    """Write the weights remaining beside markers, where nothing else stands.
 
-    Rounds pile up at the right, because a sparse round costs little: of those that lie
-    close together the first and the last are labeled.
+    The first and the last round of a curve come first. Of curves that run side by side
+    one has the label.
     """
-    taken: dict[Axes, list[tuple[float, float]]] = {}
+    figure.draw_without_rendering()  # the layout decides where markers are
+    scale = figure.dpi / 72
+    taken: dict[Axes, list[Bbox]] = {}
+    written: dict[tuple[Axes, str], list[Bbox]] = {}
+    for axes, points, _ in drawn:
+        markers = (_box(axes, point, (-3, -3, 6, 6), scale) for point in points)
+        taken.setdefault(axes, []).extend(markers)
     for axes, points, color in drawn:
-        to_fraction = axes.transData + axes.transAxes.inverted()
         ends = {points[0].row["round"], points[-1].row["round"]}
-        for p in sorted(points, key=lambda p: p.row["round"] not in ends):
-            x, y = to_fraction.transform((p.cost, 100 * p.accuracy[0]))
-            near = taken.setdefault(axes, [])
-            if all(abs(x - a) > ROOM[0] or abs(y - b) > ROOM[1] for a, b in near):
-                near.append((x, y))
-                axes.annotate(
-                    percent(p.density),
-                    (p.cost, 100 * p.accuracy[0]),
-                    xytext=(5, 4),
-                    textcoords="offset points",
-                    color=color,
-                    fontsize=7,
-                    path_effects=[withStroke(linewidth=2, foreground="white")],
-                    zorder=5,
-                )
+        for point in sorted(points, key=lambda p: p.row["round"] not in ends):
+            text = percent(point.density)
+            same = written.setdefault((axes, text), [])
+            if _box(axes, point, (-NEAR, -NEAR, 2 * NEAR, 2 * NEAR), scale).count_overlaps(
+                same
+            ):
+                continue
+            found = _free_place(axes, point, text, scale, taken[axes])
+            if found:
+                place, box = found
+                taken[axes].append(box)
+                same.append(box)
+                _write(axes, point, text, place, color)
+
+
+def _free_place(
+    axes: Axes, point: Point, text: str, scale: float, taken: Sequence[Bbox]
+) -> tuple[tuple[float, float, str], Bbox] | None:
+    """Where the label of a point covers nothing, and the rectangle it covers."""
+    width = 0.62 * FONT * len(text)
+    for right, above, side in PLACES:
+        left = right if side == "left" else right - width
+        box = _box(axes, point, (left, above, width, FONT), scale)
+        if not box.count_overlaps(taken) and axes.bbox.x0 <= box.x0:
+            return (right, above, side), box
+    return None
+
+
+def _box(
+    axes: Axes, point: Point, place: tuple[float, float, float, float], scale: float
+) -> Bbox:
+    """A rectangle in pixels; its place is in points from the marker."""
+    x, y = axes.transData.transform((point.cost, 100 * point.accuracy[0]))
+    left, low, width, height = (scale * length for length in place)
+    return Bbox.from_bounds(x + left, y + low, width, height)
+
+
+def _write(
+    axes: Axes, point: Point, text: str, place: tuple[float, float, str], color: str
+) -> None:
+    right, above, side = place
+    axes.annotate(
+        text,
+        (point.cost, 100 * point.accuracy[0]),
+        xytext=(right, above),
+        textcoords="offset points",
+        horizontalalignment=side,
+        color=color,
+        fontsize=FONT,
+        path_effects=[withStroke(linewidth=2, foreground="white")],
+        zorder=5,
+    )
 
 
 def _explained(table: Sequence[Row]) -> str:
@@ -220,15 +271,19 @@ def _explained(table: Sequence[Row]) -> str:
 
 
 def _cost_axis(axes: Axes, name: str) -> None:
-    axes.set_xscale("log")
-    axes.margins(x=0.09)  # the labels of the last rounds are right of them
     axes.set_xlabel(COSTS[name])
-    least, most = axes.get_xlim()
-    subs = next(subs for reach, subs in LABELED if most / least <= reach)
-    axes.xaxis.set_major_locator(LogLocator(subs=subs))
-    axes.xaxis.set_minor_locator(NullLocator())
+    axes.margins(x=0.05)
     format = _plain if name == "seconds" else _power
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: format(x)))
+    least, most = axes.dataLim.intervalx
+    if most <= LINEAR_UP_TO * least:
+        axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+        return
+    axes.set_xscale("log")
+    subs = next(subs for reach, subs in LABELED if most / least <= reach)
+    axes.xaxis.set_major_locator(LogLocator(subs=subs))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: format(x)))
+    axes.xaxis.set_minor_locator(NullLocator())
 
 
 def _plain(value: float) -> str:
@@ -241,6 +296,8 @@ def _power(value: float) -> str:
     >>> _power(2e12), _power(1.5e12), _power(1e12)
     ('$2×10^{12}$', '$1.5×10^{12}$', '$10^{12}$')
     """
+    if not value:
+        return "0"
     digits, exponent = f"{value:.2e}".split("e")
     factor, power = f"{float(digits):g}", f"10^{{{int(exponent)}}}"
     return f"${power}$" if factor == "1" else f"${factor}×{power}$"

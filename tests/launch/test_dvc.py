@@ -50,10 +50,11 @@ def logs(error: BaseException, code: int) -> Callable[[], int]:
     return does
 
 
+@pytest.mark.parametrize("status", [130, -2])
 def test_dvc_says_nothing_of_a_stage_that_was_interrupted(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], status: int
 ) -> None:
-    as_dvc(monkeypatch, logs(failed(130), 255))
+    as_dvc(monkeypatch, logs(failed(status), 255))
     assert launched.main(["repro"]) == 130
     assert capsys.readouterr() == ("", "")
 

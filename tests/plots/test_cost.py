@@ -83,3 +83,35 @@ def test_first_and_last_rounds_say_how_many_weights_remain():
     title = found.figure.legends[0].get_title().get_text()
     assert "weights remaining (%)" in title
     assert "min–max over 8 seeds" in title
+
+
+def test_labels_cover_no_other_label_and_no_marker():
+    """Rounds pile up at the right, because a sparse round costs little."""
+    ladder = [0.65**n for n in range(11)]
+    rows = tuple(
+        row
+        | {"density": ladder[row["round"]]}
+        | {"multiply_adds": ladder[row["round"]], "find_multiply_adds": sum(ladder[:n])}
+        for row in store(variants=("ticket", "reinit")).rounds
+        if (n := row["round"]) < len(ladder)
+    )
+    figure = cost(shown(rows)).figure
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert len(boxes) > 4
+    points = [
+        axes.transData.transform(point)
+        for line in axes.lines
+        for point in zip(line.get_xdata(), line.get_ydata(), strict=True)
+    ]
+    for number, box in enumerate(boxes):
+        assert not box.count_overlaps(boxes[number + 1 :])
+        assert not any(box.contains(*point) for point in points)
+
+
+def test_the_axis_is_linear_where_costs_are_close():
+    close = tuple(r | {"find_multiply_adds": 1000} for r in with_costs(store().rounds))
+    far = tuple(r | {"find_multiply_adds": 1000**2} for r in close if r["round"])
+    assert cost(shown(close)).figure.axes[0].get_xscale() == "linear"
+    assert cost(shown(close + far)).figure.axes[0].get_xscale() == "log"
