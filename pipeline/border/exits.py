@@ -99,7 +99,8 @@ def _of_device(error: BaseException) -> bool:
 
 def _one_line_errors() -> Iterator[None]:
     try:
-        yield
+        with interrupts.raised():
+            yield
     except KeyboardInterrupt:
         print(interrupts.LINE, file=sys.stderr)  # noqa: T201
         sys.exit(interrupts.CODE)

@@ -33,6 +33,19 @@ def let_through() -> None:
 
 
 @contextmanager
+def raised() -> Iterator[None]:
+    """Let Ctrl-C raise KeyboardInterrupt here, inside of ``end_in_one_line``."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is _end:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        if before is _end:
+            signal.signal(signal.SIGINT, _end)
+
+
+@contextmanager
 def left_to_others() -> Iterator[None]:
     """Leave Ctrl-C to the program that is waited for, which has it too.
 

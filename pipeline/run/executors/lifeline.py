@@ -70,10 +70,8 @@ def dvc() -> int | None:
 
 
 def interrupt_when_gone() -> None:
-    """From now on Ctrl-C, and the end of dvc, let the work keep checkpoints and end."""
+    """From now on, end like after Ctrl-C when dvc is gone: the work keeps checkpoints."""
     signal.signal(GONE, signal.default_int_handler)
-    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def end_with_parent() -> None:

@@ -1,0 +1,66 @@
+"""Ctrl-C while a program imports is one line, and where it works it is an exception."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.border import interrupts
+
+ROOT = Path(__file__).parents[2]
+INTERRUPT = "import os, signal; os.kill(os.getpid(), signal.SIGINT)"
+
+
+@pytest.fixture(autouse=True)
+def _as_before() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def ended(code: str) -> tuple[int, str]:
+    """Exit code and errors of a program, which Ctrl-C reaches as in a terminal."""
+    text = (
+        f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n{code}"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", text],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    return done.returncode, done.stderr
+
+
+def test_an_interrupt_while_importing_is_one_line() -> None:
+    code = f"from pipeline.border import interrupts as i; i.end_in_one_line(); {INTERRUPT}"
+    assert ended(code) == (130, f"{interrupts.LINE}\n")
+
+
+def test_one_that_was_held_back_comes_when_it_may() -> None:
+    code = (
+        f"from pipeline.border import interrupts as i; i.hold_back(); {INTERRUPT}; "
+        "i.end_in_one_line(); print('held', file=__import__('sys').stderr); i.let_through()"
+    )
+    assert ended(code) == (130, f"held\n{interrupts.LINE}\n")
+
+
+def test_the_work_itself_gets_an_exception() -> None:
+    interrupts.end_in_one_line()
+    around = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), interrupts.raised():
+        signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is around
+
+
+def test_a_program_in_the_background_ignores_it_further_on() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    interrupts.end_in_one_line()
+    with interrupts.raised():
+        signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
