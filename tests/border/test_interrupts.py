@@ -16,8 +16,8 @@ INTERRUPT = "import os, signal; os.kill(os.getpid(), signal.SIGINT)"
 
 
 @pytest.fixture(autouse=True)
-def _as_before() -> Iterator[None]:
-    before = signal.getsignal(signal.SIGINT)
+def _as_in_a_terminal() -> Iterator[None]:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
 
