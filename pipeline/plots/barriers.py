@@ -24,8 +24,8 @@ from pipeline.plots.analyses import (
     label,
 )
 from pipeline.plots.figure_input import FigureInput
-from pipeline.plots.spread import extent
-from pipeline.plots.style import Drawn, looks, new_figure, weights_axis
+from pipeline.plots.spread import extent, range_over
+from pipeline.plots.style import DENSE_COLOR, Drawn, looks, new_figure, weights_axis
 from pipeline.results.tables import Row
 
 WIDE = 15
@@ -64,7 +64,7 @@ def error_barrier(given: FigureInput) -> Drawn | None:
             axes.tick_params(labelleft=False)
     if first is not None:
         _barrier_axis(first, [PERCENT * row["error_barrier"] for row in known])
-    handles = _series_legend(known, style)
+    handles = [*_series_legend(known, style), *_bars_legend(table)]
     figure.legend(handles=handles, loc="outside upper center", ncols=min(len(sides), 2))
     return Drawn(figure, table)
 
@@ -89,16 +89,28 @@ def mask_overlap(given: FigureInput) -> Drawn | None:
     for name, look in style.items():
         places = by_place([row for row in rows if row["analysis"] == name])
         table += _draw_series(axes, places, to_x, look, metric="mask_overlap")
-        chance = {**look, **CHANCE}
+        chance = {**look, **_chance(places)}
         metric = "mask_overlap_by_chance"
         table += _draw_series(axes, places, to_x, chance, metric=metric)
     axes.set_ylim(0, 1.04)
     axes.set_ylabel("Mask overlap (kept by both / by either)")
     handles = [Line2D([], [], label=label(name, rows), **style[name]) for name in style]
-    dashed: dict[str, Any] = {"color": "black", **CHANCE}
-    handles.append(Line2D([], [], label="the same, by chance", **dashed))
+    by_chance = {"color": "black", **_chance(by_place(rows))}
+    handles.append(Line2D([], [], label="the same, by chance", **by_chance))
+    handles += _bars_legend(table)
     figure.legend(handles=handles, loc="outside upper center", ncols=2)
     return Drawn(figure, table)
+
+
+def _chance(places: Mapping[PlaceKey, object]) -> dict[str, Any]:
+    """The look of what chance gives: a dashed line, or a dash if there is one place."""
+    return {**CHANCE, "marker": "_", "markersize": 9} if len(places) == 1 else {**CHANCE}
+
+
+def _bars_legend(table: Sequence[Row]) -> list[Line2D]:
+    shown = range_over((line["pairs"] for line in table), "pairs and seeds")
+    bar: dict[str, Any] = {"color": DENSE_COLOR, "linestyle": "none", "marker": "|"}
+    return [Line2D([], [], label=shown, markersize=9, **bar)] if shown else []
 
 
 def _draw_barriers(

@@ -43,6 +43,8 @@ PLACES = ((5, 3, "left"), (-5, 3, "right"), (5, -9, "left"), (-5, -9, "right"))
 """where a label may stand: points right of and above its marker, and which end is there"""
 NEAR = 14
 """points from a marker within which the same number is not written twice"""
+SMALL = 1e4
+"""a number below it is written without a power"""
 TALL = 10
 """with more legend entries than this the figure grows"""
 
@@ -228,10 +230,10 @@ def _free_place(
     axes: Axes, point: Point, text: str, scale: float, taken: Sequence[Bbox]
 ) -> tuple[tuple[float, float, str], Bbox] | None:
     """Where the label of a point covers nothing, and the rectangle it covers."""
-    width = 0.62 * FONT * len(text)
+    width = 0.66 * FONT * len(text)
     for right, above, side in PLACES:
         left = right if side == "left" else right - width
-        box = _box(axes, point, (left, above, width, FONT), scale)
+        box = _box(axes, point, (left, above - 1, width, FONT + 2), scale)
         if not box.count_overlaps(taken) and axes.bbox.x0 <= box.x0:
             return (right, above, side), box
     return None
@@ -296,8 +298,8 @@ def _power(value: float) -> str:
     >>> _power(2e12), _power(1.5e12), _power(1e12)
     ('$2×10^{12}$', '$1.5×10^{12}$', '$10^{12}$')
     """
-    if not value:
-        return "0"
+    if value < SMALL:
+        return _plain(value)
     digits, exponent = f"{value:.2e}".split("e")
     factor, power = f"{float(digits):g}", f"10^{{{int(exponent)}}}"
     return f"${power}$" if factor == "1" else f"${factor}×{power}$"

@@ -19,6 +19,7 @@ from pipeline.plots.spread import (
     by_round,
     one_dense,
     pruned_variants,
+    range_over,
     spread,
 )
 from pipeline.plots.style import DENSE_COLOR, Drawn, looks, new_figure
@@ -37,7 +38,7 @@ criterion that fails would squeeze all others"""
 ERRORS = (0.5, 1, 1.5, 2, 3, 5, 7, 10, 20, 30, 50, 70, 90)
 """possible ticks of the logarithmic axis, in percent"""
 TICKS = 5
-LABEL = "Test accuracy at early stop (%), mean and min–max"
+LABEL = "Test accuracy at early stop (%), mean"
 NEUTRAL = "#333333"
 """color of variants without one of their own"""
 
@@ -63,7 +64,7 @@ def criteria(given: FigureInput) -> Drawn | None:
     style = looks([name for name in order if name in familiar_variants()])
     dense = one_dense(rows, METRIC)
     reached = spread(dense, METRIC) if dense else None
-    label = LABEL
+    label = named = _named(cells)
     first: Axes | None = None
     for position, density in enumerate(densities):
         axes = figure.add_subplot(1, len(densities), position + 1, sharey=first)
@@ -72,7 +73,7 @@ def criteria(given: FigureInput) -> Drawn | None:
         _draw_column(axes, column, style)
         _draw_dense(axes, reached)
         if _accuracy_axis(axes, column, reached):
-            label = f"{LABEL}; logarithmic in the error"
+            label = f"{named}; logarithmic in the error"
         if first is None:
             first = axes
             axes.set_yticks(range(len(order)), order)
@@ -82,6 +83,12 @@ def criteria(given: FigureInput) -> Drawn | None:
     figure.supxlabel(label, fontsize=9)
     _legend(figure, reached)
     return Drawn(figure, _table(rows[0]["task"], cells, order[::-1]))
+
+
+def _named(cells: Cells) -> str:
+    """The label of the axis: what markers and lines are."""
+    shown = range_over(p.num_seeds for line in cells.values() for p in line.values())
+    return f"{LABEL} and {shown}" if shown else LABEL
 
 
 def _cells(rows: Sequence[Row], variants: Sequence[str]) -> dict[str, dict[float, Spread]]:

@@ -132,7 +132,7 @@ def draw_curves(
     series += _draw_dense(axes, dense, scale=metric.scale) if dense else []
     series += _marks(points, censored=metric == EARLY_STOP)
     every = [p.density for line in points.values() for p in line.values()]
-    weights_axis(axes, every, room=room)
+    weights_axis(axes, every, room=room, beside=max(*shift.values(), 1.0))
     canvas = Canvas(
         axes=axes,
         points=points,

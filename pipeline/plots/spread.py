@@ -56,11 +56,12 @@ def extent(values: Sequence[float]) -> tuple[float, float, float]:
     return min(max(fmean(values), low), high), low, high
 
 
-def range_over(counts: Iterable[int]) -> str:
+def range_over(counts: Iterable[int], things: str = "seeds") -> str:
     """What bars and bands show; empty where there is one seed and so no range.
 
     Args:
         counts: numbers of seeds of the points.
+        things: what is counted, if not seeds.
 
     >>> range_over([4, 4]), range_over([3, 5, 4]), range_over([1])
     ('min–max over 4 seeds', 'min–max over 3–5 seeds', '')
@@ -68,7 +69,9 @@ def range_over(counts: Iterable[int]) -> str:
     known = sorted({count for count in counts if count})
     if not known or known[-1] == 1:
         return ""
-    return f"min–max over {'–'.join(map(str, dict.fromkeys((known[0], known[-1]))))} seeds"
+    return (
+        f"min–max over {'–'.join(map(str, dict.fromkeys((known[0], known[-1]))))} {things}"
+    )
 
 
 def spread(rows: Sequence[Row], metric: str) -> Spread:

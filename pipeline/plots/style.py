@@ -107,16 +107,19 @@ def _look(slot: int) -> dict[str, Any]:
     return {"color": color, "marker": spare, "linestyle": (0, (3, 1.2))}
 
 
-def weights_axis(axes: Axes, densities: Sequence[float], *, room: float = 0.055) -> None:
+def weights_axis(
+    axes: Axes, densities: Sequence[float], *, room: float = 0.055, beside: float = 1.0
+) -> None:
     """Make the x axis logarithmic and falling, with ticks at the densities of rounds.
 
     Args:
         axes: whose x values are densities.
         densities: of all points.
         room: least distance between two labels, as a fraction of the axis.
+        beside: largest factor by which markers stand beside their densities.
     """
     high, low = max(densities), min(densities)
-    pad = max((high / low) ** 0.03, 1.02)
+    pad = beside * max((high / low) ** 0.03, 1.02)
     axes.set_xscale("log")
     axes.set_xlim(high * pad, low / pad)
     axes.xaxis.set_major_locator(FixedLocator(ticks(densities, room=room)))

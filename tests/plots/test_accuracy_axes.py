@@ -53,3 +53,15 @@ def test_the_axis_ends_at_100_percent(name):
     assert all(low < 99.8 and high == 100 for low, high in near)
     far = limits(name, shown(lambda *where: near_100(*where) - 0.1))
     assert all(low < 89.8 and 90 < high < 91 for low, high in far)
+
+
+@pytest.mark.parametrize("rounds", [1, 2, 8])
+def test_no_marker_is_cut_off_where_variants_stand_side_by_side(rounds):
+    given = shown().of_task("a")
+    rows = tuple(row for row in given.store.rounds if row["round"] <= rounds)
+    few = FigureInput(store=replace(given.store, rounds=rows))
+    (axes,) = FIGURES["test_accuracy"].draw(few).figure.axes
+    right, left = sorted(axes.get_xlim())
+    drawn = [line for line in axes.lines if line.get_marker() not in ("", "None")]
+    at = [x for line in drawn for x in line.get_xdata()]
+    assert 1.01 * right < min(at) < max(at) < left / 1.01

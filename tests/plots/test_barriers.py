@@ -71,6 +71,7 @@ def test_recalibrated_statistics_are_hollow():
         "copies (copies of dense)",
         "statistics recalibrated",
         "2 points: below is stable",
+        "min–max over 2 pairs and seeds",
     ]
     faces = {line.get_markerfacecolor() for line in found.figure.axes[0].lines}
     assert "white" in faces
@@ -94,6 +95,15 @@ def test_overlap_and_chance_are_drawn_against_density_once_per_pair():
         ("mask_overlap_by_chance", 0.5, 2),
     }
     assert len(found.table) == 6
+
+
+@pytest.mark.parametrize(("num_rounds", "marker"), [(1, "_"), (2, "")])
+def test_what_chance_gives_is_visible_at_a_single_round_too(num_rounds, marker):
+    rows = at_rounds(CONNECTION, 0.3, overlap=0.7, by_chance=0.5)[:num_rounds]
+    found = mask_overlap(shown(*rows))
+    by_chance = found.figure.legends[0].get_lines()[1]
+    assert by_chance.get_marker() == marker
+    assert any(line.get_marker() == marker for line in found.figure.axes[0].lines)
 
 
 def test_equal_masks_have_no_overlap_figure():
