@@ -18,7 +18,6 @@ import re
 import shutil
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import mean
@@ -59,7 +58,7 @@ def main() -> None:
 
 def digits(root: Path) -> Blocks:
     """The default experiment: its figure, and a line about its last round."""
-    _, where = _timed(root, [["dvc", "repro"]])
+    where = _run(root, [["dvc", "repro"]])
     _take(root / "figures" / "test_accuracy.png", "digits-test-accuracy.png")
     rows = read_rows(root)
     last = max(int(row["round"]) for row in rows)
@@ -78,15 +77,14 @@ def digits(root: Path) -> Blocks:
 def mnist(root: Path) -> Blocks:
     """Tickets and controls on MNIST: five rows, the long table, and two figures."""
     use = clone.python("pipeline.cli", "use", "mnist-lenet")
-    minutes, where = _timed(root, [use, ["dvc", "repro"]])
+    where = _run(root, [use, ["dvc", "repro"]])
     for name in ("test-accuracy", "early-stop-step"):
         drawn = root / "figures" / f"{name.replace('-', '_')}.png"
         _take(drawn, f"mnist-lenet-{name}.png")
     rows = read_rows(root)
     command = "*Made by `lt-pipeline use mnist-lenet && dvc repro`"
     return {
-        "mnist": f"{short_table(rows, README_ROUNDS)}\n\n{command} {where}, "
-        f"in {minutes:.0f} minutes.*",
+        "mnist": f"{short_table(rows, README_ROUNDS)}\n\n{command} {where}.*",
         "mnist-table": f"{long_table(rows, RESULTS_ROUNDS)}\n\n{command} {where}.*",
     }
 
@@ -95,7 +93,7 @@ def engines(root: Path) -> Blocks:
     """Steps per second of every engine: the figure, a sentence, and the table."""
     script = [sys.executable, "benchmarks/engines.py", "--out", "engines.json"]
     command = ["env", f"PYTHONPATH={root}", *script]
-    _, where = _timed(root, [command])
+    where = _run(root, [command])
     _take(root / "engines.png", "engines.png")
     report: Report = json.loads((root / "engines.json").read_text(encoding="utf-8"))
     load = f"load {report['load_average'][0]}"
@@ -262,17 +260,13 @@ def _with_range(seeds: Sequence[Row], column: str) -> str:
     return f"{_percent(seeds, column)} ({values[0]:.2f}–{values[-1]:.2f}) %"
 
 
-def _timed(root: Path, commands: Sequence[Sequence[str]]) -> tuple[float, str]:
-    """Run commands in the clone; minutes, and where and on what they ran."""
-    begin = time.monotonic()
+def _run(root: Path, commands: Sequence[Sequence[str]]) -> str:
+    """Run commands in the clone; says at which commit and on what they ran."""
     for command in commands:
         clone.run(root, command)
-    minutes = (time.monotonic() - begin) / 60
     commit = clone.run(root, ["git", "rev-parse", "--short", "HEAD"]).strip()
     facts = measuring.surroundings()
-    return minutes, (
-        f"at commit {commit} on {facts['date']}, {facts['cpu']}, {facts['cores']} cores"
-    )
+    return f"at commit {commit} on {facts['date']}, {facts['cpu']}, {facts['cores']} cores"
 
 
 def _take(drawn: Path, name: str) -> None:
