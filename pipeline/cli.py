@@ -220,14 +220,33 @@ def verify() -> None:
             raise typer.Exit(1)
 
 
+def _forms(incomplete: str) -> list[str]:
+    """The forms that a shell may complete a name to."""
+    from pipeline.inspect.exports import FORMS
+
+    return [name for name in FORMS if name.startswith(incomplete)]
+
+
 @app.command(
     epilog="Example: lt-pipeline export --round 8 --seed 0 --out ticket.safetensors"
 )
-def export(
+def export(  # noqa: PLR0913 - each is an option
     round: Annotated[int, typer.Option(help="Pruning round, from 1.")],
-    out: Annotated[Path, typer.Option(help="The safetensors file to write.")],
+    out: Annotated[Path, typer.Option(help="The file to write.")],
     variant: Annotated[str, typer.Option(help="A variant, or task/variant.")] = "ticket",
     seed: Annotated[int, typer.Option(help="One of the seeds.")] = 0,
+    format: Annotated[
+        str,
+        typer.Option(
+            help="safetensors, torch-prune, csr, compact or onnx.", autocompletion=_forms
+        ),
+    ] = "safetensors",
+    trained: Annotated[
+        bool, typer.Option("--trained", help="The network at the end of the round.")
+    ] = False,
+    hub_card: Annotated[
+        bool, typer.Option("--hub-card", help="Write a model card, README.md, beside it.")
+    ] = False,
     stale: Annotated[
         bool, typer.Option("--stale", help="Even of earlier settings or code.")
     ] = False,
@@ -242,14 +261,17 @@ def export(
 
         settings = params.load()
         current = plan_file.check(settings)
-        facts = exporting.export(
+        facts, said = exporting.export(
             settings,
             current,
-            exporting.Ticket(name=variant, round=round, seed=seed),
+            exporting.Ticket(name=variant, round=round, seed=seed, trained=trained),
             out,
             None if stale else standing(current),
+            exporting.Output(form=format, hub_card=hub_card),
         )
         print(f"{out}: density {facts['density']:.4f}, theta0 {facts['theta0'][:12]}")
+        if said:
+            print(said)
 
 
 @app.command(epilog="Example: lt-pipeline track --uri http://127.0.0.1:5000")

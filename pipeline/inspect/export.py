@@ -1,4 +1,4 @@
-"""Export a ticket as one portable file: θ₀ ⊙ m, the mask, and where they come from."""
+"""Export a ticket, or its trained network, as one file, in the form asked for."""
 
 import os
 from dataclasses import dataclass
@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.artifacts import files, paths
 from pipeline.artifacts.files import ArtifactError
-from pipeline.border.errors import UserError
 from pipeline.config.settings import Settings
 from pipeline.core import masks
 from pipeline.core.digests import digest
+from pipeline.core.registry import unknown
+from pipeline.inspect.exports import DEFAULT, FORMS, card
+from pipeline.inspect.exports.exported import Exported, ExportError
 from pipeline.plan.chains import ChainGroup, chain_groups
 from pipeline.plan.current import StaleError, Standing
 from pipeline.plan.items import Plan, groups_in, items_of
@@ -28,10 +29,18 @@ class Ticket:
     round: int
     """its round, 1 … rounds"""
     seed: int
+    trained: bool = False
+    """whether it is the network at the end of the round's training"""
 
 
-class ExportError(UserError):
-    """There is no such ticket; the one line says which there are."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Output:
+    """The form of what is written."""
+
+    form: str = DEFAULT
+    """a key of FORMS"""
+    hub_card: bool = False
+    """whether a model card, README.md, is written beside the file"""
 
 
 def export(
@@ -40,12 +49,9 @@ def export(
     ticket: Ticket,
     out: Path,
     standing: Standing | None = None,
-) -> dict[str, Any]:
-    """Write a ticket as safetensors.
-
-    The file holds the start weights under their plain state-dict names (pruned weights
-    0, or what the variant freezes them at; norm statistics included), each mask as
-    ``mask.NAME`` (bool), and the provenance as JSON in the metadata.
+    output: Output = Output(),
+) -> tuple[dict[str, Any], str]:
+    """Write a ticket.
 
     Args:
         settings: the settings of the experiment.
@@ -53,35 +59,61 @@ def export(
         ticket: the ticket to export.
         out: the file to write; its folder must exist.
         standing: of the plan's results; None = export the ticket even if it is stale.
+        output: the form, and whether a model card is written beside it.
 
     Returns:
-        The provenance.
+        The provenance, and what else there is to say of the file.
 
     Raises:
-        ExportError: if there is no such chain, round or seed, if several tasks have it,
-            if its masks change while it trains, or if the file cannot be written.
+        ExportError: if there is no such form, no such chain, round or seed, if several
+            tasks have it, if its masks change while it trains, if the form cannot hold
+            it, or if a file cannot be written.
         StaleError: if settings or code are no longer those that made the ticket.
         ArtifactError: if the artifacts are missing.
     """
+    if output.form not in FORMS:
+        raise ExportError(unknown(output.form, FORMS, "format"))
     group = _find(settings, groups_in(plan), ticket)
-    if group.variant.prune.policy.changes:
-        raise ExportError(
-            f"{group.name} finds its masks while it trains, so that no training began "
-            "with one; export a control that takes them, or load its trained weights"
-        )
+    _refuse_moving_masks(group, ticket)
     if out.is_dir() or not os.access(out.parent, os.W_OK):
         raise ExportError(
             f"{out} cannot be written; name a file in a folder that exists as --out"
         )
-    folder = paths.starts_folder(group.at(ticket.round))
+    if output.hub_card:
+        card.refuse_other(out)
     if standing is not None:
         _refuse_stale(standing, plan, group, ticket)
-    start = files.load_weights(folder, ticket.seed)
-    mask = files.load_mask(group.mask_at(ticket.round), ticket.seed)
-    facts = files.load_facts(paths.seed_file(folder, ticket.seed))
-    revived = not group.variant.rewind.freezes and masks.revived(start, mask)
-    if facts["mask"] != digest(mask) or revived:
+    exported = _read(settings, group, ticket)
+    said: str = FORMS.load(output.form)(exported, out)
+    if output.hub_card:
+        card.write(exported, out, output.form, _result(group, ticket))
+    return exported.provenance, said
+
+
+def _refuse_moving_masks(group: ChainGroup, ticket: Ticket) -> None:
+    if group.variant.prune.policy.changes and not ticket.trained:
+        raise ExportError(
+            f"{group.name} finds its masks while it trains, so that no training began "
+            "with one; export a control that takes them, or its network with --trained"
+        )
+
+
+def _read(settings: Settings, group: ChainGroup, ticket: Ticket) -> Exported:
+    """What is exported, checked against what was recorded with it."""
+    instance = group.at(ticket.round)
+    starts = paths.starts_folder(instance)
+    trained = paths.trained_folder(instance)
+    folder = trained if ticket.trained else starts
+    weights = files.load_weights(folder, ticket.seed)
+    mask = files.load_mask(
+        trained if ticket.trained else group.mask_at(ticket.round), ticket.seed
+    )
+    facts = files.load_facts(paths.seed_file(starts, ticket.seed))
+    revived = not group.variant.rewind.freezes and masks.revived(weights, mask)
+    moved = facts["mask"] != digest(mask) and not group.variant.prune.policy.changes
+    if moved or revived:
         raise ArtifactError(f"{folder} does not fit its mask; run `lt-pipeline verify`")
+    task = settings.tasks[group.task]
     provenance = {
         "task": group.task,
         "variant": group.name,
@@ -90,22 +122,38 @@ def export(
         "density": masks.density(mask),
         "pruned": group.variant.rewind.pruned,
         "theta0": facts["theta0"],
-        "weights": digest(start),
+        "weights": digest(weights),
         "mask": digest(mask),
         "generator": "numpy Philox, pipeline.core.seeding",
         "numpy": np.__version__,
     }
-    arrays: dict[str, NDArray[Any]] = dict(start)
-    arrays |= {f"mask.{tensor}": kept for tensor, kept in mask.items()}
-    files.save_arrays(out, arrays, **provenance)
-    return provenance
+    return Exported(
+        task=task,
+        data=paths.data_file(task.data),
+        weights=weights,
+        mask=mask,
+        provenance=provenance | ({"trained": True} if ticket.trained else {}),
+    )
+
+
+def _result(group: ChainGroup, ticket: Ticket) -> dict[str, Any]:
+    """The facts of the training that began with the ticket; none if it was not trained."""
+    path = paths.results_folder(group.at(ticket.round)) / "result.json"
+    if not path.exists():
+        return {}
+    with files.understood(path):
+        found: dict[str, Any] = files.load_json(path)["seeds"][str(ticket.seed)]
+        return found
 
 
 def _refuse_stale(
     standing: Standing, plan: Plan, group: ChainGroup, ticket: Ticket
 ) -> None:
     what = f"{group.task}/{group.name} of round {ticket.round}"
-    read = [paths.starts_folder(group.at(ticket.round)), group.mask_at(ticket.round)]
+    instance = group.at(ticket.round)
+    read = [paths.starts_folder(instance), group.mask_at(ticket.round)]
+    if ticket.trained:
+        read = [paths.trained_folder(instance)]
     wrote = {item[name]: item for item in items_of(plan) for name in item.kind.writes}
     standing.refuse([wrote[str(folder)] for folder in read], what)
     for folder in read:

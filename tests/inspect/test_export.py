@@ -30,7 +30,7 @@ def exported(
     out: Path, name: str = "ticket", round: int = 2, seed: int = 1
 ) -> dict[str, object]:
     ticket = Ticket(name=name, round=round, seed=seed)
-    return export.export(settings(), plan_of(settings()), ticket, out)
+    return export.export(settings(), plan_of(settings()), ticket, out)[0]
 
 
 def test_the_file_loads_in_plain_torch(tmp_path: Path) -> None:
@@ -143,7 +143,8 @@ def test_a_variant_of_two_tasks_needs_its_task(tmp_path: Path) -> None:
         "ticket is run on the tasks b, main; name one of them: b/ticket"
     )
     one = Ticket(name="main/ticket", round=1, seed=0)
-    assert export.export(asked, plan_of(asked), one, tmp_path / "file")["task"] == "main"
+    facts, _ = export.export(asked, plan_of(asked), one, tmp_path / "file")
+    assert facts["task"] == "main"
 
 
 @pytest.mark.parametrize("out", ["missing/file", "."])

@@ -139,6 +139,6 @@ def test_a_gradual_network_is_no_ticket_to_export(there: Path) -> None:
         export.export(params.load(), plan_file.check(params.load()), ticket, out)
     assert not out.exists()
     control = export.Ticket(name="reinit", round=1, seed=0)
-    facts = export.export(params.load(), plan_file.check(params.load()), control, out)
+    facts, _ = export.export(params.load(), plan_file.check(params.load()), control, out)
     mask = files.load_mask(trained("ticket", 1), 0)
     assert facts["mask"] == digest(mask)

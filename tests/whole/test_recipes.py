@@ -281,7 +281,7 @@ def test_an_exported_start_has_its_frozen_weights(
 ) -> None:
     out = tmp_path / "frozen.safetensors"
     ticket = Ticket(name="freeze-init", round=2, seed=0)
-    facts = export.export(settings, plan_file.check(settings), ticket, out)
+    facts, _ = export.export(settings, plan_file.check(settings), ticket, out)
     assert facts["pruned"] == "freeze-init"
     assert facts["weights"] == digest(start_of("freeze-init", 2))
     arrays = files.load_arrays(out)
