@@ -30,7 +30,8 @@ def table(
         untrained: tasks whose dense network did not train, so that no ticket can win.
 
     Returns:
-        Means over the seeds that did not diverge, with the range of the accuracy.
+        Means over the seeds that did not diverge, with the range of the accuracy. A step
+        has ≥ where a seed stopped in the last 5 % and might have stopped later.
     """
     seeds = len({result.seed for result in results})
     title = f"last rounds, mean and range over {seeds} seed{'s' * (seeds != 1)}"
@@ -65,6 +66,8 @@ def _numbers(name: str, reached: Sequence[Row], dense: Sequence[Row]) -> tuple[s
     failed = len(reached) - len(known)
     accuracy = _accuracy(known) + (f", {failed} diverged" if failed else "")
     early = UNKNOWN if step is None else f"{step:,.0f}"
+    if step and any(row["censored"] for row in known):
+        early = f"≥ {early}"
     if step and against:
         early += f" ({step / against:.2f})"
     return name, left, accuracy, early

@@ -10,6 +10,7 @@ from types import MappingProxyType
 import pipeline.plots.backend  # noqa: F401 - before matplotlib is imported
 from pipeline.artifacts.files import atomic
 from pipeline.border.errors import UserError
+from pipeline.core.registry import unknown
 from pipeline.plots import (
     barriers,
     cost,
@@ -150,11 +151,10 @@ def refuse_unknown(figures: Collection[str] | None, format: str) -> None:
     Raises:
         PlotError: there is none of that name.
     """
-    unknown = sorted(set(figures or ()) - set(FIGURES))
-    if unknown:
-        raise PlotError(f"no figure {', '.join(unknown)}; there is {', '.join(FIGURES)}")
+    for name in sorted(set(figures or ()) - set(FIGURES)):
+        raise PlotError(unknown(name, FIGURES, "figure"))
     if format not in FORMATS:
-        raise PlotError(f"no format {format!r}; there is {', '.join(FORMATS)}")
+        raise PlotError(unknown(format, FORMATS, "format"))
 
 
 def _save_csv(path: Path, table: Sequence[Row]) -> None:

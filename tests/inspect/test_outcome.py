@@ -30,6 +30,19 @@ def test_a_line_for_the_dense_network_and_for_each_variants_last_round(
     assert lines[3].endswith("–")  # a control has no ticket of its own
 
 
+def test_a_step_that_might_be_later_is_a_lower_bound(experiment_root: Path) -> None:
+    lines = outcome.table(found(), DEFAULT).splitlines()
+    shown = {line.split()[1]: line for line in lines if line.startswith("main: ")}
+    censored = {
+        result.variant
+        for result in found()
+        if result.round == 2 and result.facts["censored"]
+    }
+    assert censored  # of 2 steps the last is in the last 5 %
+    for variant in censored:
+        assert "≥" in shown[variant]
+
+
 def test_no_ticket_wins_against_a_network_that_did_not_train(experiment_root: Path) -> None:
     text = outcome.table(found(), DEFAULT, untrained=["main"])
     assert "the dense network" in text

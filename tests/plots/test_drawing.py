@@ -214,9 +214,9 @@ def test_the_mean_of_equal_numbers_is_not_rounded_outside_of_them():
 
 def test_unknown_figures_and_formats_are_refused_in_one_line(tmp_path):
     store = stored(tmp_path)
-    with pytest.raises(PlotError, match="no figure accuracy; there is test_accuracy, "):
+    with pytest.raises(PlotError, match="unknown figure: accuracy; did you mean "):
         draw(store, out=tmp_path / "f", figures=["accuracy"])
-    with pytest.raises(PlotError, match="no format 'gif'; there is png, svg, pdf"):
+    with pytest.raises(PlotError, match=r"unknown format: gif \(known: png, svg, pdf\)"):
         draw(store, out=tmp_path / "f", format="gif")
     with pytest.raises(PlotError, match="'toy' holds no results; run `dvc repro`"):
         draw(replace(store, rounds=()), out=tmp_path / "f")
