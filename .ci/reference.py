@@ -1,7 +1,7 @@
 """python .ci/reference.py: writes the pages and the schema that follow from the code.
 
-That is docs/reference/params.md, docs/reference/cli.md and params.schema.json. A test
-fails while one of them is not what this would write.
+That is docs/reference/params.md, docs/reference/cli.md, params.schema.json and the times
+that presets take. A test fails while one of them is not what this would write.
 """
 
 import json
@@ -11,8 +11,10 @@ from typing import Any
 
 import typer
 
-from pipeline import cli
-from pipeline.config import reference, schema
+from pipeline import cli, presets
+from pipeline.config import params, reference, schema
+from pipeline.inspect import forecast
+from pipeline.plan import compiler
 
 ROOT = Path(__file__).parents[1]
 PARAMS = """# Reference: params.yaml
@@ -71,7 +73,18 @@ def _parameter(one: Any) -> str:  # noqa: ANN401
     return f"| `{name}` | {'required' if one.required else default} | {one.help} |"
 
 
+def times() -> str:
+    """Preset -> the time it takes on two cores, as JSON. Another test looks at it."""
+    found: dict[str, str] = {}
+    for name in presets.names():
+        settings = params.parse(params.parse_yaml(presets.text_of(name)))
+        plan = compiler.compile_plan(settings, [settings.seeds])
+        found[name] = forecast.of_preset(settings, plan)
+    return json.dumps(found, indent=2) + "\n"
+
+
 if __name__ == "__main__":
-    for place, text in texts().items():
+    files = texts() | {presets.TIMES.relative_to(ROOT).as_posix(): times()}
+    for place, text in files.items():
         (ROOT / place).parent.mkdir(exist_ok=True)
         (ROOT / place).write_text(text, encoding="utf-8")

@@ -107,7 +107,7 @@ def plan(
         current = plan_file.check(settings) if check else plan_file.write(settings)
         found = standing(current)
         if not force:
-            plan_file.refuse_forgotten(found, current)
+            plan_file.refuse_forgotten(found, current, sought=False)
         print(forecast.describe(settings, current, found))
         print(prospects.describe(settings, params.resolved()))
 
@@ -142,7 +142,7 @@ def run(
         _note(repair.restore_records(current, root))
         found = standing(current)
         if not {"-f", "--force"}.intersection(passed_on):
-            plan_file.refuse_forgotten(found, current)
+            plan_file.refuse_forgotten(found, current, sought=True)
         print(forecast.describe(settings, current, found))
         repro.become_dvc(["repro", *passed_on])
 

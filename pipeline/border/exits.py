@@ -32,6 +32,7 @@ _ADVICE = MappingProxyType(
         errno.EACCES: _FORBIDDEN,
         errno.EPERM: _FORBIDDEN,
         errno.EROFS: _FORBIDDEN,
+        errno.EISDIR: "a folder stands in its place: move it away",
     }
 )
 """number of a system's error -> what to do"""

@@ -6,8 +6,8 @@ The forecast is good to a factor of two.
 """
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from statistics import median
 
@@ -68,15 +68,25 @@ class Load:
     """done, stale, or missing"""
 
 
-def forecast(settings: Settings, current: Plan, found: Standing) -> Forecast:
-    """Count the work in a plan, and the part that has no result yet or a stale one."""
+def forecast(
+    settings: Settings, current: Plan, found: Standing, *, measured: bool = True
+) -> Forecast:
+    """Count the work in a plan, and the part that has no result yet or a stale one.
+
+    Args:
+        settings: of the experiment.
+        current: its plan.
+        found: of its results.
+        measured: whether trainings that were done on this machine tell the time.
+    """
     loads = list(_loads(settings, current, found))
     missing = [load for load in loads if load.state != "done"]
     at_once = settings.workers or cores.available_cores()
     seconds = TRACKING_S * sum(load.num for load in missing)
     for load in missing:
         waves = math.ceil(load.num / at_once)
-        seconds += STAGE_OVERHEAD_S + waves * load.share * _seconds(settings, load)
+        rates = _measured(load.task) if measured else []
+        seconds += STAGE_OVERHEAD_S + waves * load.share * _seconds(settings, load, rates)
     return Forecast(
         num_stages=3 + sum(len(items) for items in current.values()),
         num_trainings=sum(load.num for load in loads),
@@ -88,6 +98,18 @@ def forecast(settings: Settings, current: Plan, found: Standing) -> Forecast:
             for load in missing
         ),
     )
+
+
+def of_preset(settings: Settings, current: Plan) -> str:
+    """The time that a whole experiment takes on two cores of a typical machine."""
+    everything = Standing(
+        stale=frozenset(),
+        missing=frozenset(item.stage for item in items_of(current)),
+        reasons=(),
+        recorded={},
+    )
+    on_two = replace(settings, workers=2)
+    return _duration(forecast(on_two, current, everything, measured=False).seconds)
 
 
 def describe(settings: Settings, current: Plan, standing: Standing) -> str:
@@ -149,11 +171,16 @@ def _share(settings: Settings, item: Item, trains: Trains, variant: str) -> floa
     return (last - first) / total
 
 
-def _seconds(settings: Settings, load: Load) -> float:
-    """The seconds that one whole training of this load takes on one core."""
+def _seconds(settings: Settings, load: Load, rates: Sequence[float]) -> float:
+    """The seconds that one whole training of this load takes on one core.
+
+    Args:
+        settings: of the experiment.
+        load: what is trained.
+        rates: measured ones of its task, in steps per second.
+    """
     task = settings.tasks[load.task]
     num_steps = total_steps(task)
-    rates = _measured(load.task)
     if rates:
         return num_steps / median(rates)
     network = build_network(task)
@@ -193,4 +220,6 @@ def _duration(seconds: float) -> str:
         return f"{seconds:.0f} s"
     if seconds < 5400:
         return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
+    if seconds < 72 * 3600:
+        return f"{seconds / 3600:.{int(seconds < 36_000)}f} h"
+    return f"{seconds / 86_400:,.0f} days"

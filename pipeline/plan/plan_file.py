@@ -51,8 +51,13 @@ def write(settings: Settings, root: Path = Path(), *, fresh: bool = False) -> Pl
     return plan
 
 
-def refuse_forgotten(standing: Standing, plan: Plan) -> None:
+def refuse_forgotten(standing: Standing, plan: Plan, *, sought: bool) -> None:
     """Refuse where DVC would make everything again because its record is lost.
+
+    Args:
+        standing: of the results.
+        plan: whose trainings they are.
+        sought: whether DVC's cache and git were searched for the record already.
 
     Raises:
         PlanError: if there are trainings with results, and no result has a record.
@@ -61,9 +66,14 @@ def refuse_forgotten(standing: Standing, plan: Plan) -> None:
     there = [item for item in trainings if item.stage not in standing.missing]
     if there and not standing.recorded:
         num = sum(len(item.seeds) for item in there)
+        advice = (
+            "neither DVC's cache nor git has it: restore dvc.lock from elsewhere"
+            if sought
+            else "`lt-pipeline run` looks for it in DVC's cache and in git"
+        )
         raise PlanError(
             f"{num} finished trainings have no record in dvc.lock, so that DVC would make "
-            "them again; restore it with `git checkout dvc.lock`, or go on with --force"
+            f"them again; {advice}, or go on with --force"
         )
 
 

@@ -12,6 +12,10 @@ from pipeline.plan import items, plan_file
 from pipeline.presets import recipes, written
 from pipeline.presets.recipes import Recipe
 
+TIMES = recipes.FOLDER / "times.json"
+"""preset -> how long it takes on two cores of a typical machine, by the forecast;
+``python .ci/reference.py`` writes it, because forecasting all of them takes seconds"""
+EXPLAINED = "time: forecast for two cores without a GPU, good to a factor of two"
 GROUPS = {
     "": "To begin with",
     "quick": "Quick: fewer steps, rounds or seeds; at most 25 minutes on two cores",
@@ -55,21 +59,28 @@ def description(name: str) -> str:
 
 
 def listed() -> str:
-    """A table of all presets for the terminal, by how long they take."""
+    """A table of all presets for the terminal, with the time on two cores."""
+    times = files.load_json(TIMES)
     groups: dict[str, list[str]] = {title: [] for title in GROUPS.values()}
     for name in names():
         ending = name.rpartition("-")[2]
         groups[GROUPS.get(ending, GROUPS[""])].append(name)
-    return "\n\n".join(
-        text_tables.drawn(("preset", "data", "what it trains"), map(_line, found), title)
+    tables = [
+        text_tables.drawn(
+            ("preset", "data", ">time", "what it trains"),
+            [(*_known_of(name), times[name], description(name)) for name in found],
+            title,
+        )
         for title, found in groups.items()
-    )
+    ]
+    return "\n\n".join([*tables, EXPLAINED])
 
 
-def _line(name: str) -> tuple[str, str, str]:
+def _known_of(name: str) -> tuple[str, str]:
+    """The name of a preset, and its data sets."""
     tasks = recipes.composed(name).settings["tasks"].values()
     data = dict.fromkeys(task["data"] for task in tasks)
-    return name, ", ".join(data), description(name)
+    return name, ", ".join(data)
 
 
 def use(name: str, root: Path, *, force: bool) -> items.Plan:

@@ -176,6 +176,9 @@ def test_every_preset_is_planned(name: str) -> None:
     assert {item["variant"] for item in planned["retrain"].values()} == set(
         settings.variants
     )
+    known = json.loads(presets.TIMES.read_text(encoding="utf-8"))
+    found = forecast.of_preset(settings, planned)
+    assert known[name] == found, "write it with python .ci/reference.py"
 
 
 @pytest.mark.parametrize("names", trained())
