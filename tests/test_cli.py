@@ -263,7 +263,7 @@ def test_what_git_refuses_is_said_as_git_says_it(
 
 def test_an_unknown_format_is_refused_before_the_store_is_read(clone: Path) -> None:
     assert refused(clone, "plot", "--format", "jpg") == (
-        "unknown format: jpg (known: png, svg, pdf)"
+        "unknown format: jpg; did you mean png? (known: png, svg, pdf)"
     )
 
 
