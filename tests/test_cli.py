@@ -339,14 +339,14 @@ def test_a_broken_or_conflicted_plan_stops_every_command_that_reads_results(
     (clone / "pipeline/plan.json").write_text(plan)
     before = listing(clone)
     message = refused(clone, command, *ARGUMENTS.get(command, []))
-    assert message.startswith("pipeline/plan.json is not a plan; restore it with `git")
+    assert message.startswith("pipeline/plan.json is not a plan; `lt-pipeline plan` writes")
     assert listing(clone) == before
 
 
 def test_a_folder_in_place_of_the_plan_is_one_line(clone: Path) -> None:
     (clone / items.FILE).unlink()
     (clone / items.FILE).mkdir()
-    assert refused(clone, "verify").startswith("pipeline/plan.json is not a plan; restore")
+    assert refused(clone, "verify").startswith("pipeline/plan.json is not a plan; ")
 
 
 def test_a_missing_params_yaml_is_one_line(clone: Path) -> None:

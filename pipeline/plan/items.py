@@ -114,8 +114,8 @@ def read(root: Path = Path()) -> Plan | None:
         unknown = {"everything"}
     if unknown:
         raise PlanError(
-            f"{FILE} is not a plan; restore it with `git checkout {FILE}`, or delete it "
-            "and run `lt-pipeline plan`"
+            f"{FILE} is not a plan; `lt-pipeline plan` writes it again and keeps what is "
+            "finished"
         )
     return plan
 

@@ -425,8 +425,8 @@ def test_what_is_no_plan_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "pipeline").mkdir()
     (tmp_path / items.FILE).write_bytes(text.encode("utf-8", "surrogateescape"))
     message = (
-        r"pipeline/plan\.json is not a plan; restore it with "
-        r"`git checkout pipeline/plan\.json`, or delete it and run `lt-pipeline plan`"
+        r"pipeline/plan\.json is not a plan; `lt-pipeline plan` writes it again and keeps "
+        r"what is finished"
     )
     with pytest.raises(PlanError, match=message):
         plan_file.check(settings(), tmp_path)

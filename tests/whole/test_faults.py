@@ -215,7 +215,8 @@ def test_a_training_that_diverges_is_marked_and_the_chain_goes_on(
         seeds = json.loads(path.read_text())["seeds"]
         assert all(facts["diverged"] for facts in seeds.values())
         assert all(facts["test_loss"] is None for facts in seeds.values())
-    assert tracked_chains(workspace) == {"ticket-s0": {0, 1}, "ticket-s1": {0, 1}}
+    dense = {"dense-s0": {0}, "dense-s1": {0}}
+    assert tracked_chains(workspace) == dense | {"ticket-s0": {0, 1}, "ticket-s1": {0, 1}}
     workspace.done("python", "-m", "pipeline.cli", "verify")
 
 
@@ -235,7 +236,9 @@ def test_an_unreachable_tracking_server_is_a_warning(workspace: Workspace) -> No
 def test_a_deleted_store_is_rebuilt_from_the_artifacts(workspace: Workspace) -> None:
     workspace.done("python", "-m", "dvc", "repro")
     before = tracked_chains(workspace)
-    assert before.keys() == {f"{v}-s{s}" for v in ("ticket", "reinit") for s in (0, 1)}
+    assert before.keys() == {
+        f"{v}-s{s}" for v in ("dense", "ticket", "reinit") for s in (0, 1)
+    }
     for file in workspace.root.glob("mlflow.db*"):
         file.unlink()
     figures = dict(drawn(workspace))
