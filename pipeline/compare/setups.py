@@ -138,7 +138,9 @@ def _of_task(settings: Recorded) -> Iterable[tuple[str, str]]:
 def recipe_of(settings: Recorded) -> Iterable[tuple[str, str]]:
     """The settings of a variant's masks and starts, with the names that claims use."""
     own = not any(name.startswith("mask_source.") for name in settings)
-    yield "mask.from", "own" if own else "taken"
+    elsewhere = {"prune.mask.file": "file", "prune.mask.task": "other task"}
+    taken = next((word for name, word in elsewhere.items() if name in settings), "taken")
+    yield "mask.from", "own" if own else taken
     for name, value in settings.items():
         first, _, rest = name.partition(".")
         # A variant is known by its recipe: the name of the mask's owner does not matter.

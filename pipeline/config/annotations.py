@@ -3,10 +3,19 @@
 import ast
 import inspect
 import types
-from dataclasses import Field, fields
+from dataclasses import Field, fields, is_dataclass
 from functools import cache
 from textwrap import dedent
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    TypeGuard,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from pipeline.core.fields import Derived
 
@@ -59,6 +68,15 @@ def options(annotation: object) -> tuple[object, ...]:
     if get_origin(annotation) in (Union, types.UnionType):
         return get_args(annotation)
     return (annotation,)
+
+
+def mapping_of(annotation: object) -> type | None:
+    """The dataclass whose mapping a field may have; None if there is none."""
+    return next((one for one in options(annotation) if _is_mapping(one)), None)
+
+
+def _is_mapping(option: object) -> TypeGuard[type]:
+    return isinstance(option, type) and is_dataclass(option)
 
 
 @cache

@@ -125,7 +125,7 @@ def _analyses(settings: Settings) -> Iterator[str]:
         ],
         changing=[name for name, v in settings.variants.items() if v.prune.policy.changes],
         owners={
-            name: name if v.prune.own else v.prune.mask
+            name: v.prune.owner.variant if v.prune.owner else name
             for name, v in settings.variants.items()
         },
         transformed=[name for name, v in settings.variants.items() if v.prune.transform],
@@ -201,12 +201,13 @@ def _variant(where: str, variant: Variant, settings: Settings) -> Iterator[str]:
 
 
 def _masks(variant: Variant, settings: Settings) -> Masks:
-    owner = variant if variant.prune.own else settings.variants[variant.prune.mask]
-    policy, schedule = owner.prune.policy, owner.prune.schedule
+    named = variant.prune.owner
+    owner = settings.variants[named.variant] if named else variant
+    policy, how = owner.prune.policy, owner.prune.schedule or "a file"
     return Masks(
         own=variant.prune.own,
         changing=variant.prune.schedule if variant.prune.policy.changes else None,
-        before_training=None if policy.looks_at_trained or policy.changes else schedule,
+        before_training=None if policy.looks_at_trained or policy.changes else how,
     )
 
 

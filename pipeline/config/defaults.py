@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import MISSING, Field, dataclass, field, is_dataclass
 from typing import Any, get_args, get_origin
 
-from pipeline.config.annotations import bare, hints_of, keys_of, note
+from pipeline.config.annotations import bare, hints_of, keys_of, mapping_of, note
 from pipeline.config.settings import Settings
 from pipeline.config.yaml_shape import at
 from pipeline.core.fields import Default, Needed, OnlyWritten, Tree
@@ -70,8 +70,9 @@ class _Filling:
     def _inside(self, annotation: object, value: object, where: str) -> object:
         if not isinstance(value, dict):
             return value
-        if isinstance(annotation, type) and is_dataclass(annotation):
-            return self.mapping(annotation, value, where)
+        inner = mapping_of(annotation)
+        if inner is not None:
+            return self.mapping(inner, value, where)
         if get_origin(annotation) is dict:
             kind = get_args(annotation)[1]
             return {

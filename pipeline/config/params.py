@@ -14,11 +14,12 @@ from types import MappingProxyType
 from typing import Any
 
 import pydantic
+import pydantic_core
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from pipeline.border.errors import UserError
-from pipeline.config import checks, defaults, own_data
+from pipeline.config import checks, defaults, own_data, own_masks
 from pipeline.config.settings import OWN, Settings
 from pipeline.config.yaml_shape import refuse_odd_values, refuse_wrong_keys, shown
 
@@ -76,13 +77,13 @@ def parse(raw: object, root: Path = Path()) -> Settings:
         text = json.dumps(full)
         settings: Settings = pydantic.TypeAdapter(Settings).validate_json(text, strict=True)
     except pydantic.ValidationError as error:
-        raise ParamsError(_first(error)) from None
+        raise ParamsError(_first(error, full)) from None
     for problem in own_data.problems(settings):
         raise ParamsError(f"{FILE}: {problem}")
     settings = own_data.with_known(settings, root)
     for problem in checks.problems(settings):
         raise ParamsError(f"{FILE}: {problem}")
-    return settings
+    return own_masks.with_known(settings, root)
 
 
 def completed(raw: object) -> dict[str, Any]:
@@ -129,7 +130,8 @@ def behind(task: str, variant: str | None, root: Path = Path()) -> dict[str, Any
 
     Returns:
         data, model and train of the task; prune and rewind of the variant; mask_source,
-        the recipe of the variant whose mask it takes. Parts that do not apply are None.
+        the recipe of the variant whose mask it takes, with the task's settings if it is
+        another task's, or the file. Parts that do not apply are None.
     """
     return behind_in(resolved(root), task, variant)
 
@@ -143,17 +145,37 @@ def behind_in(raw: Mapping[str, Any], task: str, variant: str | None) -> dict[st
     if variant is None:
         return task_settings | {"prune": None, "rewind": None, "mask_source": None}
     recipe = raw["variants"][variant]
-    taken = recipe["prune"]["mask"]
     return task_settings | {
         "prune": recipe["prune"],
         "rewind": recipe["rewind"],
-        "mask_source": None if taken == OWN else raw["variants"][taken]["prune"],
+        "mask_source": _mask_source(raw, recipe["prune"]["mask"]),
     }
 
 
-def _first(error: pydantic.ValidationError) -> str:
-    problem = error.errors(include_url=False)[0]
-    where = ".".join(str(part) for part in problem["loc"])
+def _mask_source(raw: Mapping[str, Any], taken: Any) -> dict[str, Any] | None:  # noqa: ANN401 - text or keys
+    """Where masks come from that are not a variant's own."""
+    if taken == OWN:
+        return None
+    if isinstance(taken, str):
+        recipe: dict[str, Any] = raw["variants"][taken]["prune"]
+        return recipe
+    if "file" in taken:
+        return dict(taken)
+    of_task = {
+        key: value
+        for key, value in behind_in(raw, taken["task"], None).items()
+        if value is not None
+    }
+    return {**raw["variants"][taken["variant"]]["prune"], "task": of_task}
+
+
+def _first(error: pydantic.ValidationError, full: object) -> str:
+    """The first problem; of a value that may be text or keys, what is wrong as that."""
+    found = [(_place(one["loc"], full), one) for one in error.errors(include_url=False)]
+    first, _ = found[0]
+    here = [one for one in found if one[0][: len(first)] == first]
+    place, problem = max(here, key=lambda one: (len(one[0]), _tells(one[1])))
+    where = ".".join(place)
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "value_error":
         return f"{FILE}: {where}: {_one_line(message)}"
@@ -164,6 +186,22 @@ def _first(error: pydantic.ValidationError) -> str:
         return f"{FILE}: {where}: {_typed(problem['input'])} found; {asked}{plain}"
     message = message[:1].lower() + message[1:]
     return f"{FILE}: {where}: {_one_line(message)}; found {shown(problem['input'])}"
+
+
+def _tells(problem: pydantic_core.ErrorDetails) -> bool:
+    """Whether a problem is more than that a value is no text, or has no keys."""
+    is_keys = isinstance(problem["input"], dict)
+    return problem["type"] != ("string_type" if is_keys else "dataclass_type")
+
+
+def _place(loc: tuple[int | str, ...], full: Any) -> tuple[str, ...]:  # noqa: ANN401 - YAML
+    """The path of a problem in the file; pydantic also names the type that it tried."""
+    found, value = [], full
+    for part in loc:
+        if isinstance(value, list) or (isinstance(value, dict) and part in value):
+            found.append(str(part))
+            value = value[part]
+    return tuple(found)
 
 
 def _typed(value: object) -> str:

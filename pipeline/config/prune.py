@@ -4,16 +4,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 
 from pipeline import engines
+from pipeline.config.mask_from import Owner
 from pipeline.config.settings import OWN, Prune, Settings, Task, Variant, build_network
 from pipeline.config.yaml_shape import choose
-from pipeline.core import transforms
 from pipeline.core.counts import DIVIDING
 from pipeline.core.criteria import CRITERIA
 from pipeline.core.cuts import CUTS
 from pipeline.core.cuts.asked import Asked
-from pipeline.core.models.layers import Kind, Network, parameters
+from pipeline.core.models.layers import Kind, Network, kernels, parameters
 from pipeline.core.policies import POLICIES, RECIPE, SCHEDULES, Policy
 from pipeline.core.training.engine import needed_for
+from pipeline.core.transforms import TRANSFORMS
+
+_ONLY_ANOTHERS = "only another variant's mask can be transformed"
 
 
 def problems(where: str, variant: Variant, settings: Settings) -> Iterator[str]:
@@ -21,8 +24,10 @@ def problems(where: str, variant: Variant, settings: Settings) -> Iterator[str]:
     prune = variant.prune
     if prune.own:
         yield from _own(where, prune)
-    else:
-        yield from _taken(where, variant, settings)
+    elif prune.owner is not None:
+        yield from _taken(where, variant, prune.owner, settings)
+    elif prune.transform is not None:
+        yield f"{where}.transform: {_ONLY_ANOTHERS}; name the variant that reads the file"
     yield from _keys(where, prune)
     tasks = {name: settings.tasks[name] for name in variant.tasks}
     if prune.own:
@@ -37,7 +42,7 @@ def _own(where: str, prune: Prune) -> Iterator[str]:
     if prune.schedule not in SCHEDULES:
         yield f"{where}.schedule: {choose(str(prune.schedule), SCHEDULES)}"
     if prune.transform is not None:
-        yield f"{where}.transform: only another variant's mask can be transformed"
+        yield f"{where}.transform: {_ONLY_ANOTHERS}"
 
 
 def _keys(where: str, prune: Prune) -> Iterator[str]:
@@ -47,9 +52,14 @@ def _keys(where: str, prune: Prune) -> Iterator[str]:
         if needed and found is None:
             yield f"{where}.{key}: null found; a variant with its own mask needs it"
         if not needed and found is not None:
-            yield (
-                f"{where}.{key}: must be null, because the mask is taken from {prune.mask}"
-            )
+            yield f"{where}.{key}: must be null, because {_comes_from(prune)}"
+
+
+def _comes_from(prune: Prune) -> str:
+    if prune.owner is None:
+        return f"the mask is read from {prune.file}"
+    of_task = f" of task {prune.owner.task}" if prune.owner.task else ""
+    return f"the mask is taken from {prune.owner.variant}{of_task}"
 
 
 def _recipe(
@@ -180,21 +190,57 @@ def _emptied(
             return
 
 
-def _taken(where: str, variant: Variant, settings: Settings) -> Iterator[str]:
-    prune = variant.prune
-    if prune.mask not in settings.variants:
-        known: Sequence[str] = [OWN, *settings.variants]
-        yield f"{where}.mask: {choose(prune.mask, known)}: a control needs its ticket"
-    source = settings.variants[prune.mask]
-    if not source.prune.own:
-        yield (
-            f"{where}.mask: {prune.mask} takes its own mask from {source.prune.mask}; "
-            f"name {source.prune.mask}"
-        )
-    for task in variant.tasks:
+def _taken(where: str, variant: Variant, owner: Owner, settings: Settings) -> Iterator[str]:
+    prune, named = variant.prune, owner.variant
+    key = "mask" if owner.task is None else "mask.variant"
+    yield from _unknown_owner(where, key, owner, settings)
+    source = settings.variants[named]
+    if source.prune.owner is not None:
+        its = source.prune.owner.variant
+        yield f"{where}.{key}: {named} takes its own mask from {its}; name {its}"
+    for task in variant.tasks if owner.task is None else (owner.task,):
         if task not in source.tasks:
-            yield f"{where}.mask: {prune.mask} is not run on task {task}"
-    if prune.transform is not None and prune.transform not in transforms.TRANSFORMS:
-        yield f"{where}.transform: {choose(prune.transform, transforms.TRANSFORMS)}"
+            yield f"{where}.{key}: {named} is not run on task {task}"
+    yield from _control(where, prune)
+    for task in variant.tasks if owner.task is not None else ():
+        yield from _other_network(where, prune, owner.task or task, task, settings)
+
+
+def _unknown_owner(where: str, key: str, owner: Owner, settings: Settings) -> Iterator[str]:
+    if owner.task is not None and owner.task not in settings.tasks:
+        yield f"{where}.mask.task: {choose(owner.task, settings.tasks)}"
+    if owner.variant not in settings.variants:
+        known: Sequence[str] = [OWN] if owner.task is None else []
+        said = choose(owner.variant, [*known, *settings.variants])
+        yield f"{where}.{key}: {said}: a control needs its ticket"
+
+
+def _control(where: str, prune: Prune) -> Iterator[str]:
+    if prune.transform is not None and prune.transform not in TRANSFORMS:
+        yield f"{where}.transform: {choose(prune.transform, TRANSFORMS)}"
     if prune.schedule is not None:
-        yield f"{where}.schedule: must be null, because the mask is taken from {prune.mask}"
+        yield f"{where}.schedule: must be null, because {_comes_from(prune)}"
+
+
+def _other_network(
+    where: str, prune: Prune, source: str, target: str, settings: Settings
+) -> Iterator[str]:
+    """Check that a mask of one task's network is a mask of another's."""
+    if prune.transform is not None and TRANSFORMS[prune.transform].between_networks:
+        return
+    theirs, ours = (
+        {name: tensor.shape for name, tensor in kernels(build_network(task)).items()}
+        for task in (settings.tasks[source], settings.tasks[target])
+    )
+    for name in [*theirs, *ours]:
+        if theirs.get(name) != ours.get(name):
+            found, wanted = (
+                f"{list(shapes[name])}" if name in shapes else "not there"
+                for shapes in (theirs, ours)
+            )
+            able = [n for n, record in TRANSFORMS.items() if record.between_networks]
+            yield (
+                f"{where}.mask: {name} is {found} in the network of task {source} and "
+                f"{wanted} in that of task {target}; name a task with the same network"
+                f"{', or a transform between networks: ' + ', '.join(able) if able else ''}"
+            )

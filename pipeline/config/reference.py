@@ -11,7 +11,15 @@ from typing import Any, Literal, get_args, get_origin
 
 from pipeline import engines
 from pipeline.border.errors import UserError
-from pipeline.config.annotations import bare, hints_of, keys_of, note, options, sentences
+from pipeline.config.annotations import (
+    bare,
+    hints_of,
+    keys_of,
+    mapping_of,
+    note,
+    options,
+    sentences,
+)
 from pipeline.config.defaults import has_default, plain_default
 from pipeline.config.settings import Settings
 from pipeline.config.yaml_shape import shown
@@ -125,14 +133,15 @@ def _keys(kind: type, where: str) -> Iterator[Key]:
             others=names.others if names else None,
             sentence=sentences(kind)[one.name],
         )
-        yield from _below(bare(annotation), path)
+        yield from _below(annotation, path)
 
 
 def _below(annotation: object, path: str) -> Iterator[Key]:
-    if isinstance(annotation, type) and is_dataclass(annotation):
-        yield from _keys(annotation, path)
-    elif get_origin(annotation) is dict:
-        yield from _below(get_args(annotation)[1], f"{path}.{NAME}")
+    inner = mapping_of(annotation)
+    if inner is not None:
+        yield from _keys(inner, path)
+    elif get_origin(bare(annotation)) is dict:
+        yield from _below(get_args(bare(annotation))[1], f"{path}.{NAME}")
 
 
 def _in_words(option: object) -> str:

@@ -66,7 +66,8 @@ class Masks:
     changing: str | None
     """the schedule that changes masks while a round trains; None = they stay the same"""
     before_training: str | None
-    """the schedule that cuts masks before anything was trained; None = they are not"""
+    """the schedule, or the file, that gives masks before anything was trained; None =
+    they come from trained networks"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,7 +91,7 @@ def problems(
     if masks.before_training and STARTS[rewind.to].needs_trained:
         yield (
             f"{where}.to: {rewind.to} looks at the weights that a mask was cut from, and "
-            f"{masks.before_training} cuts it before training; write theta0 or reinit"
+            f"{masks.before_training} gives it before training; write theta0 or reinit"
         )
     yield from _step(f"{where}.step", rewind, tasks)
     if STARTS[rewind.to].at_last_rate:

@@ -5,7 +5,7 @@ need; ``lt-pipeline plan`` checks them.
 """
 
 from dataclasses import Field, is_dataclass
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin
 
 from pipeline.config.annotations import hints_of, keys_of, note, options, sentences
 from pipeline.config.checks import NAME
@@ -55,7 +55,12 @@ def _property(kind: type, one: Field[Any], annotation: object) -> Schema:
 def _value(annotation: object, names: OneOf | None) -> Schema:
     found = options(annotation)
     nullable = type(None) in found
-    (kind,) = [option for option in found if option is not type(None)]
+    kinds = [option for option in found if option is not type(None)]
+    if len(kinds) > 1:  # text, or a mapping in its place
+        null = type(None) if nullable else kinds[0]
+        text = _value(Union[kinds[0], null], names)  # noqa: UP007 - of values
+        return {"anyOf": [text, *(_of_type(kind) for kind in kinds[1:])]}
+    (kind,) = kinds
     if names is not None and names.others is None:
         return {"enum": [*names.names, *([None] if nullable else [])]}
     one = _of_type(kind)

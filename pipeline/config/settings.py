@@ -13,6 +13,7 @@ import pydantic
 
 from pipeline.config import user_network
 from pipeline.config.analysis import Analysis
+from pipeline.config.mask_from import MaskFrom, Owner
 from pipeline.config.rewind import Rewind
 from pipeline.core import models, policies, transforms
 from pipeline.core.counts import Scope
@@ -117,8 +118,11 @@ _FOR_OWN = Needed("where the mask is own", lambda here: here.get("mask") == OWN)
 class Prune:
     """How a round's mask is found."""
 
-    mask: Annotated[str, OneOf((OWN,), "the name of a variant with masks of its own")]
-    """``own``: from this variant's own previous round; NAME: that variant's mask"""
+    mask: Annotated[
+        str | MaskFrom, OneOf((OWN,), "the name of a variant with masks of its own")
+    ]
+    """``own``: from this variant's own previous round; NAME: that variant's mask; or keys
+    that name a file or another task's chain"""
     transform: Annotated[str | None, OneOf(transforms.TRANSFORMS)] = None
     """what is done to another variant's mask: shuffle moves it within each layer"""
     schedule: Annotated[
@@ -137,6 +141,8 @@ class Prune:
     fraction: Annotated[dict[Kind, float | None] | None, _FOR_OWN] = None
     """per kind of layer: fraction of the remaining weights removed per round; 0 keeps
     them all but counts them, null leaves them out of the count"""
+    kept: Annotated[tuple[dict[str, int], ...] | None, Derived()] = None
+    """weights kept in each tensor in rounds 0, 1, …, where masks come from files"""
 
     @property
     def own(self) -> bool:
@@ -144,17 +150,31 @@ class Prune:
         return self.mask == OWN
 
     @property
+    def file(self) -> str | None:
+        """The file from which masks are read; None where they are not."""
+        return self.mask.file if isinstance(self.mask, MaskFrom) else None
+
+    @property
+    def owner(self) -> Owner | None:
+        """The variant whose masks it takes; None where it has its own, or a file's."""
+        if isinstance(self.mask, MaskFrom):
+            return None if self.file else Owner(task=self.mask.task, variant=self.mask.name)
+        return None if self.own else Owner(task=None, variant=self.mask)
+
+    @property
     def policy(self) -> Policy:
         """How a round gets its mask."""
+        if self.file is not None:
+            return policies.POLICIES[policies.READ]
         return policies.of_recipe(self.schedule)
 
     @property
     def makes_masks(self) -> bool:
-        """Whether a stage of its own makes a mask before a round trains.
+        """Whether a stage makes a mask before a round trains, or reads it from a file.
 
         A plain control takes a mask unchanged, and some policies find it while training.
         """
-        return self.policy.cuts or self.transform is not None
+        return self.policy.cuts or self.policy.reads == "file" or self.transform is not None
 
 
 def _all_tasks(_: Tree, settings: Tree) -> object:

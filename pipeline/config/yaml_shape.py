@@ -5,10 +5,9 @@ what to do; the caller puts the file's name before it.
 """
 
 from collections.abc import Iterable
-from dataclasses import is_dataclass
 from typing import get_args, get_origin
 
-from pipeline.config.annotations import bare, hints_of, keys_of
+from pipeline.config.annotations import bare, hints_of, keys_of, mapping_of, options
 from pipeline.core.registry import did_you_mean, unknown
 
 MAX_VALUES = 5_000
@@ -41,9 +40,10 @@ def refuse_odd_values(tree: object) -> None:
 
 def refuse_wrong_keys(annotation: object, value: object, where: str = "") -> None:
     """Refuse keys that no field of the dataclasses has; missing ones are ``defaults``'."""
+    inner, only = mapping_of(annotation), len(options(annotation)) == 1
     annotation = bare(annotation)
-    if isinstance(annotation, type) and is_dataclass(annotation):
-        hints, keys = hints_of(annotation), keys_of(annotation)
+    if inner is not None and (only or isinstance(value, dict)):
+        hints, keys = hints_of(inner), keys_of(inner)
         _check_mapping(value, list(keys), where)
         assert isinstance(value, dict)
         for key in (key for key in keys if key in value):

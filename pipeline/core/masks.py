@@ -42,6 +42,24 @@ def layer_densities(mask: Mask) -> dict[str, float]:
     return {name: count / mask[name].size for name, count in kept(mask).items()}
 
 
+def problem(mask: Mask, shapes: Mapping[str, tuple[int, ...]]) -> str:
+    """Why something is no mask of a network, in words; empty = it is one.
+
+    Args:
+        mask: that somebody else made.
+        shapes: of the network's prunable tensors.
+    """
+    for name, entries in mask.items():
+        if name not in shapes:
+            return f"it masks {name}, which the network does not have"
+        if entries.shape != shapes[name]:
+            found, wanted = list(entries.shape), list(shapes[name])
+            return f"the mask of {name} is {found}, the network's tensor {wanted}"
+        if entries.dtype != np.bool_:
+            return f"the mask of {name} is {entries.dtype}, bool is needed"
+    return "" if any(kept.any() for kept in mask.values()) else "it keeps no weight"
+
+
 def collapsed(mask: Mask) -> list[str]:
     """Names of the tensors without a weight left: nothing passes through them."""
     return [name for name, count in kept(mask).items() if count == 0]

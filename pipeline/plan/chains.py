@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pipeline.artifacts import paths
 from pipeline.artifacts.paths import DENSE, Instance
+from pipeline.config.mask_from import MaskFrom
 from pipeline.config.settings import Settings, Variant
 from pipeline.core.starts import STARTS
 
@@ -22,6 +23,8 @@ class ChainGroup:
     variant: Variant
     owner: Variant
     """the variant whose recipe decides the masks, which is often this one"""
+    owner_task: str
+    """the task in which that variant finds them, which is almost always this one"""
     seeds: tuple[int, ...]
     start: str
     """of STARTS: what ``rewind.to`` stands for in the task's program"""
@@ -33,8 +36,9 @@ class ChainGroup:
 
     @property
     def mask_owner(self) -> str:
-        """The variant whose recipe decides the masks."""
-        return self.name if self.variant.prune.own else self.variant.prune.mask
+        """The name of the variant whose recipe decides the masks."""
+        owner = self.variant.prune.owner
+        return owner.variant if owner else self.name
 
     def mask_at(self, round: int) -> Path:
         """The folder that has the mask which a round ends with."""
@@ -54,11 +58,11 @@ class ChainGroup:
         return paths.masks_folder(self.at(round)) if policy.changes else self.mask_at(round)
 
     def mask_source_at(self, round: int) -> Path:
-        """The folder that a round's prune stage reads: trained weights, or another mask."""
-        prune = self.variant.prune
-        if not prune.own:
-            return self._found_at(round)
-        return self.cut_from(round)
+        """What makes a round's mask reads: trained weights, another mask, or a file."""
+        mask = self.variant.prune.mask
+        if isinstance(mask, MaskFrom) and mask.file is not None:
+            return Path(mask.file_at(round))
+        return self.cut_from(round) if self.variant.prune.own else self._found_at(round)
 
     def cut_from(self, round: int) -> Path:
         """The networks that the masks of a round were cut from.
@@ -68,11 +72,11 @@ class ChainGroup:
         not found while a round trains.
         """
         if not self.owner.prune.policy.looks_at_trained:
-            return paths.theta0_folder(self.task, self.seeds)
+            return paths.theta0_folder(self.owner_task, self.seeds)
         source = self.owner.prune.policy.source_round(round)
         name = self.mask_owner if source else DENSE
         return paths.trained_folder(
-            Instance(task=self.task, variant=name, round=source, seeds=self.seeds)
+            Instance(task=self.owner_task, variant=name, round=source, seeds=self.seeds)
         )
 
     def _found_at(self, round: int) -> Path:
@@ -81,7 +85,7 @@ class ChainGroup:
         One that changed while its round trained lies beside the weights.
         """
         found = Instance(
-            task=self.task, variant=self.mask_owner, round=round, seeds=self.seeds
+            task=self.owner_task, variant=self.mask_owner, round=round, seeds=self.seeds
         )
         if self.owner.prune.policy.changes:
             return paths.trained_folder(found)
@@ -132,12 +136,13 @@ def chain_group(
 ) -> ChainGroup:
     """One variant on one task for one group of seeds."""
     variant = settings.variants[name]
-    owner = variant if variant.prune.own else settings.variants[variant.prune.mask]
+    owner = variant.prune.owner
     return ChainGroup(
         task=task,
         name=name,
         variant=variant,
-        owner=owner,
+        owner=settings.variants[owner.variant] if owner else variant,
+        owner_task=owner.task or task if owner else task,
         seeds=seeds,
         start=settings.tasks[task].program.start(variant.rewind.to),
     )

@@ -170,7 +170,16 @@ def _rounds(
             "seeds": _listed(group.seeds),
             "data": _data(task),
         }
-        if group.variant.prune.makes_masks:
+        if group.owner_task != group.task:
+            common["mask_task"] = group.owner_task
+        if group.variant.prune.file is not None:
+            given: Fields = {
+                "raw": str(group.mask_source_at(round)),
+                "masks": str(paths.masks_folder(instance)),
+                INPUTS: _inputs("given", task, names),
+            }
+            yield "given", instance, common | given
+        elif group.variant.prune.makes_masks:
             how = group.variant.prune
             used = {"transforms": how.transform}
             if how.policy.cuts:
@@ -263,8 +272,11 @@ def expected_densities(settings: Settings, task: str, variant: str) -> list[floa
     With ``compat`` thresholds decide, and trainings; this is then close to what they do.
     """
     prune = settings.variants[variant].prune
-    if not prune.own:
-        return expected_densities(settings, task, prune.mask)
+    if prune.owner is not None:
+        return expected_densities(settings, prune.owner.task or task, prune.owner.variant)
+    if prune.kept is not None:
+        totals = [sum(kept.values()) for kept in prune.kept]
+        return [total / totals[0] for total in totals]
     return expected.densities(settings.tasks[task], prune, settings.rounds)
 
 

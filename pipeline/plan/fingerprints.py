@@ -23,6 +23,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, reduce
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
 from pipeline import engines
@@ -102,7 +103,11 @@ def _entry(registry: str, name: str) -> str:
 
 def decided_by(item: Item) -> Decided:
     """The facts and the keys of settings that decide the result of an instance."""
-    keys = {key.format(**item.fields) for key in item.kind.settings}
+    keys = {
+        key.format(**item.fields)
+        for key in item.kind.settings
+        if {name for _, name, _, _ in Formatter().parse(key) if name} <= item.fields.keys()
+    }
     return Decided(facts=tuple(sorted(item.facts.items())), settings=tuple(sorted(keys)))
 
 

@@ -47,7 +47,8 @@ class Kind:
     raw: tuple[str, ...] = ()
     """fields of its items that are deps which no stage writes"""
     settings: tuple[str, ...]
-    """keys of the settings that decide a result; braces name fields of an item"""
+    """keys of the settings that decide a result; braces name fields of an item, and a key
+    that names a field which an item lacks is not one of its keys"""
     shown: str
     """the written field that says, where it exists, that an instance has its result"""
     light: bool = False
@@ -112,7 +113,21 @@ KINDS: dict[str, Kind] = {
             name="prune",
             reads=("data", "initial", "source"),
             writes=("masks",),
-            settings=(*_NETWORK, "tasks.{task}.compat", "variants.{variant}.prune"),
+            settings=(
+                *_NETWORK,
+                "tasks.{task}.compat",
+                "variants.{variant}.prune",
+                "tasks.{mask_task}.data",
+                "tasks.{mask_task}.model",
+            ),
+            shown="masks",
+        ),
+        Kind(
+            name="given",
+            reads=("data",),
+            raw=("raw",),
+            writes=("masks",),
+            settings=(*_NETWORK, "variants.{variant}.prune"),
             shown="masks",
         ),
         Kind(
@@ -134,6 +149,7 @@ KINDS: dict[str, Kind] = {
             settings=(
                 *_TRAINING,
                 "variants.{mask_owner}.prune",
+                "tasks.{mask_task}",
                 "variants.{variant}.prune.mask",
                 "variants.{variant}.prune.transform",
                 "variants.{variant}.rewind",

@@ -68,7 +68,8 @@ def before(
         settings_of: gives the settings behind a training, or None if it has no result.
 
     Returns:
-        In no particular order; None if a result is missing or has other settings.
+        In no particular order; None if a result is missing or has other settings, or if
+        masks come from a file or from another task.
     """
     found: set[Training] = set()
     waiting = [training]
@@ -78,17 +79,23 @@ def before(
         settings = settings_of(one)
         if own is None or settings is None or not _agree(own, settings):
             return None
-        new = _directly_before(one, settings) - found
+        behind = _directly_before(one, settings)
+        if behind is None:
+            return None
+        new = behind - found
         found |= new
         waiting += new
     return sorted(found)
 
 
-def _directly_before(training: Training, settings: Recorded) -> set[Training]:
+def _directly_before(training: Training, settings: Recorded) -> set[Training] | None:
+    """None where the mask comes from a file or another task, whose costs are not known."""
     variant, round = training
     if not round:
         return set()
     prune, start = settings["prune"], STARTS[settings["rewind"]["to"]]
+    if not isinstance(prune["mask"], str):
+        return None
     own = prune["mask"] == OWN
     owner = variant if own else prune["mask"]
     found: set[Training] = set()

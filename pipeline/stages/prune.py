@@ -5,13 +5,13 @@ python -m pipeline.stages.prune main-ticket-r03-s0-3
 
 from pipeline.artifacts import files, paths
 from pipeline.config import params
-from pipeline.config.settings import Prune
-from pipeline.core import masks, seeding, transforms
+from pipeline.config.settings import Settings
+from pipeline.core import masks
 from pipeline.core.arrays import Mask
 from pipeline.core.digests import digest
 from pipeline.plan import items
 from pipeline.plan.items import Item
-from pipeline.run import cuts, instances
+from pipeline.run import cuts, instances, transformed
 
 
 def run(key: str) -> None:
@@ -34,18 +34,23 @@ def run(key: str) -> None:
             if prune.policy.cuts:
                 mask = cuts.mask(source, seed)
             else:
-                mask = _transformed(item, prune, seed)
+                mask = _transformed(item, settings, seed)
             path = paths.seed_file(folder, seed)
             files.save_arrays(path, mask, mask=digest(mask), density=masks.density(mask))
 
 
-def _transformed(item: Item, prune: Prune, seed: int) -> Mask:
+def _transformed(item: Item, settings: Settings, seed: int) -> Mask:
     """Change the mask of the variant that is named."""
-    assert prune.transform is not None
-    mask = files.load_mask(item.path("source"), seed)
-    round = item.number("round")
-    rng = seeding.generator(seed, "mask_shuffle", round=round, copy=item["variant"])
-    return transforms.transform(prune.transform, mask, rng)
+    of_task = str(item.fields.get("mask_task", item["task"]))
+    source = transformed.Source(
+        task=settings.tasks[item["task"]],
+        mask_task=settings.tasks[of_task],
+        prune=settings.variants[item["variant"]].prune,
+        variant=item["variant"],
+        round=item.number("round"),
+        masks=item.path("source"),
+    )
+    return transformed.mask(source, seed)
 
 
 if __name__ == "__main__":

@@ -61,11 +61,11 @@ def noise() -> Dataset:
     rng = np.random.default_rng(0)
 
     def part(num: int) -> Split:
-        images = rng.integers(0, 256, (num, 3, 8, 8), dtype=np.uint8)
+        images = rng.integers(0, 256, (num, 3, 32, 32), dtype=np.uint8)
         return Split(inputs=images, labels=np.arange(num) % 10)
 
     known = FACTS["cifar-10"].description.images
-    description = of_images((3, 8, 8), classes=10, mean=known.mean, std=known.std)
+    description = of_images((3, 32, 32), classes=10, mean=known.mean, std=known.std)
     return Dataset(
         train=part(16), validation=part(8), test=part(8), description=description
     )

@@ -20,6 +20,7 @@ from pipeline.stages import (
     copies,
     data,
     early,
+    given,
     init,
     lines,
     own,
@@ -32,7 +33,19 @@ from pipeline.stages import (
 
 STAGES = {
     module.__name__.rpartition(".")[2]: module
-    for module in (data, own, init, train, early, prune, rewind, retrain, copies, lines)
+    for module in (
+        data,
+        own,
+        init,
+        train,
+        early,
+        prune,
+        given,
+        rewind,
+        retrain,
+        copies,
+        lines,
+    )
 }
 SEEDS = (0, 1)
 ROUNDS = (1, 2)

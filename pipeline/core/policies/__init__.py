@@ -22,6 +22,8 @@ RECIPE = ("schedule", "criterion", "scope", "fraction")
 """the keys of ``prune`` with which a recipe defines masks of its own"""
 TAKEN = "taken"
 """the policy of a variant that names another one's mask"""
+READ = "read"
+"""the policy of a variant that names a file with masks"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,9 +32,9 @@ class Policy(Entry):
 
     module: str = ""
     """the module with the rule by which a mask changes; empty = masks do not change"""
-    reads: Literal["previous", "dense", "theta0", "mask"] | None
+    reads: Literal["previous", "dense", "theta0", "mask", "file"] | None
     """what a mask is made from: the networks trained in the previous round, the dense
-    networks, θ₀, or another variant's mask; None = nothing before its round"""
+    networks, θ₀, another variant's mask, or a file; None = nothing before its round"""
     nested: bool
     """whether every round keeps only what the round before it kept"""
     needs: tuple[str, ...] = RECIPE
@@ -100,6 +102,7 @@ POLICIES: Registry[Policy] = Registry(
         "rigl": Policy(module="regrowing.rigl", reads="theta0", nested=False, revives=True),
         "set": Policy(module="regrowing.set", reads="theta0", nested=False, revives=True),
         TAKEN: Policy(reads="mask", nested=True, needs=()),
+        READ: Policy(reads="file", nested=False, needs=()),
     },
     offers="rule",
 )

@@ -1,21 +1,58 @@
-"""Transforms change another variant's mask for a control. One file each."""
+"""Transforms change another variant's mask for a control. One file each.
 
-import numpy as np
+A transform is a function ``transform(given) -> Mask`` of a module that TRANSFORMS names.
+Most of them move the kept weights of one network. A transform between networks makes a
+mask of one network from that of another, such as a deeper one.
+"""
 
+from dataclasses import dataclass
+
+from pipeline.core import masks
 from pipeline.core.arrays import Mask
+from pipeline.core.models.layers import kernels
 from pipeline.core.registry import Entry, Registry
+from pipeline.core.transforms.given import Given
 
-TRANSFORMS = Registry(
-    "transform", __name__, {"shuffle": Entry(module="shuffle")}, offers="transform"
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Transform(Entry):
+    """Where a transform is defined, and what holds for its masks."""
+
+    draws: bool = False
+    """whether it takes from the random stream"""
+    keeps_counts: bool = True
+    """whether every tensor keeps as many weights as before"""
+    between_networks: bool = False
+    """whether it can make a mask of one network from that of another"""
+
+
+TRANSFORMS: Registry[Transform] = Registry(
+    "transform",
+    __name__,
+    {"shuffle": Transform(module="shuffle", draws=True)},
+    offers="transform",
 )
-"""The transforms by name; each module has ``transform(mask, rng) -> Mask``."""
+"""The transforms by name; each module has ``transform(given) -> Mask``."""
 
 
-def transform(name: str, mask: Mask, rng: np.random.Generator) -> Mask:
-    """Change a mask by the named transform; every layer keeps as many weights as before.
+def transform(name: str, given: Given) -> Mask:
+    """Change a mask by the named transform.
+
+    Args:
+        name: one of TRANSFORMS.
+        given: left unchanged.
+
+    Returns:
+        A mask for ``given.network``.
 
     Raises:
-        ValueError: if there is no such transform.
+        ValueError: if there is no such transform, or if what it makes is no mask of the
+            network, or does not keep the counts that its record promises.
     """
-    changed: Mask = TRANSFORMS.load(name)(mask, rng)
+    changed: Mask = TRANSFORMS.load(name)(given)
+    shapes = {n: tensor.shape for n, tensor in kernels(given.network).items()}
+    if problem := masks.problem(changed, shapes):
+        raise ValueError(f"the transform {name!r} makes no mask of the network: {problem}")
+    if TRANSFORMS[name].keeps_counts and masks.kept(changed) != masks.kept(given.mask):
+        raise ValueError(f"the transform {name!r} changes how many weights a tensor keeps")
     return changed

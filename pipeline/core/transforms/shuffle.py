@@ -1,12 +1,11 @@
 """Shuffle: every layer keeps as many weights as before, but at random positions."""
 
-import numpy as np
-
 from pipeline.core import masks
 from pipeline.core.arrays import Mask
+from pipeline.core.transforms.given import Given
 
 
-def transform(mask: Mask, rng: np.random.Generator) -> Mask:
+def transform(given: Given) -> Mask:
     """Permute each layer's mask; the number of weights kept per layer stays.
 
     This is a control for any mask, whatever its criterion, scope or schedule. With the
@@ -20,4 +19,4 @@ def transform(mask: Mask, rng: np.random.Generator) -> Mask:
     independently, so shuffled masks are not nested; masks made by the criterion
     ``random`` are.
     """
-    return masks.shuffle_layerwise(mask, rng)
+    return masks.shuffle_layerwise(given.mask, given.rng)

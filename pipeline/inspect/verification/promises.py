@@ -4,9 +4,11 @@ Everything is computed again from weights and masks; result files are never trus
 """
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from pipeline.artifacts import files, paths
-from pipeline.config.settings import Settings
+from pipeline.config.mask_from import MaskFrom
+from pipeline.config.settings import Settings, build_network
 from pipeline.core import masks
 from pipeline.core.arrays import Mask
 from pipeline.core.counts import in_pools
@@ -15,10 +17,12 @@ from pipeline.core.cuts import CUTS
 from pipeline.core.digests import digest
 from pipeline.core.round_starts import source_weights, start_weights
 from pipeline.core.starts import STARTS
+from pipeline.core.transforms import TRANSFORMS, Transform
+from pipeline.data import mask_files
 from pipeline.inspect.verification.looking import DAMAGE, ROUNDS, Finding, text_of
 from pipeline.plan import expected
 from pipeline.plan.chains import ChainGroup, chain_groups
-from pipeline.run import cuts
+from pipeline.run import cuts, transformed
 from pipeline.run.round_starts import Behind, read
 
 ANOTHER_MASK = "the trained network carries another mask"
@@ -46,7 +50,7 @@ def _chain(settings: Settings, group: ChainGroup, seed: int) -> Iterator[Finding
         promises["start = source ⊙ mask"] = _starts_are_rewound
     promises["one θ₀ by hash"] = _one_theta0
     if group.variant.prune.transform is not None:
-        promises["counts per layer as in its source"] = _layers_are_as_in_the_source
+        promises |= _about_transform(TRANSFORMS[group.variant.prune.transform])
     elif group.owner.prune.policy.nested:
         promises["masks nested"] = _masks_are_nested
     for promise, check in promises.items():
@@ -80,13 +84,26 @@ def _about_counts(settings: Settings, group: ChainGroup) -> dict[str, Check]:
     A variant that takes masks of a cut whose counts are not exact shows nothing of its own.
     """
     policy, criterion = group.owner.prune.policy, group.owner.prune.criterion
+    transform = group.variant.prune.transform
+    if transform is not None and not TRANSFORMS[transform].keeps_counts:
+        return {}
+    if policy.reads == "file":
+        return {} if transform else {"masks as in their file": _masks_are_the_files}
     assert criterion is not None, "an owner of masks has a criterion"
-    program = settings.tasks[group.task].program.cut
+    program = settings.tasks[group.owner_task].program.cut
     cut = CUTS[cut_of(criterion, program) if policy.cuts else program]
     if cut.exact:
         return {cut.promise: _counts_are_exact}
     again = group.variant.prune.own and not policy.changes
     return {cut.promise: _masks_are_cut_again} if again else {}
+
+
+def _about_transform(record: Transform) -> dict[str, Check]:
+    """The checks of a mask that was made from another one."""
+    again: dict[str, Check] = {"masks as transformed again": _masks_are_transformed_again}
+    if record.keeps_counts:
+        return again | {"counts per layer as in its source": _layers_are_as_in_the_source}
+    return again
 
 
 def _mask(group: ChainGroup, round: int, seed: int) -> Mask:
@@ -119,6 +136,34 @@ def _masks_are_cut_again(
     if digest(cuts.mask(source, seed)) == digest(_mask(group, round, seed)):
         return ""
     return "the mask is not the one that the same cut gives again"
+
+
+def _masks_are_the_files(
+    settings: Settings, group: ChainGroup, round: int, seed: int
+) -> str:
+    source = group.owner.prune.mask
+    assert isinstance(source, MaskFrom), "its masks come from a file"
+    network = build_network(settings.tasks[group.task])
+    wanted = mask_files.read(source.file_at(round), network, Path())
+    if digest(wanted) == digest(_mask(group, round, seed)):
+        return ""
+    return f"the mask is not the one in {source.file_at(round)}"
+
+
+def _masks_are_transformed_again(
+    settings: Settings, group: ChainGroup, round: int, seed: int
+) -> str:
+    source = transformed.Source(
+        task=settings.tasks[group.task],
+        mask_task=settings.tasks[group.owner_task],
+        prune=group.variant.prune,
+        variant=group.name,
+        round=round,
+        masks=group.mask_source_at(round),
+    )
+    if digest(transformed.mask(source, seed)) == digest(_mask(group, round, seed)):
+        return ""
+    return f"the mask is not the one that {source.prune.transform} gives again"
 
 
 def _layers_are_as_in_the_source(
