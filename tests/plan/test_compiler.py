@@ -53,6 +53,7 @@ def test_a_plan_has_one_instance_per_variant_round_and_group() -> None:
         "train",
         "early",
         "prune",
+        "given",
         "rewind",
         "retrain",
         "copies",

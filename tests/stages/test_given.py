@@ -98,9 +98,8 @@ def test_masks_of_files_and_of_another_task_go_through_everything(finished: Path
     assert ("other/transferred", "kept counts exact") in promised
     assert ("other/moved", "masks as transformed again") in promised
     for name in ("main/fixed", "other/transferred"):
-        ended = run(
-            finished, "export", name, "--round", "2", "--out", "t.safetensors", "--stale"
-        )
+        asked = ("--variant", name, "--round", "2", "--out", "t.safetensors", "--stale")
+        ended = run(finished, "export", *asked)
         assert ended.code == 0, ended
     exported = files.load_arrays(finished / "t.safetensors")
     assert np.array_equal(
@@ -198,7 +197,8 @@ def test_a_mask_of_another_network_is_refused() -> None:
         experiment.settings(**asked)
     assert str(caught.value) == (
         "params.yaml: variants.transferred.prune.mask: fc1.weight is [8, 64] in the "
-        "network of task main and [9, 64] in that of task other; name a task with the same network"
+        "network of task main and [9, 64] in that of task other; name a task with the same "
+        "network"
     )
 
 

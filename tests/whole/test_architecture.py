@@ -22,7 +22,9 @@ from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
 from pipeline import cli, engines
+from pipeline.config.mask_from import MaskFrom
 from pipeline.core import criteria, cuts, metrics, models, policies, starts, transforms
+from pipeline.core.policies import RECIPE
 from pipeline.data.own.source import Source
 from pipeline.plan import compiler, fingerprints, items
 from pipeline.plan.kinds import KINDS
@@ -200,6 +202,11 @@ def everything() -> items.Plan:
         "variants__slow": slow,
     }
     parsed = settings(**changes)
+    reads = replace(recipe, mask=MaskFrom(file="no.npz"), kept=({"fc1.weight": 1},) * 3)
+    for key in RECIPE:
+        reads = replace(reads, **{key: None})
+    fixed = replace(parsed.variants["slow"], prune=reads)  # no file is there
+    parsed = replace(parsed, variants=parsed.variants | {"fixed": fixed})
     found = compiler.compile_plan(parsed, [(0, 1)])
     own = replace(parsed, datasets={"digits": Source(npz="digits.npz")})  # no file is there
     kind, item = compiler._dataset(own, own.tasks["main"])
