@@ -196,11 +196,14 @@ def _tells(problem: pydantic_core.ErrorDetails) -> bool:
 
 def _place(loc: tuple[int | str, ...], full: Any) -> tuple[str, ...]:  # noqa: ANN401 - YAML
     """The path of a problem in the file; pydantic also names the type that it tried."""
-    found, value = [], full
+    found: list[str] = []
+    value: Any = full
     for part in loc:
-        if isinstance(value, list) or (isinstance(value, dict) and part in value):
+        if not isinstance(value, list | dict):
+            break
+        if isinstance(value, list) or part in value:
             found.append(str(part))
-            value = value[part]
+            value = value[part]  # type: ignore[index]  # numbers are of lists
     return tuple(found)
 
 
