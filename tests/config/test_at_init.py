@@ -84,7 +84,7 @@ def test_what_does_not_fit_is_one_line(changes: dict[str, Any], says: str) -> No
 
 def test_a_start_that_needs_trained_weights_finds_none() -> None:
     start = {"to": "trained-sign-reinit"}
-    says = "at-init cuts it before training; write theta0 or reinit"
+    says = "at-init gives it before training; write theta0 or reinit"
     assert says in problem(a=(OWN, start))
     assert says in problem(a=(OWN, THETA0), b=({"mask": "a"}, start))
 
