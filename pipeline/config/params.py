@@ -199,11 +199,10 @@ def _place(loc: tuple[int | str, ...], full: Any) -> tuple[str, ...]:  # noqa: A
     found: list[str] = []
     value: Any = full
     for part in loc:
-        if not isinstance(value, list | dict):
-            break
-        if isinstance(value, list) or part in value:
+        is_there = isinstance(value, dict) and part in value
+        if is_there or (isinstance(value, list) and isinstance(part, int)):
             found.append(str(part))
-            value = value[part]  # type: ignore[index]  # numbers are of lists
+            value = value[part]
     return tuple(found)
 
 
