@@ -24,6 +24,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -65,6 +66,8 @@ analyses:
 VICTIMS = ("group", "dvc", "stage", "worker", "forkserver")
 SPREAD_S = 8.0
 """a kill comes so long after the start at most, and then once the victim is there"""
+DVC_COMMANDS = (["-m", "dvc"], ["-m", "pipeline.launch.dvc"])
+"""how dvc is started: by hand, and by ``lt-pipeline run``"""
 KILLS_PER_RUN = 12
 LIMIT_S = 600.0
 """a run that takes longer hangs"""
@@ -161,7 +164,7 @@ class Run:
         servers = [p for p in below if any("forkserver" in w for w in p.cmdline()[-1:])]
         found = {
             "dvc": [
-                p for p in (*reversed(below), leader) if p.cmdline()[1:3] == ["-m", "dvc"]
+                p for p in (*reversed(below), leader) if p.cmdline()[1:3] in DVC_COMMANDS
             ],
             "stage": [p for p in below if "pipeline.stages." in " ".join(p.cmdline()[1:3])],
             "forkserver": [p for p in servers if p.parent() not in servers],
@@ -170,8 +173,8 @@ class Run:
         return found[0] if found else None
 
 
-def main() -> None:
-    """Run the campaign, print what needed help, save everything."""
+def main() -> int:
+    """Run the campaign, print and save it; 1 if a fault needed help, else 0."""
     options = measuring.parser(__doc__)
     options.add_argument("--kills", type=int, default=100)
     options.add_argument("--fills", type=int, default=3, help="full disks")
@@ -184,6 +187,7 @@ def main() -> None:
     for line in summary(faults):
         print(line)
     measuring.save(arguments.out, begin, faults=[asdict(fault) for fault in faults])
+    return int(any(fault.help or fault.traceback for fault in faults))
 
 
 def campaign(bench: Bench, wanted: argparse.Namespace) -> list[Fault]:
@@ -461,4 +465,4 @@ def _size_kb(root: Path) -> int:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
