@@ -144,7 +144,8 @@ def _model(where: str, model: Model) -> Iterator[str]:
         yield f"{where}: both name and import are given; remove one of them"
     if model.options and model.import_ is None:
         yield f"{where}.options: they are arguments of an imported function; remove them"
-    known = INITS if model.import_ is None else CHOICES
+    ours = models.MODELS.get(model.name)
+    known = CHOICES if ours is None or ours.is_module else INITS
     if model.init not in known:
         yield f"{where}.init: {choose(model.init, known)}"
 

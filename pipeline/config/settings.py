@@ -48,6 +48,12 @@ def _imported(here: Tree, _: Tree) -> object:
     return here.get("import")
 
 
+def _draws_itself(here: Tree) -> bool:
+    """Whether a model is a torch module, which has an initialization of its own."""
+    ours = models.MODELS.get(str(here.get("name")))
+    return "import" in here or (ours is not None and ours.is_module)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Model:
     """The network and how its weights are drawn."""
@@ -60,15 +66,15 @@ class Model:
     ]
     """the network"""
     widths: tuple[int, ...] | None = None
-    """units of each hidden layer of an ``mlp``; null for the named networks"""
+    """units of each hidden layer, for models that let you choose them; null for others"""
     init: Annotated[
         str,
         OneOf(CHOICES),
-        Needed("unless a function is imported", lambda here: "import" not in here),
-        Default("module, where a function is imported", lambda _, __: MODULE),
+        Needed("unless the model is a torch module", lambda here: not _draws_itself(here)),
+        Default("module, for a torch module", lambda _, __: MODULE),
     ]
-    """how the weights before training, theta0, are drawn; module: as an imported module
-    draws them itself"""
+    """how the weights before training, theta0, are drawn; module: as a torch module draws
+    them itself"""
     import_: Annotated[str | None, OnlyWritten(), pydantic.Field(alias="import")] = None
     """``package.module:function`` of yours, in place of a name; it takes the description
     of the data and returns a ``torch.nn.Module``, or a tuple of layer records"""

@@ -13,6 +13,8 @@ class Model(Entry):
 
     takes_widths: bool = False
     """whether the user chooses the widths of its hidden layers; else it has its own"""
+    is_module: bool = False
+    """whether it is a torch module; else it is a tuple of layer records"""
 
 
 MODELS = Registry(
@@ -33,6 +35,10 @@ MODELS = Registry(
         "vgg-11": Model(module="vgg"),
         "vgg-16": Model(module="vgg"),
         "vgg-19": Model(module="vgg"),
+        "lstm": Model(module="recurrent", takes_widths=True, is_module=True),
+        "gru": Model(module="recurrent", takes_widths=True, is_module=True),
+        "transformer": Model(module="transformer", takes_widths=True, is_module=True),
+        "token-mlp": Model(module="token_mlp", takes_widths=True, is_module=True),
     },
     offers="build",
 )

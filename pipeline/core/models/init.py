@@ -97,7 +97,7 @@ def initial_weights(network: Network, init: str, rng: np.random.Generator) -> We
         if init == MODULE:
             return own
     elif init == MODULE:
-        raise ValueError(f"init {MODULE} is for imported modules; take {sorted(INITS)}")
+        raise ValueError(f"init {MODULE} is for torch modules; take {sorted(INITS)}")
     draw = {"kernel": INITS[init], "bias": BIASES.get(init, _fixed)}
     return {
         name: own[name]

@@ -12,7 +12,7 @@ from pipeline.border import user_code
 from pipeline.border.errors import UserError
 from pipeline.core.batches import Dataset
 from pipeline.data.known import Known
-from pipeline.data.own import arrays
+from pipeline.data.own import arithmetic, arrays
 from pipeline.data.own.source import Source
 
 
@@ -35,7 +35,7 @@ def read(name: str, source: Source, root: Path) -> Dataset:
     try:
         return arrays.dataset(_found(source, root), source)
     except ValueError as error:
-        where = source.path or source.import_
+        where = source.path or source.import_ or "arithmetic"
         raise OwnDataError(f"datasets.{name}: {where}: {_one_line(error)}") from None
 
 
@@ -50,6 +50,8 @@ def known(data: Dataset) -> Known:
 
 
 def _found(source: Source, root: Path) -> Mapping[str, NDArray[Any]]:
+    if source.arithmetic is not None:
+        return arithmetic.arrays(source.arithmetic)
     if source.path is not None and not (root / source.path).exists():
         raise ValueError("there is no such file or folder; paths begin at params.yaml")
     if source.npz is not None:

@@ -6,10 +6,12 @@ from typing import Annotated, Any
 
 import pydantic
 
+from pipeline.data.own.arithmetic import Arithmetic
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Source:
-    """One data set of the user's: exactly one of npz, folder and import."""
+    """One data set of the user's: exactly one of npz, folder, import and arithmetic."""
 
     npz: str | None = None
     """a file of numpy arrays; see the guide for their names"""
@@ -19,6 +21,8 @@ class Source:
     """height and width to which the images of a folder are brought; null for others"""
     import_: Annotated[str | None, pydantic.Field(alias="import")] = None
     """``package.module:function`` of yours, which returns the arrays by name"""
+    arithmetic: Arithmetic | None = None
+    """the table of an operation, which is computed: the data of grokking"""
     options: dict[str, Any] = field(default_factory=dict)
     """arguments of that function, by name"""
     reads: str | None = None
@@ -41,7 +45,12 @@ class Source:
                 raise ValueError(message)
 
     def _problems(self) -> Iterable[tuple[bool, str]]:
-        kinds = {"npz": self.npz, "folder": self.folder, "import": self.import_}
+        kinds = {
+            "npz": self.npz,
+            "folder": self.folder,
+            "import": self.import_,
+            "arithmetic": self.arithmetic,
+        }
         given = [name for name, value in kinds.items() if value is not None]
         yield (
             len(given) != 1,
