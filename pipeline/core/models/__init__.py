@@ -70,7 +70,6 @@ def build(
     (300, 784)
     """
     if widths is not None and not MODELS[name].takes_widths:
-        takers = " or ".join(name for name, model in MODELS.items() if model.takes_widths)
-        raise ValueError(f"{name} has widths of its own; for {widths} take model {takers}")
+        raise ValueError(f"{name} has widths of its own; for {widths} take model mlp")
     network: Network = MODELS.load(name)(name, widths, data)
     return network
