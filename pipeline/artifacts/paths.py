@@ -136,7 +136,7 @@ def timing_file(instance: Instance) -> Path:
 
 
 def seed_file(folder: Path, seed: int, part: str = "") -> Path:
-    """File of one seed in a folder; ``part`` is weights or mask in a trained folder."""
+    """File of one seed; in a trained folder ``part`` is weights, mask or scores."""
     return folder / (f"s{seed}.{part}.safetensors" if part else f"s{seed}.safetensors")
 
 

@@ -14,6 +14,7 @@ from pipeline.core.cuts.asked import Asked
 from pipeline.core.models.layers import Kind, Network, kernels, parameters
 from pipeline.core.policies import POLICIES, RECIPE, SCHEDULES, Policy
 from pipeline.core.training.engine import needed_for
+from pipeline.core.training.settings import for_scores
 from pipeline.core.transforms import TRANSFORMS
 
 _ONLY_ANOTHERS = "only another variant's mask can be transformed"
@@ -34,6 +35,8 @@ def problems(where: str, variant: Variant, settings: Settings) -> Iterator[str]:
         yield from _recipe(where, prune, tasks, settings.rounds)
     if prune.policy.changes:
         yield from _changing(where, prune.policy, tasks)
+    if prune.scores is not None:
+        yield from _scores(f"{where}.scores", prune, tasks)
 
 
 def _own(where: str, prune: Prune) -> Iterator[str]:
@@ -56,6 +59,8 @@ def _keys(where: str, prune: Prune) -> Iterator[str]:
 
 
 def _comes_from(prune: Prune) -> str:
+    if prune.own:
+        return f"{prune.schedule} asks for none"
     if prune.owner is None:
         return f"the mask is read from {prune.file}"
     of_task = f" of task {prune.owner.task}" if prune.owner.task else ""
@@ -65,7 +70,7 @@ def _comes_from(prune: Prune) -> str:
 def _recipe(
     where: str, prune: Prune, tasks: Mapping[str, Task], rounds: int
 ) -> Iterator[str]:
-    if prune.criterion not in CRITERIA:
+    if "criterion" in prune.policy.needs and prune.criterion not in CRITERIA:
         yield f"{where}.criterion: {choose(str(prune.criterion), CRITERIA)}"
     possible = prune.policy.criteria
     if possible is not None and prune.criterion not in possible:
@@ -76,7 +81,8 @@ def _recipe(
         )
     if prune.policy.cuts:
         yield from _cutting(where, prune)
-    assert prune.fraction is not None
+    if prune.fraction is None:
+        return
     yield from _fractions(f"{where}.fraction", prune.fraction, prune.scope)
     for name, task in tasks.items():
         yield from _kinds(f"{where}.fraction", prune.fraction, name, task)
@@ -112,7 +118,7 @@ def _cutting(where: str, prune: Prune) -> Iterator[str]:
 
 
 def _changing(where: str, policy: Policy, tasks: Mapping[str, Task]) -> Iterator[str]:
-    """Check that each task's engine can change the mask while it trains."""
+    """Check that each task's engine can do what the policy needs while it trains."""
     for name, task in tasks.items():
         try:
             train, network = task.train, build_network(task)
@@ -120,6 +126,18 @@ def _changing(where: str, policy: Policy, tasks: Mapping[str, Task]) -> Iterator
             engines.resolve(train.engine, network, 1.0, train.device, needs)
         except ValueError as error:
             yield f"{where}.schedule: task {name}: {error}"
+
+
+def _scores(where: str, prune: Prune, tasks: Mapping[str, Task]) -> Iterator[str]:
+    """Check how scores are to be trained, where there are some."""
+    if not prune.policy.trains_scores:
+        able = ", ".join(name for name in SCHEDULES if POLICIES[name].trains_scores)
+        yield f"{where}: {prune.schedule} trains no scores; leave it out, or write {able}"
+    for task in tasks.values():
+        try:
+            for_scores(task.train, prune.scores)
+        except ValueError as error:
+            yield f"{where}.{error}"
 
 
 def _fractions(
@@ -172,13 +190,12 @@ def _emptied(
     where: str, prune: Prune, rounds: int, network: Network, task: str
 ) -> Iterator[str]:
     """Check that weights remain in all that are ranked together, up to the last round."""
-    assert prune.criterion is not None
     assert prune.fraction is not None
     assert prune.scope is not None
     sizes = {name: prod(p.shape) for name, p in parameters(network).items()}
     for number in range(1, rounds + 1):
         asked = Asked.of_recipe(
-            network, prune.criterion, prune.fraction, prune.scope, number
+            network, prune.criterion or "", prune.fraction, prune.scope, number
         )
         counts = asked.counts({name: sizes[name] for name in asked.fractions})
         empty = [pool for pool, count in counts.items() if count == 0]

@@ -23,9 +23,9 @@ from pipeline.core.fields import Default, Derived, Needed, OneOf, OnlyWritten, T
 from pipeline.core.looks import DEFAULT, Looks
 from pipeline.core.models.init import CHOICES, MODULE
 from pipeline.core.models.layers import Kind, Network
-from pipeline.core.policies import SCHEDULES, Policy
+from pipeline.core.policies import RECIPE, SCHEDULES, Policy
 from pipeline.core.programs import PROGRAMS, Program, program_of
-from pipeline.core.training.settings import TrainSettings
+from pipeline.core.training.settings import ScoreTraining, TrainSettings
 from pipeline.data.facts import FACTS
 from pipeline.data.known import Known
 from pipeline.data.own.source import Source
@@ -117,7 +117,19 @@ def _iterative(here: Tree, _: Tree) -> object:
     return "iterative" if here.get("mask") == OWN else None
 
 
-_FOR_OWN = Needed("where the mask is own", lambda here: here.get("mask") == OWN)
+def _asked_for(key: str) -> Needed:
+    """A key of recipes with masks of their own whose schedule needs it."""
+
+    def needed(here: Tree) -> bool:
+        schedule = here.get("schedule")
+        if here.get("mask") != OWN:
+            return False
+        if schedule is None:
+            return key in RECIPE
+        known = isinstance(schedule, str) and schedule in SCHEDULES
+        return known and key in policies.POLICIES[str(schedule)].needs
+
+    return Needed("where the mask is own and the schedule asks for it", needed)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -138,15 +150,18 @@ class Prune:
     ]
     """own masks: from the previous round, from the dense network in one cut, from theta0
     before any training, or found while the round trains (gradual; rigl and set begin with
-    a mask that is cut from theta0)"""
-    criterion: Annotated[str | None, OneOf(CRITERIA), _FOR_OWN] = None
+    a mask that is cut from theta0; the others train scores, and no weight)"""
+    criterion: Annotated[str | None, OneOf(CRITERIA), _asked_for("criterion")] = None
     """what ranks the weights; the lowest are removed"""
-    scope: Annotated[Scope | None, _FOR_OWN] = None
+    scope: Annotated[Scope | None, _asked_for("scope")] = None
     """whether weights are ranked within each layer or all together; er and erk rank within
     each layer and divide the number kept among layers as random sparse graphs do"""
-    fraction: Annotated[dict[Kind, float | None] | None, _FOR_OWN] = None
+    fraction: Annotated[dict[Kind, float | None] | None, _asked_for("fraction")] = None
     """per kind of layer: fraction of the remaining weights removed per round; 0 keeps
     them all but counts them, null leaves them out of the count"""
+    scores: Annotated[ScoreTraining | None, OnlyWritten()] = None
+    """how scores are trained, where the schedule trains scores; left out: as the task's
+    weights are"""
     kept: Annotated[tuple[dict[str, int], ...] | None, Derived()] = None
     """weights kept in each tensor in rounds 0, 1, …, where masks come from files"""
 

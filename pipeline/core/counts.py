@@ -88,6 +88,24 @@ def in_pools(kept: Mapping[str, int], pools: Collection[str]) -> dict[str, int]:
     return counts
 
 
+def densities(sizes: Mapping[str, int], counts: Mapping[str, int]) -> dict[str, float]:
+    """The density of each tensor that is counted alone, and of the pool for all others.
+
+    Args:
+        sizes: number of weights, per tensor.
+        counts: weights kept, per pool.
+
+    >>> densities({"a": 4, "b": 5, "c": 5}, {"a": 1, "global": 5})
+    {'a': 0.25, 'b': 0.5, 'c': 0.5}
+    """
+    whole = in_pools(sizes, counts)
+    return {
+        name: counts[pool] / whole[pool]
+        for name in sizes
+        for pool in (name if name in counts else POOL,)
+    }
+
+
 def fractions_per_tensor(
     parameters: Mapping[str, Parameter], fractions: Mapping[Kind, float | None]
 ) -> dict[str, float]:

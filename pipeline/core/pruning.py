@@ -101,7 +101,7 @@ def _keep_top(
     survivors = np.zeros_like(alive)
     # The draw is of fixed size: which weights are tied must not move the stream.
     lots = None if rng is None else rng.random(len(ranked))
-    survivors[alive] = _top(ranked, num_kept, lots)
+    survivors[alive] = top(ranked, num_kept, lots)
     ends = np.cumsum([mask[name].size for name in names])
     return {
         name: part.reshape(mask[name].shape)
@@ -109,10 +109,10 @@ def _keep_top(
     }
 
 
-def _top(
+def top(
     scores: NDArray[np.floating[Any]],
     num_kept: int,
-    lots: NDArray[np.float64] | None,
+    lots: NDArray[np.float64] | None = None,
 ) -> NDArray[np.bool_]:
     """True for the ``num_kept`` highest of (N,) scores.
 
@@ -120,24 +120,24 @@ def _top(
     with the lowest of (N,) lots are taken; without lots, the earlier ones. (argpartition
     alone would take any of them.)
     """
-    top = np.zeros(scores.shape, np.bool_)
+    found = np.zeros(scores.shape, np.bool_)
     if num_kept == 0:
-        return top
+        return found
     unknown = np.isnan(scores)
     numbers = scores[~unknown]
     place = len(numbers) - num_kept
     if place >= 0:
         threshold = np.partition(numbers, place)[place]
-        top[scores > threshold] = True
+        found[scores > threshold] = True
         tied = scores == threshold
     else:
-        top[~unknown] = True
+        found[~unknown] = True
         tied = unknown
     candidates = np.flatnonzero(tied)
     if lots is not None:
         candidates = candidates[np.argsort(lots[candidates], kind="stable")]
-    top[candidates[: num_kept - np.count_nonzero(top)]] = True
-    return top
+    found[candidates[: num_kept - np.count_nonzero(found)]] = True
+    return found
 
 
 def _check_fits(scores: Scores, mask: Mask) -> None:

@@ -20,6 +20,7 @@ PURPOSES = frozenset(
         "mask_shuffle",
         "reinit",
         "score_batch",
+        "scores",
         "split",
     }
 )

@@ -16,11 +16,12 @@ def fractions(task: Task, prune: Prune) -> dict[str, float]:
 
 def asked(task: Task, prune: Prune, rounds: int) -> Asked:
     """What a recipe with masks of its own asks to keep after so many pruning rounds."""
-    assert prune.criterion is not None
     assert prune.fraction is not None
     assert prune.scope is not None
     network = build_network(task)
-    return Asked.of_recipe(network, prune.criterion, prune.fraction, prune.scope, rounds)
+    return Asked.of_recipe(
+        network, prune.criterion or "", prune.fraction, prune.scope, rounds
+    )
 
 
 def kept(task: Task, prune: Prune, round: int) -> dict[str, int]:
@@ -35,7 +36,9 @@ def counts(task: Task, prune: Prune, rounds: int) -> list[dict[str, int]]:
 
 
 def densities(task: Task, prune: Prune, rounds: int) -> list[float]:
-    """The density of each round 0 … rounds."""
+    """The density of each round 0 … rounds; 1, the most, where training decides it."""
+    if not prune.policy.asks_for_counts:
+        return [1.0] * (rounds + 1)
     totals = [sum(kept.values()) for kept in counts(task, prune, rounds)]
     return [total / totals[0] for total in totals]
 

@@ -35,7 +35,8 @@ def multiply_adds(settings: Recorded, facts: Mapping[str, Any]) -> int:
     are 0, biases, norms, the optimizer and evaluations do not count, whatever the engine
     computed. Frozen pruned weights act in the network and count. A training that starts
     at step k has k steps less. If the mask changed during the training (``kept_steps``),
-    each step counts the weights that it had.
+    each step counts the weights that it had. Where scores train, the gradients with respect
+    to weights count for all of them, because pruned weights' scores need theirs too.
 
     Args:
         settings: of the result.
@@ -47,8 +48,12 @@ def multiply_adds(settings: Recorded, facts: Mapping[str, Any]) -> int:
     acting = sizes if rewind.get("pruned", "zero") != "zero" else sizes | facts["kept"]
     kept = {name: steps * count for name, count in acting.items()}
     kept |= facts.get("kept_steps", {})
-    forward: int = sum(kept[name] * number for name, number in positions.items())
-    return FORWARD_AND_BACKWARD * int(settings["train"]["batch_size"]) * forward
+    passes = {name: FORWARD_AND_BACKWARD * number for name, number in kept.items()}
+    if "scores" in facts:  # every score has a gradient, also those of pruned weights
+        for name, number in facts["kept_steps"].items():
+            passes[name] = (FORWARD_AND_BACKWARD - 1) * number + steps * sizes[name]
+    total: int = sum(passes[name] * number for name, number in positions.items())
+    return int(settings["train"]["batch_size"]) * total
 
 
 def before(

@@ -67,6 +67,7 @@ def unit_digest(jobs: list[Job], *, engine: str, data: str, host: str) -> str:
                 "first_step": job.first_step,
                 "last_step": job.last_step,
                 "rule": repr(job.rule),
+                "score_rule": repr(job.score_rule),
             }
             for job in jobs
         ],

@@ -26,7 +26,7 @@ def run(
     # Timing is first: a round is tracked as soon as its results are there.
     seconds = {one.seed: one.timing for one in done}
     files.save_json(item.path("timing"), trainings.timing(seconds, started))
-    _write(item, done, _result(item, source, settings, done))
+    _write(item, source, done, _result(item, source, settings, done))
     trainings.forget(source)
 
 
@@ -45,11 +45,13 @@ def _result(
     }
 
 
-def _write(item: Item, done: list[Finished], result: dict[str, Any]) -> None:
+def _write(
+    item: Item, source: Source, done: list[Finished], result: dict[str, Any]
+) -> None:
     """Collect the finished seeds into the artifacts of the instance."""
     with files.atomic_folder(item.path("trained")) as folder:
         for one in done:
-            for part in ("weights", "mask"):
+            for part in source.parts:
                 name = paths.seed_file(one.folder, one.seed, part)
                 files.copy(name, folder / name.name)
     with files.atomic_folder(item.path("results")) as folder:

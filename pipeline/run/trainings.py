@@ -26,6 +26,7 @@ from pipeline.core.training.engine import Job
 from pipeline.core.training.facts import cost_facts, curve_rows, facts
 from pipeline.core.training.mask_rules import MaskRule, first_mask
 from pipeline.core.training.results import Trained
+from pipeline.core.training.score_rules import ScoreRule
 from pipeline.run import checkpoints, trials
 from pipeline.run.executors import cores, preloads, processes
 from pipeline.run.executors.processes import Notice, Report, Tell
@@ -60,6 +61,8 @@ class Source:
     """None = with the schedule"""
     rule: MaskRule | None = None
     """how its mask changes while it trains"""
+    score_rule: ScoreRule | None = None
+    """how scores, which train in place of its weights, make the network"""
 
     @property
     def key(self) -> str:
@@ -70,10 +73,15 @@ class Source:
         """The task's network, for the images of the prepared data."""
         return network_for(self.task, files.load_description(self.data))
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The arrays that a training leaves."""
+        return ("weights", "mask", *(("scores",) if self.score_rule else ()))
+
     def job(self, data: Dataset, network: Network, seed: int, copy: int | str) -> Job:
         """One of its trainings, as engines take it."""
         if self.masks is None:
-            mask = first_mask(network, self.rule)
+            mask = first_mask(network, self.score_rule or self.rule)
         else:
             mask = files.load_mask(self.masks, seed)
         return Job(
@@ -88,6 +96,7 @@ class Source:
             first_step=self.first_step,
             last_step=self.last_step,
             rule=self.rule,
+            score_rule=self.score_rule,
         )
 
     def label_of(self, copy: int | str) -> str:
@@ -294,8 +303,13 @@ def _leave(
     arrays = paths.seed_file
     weights, mask = arrays(folder, seed, "weights"), arrays(folder, seed, "mask")
     curves = folder / f"s{seed}.parquet"
-    for path in (weights, mask, curves):
+    written = [weights, mask, curves]
+    if trained.scores is not None:
+        written.append(arrays(folder, seed, "scores"))
+    for path in written:
         checkpoints.free(path)
+    if trained.scores is not None:
+        files.save_arrays(arrays(folder, seed, "scores"), trained.scores)
     files.save_arrays(weights, trained.weights)
     files.save_arrays(mask, trained.mask, density=masks.density(trained.mask))
     parquet.save_curves(curves, curve_rows(seed, trained))
@@ -305,7 +319,7 @@ def _leave(
     }
     found = facts(job, trained, test_accuracy) | (cost_facts(job) if own else {})
     kept = {"facts": found, "timing": timing}
-    checkpoints.finish(folder, seed, kept, (weights, mask, curves))
+    checkpoints.finish(folder, seed, kept, written)
 
 
 def machine() -> dict[str, Any]:

@@ -6,18 +6,19 @@ python -m pipeline.stages.retrain main-ticket-r03-s0-3
 from dataclasses import replace
 
 from pipeline.config import params
-from pipeline.config.settings import Prune, Task, build_network, total_steps
-from pipeline.core import data_orders, policies
-from pipeline.core.training.mask_rules import MaskRule
+from pipeline.config.settings import total_steps
+from pipeline.core import data_orders
 from pipeline.core.training.schedules import for_start
-from pipeline.plan import expected, items
-from pipeline.run import instances, rounds, trainings
+from pipeline.core.training.settings import for_scores
+from pipeline.plan import items
+from pipeline.run import instances, rounds, rules, trainings
 
 
 def run(key: str) -> None:
     """Train from the rewound weights, and from the rewound step of schedule and data order.
 
-    The mask holds after every step, or changes as the policy says.
+    The mask holds after every step, or changes as the policy says; scores may train in
+    place of weights.
     Fine-tuning replaces the schedule by its last rate.
     """
     settings = params.load()
@@ -25,6 +26,7 @@ def run(key: str) -> None:
     variant, round = settings.variants[item["variant"]], item.number("round")
     task = settings.tasks[item["task"]]
     train = for_start(task.train, variant.rewind.to, total_steps(task))
+    train = for_scores(train, variant.prune.scores)
     task = replace(task, train=train)
     source = trainings.Source(
         label=item.label,
@@ -38,19 +40,11 @@ def run(key: str) -> None:
         round=round,
         copies=data_orders.of_round(item["variant"], common_noise=task.train.common_noise),
         first_step=variant.rewind.first_step,
-        rule=_rule(task, variant.prune, round),
+        rule=rules.mask_rule(task, variant.prune, round),
+        score_rule=rules.score_rule(task, variant.prune, round),
     )
     behind = params.behind(item["task"], item["variant"])
     rounds.run(item, source, behind, at_once=settings.workers)
-
-
-def _rule(task: Task, prune: Prune, round: int) -> MaskRule | None:
-    """How the mask changes while the round trains; None if it stays as it is."""
-    if not prune.policy.changes:
-        return None
-    assert prune.schedule is not None
-    asked = expected.asked(task, prune, round)
-    return policies.rule(prune.schedule, asked, build_network(task))
 
 
 if __name__ == "__main__":

@@ -48,6 +48,7 @@ def paths(tree: dict[str, Any], where: str = "") -> set[str]:
 def test_every_key_is_explained_once() -> None:
     yours = {key for key in KEYS if key.endswith((".import", ".options"))}
     yours |= {key for key in KEYS if key.startswith("datasets") or ".prune.mask." in key}
+    yours |= {key for key in KEYS if key.startswith("variants.NAME.prune.scores")}
     assert set(KEYS) - yours == paths(raw() | {"analyses": {"line": CONNECTION}})
     assert len(KEYS) == len(reference.every())
     assert all(len(key.sentence) > 10 for key in KEYS.values())
@@ -63,7 +64,10 @@ def test_every_key_is_explained_once() -> None:
         ("tasks.NAME.train.schedule", "each key's own"),
         ("tasks.NAME.train.schedule.gamma", "1.0; required for milestones"),
         ("variants.NAME.tasks", "all tasks"),
-        ("variants.NAME.prune.scope", "null; required where the mask is own"),
+        (
+            "variants.NAME.prune.scope",
+            "null; required where the mask is own and the schedule asks for it",
+        ),
         ("variants.NAME.rewind.draw", "0 where the start draws, else null"),
     ],
 )
@@ -83,7 +87,7 @@ def test_values_are_the_names_of_the_registry() -> None:
     [
         ("tasks.main.train.lr", ["tasks.NAME.train.lr"]),
         ("tasks.NAME.train.lr", ["tasks.NAME.train.lr"]),
-        ("lr", ["tasks.NAME.train.lr"]),
+        ("lr", ["tasks.NAME.train.lr", "variants.NAME.prune.scores.lr"]),
         ("data.root", ["data.root"]),
         ("variants.x.rewind.draw", ["variants.NAME.rewind.draw"]),
     ],

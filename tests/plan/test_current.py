@@ -56,11 +56,11 @@ def test_another_draw_makes_its_variant_stale_and_no_other(experiment_root: Path
 
 
 def test_a_line_of_an_engine_makes_its_trainings_stale(experiment_root: Path) -> None:
-    edit_code(experiment_root, "pipeline/engines/reference.py")
+    edit_code(experiment_root, "pipeline/engines/reference/engine.py")
     found = now(experiment_root)
     assert "train@main-s0-1" in found.stale
     assert "init@main-s0-1" not in found.stale
-    assert found.why() == "pipeline/engines/reference.py changed"
+    assert found.why() == "pipeline/engines/reference/engine.py changed"
 
 
 def test_reasons_are_not_invented_where_the_old_inputs_file_is_gone(

@@ -19,7 +19,7 @@ class Asked:
     """How many weights a mask is to keep, and the criterion that ranks them."""
 
     criterion: str
-    """one of CRITERIA"""
+    """one of CRITERIA; empty where weights are ranked by none"""
     fractions: Mapping[str, float]
     """share of its remaining weights that a tensor loses per round, for each tensor that
     counts"""
@@ -43,7 +43,7 @@ class Asked:
 
         Args:
             network: whose weights are pruned.
-            criterion: one of CRITERIA.
+            criterion: one of CRITERIA, or empty.
             fractions: per kind of layer, as ``counts.fractions_per_tensor`` takes them.
             scope: of the comparison.
             rounds: pruning rounds at once.

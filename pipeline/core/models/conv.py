@@ -1,6 +1,7 @@
 """Conv-2, -4, -6 and -8: small VGG-like networks with three linear layers."""
 
 from pipeline.core.description import Description
+from pipeline.core.models.binary import PREFIX, with_units_of
 from pipeline.core.models.layers import (
     Conv,
     Flatten,
@@ -14,7 +15,9 @@ from pipeline.core.models.layers import (
 
 CHANNELS = (64, 128, 256, 512)
 """channels of each pair of convolutions"""
-NUM_PAIRS = {"conv-2": 1, "conv-4": 2, "conv-6": 3, "conv-8": 4}
+NUM_PAIRS = {
+    f"{units}conv-{2 * pairs}": pairs for pairs in (1, 2, 3, 4) for units in ("", PREFIX)
+}
 FC_WIDTHS = (256, 256)
 
 
@@ -28,7 +31,8 @@ def build(
     Source: Frankle & Carbin 2019 (arXiv:1803.03635), figure 2; ``conv-8``: Ramanujan
     et al. 2020 (arXiv:1911.13299). Every layer has a bias, none a norm. Conv-6 has
     2,261,184 weights on CIFAR-10, as in Zhou's and Ramanujan's code; the 1.7 million
-    of the paper's table do not fit its own description.
+    of the paper's table do not fit its own description. With PREFIX, units give signs,
+    and a norm stands before each.
 
     Args:
         name: a key of NUM_PAIRS.
@@ -57,4 +61,4 @@ def build(
         layers += [Linear(name=f"fc{number}", inputs=inputs, outputs=outputs), ReLU()]
         inputs = outputs
     output = Linear(name="fc3", inputs=inputs, outputs=data.num_classes, kind="output")
-    return (*layers, output)
+    return with_units_of(name, [*layers, output])

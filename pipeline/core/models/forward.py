@@ -17,6 +17,7 @@ from pipeline.core.models.layers import (
     Network,
     ReLU,
     Residual,
+    Sign,
 )
 from pipeline.core.models.modules import compute
 
@@ -92,6 +93,13 @@ def _norm(
     )
 
 
+def _sign(hidden: Tensor) -> Tensor:
+    """The signs; their gradient is that of a curve through (−1, −1), (0, 0) and (1, 1)."""
+    inner = hidden.clamp(-1, 1)
+    curve = inner * (2 - inner.abs())
+    return hidden.detach().sign() + (curve - curve.detach())
+
+
 def _max_pool(hidden: Tensor) -> Tensor:
     return F.max_pool2d(hidden, 2)
 
@@ -106,6 +114,7 @@ def _flatten(hidden: Tensor) -> Tensor:
 
 _WITHOUT_WEIGHTS: dict[type[Layer], Callable[[Tensor], Tensor]] = {
     ReLU: F.relu,
+    Sign: _sign,
     MaxPool: _max_pool,
     GlobalAveragePool: _global_average_pool,
     Flatten: _flatten,

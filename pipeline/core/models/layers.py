@@ -58,6 +58,14 @@ class ReLU:
 
 
 @dataclass(frozen=True, slots=True)
+class Sign:
+    """sign(x), of slope 2 (1 − |x|) for |x| ≤ 1 and 0 elsewhere in the backward pass.
+
+    Source: Liu et al. 2018, "Bi-Real Net", arXiv:1808.00278. sign(0) = 0.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class MaxPool:
     """2 × 2 windows, stride 2; odd borders are dropped."""
 
@@ -80,7 +88,17 @@ class Residual:
     shortcut: "Layers" = ()
 
 
-Layer = Linear | Conv | BatchNorm | ReLU | MaxPool | GlobalAveragePool | Flatten | Residual
+Layer = (
+    Linear
+    | Conv
+    | BatchNorm
+    | ReLU
+    | Sign
+    | MaxPool
+    | GlobalAveragePool
+    | Flatten
+    | Residual
+)
 Layers = tuple[Layer, ...]
 
 

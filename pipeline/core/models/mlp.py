@@ -1,9 +1,10 @@
 """Fully connected networks: LeNet-300-100, and any other by its widths."""
 
 from pipeline.core.description import Description, Tokens
+from pipeline.core.models.binary import PREFIX, with_units_of
 from pipeline.core.models.layers import Flatten, Layer, Linear, Network, ReLU
 
-WIDTHS = {"lenet-300-100": (300, 100)}
+WIDTHS = {"lenet-300-100": (300, 100), f"{PREFIX}lenet-300-100": (300, 100)}
 
 
 def build(
@@ -14,7 +15,8 @@ def build(
     """Linear layers ``fc1``, ``fc2``, … with ReLU between them; the last is the output.
 
     Source of ``lenet-300-100``: Frankle & Carbin 2019 (arXiv:1803.03635), figure 2,
-    where C·H·W is 784; smaller images make the first layer smaller.
+    where C·H·W is 784; smaller images make the first layer smaller. With PREFIX, units
+    give signs.
 
     Args:
         name: ``mlp`` or a key of WIDTHS.
@@ -44,4 +46,4 @@ def build(
     output = Linear(
         name=f"fc{len(hidden) + 1}", inputs=inputs, outputs=data.num_classes, kind="output"
     )
-    return (*layers, output)
+    return with_units_of(name, [*layers, output])

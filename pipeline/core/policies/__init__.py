@@ -1,25 +1,31 @@
 """Policies say how a round gets its mask. Each is one record, and a file if it has code.
 
-The record says what a round reads, whether its mask changes while the round trains, and
-what always holds for the masks. Every other file asks the record, never a policy's name.
-``iterative`` and ``one-shot`` differ only in what they read, so they need no code of their
-own: a cut (``core/cuts``) makes the mask from what they read.
+The record says what a round reads, what trains in it, whether its mask changes meanwhile,
+and what always holds for the masks. Every other file asks the record, never a policy's
+name. ``iterative`` and ``one-shot`` differ only in what they read, so they need no code of
+their own: a cut (``core/cuts``) makes the mask from what they read.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from math import prod
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline.core.cuts.asked import Asked
-from pipeline.core.models.layers import Network, parameters
+from pipeline.core.models.layers import Network, kernels, parameters
 from pipeline.core.registry import Entry, Registry
 from pipeline.core.training.engine import Ability
 
 if TYPE_CHECKING:
     from pipeline.core.training.mask_rules import MaskRule
+    from pipeline.core.training.score_rules import ScoreRule
 
 RECIPE = ("schedule", "criterion", "scope", "fraction")
 """the keys of ``prune`` with which a recipe defines masks of its own"""
+WITHOUT_CRITERION = ("schedule", "scope", "fraction")
+"""the keys of a policy whose scores are trained"""
+ALONE = ("schedule",)
+"""the key of a policy that finds out itself how many weights it keeps"""
 TAKEN = "taken"
 """the policy of a variant that names another one's mask"""
 READ = "read"
@@ -32,6 +38,10 @@ class Policy(Entry):
 
     module: str = ""
     """the module with the rule by which a mask changes; empty = masks do not change"""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """arguments of the module's ``rule`` by which policies of one module differ"""
+    trains_scores: bool = False
+    """whether scores train in place of weights, so that the rule is a ``ScoreRule``"""
     reads: Literal["previous", "dense", "theta0", "mask", "file"] | None
     """what a mask is made from: the networks trained in the previous round, the dense
     networks, θ₀, another variant's mask, or a file; None = nothing before its round"""
@@ -54,6 +64,11 @@ class Policy(Entry):
         return bool(self.module)
 
     @property
+    def asks_for_counts(self) -> bool:
+        """Whether the recipe says how many weights are kept, and not the training."""
+        return "fraction" in self.needs
+
+    @property
     def begins_dense(self) -> bool:
         """Whether its rounds begin with a mask that keeps everything."""
         return self.changes and not self.cuts
@@ -61,6 +76,8 @@ class Policy(Entry):
     @property
     def abilities(self) -> frozenset[Ability]:
         """What an engine must be able to do to train its rounds."""
+        if self.trains_scores:
+            return frozenset({Ability.TRAIN_SCORES})
         if not self.changes:
             return frozenset()
         return frozenset({Ability.REGROW if self.revives else Ability.CHANGE_MASK})
@@ -101,6 +118,58 @@ POLICIES: Registry[Policy] = Registry(
         ),
         "rigl": Policy(module="regrowing.rigl", reads="theta0", nested=False, revives=True),
         "set": Policy(module="regrowing.set", reads="theta0", nested=False, revives=True),
+        "edge-popup": Policy(
+            module="edge_popup",
+            trains_scores=True,
+            reads=None,
+            nested=False,
+            needs=WITHOUT_CRITERION,
+        ),
+        "edge-popup-scaled": Policy(
+            module="edge_popup",
+            options={"scaled": True},
+            trains_scores=True,
+            reads=None,
+            nested=False,
+            needs=WITHOUT_CRITERION,
+        ),
+        "biprop": Policy(
+            module="biprop",
+            trains_scores=True,
+            reads=None,
+            nested=False,
+            needs=WITHOUT_CRITERION,
+        ),
+        "biprop-affine": Policy(
+            module="biprop",
+            options={"affine": True},
+            trains_scores=True,
+            reads=None,
+            nested=False,
+            needs=WITHOUT_CRITERION,
+        ),
+        "supermask": Policy(
+            module="supermask",
+            trains_scores=True,
+            reads=None,
+            nested=False,
+            needs=ALONE,
+        ),
+        "supermask-rescaled": Policy(
+            module="supermask",
+            options={"rescaled": True},
+            trains_scores=True,
+            reads=None,
+            nested=False,
+            needs=ALONE,
+        ),
+        "signed-supermask": Policy(
+            module="signed_supermask",
+            trains_scores=True,
+            reads=None,
+            nested=False,
+            needs=ALONE,
+        ),
         TAKEN: Policy(reads="mask", nested=True, needs=()),
         READ: Policy(reads="file", nested=False, needs=()),
     },
@@ -127,8 +196,28 @@ def rule(name: str, asked: Asked, network: Network) -> "MaskRule":
         asked: how much the round is to keep in the end.
         network: that is trained.
     """
-    assert POLICIES[name].changes, f"{name} changes no mask"
+    policy = POLICIES[name]
+    assert policy.changes, f"{name} changes no mask"
+    assert not policy.trains_scores, f"{name} trains scores"
     tensors = parameters(network)
     sizes = {tensor: prod(tensors[tensor].shape) for tensor in asked.fractions}
-    found: MaskRule = POLICIES.load(name)(asked, sizes)
+    found: MaskRule = POLICIES.load(name)(asked, sizes, **policy.options)
+    return found
+
+
+def score_rule(name: str, asked: Asked | None, network: Network) -> "ScoreRule":
+    """The rule by which scores make the network of a round.
+
+    Args:
+        name: a policy that trains scores.
+        asked: how much the round is to keep; None if the policy does not ask.
+        network: whose weights have scores: those that count, else all kernels.
+    """
+    policy = POLICIES[name]
+    assert policy.trains_scores, f"{name} trains no scores"
+    assert (asked is not None) == policy.asks_for_counts
+    tensors = kernels(network)
+    if asked is not None:
+        tensors = {tensor: tensors[tensor] for tensor in asked.fractions}
+    found: ScoreRule = POLICIES.load(name)(asked, tensors, **policy.options)
     return found

@@ -22,11 +22,13 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.arrays import Mask, Weights
+from pipeline.core import seeding
+from pipeline.core.arrays import Mask, Scores, Weights
 from pipeline.core.batches import BatchOrder, Dataset
 from pipeline.core.description import Description, Tokens, Vectors
 from pipeline.core.models.layers import Network
 from pipeline.core.training.mask_rules import MaskRule
+from pipeline.core.training.score_rules import Learned, Moment, ScoreRule, moment
 from pipeline.core.training.settings import TrainSettings
 
 State = dict[str, NDArray[np.generic]]
@@ -42,6 +44,7 @@ class Ability(Enum):
     FREEZE = "hold pruned weights at other values than 0"
     CHANGE_MASK = "change its mask while it trains"
     REGROW = "bring pruned weights back while it trains"
+    TRAIN_SCORES = "train scores in place of weights"
     READ_VECTORS = "read vectors"
     READ_TOKENS = "read sequences of tokens"
 
@@ -79,6 +82,9 @@ class Job:
     of the schedule"""
     rule: MaskRule | None = None
     """how the mask changes while the network trains; None = it stays the same"""
+    score_rule: ScoreRule | None = None
+    """how scores, which train in place of weights, make the network; None = weights
+    train"""
 
     @property
     def total_steps(self) -> int:
@@ -111,6 +117,30 @@ class Job:
     def end_step(self) -> int:
         """The step at which this training ends."""
         return self.total_steps if self.last_step is None else self.last_step
+
+    @property
+    def changes(self) -> tuple[int, ...]:
+        """The steps after which a rule changes the mask; empty where it stays the same."""
+        return self.rule.steps(self.first_step, self.total_steps) if self.rule else ()
+
+    @property
+    def candidates_since(self) -> int:
+        """The first step whose network may be the early stop's: at its final density."""
+        if self.score_rule:
+            return self.score_rule.settled(self.first_step, self.end_step)
+        return self.changes[-1] if self.changes else self.first_step
+
+    def moment(self, step: int) -> Moment:
+        """A step of a training of scores."""
+        return moment(
+            step, self.first_step, self.end_step, seed=self.seed, round=self.round
+        )
+
+    def first_scores(self) -> Scores:
+        """The scores before the first step of a training of scores."""
+        assert self.score_rule is not None, "this training has no scores"
+        rng = seeding.generator(self.seed, "scores", round=self.round)
+        return self.score_rule.initial(rng)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -165,6 +195,17 @@ class RegrowingEngine(PruningEngine, Protocol):
 
         Each has the masked tensors, with the gradients of pruned weights too.
         """
+
+
+@runtime_checkable
+class ScoringEngine(Engine, Protocol):
+    """An engine that can train scores in place of weights, of one network at a time.
+
+    Its weights are those that act, as the scores of the present step make them.
+    """
+
+    def learned(self) -> list[Learned]:
+        """Copies of the scores, and of what they made of the steps so far."""
 
 
 def only_job(jobs: Sequence[Job], engine: str) -> Job:

@@ -40,6 +40,8 @@ def facts(job: Job, trained: Trained, test_accuracy: float) -> dict[str, Any]:
     }
     if trained.kept_steps is not None:
         found["kept_steps"] = trained.kept_steps
+    if trained.scores is not None:
+        found["scores"] = digest(trained.scores)
     return found
 
 

@@ -15,7 +15,13 @@ import numpy as np
 
 from pipeline.core import masks, seeding
 from pipeline.core.arrays import Weights
-from pipeline.core.training.engine import Engine, Job, PruningEngine, RegrowingEngine
+from pipeline.core.training.engine import (
+    Engine,
+    Job,
+    PruningEngine,
+    RegrowingEngine,
+    ScoringEngine,
+)
 from pipeline.core.training.mask_rules import LivingMask, Seen
 from pipeline.core.training.results import (
     SPLITS,
@@ -27,6 +33,7 @@ from pipeline.core.training.results import (
     rank,
     read_off,
 )
+from pipeline.core.training.score_rules import Learned
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,7 +113,7 @@ def train(
             _look(engine, lanes, plan, step)
         if pace.due() or plan.over(step, lanes):
             watch(_progress(engine, lanes, plan, step))
-    final = engine.weights()
+    final, learned = engine.weights(), _learned(engine, jobs)
     return [
         read_off(
             job,
@@ -114,8 +121,9 @@ def train(
             lane.curves(),
             stopped_early=lane.stopped is not None,
             living=lane.living,
+            learned=found,
         )
-        for job, lane, weights in zip(jobs, lanes, final, strict=True)
+        for job, lane, weights, found in zip(jobs, lanes, final, learned, strict=True)
     ]
 
 
@@ -129,11 +137,8 @@ class _Plan:
     test_every: bool
     changes: tuple[int, ...]
     """steps after which masks change; empty where they stay the same"""
-
-    @property
-    def candidates_since(self) -> int:
-        """The first step whose network may be the early stop's."""
-        return self.changes[-1] if self.changes else self.first_step
+    candidates_since: int
+    """the first step whose network may be the early stop's"""
 
     def next_evaluation(self, step: int) -> int:
         """The first step after this one at which to evaluate."""
@@ -171,7 +176,8 @@ def _plan(jobs: Sequence[Job]) -> _Plan:
         end_step=job.end_step,
         evaluate_every=settings.evaluate_every,
         test_every=settings.test_cadence == "every",
-        changes=job.rule.steps(job.first_step, job.total_steps) if job.rule else (),
+        changes=job.changes,
+        candidates_since=job.candidates_since,
     )
 
 
@@ -315,7 +321,9 @@ def _stream(job: Job, step: int, purpose: str) -> np.random.Generator:
 
 
 def _check_engine(engine: Engine, jobs: Sequence[Job]) -> None:
-    """Raise ValueError unless the engine can change masks as the jobs' rules ask."""
+    """Raise ValueError unless the engine can do what the jobs' rules ask."""
+    if any(job.score_rule for job in jobs) and not isinstance(engine, ScoringEngine):
+        raise ValueError("this engine trains no scores; give train.engine: reference")
     rules = [job.rule for job in jobs if job.rule]
     if rules and not isinstance(engine, PruningEngine):
         raise ValueError(
@@ -328,6 +336,14 @@ def _check_engine(engine: Engine, jobs: Sequence[Job]) -> None:
             "this engine has no gradients of pruned weights; give train.engine: auto, or "
             "reference"
         )
+
+
+def _learned(engine: Engine, jobs: Sequence[Job]) -> Sequence[Learned | None]:
+    """The scores of each lane; None where weights train."""
+    if jobs[0].score_rule is None:
+        return [None] * len(jobs)
+    assert isinstance(engine, ScoringEngine), "checked before the training"
+    return engine.learned()
 
 
 def _restrict(engine: Engine, lanes: list[_Lane]) -> None:

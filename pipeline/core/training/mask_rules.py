@@ -89,12 +89,20 @@ class MaskRule(Protocol):
         """
 
 
-def first_mask(network: Network, rule: MaskRule | None = None) -> Mask:
+class Counted(Protocol):
+    """A rule, as far as it says which tensors have a mask."""
+
+    @property
+    def counted(self) -> tuple[str, ...]:
+        """Names of the tensors that the mask has."""
+
+
+def first_mask(network: Network, rule: Counted | None = None) -> Mask:
     """The mask of a training that begins dense: it keeps everything.
 
     Args:
         network: whose kernels it has.
-        rule: that changes it; then it has only the tensors that count.
+        rule: that changes it, or trains scores; then only the tensors that count.
     """
     tensors = kernels(network)
     return masks.dense(tensors, rule.counted if rule else tensors)

@@ -6,9 +6,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.arrays import Integers, Mask, Weights
+from pipeline.core.arrays import Integers, Mask, Scores, Weights
+from pipeline.core.digests import digest
+from pipeline.core.models.layers import parameters
 from pipeline.core.training.engine import Evaluation, Job, State
 from pipeline.core.training.mask_rules import LivingMask
+from pipeline.core.training.score_rules import Learned, act, held_names
 
 SPLITS = ("validation", "test")
 """the splits on which a training is evaluated"""
@@ -60,6 +63,8 @@ class Trained:
     kept_steps: dict[str, int] | None
     """per tensor, the sum over all steps of the number of weights kept; None where the
     mask stayed the same"""
+    scores: Scores | None = None
+    """what trained in place of weights; None where weights did"""
 
 
 def rank(loss: float) -> float:
@@ -74,6 +79,7 @@ def read_off(
     *,
     stopped_early: bool,
     living: LivingMask | None = None,
+    learned: Learned | None = None,
 ) -> Trained:
     """Read the result of one training off its curves.
 
@@ -83,14 +89,16 @@ def read_off(
         curves: they need a test evaluation at the early stop and at the end.
         stopped_early: whether the training stopped because the loss was NaN or infinite.
         living: the mask of a job with a rule; None for other jobs.
+        learned: the scores of a job whose scores train; None for other jobs.
     """
     mask = living.mask if living else job.mask
+    if learned:
+        weights, mask = _made(job, weights, learned)
     for name, kept in mask.items():
         # Weights pruned on the way are 0 now, although the start has a value for them.
-        held = 0 if living else job.start[name][~kept]
+        held = 0 if living or learned else job.start[name][~kept]
         assert (weights[name][~kept] == held).all(), f"{name}: a pruned weight has moved"
-    changes = job.rule.steps(job.first_step, job.total_steps) if job.rule else ()
-    since = changes[-1] if changes else job.first_step
+    since = job.candidates_since
     early = _reading(curves, early_stop_step(curves["validation"], since))
     end = _reading(curves, int(curves["validation"].step[-1]))
     finite = all(np.isfinite(weight).all() for weight in weights.values())
@@ -103,8 +111,31 @@ def read_off(
         end=end,
         censored=20 * left < job.end_step - job.first_step,
         diverged=stopped_early or not finite,
-        kept_steps=living.kept_steps(end.step) if living else None,
+        kept_steps=_kept_steps(end.step, living, learned),
+        scores=learned.scores if learned else None,
     )
+
+
+def _made(job: Job, weights: Weights, learned: Learned) -> tuple[Weights, Mask]:
+    """The network that scores make at the end, and its mask.
+
+    The weights behind it must be those of the start, bit for bit.
+    """
+    rule = job.score_rule
+    assert rule is not None, "scores of a job that trains none"
+    names = held_names(parameters(job.network), rule)
+    before, after = ({n: w[n] for n in names} for w in (job.start, learned.held))
+    assert digest(before) == digest(after), "a weight has changed where scores train"
+    acting, mask = act(rule, job.start, learned.scores, job.moment(job.end_step))
+    return weights | acting, mask
+
+
+def _kept_steps(
+    step: int, living: LivingMask | None, learned: Learned | None
+) -> dict[str, int] | None:
+    if learned:
+        return learned.kept_steps
+    return living.kept_steps(step) if living else None
 
 
 def early_stop_step(validation: Curve, since: int) -> int:

@@ -7,7 +7,7 @@ stands below ``train``, the value found there, and what to write instead.
 import math
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from itertools import pairwise
 from typing import Annotated, Literal
 
@@ -159,6 +159,36 @@ class TrainSettings:
             return self.steps
         assert self.epochs is not None, "checked when the settings were made"
         return self.epochs * (num_train // self.batch_size)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScoreTraining:
+    """How scores are trained that train in place of weights: by an optimizer of their own.
+
+    The fields are those of ``train`` and take their place.
+    """
+
+    optimizer: Literal["sgd", "adam", "adamw"]
+    """the rule of an update"""
+    lr: float
+    """learning rate of the scores, above 0"""
+    momentum: float = 0.0
+    """momentum of sgd, [0, 1)"""
+    weight_decay: float = 0.0
+    """of the scores, 0 or more"""
+    schedule: Schedule = field(default_factory=Schedule)
+    """the learning rate as a function of the step"""
+
+
+def for_scores(train: TrainSettings, scores: ScoreTraining | None) -> TrainSettings:
+    """The training of scores: that of weights, with what differs in place.
+
+    Raises:
+        ValueError: with one line, for impossible values.
+    """
+    if scores is None:
+        return train
+    return replace(train, **{one.name: getattr(scores, one.name) for one in fields(scores)})
 
 
 def _refuse(*problems: tuple[bool, str]) -> None:

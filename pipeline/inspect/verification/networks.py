@@ -16,7 +16,7 @@ from pipeline.core.models.init import initial_weights
 from pipeline.core.round_starts import source_weights, start_weights
 from pipeline.core.training.mask_rules import first_mask
 from pipeline.data.facts import FACTS
-from pipeline.inspect.verification.looking import Looks, Subject, difference
+from pipeline.inspect.verification.looking import Look, Looks, Subject, difference
 from pipeline.plan import places
 from pipeline.run.round_starts import Behind, read
 
@@ -138,6 +138,20 @@ def trained(subject: Subject) -> Looks:
 
         yield weights, look_at_weights
         yield mask, look_at_mask
+        if subject.variant and subject.variant.prune.policy.trains_scores:
+            yield _scores(subject, seed)
+
+
+def _scores(subject: Subject, seed: int) -> tuple[Path, Look]:
+    path = paths.seed_file(subject.item.path("trained"), seed, "scores")
+
+    def look() -> str:
+        named = result_of(subject.item.path("results"), seed)["scores"]
+        return _named(files.load_arrays(path), named) or difference(
+            {}, files.load_facts(path)
+        )
+
+    return path, look
 
 
 def copies(subject: Subject) -> Looks:

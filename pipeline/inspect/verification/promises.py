@@ -8,21 +8,23 @@ from pathlib import Path
 
 from pipeline.artifacts import files, paths
 from pipeline.config.mask_from import MaskFrom
-from pipeline.config.settings import Settings, build_network
+from pipeline.config.settings import Settings, build_network, total_steps
 from pipeline.core import masks
 from pipeline.core.arrays import Mask
 from pipeline.core.counts import in_pools
 from pipeline.core.criteria import cut_of
 from pipeline.core.cuts import CUTS
 from pipeline.core.digests import digest
+from pipeline.core.models.layers import parameters
 from pipeline.core.round_starts import source_weights, start_weights
 from pipeline.core.starts import STARTS
+from pipeline.core.training.score_rules import act, held_names, moment
 from pipeline.core.transforms import TRANSFORMS, Transform
 from pipeline.data import mask_files
 from pipeline.inspect.verification.looking import DAMAGE, ROUNDS, Finding, text_of
 from pipeline.plan import expected
 from pipeline.plan.chains import ChainGroup, chain_groups
-from pipeline.run import cuts, transformed
+from pipeline.run import cuts, rules, transformed
 from pipeline.run.round_starts import Behind, read
 
 ANOTHER_MASK = "the trained network carries another mask"
@@ -48,6 +50,8 @@ def _chain(settings: Settings, group: ChainGroup, seed: int) -> Iterator[Finding
     else:
         promises["pruned weights exactly zero"] = _pruned_are_zero
         promises["start = source ⊙ mask"] = _starts_are_rewound
+    if group.variant.prune.policy.trains_scores:
+        promises["scores make the network, no weight trained"] = _scores_make_it
     promises["one θ₀ by hash"] = _one_theta0
     if group.variant.prune.transform is not None:
         promises |= _about_transform(TRANSFORMS[group.variant.prune.transform])
@@ -89,9 +93,10 @@ def _about_counts(settings: Settings, group: ChainGroup) -> dict[str, Check]:
         return {}
     if policy.reads == "file":
         return {} if transform else {"masks as in their file": _masks_are_the_files}
-    assert criterion is not None, "an owner of masks has a criterion"
+    if not policy.asks_for_counts:
+        return {}
     program = settings.tasks[group.owner_task].program.cut
-    cut = CUTS[cut_of(criterion, program) if policy.cuts else program]
+    cut = CUTS[cut_of(criterion, program) if criterion and policy.cuts else program]
     if cut.exact:
         return {cut.promise: _counts_are_exact}
     again = group.variant.prune.own and not policy.changes
@@ -210,6 +215,26 @@ def _pruned_are_frozen(_: Settings, group: ChainGroup, round: int, seed: int) ->
         if trained[name][~kept].tobytes() != start[name][~kept].tobytes():
             return f"{name} has a pruned weight that is not as in its start"
     return ""
+
+
+def _scores_make_it(settings: Settings, group: ChainGroup, round: int, seed: int) -> str:
+    """Make the network again from its start and its scores alone."""
+    task, folder = settings.tasks[group.task], paths.trained_folder(group.at(round))
+    network = build_network(task)
+    rule = rules.score_rule(task, group.variant.prune, round)
+    assert rule is not None, "its policy trains scores"
+    start = files.load_weights(paths.starts_folder(group.at(round)), seed)
+    scores = files.load_arrays(paths.seed_file(folder, seed, "scores"))
+    end = total_steps(task)
+    last = moment(end, group.variant.rewind.first_step, end, seed=seed, round=round)
+    acting, mask = act(rule, start, scores, last)
+    held = held_names(parameters(network), rule)
+    wanted = {name: start[name] for name in held} | acting
+    found = files.load_weights(folder, seed)
+    for name, values in wanted.items():
+        if found[name].tobytes() != values.tobytes():
+            return f"{name} is not what scores and start make"
+    return "" if digest(mask) == digest(_mask(group, round, seed)) else ANOTHER_MASK
 
 
 def _starts_are_rewound(

@@ -17,23 +17,24 @@ import numpy as np
 from pipeline.artifacts import files, parquet, paths
 from pipeline.config.analysis import Analysis
 from pipeline.config.settings import Settings
-from pipeline.core import data_orders, metrics, policies
+from pipeline.core import data_orders, metrics
 from pipeline.core.analysis.interpolation import Line, evenly_spaced
 from pipeline.core.analysis.pairs import seeds_between
 from pipeline.core.arrays import Mask
 from pipeline.core.digests import digest
-from pipeline.core.models.layers import has_statistics
+from pipeline.core.models.layers import has_statistics, parameters
 from pipeline.core.models.totals import sizes
 from pipeline.core.training.engine import Job
 from pipeline.core.training.facts import cost_facts, facts
-from pipeline.core.training.mask_rules import MaskRule, Seen
+from pipeline.core.training.mask_rules import Seen
 from pipeline.core.training.results import SPLITS, Curve, Curves, rank, read_off
+from pipeline.core.training.score_rules import Learned, held_names
 from pipeline.engines import AUTO, ENGINES
 from pipeline.inspect.verification import networks
 from pipeline.inspect.verification.looking import Looks, Subject, difference
-from pipeline.plan import compiler, expected
+from pipeline.plan import compiler
 from pipeline.results import tables
-from pipeline.run import trials
+from pipeline.run import rules, trials
 
 TABLE, SUMMARY = Path("results/rounds.csv"), Path("results/summary.json")
 
@@ -166,8 +167,8 @@ def _facts(subject: Subject, seed: int) -> dict[str, Any]:
     item = subject.item
     folder = item.path("trained")
     job, curves = _job(subject, seed), _curves(subject, seed)
-    living = None
-    if job.rule:
+    living: _Found | None = None
+    if job.rule is not None:
         recorded = networks.result_of(item.path("results"), seed)["kept_steps"]
         living = _Found(files.load_mask(folder, seed), _possible(recorded, job, curves))
     trained = read_off(
@@ -176,6 +177,7 @@ def _facts(subject: Subject, seed: int) -> dict[str, Any]:
         curves,
         stopped_early=not math.isfinite(curves["validation"].loss[-1]),
         living=living,
+        learned=_learned(subject, job, seed),
     )
     accuracy = metrics.accuracy(subject.task.program.metric, trained, job.end_step)
     theta0 = files.load_weights(paths.theta0_folder(item["task"], item.seeds), seed)
@@ -185,15 +187,17 @@ def _facts(subject: Subject, seed: int) -> dict[str, Any]:
 
 def _possible(recorded: dict[str, int], job: Job, curves: Curves) -> dict[str, int]:
     """The kept steps of a changing mask: for the tensors that have some, in bounds."""
-    assert job.rule is not None
     steps = int(curves["validation"].step[-1]) - job.first_step
-    most = {name: job.mask[name].size * steps for name in job.rule.counted}
+    rule = job.rule or job.score_rule
+    assert rule is not None, "its mask stays the same"
+    most = {name: job.mask[name].size * steps for name in rule.counted}
     return {name: min(max(int(recorded[name]), 0), most[name]) for name in most}
 
 
 def _job(subject: Subject, seed: int) -> Job:
     """The training behind a result, as far as its facts depend on it."""
     item, variant = subject.item, subject.variant
+    round = item.number("round")
     start = item.path("theta0" if variant is None else "start")
     return Job(
         network=subject.network,
@@ -202,19 +206,28 @@ def _job(subject: Subject, seed: int) -> Job:
         data=subject.data,
         settings=subject.task.train,
         seed=seed,
-        round=item.number("round"),
+        round=round,
         first_step=variant.rewind.first_step if variant else 0,
-        rule=_rule(subject),
+        rule=rules.mask_rule(subject.task, variant.prune, round) if variant else None,
+        score_rule=rules.score_rule(subject.task, variant.prune, round)
+        if variant
+        else None,
     )
 
 
-def _rule(subject: Subject) -> MaskRule | None:
-    variant = subject.variant
-    if variant is None or not variant.prune.policy.changes:
+def _learned(subject: Subject, job: Job, seed: int) -> Learned | None:
+    """The scores of a training, as their file has them, and the counts it recorded."""
+    if job.score_rule is None:
         return None
-    assert variant.prune.schedule is not None
-    asked = expected.asked(subject.task, variant.prune, subject.item.number("round"))
-    return policies.rule(variant.prune.schedule, asked, subject.network)
+    item = subject.item
+    recorded = networks.result_of(item.path("results"), seed)["kept_steps"]
+    path = paths.seed_file(item.path("trained"), seed, "scores")
+    held = held_names(parameters(job.network), job.score_rule)
+    return Learned(
+        scores=files.load_arrays(path),
+        held={name: job.start[name] for name in held},
+        kept_steps=_possible(recorded, job, _curves(subject, seed)),
+    )
 
 
 def _curves(subject: Subject, seed: int) -> Curves:
@@ -252,8 +265,7 @@ def _curves_problem(subject: Subject, path: Path) -> str:
 def _due(job: Job, validation: Curve) -> list[tuple[int, str]]:
     """The steps and splits of the evaluations of a training, in the order of its file."""
     every = job.settings.evaluate_every
-    changes = job.rule.steps(job.first_step, job.total_steps) if job.rule else ()
-    since = changes[-1] if changes else job.first_step
+    since = job.candidates_since
     grid = range((job.first_step // every + 1) * every, job.end_step, every)
     steps = [job.first_step, *grid, job.end_step][: len(validation.step)]
     if math.isfinite(validation.loss[-1]) and steps[-1] != job.end_step:

@@ -24,7 +24,8 @@ NETWORK = (
     Linear(name="fc2", inputs=8, outputs=3, kind="output"),
 )
 SIZES = {"fc1.weight": 96, "fc2.weight": 24}
-CHANGING = [name for name, policy in POLICIES.items() if policy.changes]
+RULED = [n for n, policy in POLICIES.items() if policy.changes and not policy.trains_scores]
+SCORED = [name for name, policy in POLICIES.items() if policy.trains_scores]
 
 
 def asked(rounds=1, scope="layerwise"):
@@ -70,7 +71,10 @@ def test_a_mask_comes_by_exactly_one_way(name):
     policy = POLICIES[name]
     ways = [policy.cuts, policy.begins_dense, policy.reads == "mask"]
     assert ways.count(True) == 1
-    assert policy.changes or not policy.revives
+    assert policy.changes or not (policy.revives or policy.trains_scores)
+    assert (
+        policy.asks_for_counts or policy.trains_scores or policy.reads in ("mask", "file")
+    )
     assert set(policy.needs) <= set(RECIPE)
 
 
@@ -81,7 +85,7 @@ def test_a_cut_looks_at_an_earlier_round(name):
     assert sources[0] == 0, "before round 1 there is only the dense network"
 
 
-@pytest.mark.parametrize("name", [n for n in CHANGING if POLICIES[n].begins_dense])
+@pytest.mark.parametrize("name", [n for n in RULED if POLICIES[n].begins_dense])
 def test_a_rule_ends_with_exactly_what_is_asked_for(name):
     rule = policies.rule(name, asked(rounds=3), NETWORK)
     assert set(rule.counted) == set(SIZES)
@@ -97,7 +101,7 @@ def test_a_rule_ends_with_exactly_what_is_asked_for(name):
         assert 40 * kept < spent[name] < 40 * SIZES[name]
 
 
-@pytest.mark.parametrize("name", CHANGING)
+@pytest.mark.parametrize("name", RULED)
 def test_a_rule_goes_on_from_its_state_bit_for_bit(name):
     rule = policies.rule(name, asked(rounds=2), NETWORK)
     mask = masks.dense(parameters(NETWORK), SIZES)

@@ -23,7 +23,9 @@ from pipeline.core.models.layers import Module, parameters
 from pipeline.core.models.modules import seeded
 from pipeline.core.training.engine import Evaluation, Job, State, only_job
 from pipeline.core.training.schedules import learning_rate
+from pipeline.core.training.score_rules import Learned
 from pipeline.core.training.settings import TrainSettings
+from pipeline.engines.reference.scored_weights import ScoredWeights
 from pipeline.engines.shared.examples import Examples
 
 
@@ -50,8 +52,13 @@ class Reference:
         self._data = Examples(job.data, device)
         self._order = job.batch_order()
         self._weights = _leaves(job, device)
-        self._trained = {n: w for n, w in self._weights.items() if w.requires_grad}
-        self._optimizer = _optimizer(list(self._trained.values()), job.settings)
+        self._scored = ScoredWeights(job, self._weights) if job.score_rule else None
+        if self._scored:
+            self._trained = self._scored.trained
+        else:
+            self._trained = {n: w for n, w in self._weights.items() if w.requires_grad}
+        decay = 0.0 if self._decays_by_itself else job.settings.weight_decay
+        self._optimizer = _optimizer(list(self._trained.values()), job.settings, decay)
         self._update_weights = _plain_step(self._optimizer)
         self._pruned = [
             (self._weights[name], bits)
@@ -72,6 +79,7 @@ class Reference:
 
     def evaluate(self, split: str) -> list[Evaluation]:
         """Loss and accuracy on ``train``, ``validation`` or ``test``."""
+        self._act()
         loss, correct = 0.0, 0
         with torch.no_grad(), _exact_convolutions():
             for inputs, labels in self._data.in_order(split):
@@ -83,11 +91,14 @@ class Reference:
 
     def weights(self) -> list[Weights]:
         """Copies of the current weights."""
+        self._act()
         return [{name: _array(weight) for name, weight in self._weights.items()}]
 
     def state(self) -> State:
         """Weights and the optimizer's own tensors."""
         state: State = {f"weight/{n}": _array(w) for n, w in self._weights.items()}
+        if self._scored:
+            state |= self._scored.state()
         for name, weight in self._trained.items():
             for key, value in self._optimizer.state[weight].items():
                 if value is not None:  # SGD without momentum
@@ -104,9 +115,14 @@ class Reference:
             if key == "weight":
                 with torch.no_grad():
                     self._weights[name].copy_(torch.tensor(array))
-            else:
+            elif not (self._scored and self._scored.restored(key, name, array)):
                 value = torch.tensor(array, device=device)
-                self._optimizer.state[self._weights[name]][key] = value
+                self._optimizer.state[self._trained[name]][key] = value
+
+    def learned(self) -> list[Learned]:
+        """The scores, and what they made of the steps so far."""
+        assert self._scored, "this job has no scores"
+        return [self._scored.learned()]
 
     def restrict(self, masks: Sequence[Mask]) -> None:
         """Go on under another mask; weights that come back are 0, as they were."""
@@ -142,9 +158,20 @@ class Reference:
             inputs = _moved(inputs, self._job, self._step)
         return inputs, labels
 
+    @property
+    def _decays_by_itself(self) -> bool:
+        rule = self._job.score_rule
+        return rule is not None and rule.decays_by_itself
+
+    def _act(self) -> None:
+        """Make the weights that the scores of this step stand for."""
+        if self._scored:
+            self._scored.act(self._step)
+
     def _update(self, examples: Tensor) -> None:
         job = self._job
         inputs, labels = self._batch(examples)
+        self._act()
         with _chance(job, self._step):
             logits = forward(job.network, self._weights, inputs, training=True)
         for weight in self._trained.values():
@@ -153,8 +180,12 @@ class Reference:
         for weight, bits in self._pruned:
             if weight.grad is not None:
                 _mask(weight.grad, bits)  # nor do momentum and Adam state learn of it
+        rate = learning_rate(job.settings, self._step, job.total_steps)
+        if self._scored:
+            share = rate / job.settings.lr if self._decays_by_itself else 0.0
+            self._scored.pull(decay=share * job.settings.weight_decay)
         for group in self._optimizer.param_groups:
-            group["lr"] = learning_rate(job.settings, self._step, job.total_steps)
+            group["lr"] = rate
         self._update_weights()
         for weight, bits in self._pruned:
             _mask(weight, bits)
@@ -172,13 +203,15 @@ def _leaves(job: Job, device: torch.device) -> dict[str, Tensor]:
     }
 
 
-def _optimizer(weights: list[Tensor], settings: TrainSettings) -> torch.optim.Optimizer:
+def _optimizer(
+    weights: list[Tensor], settings: TrainSettings, decay: float
+) -> torch.optim.Optimizer:
     """A fresh optimizer; the learning rate is set before every update."""
     # torch imports its compiler for a method that it must not compile, unless it finds the
     # method to call instead: 1.3 s that no training here needs.
     add = inspect.unwrap(torch.optim.Optimizer.add_param_group)
     add.__dynamo_disable = add  # as torch itself sets it
-    lr, decay = settings.lr, settings.weight_decay
+    lr = settings.lr
     match settings.optimizer:
         case "sgd":
             return torch.optim.SGD(

@@ -1,0 +1,105 @@
+"""Edge-popup: the weights with the largest scores act, as they were drawn.
+
+Ramanujan, Wortsman, Kembhavi, Farhadi, Rastegari 2020, "What's hidden in a randomly
+weighted neural network?", arXiv:1911.13299, and its code. Scores begin uniform in
+±1/√fan_in (``kaiming_uniform(a=√5)``). Per layer, or over all layers together, as many
+weights as are asked for act, those with the largest |score|; with g the gradient of a
+weight as it acts, its score's gradient is g · w · sign(score).
+
+``scaled`` multiplies every weight by 1/√density, which is the same as drawing it for the
+smaller fan-in that is left.
+
+Deviations: counts are exact, rounded half to even; the code keeps n − int((1 − k) n). Its
+scaled initialization takes the fraction removed for the fraction kept; ours takes the one
+that is kept. Biases are there and stay as they begin; the source's layers have none.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import prod, sqrt
+
+import numpy as np
+
+from pipeline.core.arrays import Floats, Mask, Scores, Weights
+from pipeline.core.counts import densities
+from pipeline.core.cuts.asked import Asked
+from pipeline.core.models.layers import Parameter, Role
+from pipeline.core.top_scores import TopScores
+from pipeline.core.training.score_rules import Moment, Shapes, times_sign, uniform
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EdgePopup:
+    """The rule of edge-popup: how many weights act, and what multiplies them."""
+
+    shapes: Shapes
+    bounds: Mapping[str, float]
+    """initial scores lie within ± these"""
+    counts: Mapping[str, int]
+    """weights that act, per pool as for ``pruning.prune_to``"""
+    scales: Mapping[str, float]
+    """what multiplies the weights of a tensor"""
+    also_trains: frozenset[Role] = field(default=frozenset(), init=False)
+    decays_by_itself: bool = field(default=False, init=False)
+
+    @property
+    def counted(self) -> tuple[str, ...]:
+        """The tensors that have scores."""
+        return tuple(self.shapes)
+
+    def settled(self, first: int, end: int) -> int:  # noqa: ARG002 - the same at any step
+        """As many weights act at every step."""
+        return first
+
+    def initial(self, rng: np.random.Generator) -> Scores:
+        """Uniform scores."""
+        return uniform(self.bounds, self.shapes, rng)
+
+    def begin(self, weights: Weights) -> "Popup":
+        """The scores of a network with these weights."""
+        return Popup(self, weights)
+
+
+def rule(
+    asked: Asked, tensors: Mapping[str, Parameter], *, scaled: bool = False
+) -> EdgePopup:
+    """The rule for a network.
+
+    Args:
+        asked: how many weights act.
+        tensors: that have scores.
+        scaled: whether weights are drawn for the fan-in that is left.
+    """
+    sizes = {name: prod(tensor.shape) for name, tensor in tensors.items()}
+    counts = asked.counts(sizes)
+    left = densities(sizes, counts)
+    return EdgePopup(
+        shapes={name: tensor.shape for name, tensor in tensors.items()},
+        bounds={name: 1 / sqrt(tensor.fan_in) for name, tensor in tensors.items()},
+        counts=counts,
+        scales={name: 1 / sqrt(left[name]) if scaled else 1.0 for name in tensors},
+    )
+
+
+class Popup:
+    """The scores of one network at work."""
+
+    def __init__(self, asked: EdgePopup, weights: Weights) -> None:
+        self._asked = asked
+        self._top = TopScores(asked.shapes, asked.counts)
+        self._weights = {
+            name: weights[name] * np.float32(scale) for name, scale in asked.scales.items()
+        }
+
+    def act(self, scores: Scores, moment: Moment, out: Weights) -> Mask:  # noqa: ARG002
+        """The weights with the largest scores; how many of them is the same at any step."""
+        for name, sizes in self._top.scores.items():
+            np.abs(scores[name], out=sizes)
+        mask = self._top.kept(self._asked.counts)
+        for name, kept in mask.items():
+            np.multiply(self._weights[name], kept, out=out[name])
+        return mask
+
+    def pull(self, name: str, scores: Floats, gradient: Floats) -> None:
+        """Times weight and sign of the score."""
+        times_sign(gradient, self._weights[name], scores)
