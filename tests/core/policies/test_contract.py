@@ -10,7 +10,7 @@ from pipeline.core.cuts.asked import Asked
 from pipeline.core.description import of_images
 from pipeline.core.metrics import METRICS
 from pipeline.core.models.layers import Flatten, Linear, ReLU, parameters
-from pipeline.core.policies import POLICIES, RECIPE, SCHEDULES, TAKEN, of_recipe
+from pipeline.core.policies import POLICIES, READ, RECIPE, SCHEDULES, TAKEN, of_recipe
 from pipeline.core.programs import ALGORITHM, PROGRAMS, program_of
 from pipeline.core.registry import UnknownNameError
 from pipeline.core.starts import CHOICES, STARTS
@@ -55,7 +55,7 @@ def evidence(mask=None):
 
 
 def test_the_schedules_are_the_policies_with_masks_of_their_own():
-    assert set(SCHEDULES) == POLICIES.keys() - {TAKEN}
+    assert set(SCHEDULES) == POLICIES.keys() - {TAKEN, READ}
     for name in SCHEDULES:
         assert of_recipe(name) is POLICIES[name]
     assert of_recipe(None) is POLICIES[TAKEN]
@@ -69,7 +69,7 @@ def test_an_unknown_policy_names_the_nearest():
 @pytest.mark.parametrize("name", POLICIES)
 def test_a_mask_comes_by_exactly_one_way(name):
     policy = POLICIES[name]
-    ways = [policy.cuts, policy.begins_dense, policy.reads == "mask"]
+    ways = [policy.cuts, policy.begins_dense, policy.reads in ("mask", "file")]
     assert ways.count(True) == 1
     assert policy.changes or not (policy.revives or policy.trains_scores)
     assert (
