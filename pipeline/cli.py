@@ -133,6 +133,7 @@ def run(
         from pipeline.launch import repair, repro
         from pipeline.plan import plan_file
         from pipeline.plan.current import standing
+        from pipeline.run import kernels, overall
 
         settings = params.load()
         repair.refuse_second_run(root)
@@ -144,6 +145,8 @@ def run(
         if not {"-f", "--force"}.intersection(passed_on):
             plan_file.refuse_forgotten(found, current, sought=True)
         print(forecast.describe(settings, current, found))
+        overall.leave(settings, current, found)
+        kernels.start(settings, current, found, os.getpid())
         repro.become_dvc(["repro", *passed_on])
 
 

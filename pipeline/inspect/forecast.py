@@ -8,13 +8,10 @@ The forecast is good to a factor of two.
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from statistics import median
 
 from pipeline.artifacts import files, paths
-from pipeline.config.analysis import Analysis
 from pipeline.config.settings import Settings, build_network, total_steps
-from pipeline.core import data_orders
 from pipeline.core.models.layers import parameters
 from pipeline.core.models.totals import multiply_adds
 from pipeline.engines import ENGINES
@@ -131,32 +128,20 @@ def describe(settings: Settings, current: Plan, standing: Standing) -> str:
 
 
 def _loads(settings: Settings, current: Plan, found: Standing) -> Iterator[Load]:
-    @cache
-    def densities(task: str, variant: str) -> list[float]:
-        if variant == paths.DENSE:
-            return [1.0]
-        return compiler.expected_densities(settings, task, variant)
-
-    for item in items_of(current):
-        if item.kind.trains is None:
-            continue
-        analysis = settings.analyses.get(str(item.fields.get("analysis")))
-        variant = analysis.of if analysis else str(item.fields.get("variant", paths.DENSE))
-        round = int(item.fields.get("round", 0))
+    items = {item.stage: item for item in items_of(current)}
+    for stage, trained in compiler.trained(settings, current).items():
+        item = items[stage]
+        trains = item.kind.trains
+        assert trains is not None, "trained by a stage that trains"
         yield Load(
             task=item["task"],
-            num=len(item.seeds) * _copies(analysis),
+            num=trained.number,
             engine=item["engine"],
-            density=densities(item["task"], variant)[round],
-            share=_share(settings, item, item.kind.trains, variant),
-            bytes_per_weight=item.kind.trains.bytes_per_weight,
-            state=found.state(item.stage),
+            density=trained.density,
+            share=_share(settings, item, trains, trained.variant),
+            bytes_per_weight=trains.bytes_per_weight,
+            state=found.state(stage),
         )
-
-
-def _copies(analysis: Analysis | None) -> int:
-    """How often a seed is trained."""
-    return len(data_orders.of_copies(analysis.pairs or 0)) if analysis else 1
 
 
 def _share(settings: Settings, item: Item, trains: Trains, variant: str) -> float:

@@ -12,6 +12,8 @@ one of its seeds is active.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from pipeline import engines
@@ -19,7 +21,7 @@ from pipeline.artifacts import paths
 from pipeline.artifacts.paths import DENSE, Instance
 from pipeline.border import user_code
 from pipeline.config.settings import Prune, Settings, Task, build_network
-from pipeline.core import criteria
+from pipeline.core import criteria, data_orders
 from pipeline.core.training.engine import Ability, needed_for
 from pipeline.data.own import arithmetic
 from pipeline.plan import expected, fingerprints
@@ -278,6 +280,42 @@ def expected_densities(settings: Settings, task: str, variant: str) -> list[floa
         totals = [sum(kept.values()) for kept in prune.kept]
         return [total / totals[0] for total in totals]
     return expected.densities(settings.tasks[task], prune, settings.rounds)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trained:
+    """What a stage instance trains."""
+
+    variant: str
+    """whose round it is, or is like; DENSE likewise"""
+    density: float
+    """of its networks, as ``expected_densities`` has it"""
+    number: int
+    """of trainings"""
+
+
+def trained(settings: Settings, plan: Plan) -> dict[str, Trained]:
+    """What every stage trains, for those that do, in the order of the plan."""
+
+    @cache
+    def densities(task: str, variant: str) -> list[float]:
+        if variant == DENSE:
+            return [1.0] * (settings.rounds + 1)
+        return expected_densities(settings, task, variant)
+
+    found = {}
+    for item in items_of(plan):
+        if item.kind.trains is None:
+            continue
+        analysis = settings.analyses.get(str(item.fields.get("analysis")))
+        variant = analysis.of if analysis else str(item.fields.get("variant", DENSE))
+        copies = len(data_orders.of_copies(analysis.pairs or 0)) if analysis else 1
+        found[item.stage] = Trained(
+            variant=variant,
+            density=densities(item["task"], variant)[int(item.fields.get("round", 0))],
+            number=len(item.seeds) * copies,
+        )
+    return found
 
 
 def upstream(plan: Plan) -> dict[str, set[str]]:

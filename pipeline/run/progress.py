@@ -5,31 +5,53 @@ import time
 from types import TracebackType
 from typing import Protocol, Self
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bars
-
 from pipeline.run.executors.processes import Notice, Report
 
 LINE_S = 10.0
 """seconds between two plain lines of one seed"""
 
 
-class _Shown(Protocol):
-    def show(self, report: Report) -> None: ...
-    def say(self, line: str) -> None: ...
-    def close(self) -> None: ...
+class Shown(Protocol):
+    """One of the two displays."""
+
+    def show(self, report: Report) -> None:
+        """Take in how far a training is."""
+
+    def say(self, line: str) -> None:
+        """Print a line."""
+
+    def close(self) -> None:
+        """End."""
 
 
 class Display:
     """Shows the seeds of one stage instance; a context."""
 
     def __init__(
-        self, title: str, seeds: tuple[int, ...], copies: tuple[str, ...] = ("",)
+        self,
+        title: str,
+        seeds: tuple[int, ...],
+        copies: tuple[str, ...] = ("",),
+        *,
+        place: str = "",
     ) -> None:
-        rows = [(copy, seed) for copy in copies for seed in seeds]
-        bars = sys.stderr.isatty()
-        self._shown: _Shown = _Live(title, rows) if bars else _Plain(title)
+        """Begin to show.
+
+        Args:
+            title: of the instance.
+            seeds: that it trains.
+            copies: names of the trainings of each seed; one empty name if it has one.
+            place: of its trainings among all, which is said once; or empty.
+        """
+        self._said: set[str] = set()
+        self._shown: Shown = _Plain(title)
+        if sys.stderr.isatty():
+            from pipeline.run.bars import Bars  # rich takes a while to import
+
+            self._shown = Bars([(copy, seed) for copy in copies for seed in seeds])
+            self._shown.say(f"{title} ({place})" if place else title)
+        elif place:
+            self._shown.say(f"{title}: {place}")
 
     def __enter__(self) -> Self:
         return self
@@ -44,46 +66,11 @@ class Display:
 
     def show(self, told: Report | Notice) -> None:
         """Take in what a worker tells."""
-        if isinstance(told, Notice):
-            self._shown.say(told.text)
-        else:
+        if not isinstance(told, Notice):
             self._shown.show(told)
-
-
-class _Live:
-    """One bar per seed, with accuracy and time left."""
-
-    def __init__(self, title: str, rows: list[tuple[str, int]]) -> None:
-        self._bars = Bars(
-            TextColumn("[bold]{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[accuracy]}"),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-        )
-        self._rows = {
-            row: self._bars.add_task(_name(title, *row), accuracy="", total=None)
-            for row in rows
-        }
-        self._bars.start()
-
-    def show(self, report: Report) -> None:
-        row = self._rows[report.copy, report.seed]
-        if report.resumed:
-            self._bars.reset(row)  # time left counts from here
-        self._bars.update(
-            row,
-            completed=report.step,
-            total=report.total_steps,
-            accuracy=f"{100 * report.accuracy:.1f} %",
-        )
-
-    def say(self, line: str) -> None:
-        self._bars.console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-    def close(self) -> None:
-        self._bars.stop()
+        elif told.text not in self._said:  # each worker tells it
+            self._said.add(told.text)
+            self._shown.say(told.text)
 
 
 class _Plain:
@@ -97,21 +84,21 @@ class _Plain:
 
     def show(self, report: Report) -> None:
         now = time.monotonic()
-        name = _name(self._title, report.copy, report.seed)
+        training = f"{self._title} {name(report.copy, report.seed)}"
         if report.resumed:
-            self._first[name] = now, report.step
-            self.say(f"{name}: goes on at step {report.step:,}")
+            self._first[training] = now, report.step
+            self.say(f"{training}: goes on at step {report.step:,}")
             return
-        begin, first = self._first.setdefault(name, (now, report.step))
-        since = now - self._last.setdefault(name, begin)
+        begin, first = self._first.setdefault(training, (now, report.step))
+        since = now - self._last.setdefault(training, begin)
         if since < LINE_S and report.step < report.total_steps:
             return
-        self._last[name] = now
+        self._last[training] = now
         done = max(report.step - first, 1)
         left = (now - begin) * (report.total_steps - report.step) / done
         self.say(
-            f"{name}: step {report.step:,} of {report.total_steps:,}, validation accuracy "
-            f"{100 * report.accuracy:.1f} %, about {left:.0f} s left"
+            f"{training}: step {report.step:,} of {report.total_steps:,}, validation "
+            f"accuracy {100 * report.accuracy:.1f} %, about {left:.0f} s left"
         )
 
     def say(self, line: str) -> None:
@@ -121,10 +108,10 @@ class _Plain:
         pass
 
 
-def _name(title: str, copy: str, seed: int) -> str:
-    """The name of a training.
+def name(copy: str, seed: int) -> str:
+    """The name of a training within its instance.
 
-    >>> _name("main/ticket/r01/s0-1", "", 1)
-    'main/ticket/r01/s0-1 seed 1'
+    >>> name("", 1)
+    'seed 1'
     """
-    return f"{title} {copy} seed {seed}" if copy else f"{title} seed {seed}"
+    return f"{copy} seed {seed}" if copy else f"seed {seed}"

@@ -6,6 +6,7 @@ stage then writes its artifacts from them at once.
 """
 
 import platform
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -27,7 +28,8 @@ from pipeline.core.training.facts import cost_facts, curve_rows, facts
 from pipeline.core.training.mask_rules import MaskRule, first_mask
 from pipeline.core.training.results import Trained
 from pipeline.core.training.score_rules import ScoreRule
-from pipeline.run import checkpoints, trials
+from pipeline.engines.shared.compilation import account
+from pipeline.run import checkpoints, kernels, overall, trials
 from pipeline.run.executors import cores, preloads, processes
 from pipeline.run.executors.processes import Notice, Report, Tell
 from pipeline.run.progress import Display
@@ -143,7 +145,8 @@ class SeedsWork:
         with _noticed(report):
             if all(checkpoints.finished(folder, seed) for seed in self.seeds):
                 return
-        self._train(jobs, folder, report, stop)
+        with account.watched(lambda: _told(report, stop)):
+            self._train(jobs, folder, report, stop)
 
     def _train(
         self,
@@ -157,7 +160,7 @@ class SeedsWork:
         resume, seconds_before = None, 0.0
         with _noticed(report):
             resume, seconds_before = checkpoints.load(folder) or (None, 0.0)
-        begin = kept = time.monotonic()
+        begin, kept = _clock() - seconds_before, time.monotonic()
 
         def tell(step: int, accuracies: Sequence[float], *, resumed: bool) -> None:
             for job, accuracy in zip(jobs, accuracies, strict=True):
@@ -177,9 +180,8 @@ class SeedsWork:
             tell(now.step, now.accuracies, resumed=False)
             clock = time.monotonic()
             if stop() or clock - kept >= CHECKPOINT_S:
-                seconds = seconds_before + clock - begin
                 with _noticed(report):
-                    checkpoints.save(folder, now.snapshot(), seconds=seconds)
+                    checkpoints.save(folder, now.snapshot(), seconds=_clock() - begin)
                 kept = clock
             if stop():
                 raise checkpoints.InterruptedTraining
@@ -189,7 +191,7 @@ class SeedsWork:
             tell(resume.step, known, resumed=True)
         engine = engines.make_engine(self.source.engine, jobs)
         trained = train(jobs, engine, resume=resume, watch=watch)
-        seconds = seconds_before + time.monotonic() - begin
+        seconds = _clock() - begin
         for job, result in zip(jobs, trained, strict=True):
             accuracy = metrics.accuracy(self.source.metric, result, job.end_step)
             _leave(
@@ -216,6 +218,9 @@ def run(source: Source, *, at_once: int | None) -> list[Finished]:
         EngineError: if the engine that the settings name does not work on this machine.
     """
     network = source.network()
+    limit = at_once or cores.available_cores()
+    if engines.ENGINES[source.engine].compiles(network):
+        kernels.make_ready([_kernels(source)], at_once=limit, say=_say)
     source = trials.with_engine_that_works(source, network, machine()["versions"])
     batched = engines.ENGINES[source.engine].several_jobs
     units = [source.seeds] if batched else [(seed,) for seed in source.seeds]
@@ -224,9 +229,9 @@ def run(source: Source, *, at_once: int | None) -> list[Finished]:
         for copy in source.copies
         for unit in units
     ]
-    limit = at_once or cores.available_cores()
     labels = tuple(source.label_of(copy) for copy in source.copies)
-    with Display(source.label, source.seeds, labels) as display:
+    place = overall.place_of(source.label)
+    with Display(source.label, source.seeds, labels, place=place) as display:
         processes.run_all(
             works,
             at_once=limit,
@@ -250,6 +255,32 @@ def timing(seeds: dict[Any, Any], started: datetime) -> dict[str, Any]:
     """
     ended = datetime.now(UTC).isoformat()
     return {"seeds": seeds, "started": started.isoformat(), "ended": ended} | machine()
+
+
+def _kernels(source: Source) -> kernels.Need:
+    """The kernels that trainings need; usually they were compiled with the plan's."""
+    density = 1.0
+    if source.masks is not None:
+        first = paths.seed_file(source.masks, source.seeds[0])
+        density = float(files.load_facts(first).get("density", 1.0))
+    return kernels.Need(engine=source.engine, task=source.task, densities=(density,))
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def _clock() -> float:
+    """Seconds since some moment, without those that compiled code took."""
+    return time.monotonic() - account.seconds
+
+
+@contextmanager
+def _told(report: Tell, stop: Callable[[], bool]) -> Iterator[None]:
+    """Tell that kernels are compiled, and let Ctrl-C end it: that takes up to a minute."""
+    report(Notice(kernels.COMPILING))
+    with processes.ending_at_once(stop):
+        yield
 
 
 @contextmanager

@@ -14,7 +14,8 @@ from pipeline.config import machine, params
 from pipeline.inspect import forecast
 from pipeline.plan import compiler, fingerprints, plan_file
 from pipeline.plan.current import standing
-from pipeline.run import instances, leftovers
+from pipeline.run import instances, kernels, leftovers, overall
+from pipeline.run.executors import lifeline
 
 
 def run() -> None:
@@ -25,6 +26,8 @@ def run() -> None:
     leftovers.remove(current)
     found = standing(current)
     print(forecast.describe(settings, current, found), file=sys.stderr)  # noqa: T201
+    overall.leave(settings, current, found)
+    kernels.start(settings, current, found, lifeline.dvc())
     fingerprints.write(compiler.inputs_of(current), params.resolved())
 
 

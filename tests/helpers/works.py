@@ -1,8 +1,10 @@
 """Pieces of work for worker processes, which import them from here."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pipeline.run.executors import processes
 from pipeline.run.executors.processes import Notice, Tell
 
 
@@ -26,3 +28,14 @@ class Fails:
     def run(self, _report: Tell, _stop: Callable[[], bool]) -> None:
         """Raise it."""
         raise self.error
+
+
+@dataclass(frozen=True, slots=True)
+class Compiles:
+    """Work that says that it compiles, and then does so for a minute."""
+
+    def run(self, report: Tell, stop: Callable[[], bool]) -> None:
+        """Compile."""
+        with processes.ending_at_once(stop):
+            report(Notice("compiling"))
+            time.sleep(60)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.run.executors.processes import Report
+from pipeline.run.executors.processes import Notice, Report
 from pipeline.run.progress import Display
 
 
@@ -45,9 +45,25 @@ def test_on_a_terminal_every_seed_has_a_bar(
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.setenv("NO_COLOR", "1")
-    with Display("main/dense/r00/s0-1", (0, 1)) as progress:
+    with Display("main/dense/r00/s0-1", (0, 1), place="trainings 1 to 2 of 8") as progress:
         progress.show(report(1000, 1))
     shown = capsys.readouterr().err
-    assert "main/dense/r00/s0-1 seed 0" in shown
+    assert "main/dense/r00/s0-1 (trainings 1 to 2 of 8)" in shown
+    assert "seed 0" in shown
     assert "1000/2000" in shown
     assert "95.6 %" in shown
+
+
+def test_in_a_pipe_the_place_among_all_trainings_is_said_once(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with Display("main/dense/r00/s0-1", (0, 1), place="trainings 1 to 2 of 8"):
+        pass
+    assert capsys.readouterr().err == "main/dense/r00/s0-1: trainings 1 to 2 of 8\n"
+
+
+def test_what_every_worker_tells_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
+    with Display("main/dense/r00/s0-1", (0, 1)) as progress:
+        for text in ("compiling", "compiling", "compiled"):
+            progress.show(Notice(text))
+    assert capsys.readouterr().err == "compiling\ncompiled\n"

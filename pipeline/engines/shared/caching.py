@@ -20,6 +20,7 @@ from numba.core import caching
 
 from pipeline.border import locks
 from pipeline.border.caches import user_cache
+from pipeline.engines.shared.compilation import account
 
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -106,6 +107,14 @@ class Careful:
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - numba has no types
         return getattr(self._cache, name)
 
+    def has(self, signature: object, context: Any) -> bool:  # noqa: ANN401 - numba's
+        """Whether there is an entry for some types, so that nothing must be compiled."""
+        try:
+            key = self._cache._index_key(signature, context.codegen())
+            return key in self._cache._cache_file._load_index()
+        except Exception:
+            return False
+
     def load_overload(self, signature: object, context: object) -> object:
         """The compiled code for some types; None if there is none that can be loaded."""
         try:
@@ -126,6 +135,8 @@ class _OneProcess:
 
     def __init__(self, compiled: Any) -> None:  # noqa: ANN401 - numba has no types
         self._compile = compiled.compile
+        self._cache: Careful = compiled._cache
+        self._context = compiled.targetctx
         self._path = Path(f"{compiled._cache._cache_file._index_path}.lock")
         self._depth = 0
 
@@ -135,12 +146,18 @@ class _OneProcess:
             return self._compile(signature)
         self._depth += 1
         try:
-            with ExitStack() as held:
-                with suppress(OSError):
-                    self._path.parent.mkdir(mode=0o700, exist_ok=True)
-                    opened = held.enter_context(self._path.open("w"))
-                    locks.lock(opened, wait=True)
-                    held.callback(locks.unlock, opened)
+            with account.counted(), ExitStack() as held:
+                if not self._cache.has(signature, self._context):
+                    account.compiling()
+                    self._wait_for_others(held)
                 return self._compile(signature)
         finally:
             self._depth -= 1
+
+    def _wait_for_others(self, held: ExitStack) -> None:
+        """Hold the kernel's lock in a context, where the cache can be written."""
+        with suppress(OSError):
+            self._path.parent.mkdir(mode=0o700, exist_ok=True)
+            opened = held.enter_context(self._path.open("w"))
+            locks.lock(opened, wait=True)
+            held.callback(locks.unlock, opened)

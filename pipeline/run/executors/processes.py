@@ -11,7 +11,8 @@ import signal
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import connection, util
 from multiprocessing.connection import Connection
@@ -70,6 +71,24 @@ class Notice:
 
 
 Tell = Callable[[Report | Notice], None]
+
+
+@contextmanager
+def ending_at_once(stop: Callable[[], bool]) -> Iterator[None]:
+    """Let this worker end in the middle of the block as soon as it is asked to.
+
+    For what takes long, cannot ask ``stop``, and loses nothing: the compilation of kernels.
+
+    Raises:
+        InterruptedTraining: if it was asked before.
+    """
+    usual = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        if stop():
+            raise InterruptedTraining
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, usual)
 
 
 class Work(Protocol):
