@@ -7,13 +7,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pipeline.api.networks import load_compact
+    from pipeline.api.networks import load_binary, load_compact
     from pipeline.api.tables import load_curves, load_rounds
     from pipeline.api.tickets import load_ticket
 
-__all__ = ["load_compact", "load_curves", "load_rounds", "load_ticket"]
+__all__ = ["load_binary", "load_compact", "load_curves", "load_rounds", "load_ticket"]
 
 _MODULES = {
+    "load_binary": "networks",
     "load_compact": "networks",
     "load_curves": "tables",
     "load_rounds": "tables",

@@ -55,6 +55,12 @@ FORMS = Registry(
             holds="a smaller dense network without dead units, checked on the test set",
             loads='from pipeline import load_compact\nmodel = load_compact("FILE")',
         ),
+        "binary": Form(
+            module="binary",
+            holds="seed, packed mask and one size per layer of a binary network",
+            loads="from pipeline import load_binary\n"
+            'weights = load_binary("FILE")  # a state dict',
+        ),
         "onnx": Form(
             module="onnx",
             holds="the network as an ONNX graph, checked on the test set",

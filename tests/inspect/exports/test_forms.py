@@ -12,11 +12,12 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.nn.utils import prune
 
-from pipeline import load_compact, load_ticket
+from pipeline import load_binary, load_compact, load_ticket
 from pipeline.artifacts import files, paths
 from pipeline.artifacts.files import ArtifactError
 from pipeline.artifacts.paths import Instance
 from pipeline.core.arrays import Mask, Weights
+from pipeline.core.digests import digest
 from pipeline.core.models.layers import Layers
 from pipeline.inspect import export
 from pipeline.inspect.export import Output, Ticket
@@ -72,7 +73,7 @@ def given(weights: Weights) -> torch.Tensor:
     return found
 
 
-@pytest.mark.parametrize("form", [name for name in FORMS if name != "onnx"])
+@pytest.mark.parametrize("form", [name for name in FORMS if name not in ("onnx", "binary")])
 def test_a_form_has_the_same_bytes_each_time(form: str, tmp_path: Path) -> None:
     exported(form, tmp_path / "1")
     exported(form, tmp_path / "2")
@@ -330,3 +331,63 @@ def test_a_torch_module_has_an_onnx_form(tmp_path: Path, experiment_root: Path) 
     first = images().numpy().reshape(5, 64) @ module.weights["1.weight"].T
     wanted = (first + module.weights["1.bias"]) @ module.weights["2.weight"].T
     np.testing.assert_allclose(found, wanted + module.weights["2.bias"], atol=1e-3)
+
+
+# Binary networks
+
+
+def binary(sizes: dict[str, float], *, turned: bool = False) -> Exported:
+    """The masks of the ticket on the signs of θ₀, at one size per layer."""
+    theta0 = files.load_weights(paths.theta0_folder("main", SEEDS), 1)
+    weights = {name: values.copy() for name, values in theta0.items()}
+    for name, kept in mask().items():
+        size = np.float32(sizes[name])
+        weights[name] = np.where(kept, size * np.sign(theta0[name]), np.float32(0))
+    if turned:
+        weights["fc1.weight"] *= np.float32(-1)
+    weights["fc1.bias"] += np.float32(0.5)
+    return Exported(
+        task=settings().tasks["main"],
+        data=paths.data_file("digits"),
+        weights=weights,
+        mask=mask(),
+        provenance={"seed": 1, "theta0": digest(theta0), "numpy": np.__version__},
+    )
+
+
+SIZES = {"fc1.weight": 0.125, "fc2.weight": 0.3}
+
+
+def test_a_binary_network_is_read_back_from_its_seed_and_bits(tmp_path: Path) -> None:
+    network = binary(SIZES)
+    said = FORMS.load("binary")(network, tmp_path / "b")
+    found = load_binary(tmp_path / "b")
+    assert digest({n: w.numpy() for n, w in found.items()}) == digest(network.weights)
+    assert torch.equal(
+        given({n: w.numpy() for n, w in found.items()}), given(network.weights)
+    )
+    stored = files.load_arrays(tmp_path / "b")
+    assert stored["fc1.weight.bits"].nbytes == 64 * 8 // 8
+    assert set(stored) == {
+        *(f"{name}.{part}" for name in SIZES for part in ("bits", "size")),
+        "fc1.bias",
+    }
+    assert f"{(tmp_path / 'b').stat().st_size:,} bytes" in said
+    (tmp_path / "c").write_bytes((tmp_path / "b").read_bytes())
+    FORMS.load("binary")(network, tmp_path / "b")
+    assert (tmp_path / "c").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_a_network_that_is_not_binary_is_refused_in_a_line(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match=r"fc1\.weight is not binary") as error:
+        exported("binary", tmp_path / "b")
+    assert len(str(error.value).splitlines()) == 1
+    with pytest.raises(ExportError, match="other signs than theta0"):
+        FORMS.load("binary")(binary(SIZES, turned=True), tmp_path / "b")
+    assert not (tmp_path / "b").exists()
+
+
+def test_a_file_of_another_form_is_no_binary_network(tmp_path: Path) -> None:
+    exported("csr", tmp_path / "c")
+    with pytest.raises(ArtifactError, match="is no binary network"):
+        load_binary(tmp_path / "c")
