@@ -1,7 +1,8 @@
-"""python .ci/reference.py: writes the pages and the schema that follow from the code.
+"""python .ci/reference.py: writes the files that follow from the code or from other files.
 
-That is docs/reference/params.md, docs/reference/cli.md, params.schema.json and the times
-that presets take. A test fails while one of them is not what this would write.
+That is docs/reference/params.md, docs/reference/cli.md, params.schema.json, the times that
+presets take, and the templates of `lt-pipeline init`. A test fails while one of them is not
+what this would write.
 """
 
 import json
@@ -29,6 +30,14 @@ CLI = """# Reference: the command line
 Every command works from any folder of a clone. It ends with 0, with 2 after an error, which
 is one line, or with 130 after Ctrl-C; `verify` ends with 1 where a promise is broken.
 """
+TEMPLATES = "pipeline/launch/templates"
+MARK = "# Written by `lt-pipeline init`; after an upgrade: `lt-pipeline init --update`.\n"
+STAGES = """\
+# Which instances of each stage exist, and every path that they read and write, stands in
+# plan.json, compiled from params.yaml by `lt-pipeline plan`. `-P` runs the installed
+# package, even if this repository has a folder of its name. The stage `plan` runs every
+# time, a second, because the package may be another version by now.
+"""
 
 
 def texts() -> dict[str, str]:
@@ -36,8 +45,31 @@ def texts() -> dict[str, str]:
     return {
         "docs/reference/params.md": f"{PARAMS}\n{reference.markdown()}\n",
         "docs/reference/cli.md": f"{CLI}\n{_commands()}",
+        f"{TEMPLATES}/dvc.yaml.txt": _stages(_own("dvc.yaml")),
+        f"{TEMPLATES}/MLproject.txt": MARK + _installed(_own("MLproject")),
+        f"{TEMPLATES}/rounds.json.txt": _own(".dvc/plots/rounds.json"),
         schema.FILE: json.dumps(schema.schema(), indent=2, ensure_ascii=False) + "\n",
     }
+
+
+def _own(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def _installed(text: str) -> str:
+    """The commands of this repository where the package is only installed."""
+    return text.replace("python -m ", "python -P -m ")
+
+
+def _stages(text: str) -> str:
+    """dvc.yaml for a repository that does not hold the package's code."""
+    whole = _installed(text[text.index("vars:") :]).replace(
+        "pipeline/plan.json", "plan.json"
+    )
+    before, _, after = whole.partition("      - pipeline/core\n")
+    _, _, after = after.partition("      - ${user_code}\n")
+    before = before.replace("    deps:\n", "    always_changed: true\n    deps:\n", 1)
+    return MARK + STAGES + before + after
 
 
 def _commands() -> str:

@@ -32,6 +32,37 @@ def _options(
         raise typer.Exit
 
 
+@app.command(epilog="Example: lt-pipeline init lottery")
+def init(
+    folder: Annotated[
+        Path, typer.Argument(metavar="[DIR]", help="A folder of your git repository.")
+    ] = Path(),
+    update: Annotated[
+        bool, typer.Option("--update", help="After an upgrade: show what it changes.")
+    ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="With --update: write what it shows.")
+    ] = False,
+) -> None:
+    """Make an experiment in a repository of your own."""
+    from pipeline.border import exits
+
+    with exits.one_line_errors():
+        from pipeline import presets as known
+        from pipeline.launch import repository
+
+        folder = folder.absolute()
+        if update:
+            difference = repository.update(folder, write=yes)
+            print(difference or "nothing differs from the installed version")
+            if difference and not yes:
+                print("nothing is written; `lt-pipeline init --update --yes` writes it")
+            return
+        for path in repository.make(folder, known.text_of("digits")):
+            print(path)
+        print("next: lt-pipeline run")
+
+
 @app.command(epilog="Example: lt-pipeline presets")
 def presets() -> None:
     """List the experiments that can be used as they are."""
@@ -408,7 +439,7 @@ def _at_root() -> Iterator[Path]:
     with exits.one_line_errors():
         found = root.find()
         os.chdir(found)
-        sys.path.insert(0, str(found))
+        root.make_importable(found)
         yield found
 
 

@@ -92,7 +92,8 @@ def test_outside_of_an_experiment_every_command_is_refused(
     command: str, tmp_path: Path
 ) -> None:
     assert refused(tmp_path, command, *ARGUMENTS.get(command, [])) == (
-        f"no dvc.yaml in {tmp_path} or above it; change into your clone of lt-pipeline"
+        f"no dvc.yaml in {tmp_path} or above it; change into your clone of lt-pipeline, or "
+        "make an experiment here with `lt-pipeline init`"
     )
 
 
@@ -273,7 +274,7 @@ def test_use_twice_is_no_edit(clone: Path) -> None:
 
 
 def test_use_refuses_a_damaged_plan_before_anything_is_written(clone: Path) -> None:
-    (clone / items.FILE).write_text("<<<<<<< HEAD")
+    (clone / items.plan_path(clone)).write_text("<<<<<<< HEAD")
     assert "pipeline/plan.json is not a plan" in refused(clone, "use", "digits")
 
 
@@ -287,7 +288,7 @@ def test_use_works_where_there_is_no_file_yet(clone: Path) -> None:
 
 
 def test_plan_writes_the_plan_and_says_what_is_to_come(clone: Path) -> None:
-    (clone / items.FILE).unlink()
+    (clone / items.plan_path(clone)).unlink()
     ended = run(clone, "plan")
     assert (ended.code, ended.errors) == (0, "")
     assert re.fullmatch(
@@ -344,9 +345,15 @@ def test_a_broken_or_conflicted_plan_stops_every_command_that_reads_results(
 
 
 def test_a_folder_in_place_of_the_plan_is_one_line(clone: Path) -> None:
+<<<<<<< HEAD
     (clone / items.FILE).unlink()
     (clone / items.FILE).mkdir()
     assert refused(clone, "verify").startswith("pipeline/plan.json is not a plan; ")
+=======
+    (clone / items.plan_path(clone)).unlink()
+    (clone / items.plan_path(clone)).mkdir()
+    assert refused(clone, "verify").startswith("pipeline/plan.json is not a plan; restore")
+>>>>>>> 2b102db (lt-pipeline init: an experiment in a repository of the user's, with the package only installed)
 
 
 def test_a_missing_params_yaml_is_one_line(clone: Path) -> None:

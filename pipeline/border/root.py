@@ -1,13 +1,20 @@
-"""Find the root folder of the experiment: the nearest one upward with a dvc.yaml.
+"""Find the root folder of the experiment, and the code that it runs.
 
-The root is never derived from ``__file__``, because an installed command must work in
-the clone or worktree that it is called from.
+The root is the nearest folder upward with a dvc.yaml. It is never derived from
+``__file__``, because an installed command must work in the clone or worktree that it is
+called from. A clone of this repository holds the code that it runs. In any other
+repository the installed package runs, even if that repository has a folder ``pipeline/``
+of its own.
 """
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.border.errors import UserError
+
+CODE = Path("pipeline/plan/fingerprints.py")
+"""a file that every clone of this repository has, and no other"""
 
 
 class RootError(UserError):
@@ -21,8 +28,41 @@ def find() -> Path:
         if (folder / "dvc.yaml").is_file():
             return folder
     raise RootError(
-        f"no dvc.yaml in {here} or above it; change into your clone of lt-pipeline"
+        f"no dvc.yaml in {here} or above it; change into your clone of lt-pipeline, or "
+        "make an experiment here with `lt-pipeline init`"
     )
+
+
+def holds_code(root: Path) -> bool:
+    """Whether it is a clone of this repository, which runs its own code."""
+    return (root / CODE).is_file()
+
+
+def code_root(root: Path) -> Path:
+    """The folder that holds the package ``pipeline`` which an experiment runs."""
+    return root if holds_code(root) else Path(__file__).parents[2]
+
+
+def safe_path(root: Path) -> list[str]:
+    """Options of Python that run the package with ``-m`` from this working directory.
+
+    A clone runs what lies in it. Elsewhere ``-P`` keeps the working directory out of the
+    search for modules: a folder ``pipeline/`` of the user's would be found first.
+    """
+    return [] if holds_code(root) else ["-P"]
+
+
+def make_importable(root: Path) -> None:
+    """Let modules of the experiment's folder be found, before installed ones of the name.
+
+    Where the user has a ``pipeline`` that is not this package they are found after
+    installed ones: workers look for the package on the same path.
+    """
+    place = str(root.resolve())
+    if place in sys.path:
+        return
+    hides = (root / "pipeline").exists() and not holds_code(root)
+    sys.path.insert(len(sys.path) if hides else 0, place)
 
 
 def enclosing(root: Path) -> Path:

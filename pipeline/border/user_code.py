@@ -9,16 +9,20 @@ import ast
 import hashlib
 import importlib
 import re
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from pipeline.border.errors import UserError
+from pipeline.border.root import make_importable
 
 NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 """``package.module:function``"""
+
+
+OURS = "pipeline"
+"""the package that a user's cannot be called like"""
 
 
 class CodeError(UserError):
@@ -50,7 +54,7 @@ def load(name: str, *, root: Path = Path()) -> Callable[..., Any]:
         CodeError: if the module cannot be imported or has no such function.
     """
     module = module_of(name)
-    _find_in(root)
+    make_importable(root)
     try:
         found = getattr(importlib.import_module(module), name.partition(":")[2], None)
     except Exception as error:
@@ -91,7 +95,7 @@ def files_behind(module: str, *, root: Path = Path()) -> list[Path]:
     Raises:
         CodeError: if there is no such module, or a file is not Python.
     """
-    _find_in(root)
+    make_importable(root)
     package = module.partition(".")[0]
     found: dict[Path, str] = {}
     waiting = [module]
@@ -103,7 +107,10 @@ def files_behind(module: str, *, root: Path = Path()) -> list[Path]:
             found[path] = name
             waiting += _imported(path, name, package)
     if module not in found.values():
-        raise CodeError(f"there is no module {module} in {root.resolve()} or installed")
+        taken = "; the name pipeline is lt-pipeline's own" if package == OURS else ""
+        raise CodeError(
+            f"there is no module {module} in {root.resolve()} or installed{taken}"
+        )
     return sorted(_short(path, root) for path in found)
 
 
@@ -134,12 +141,6 @@ def digest_behind(module: str, *, root: Path = Path()) -> str:
     for path in files_behind(module, root=root):
         content.update(f"{path.name}\0".encode() + (root / path).read_bytes())
     return content.hexdigest()
-
-
-def _find_in(root: Path) -> None:
-    place = str(root.resolve())
-    if place not in sys.path:
-        sys.path.insert(0, place)
 
 
 def _files_of(module: str) -> Iterator[tuple[str, Path]]:

@@ -14,9 +14,10 @@ from pathlib import Path
 
 from pipeline.border import interrupts
 from pipeline.border.errors import UserError
+from pipeline.border.root import safe_path
 from pipeline.config import params
 from pipeline.plan import plan_file
-from pipeline.plan.items import FILE as PLAN
+from pipeline.plan.items import plan_path
 
 ELSEWHERE = ("--temp", "--queue")
 """options with which DVC works in a copy, so that the workspace gets its settings back"""
@@ -46,9 +47,9 @@ def run(arguments: Sequence[str], root: Path) -> int:
         with _files_back(root, always=elsewhere):
             _apply(root, sweep)
             plan_file.write(params.load(root), root)
-            command = [sys.executable, "-m", "pipeline.launch.dvc", "exp", "run", *others]
+            dvc = [sys.executable, *safe_path(root), "-m", "pipeline.launch.dvc"]
             with interrupts.left_to_others():
-                done = subprocess.run(command, cwd=root, check=False)
+                done = subprocess.run([*dvc, "exp", "run", *others], cwd=root, check=False)
         if done.returncode:
             return done.returncode
     return 0
@@ -120,7 +121,7 @@ def _files_back(root: Path, *, always: bool) -> Iterator[None]:
     """Give params.yaml and the plan back after an error, or always."""
     before = {
         path: path.read_bytes() if path.exists() else None
-        for path in (root / params.FILE, root / PLAN)
+        for path in (root / params.FILE, root / plan_path(root))
     }
     give_back = True
     try:

@@ -179,8 +179,9 @@ def _in_run_cache(root: Path) -> Entries:
         with suppress(YAMLError, OSError, *records.DAMAGE):
             entry = YAML(typ="safe").load(file.read_text(encoding="utf-8"))
             words = records.record_of(entry).cmd.split()
-            kind = words[2].rpartition(".")[2]
-            name = "@".join((kind, *words[3:]))
+            module = words.index("-m") + 1
+            kind = words[module].rpartition(".")[2]
+            name = "@".join((kind, *words[module + 1 :]))
             kept = found.get(name)
             if kept is None or not _on_disk(kept, root) or _on_disk(entry, root):
                 found[name] = entry

@@ -3,9 +3,11 @@
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from pipeline.border import interrupts
+from pipeline.border.root import safe_path
 
 
 def become_dvc(arguments: Sequence[str]) -> NoReturn:
@@ -17,5 +19,5 @@ def become_dvc(arguments: Sequence[str]) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     interrupts.hold_back()
-    command = [sys.executable, "-m", "pipeline.launch.dvc", *arguments]
+    command = [sys.executable, *safe_path(Path()), "-m", "pipeline.launch.dvc", *arguments]
     os.execv(sys.executable, command)

@@ -149,7 +149,9 @@ class _Looks:
             return {f"{records.FILE} (no record of {item.stage})"} if unknown else set()
         read = {item[name] for name in item.kind.reads}
         raw = {item[name] for name in item.kind.raw}
-        if record.cmd != item.command or set(record.deps) != read | raw | {item[INPUTS]}:
+        if record.cmd != item.command(self.root) or set(record.deps) != read | raw | {
+            item[INPUTS]
+        }:
             return {"the plan"}
         if record.deps[item[INPUTS]] != records.md5_of_text(self.texts[item[INPUTS]]):
             return self._differences(item[INPUTS], record) or {""}

@@ -30,6 +30,7 @@ from pipeline import engines
 from pipeline.artifacts import files, paths
 from pipeline.border import user_code
 from pipeline.border.errors import UserError
+from pipeline.border.root import code_root
 from pipeline.core import criteria, cuts, metrics, models, policies, starts, transforms
 from pipeline.core.registry import Registry
 from pipeline.plan.items import Item
@@ -112,7 +113,12 @@ def decided_by(item: Item) -> Decided:
 
 
 def code_behind(inputs: Path, root: Path = Path()) -> list[Path]:
-    """The files whose hashes stand in a file of ``inputs_file``, sorted."""
+    """The files whose hashes stand in a file of ``inputs_file``, sorted.
+
+    Those of this package are relative to the folder that holds it, so that an experiment
+    is the same wherever the package is installed; those of the user's to the root.
+    """
+    code = code_root(root)
     stage, *entries = inputs.name.removesuffix(".txt").split("-")
     starts = {STAGES / f"{stage}.py"}
     users: set[Path] = set()
@@ -121,8 +127,8 @@ def code_behind(inputs: Path, root: Path = Path()) -> list[Path]:
         if registry == USERS:
             users |= set(user_code.files_behind(name, root=root))
         else:
-            starts |= _files_of_entry(FOLDERS[registry] / name, root)
-    return sorted(closure(starts, root) | users)
+            starts |= _files_of_entry(FOLDERS[registry] / name, code)
+    return sorted(closure(starts, code) | users)
 
 
 def closure(starts: Iterable[Path], root: Path = Path()) -> set[Path]:
@@ -173,9 +179,13 @@ def text(
     """
     lines = [f"# {name}: {json.dumps(value)}\n" for name, value in decided.facts]
     lines += [f"# {key}: {_value(settings, key)}\n" for key in decided.settings]
-    lines += [f"# {record}\n" for record in _records(inputs, root)]
-    lines += [_code_line(file, root) for file in code_behind(inputs, root)]
+    lines += [f"# {record}\n" for record in _records(inputs, code_root(root))]
+    lines += [_code_line(file, _base(file, root)) for file in code_behind(inputs, root)]
     return "".join(lines)
+
+
+def _base(file: Path, root: Path) -> Path:
+    return code_root(root) if file.parts[:1] == PIPELINE.parts else root
 
 
 def write(

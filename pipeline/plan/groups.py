@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 from pipeline.artifacts import paths
-from pipeline.plan.items import FILE
+from pipeline.plan.items import plan_path
 from pipeline.plan.records import FILE as LOCK
 
 Group = tuple[int, ...]
@@ -57,7 +57,7 @@ def begun(root: Path = Path()) -> dict[Group, int]:
     text = _text(root / LOCK)
     parsed = {group for name in _BEGUN.findall(text) if (group := _parsed(name))}
     on_disk = _on_disk(root)
-    named = [_seeds(found) for found in _IN_PLAN.findall(_text(root / FILE))]
+    named = [_seeds(found) for found in _IN_PLAN.findall(_text(root / plan_path(root)))]
     named += sorted(on_disk) + sorted(parsed)
     found: dict[Group, int] = {}
     for group in named:

@@ -12,15 +12,25 @@ from typing import Any
 
 from pipeline.artifacts import paths
 from pipeline.border.errors import UserError
+from pipeline.border.root import holds_code, safe_path
 from pipeline.config.settings import Settings
 from pipeline.config.yaml_shape import shown
 from pipeline.core.registry import did_you_mean
 from pipeline.plan.kinds import IN_KEY, INPUTS, KINDS, Kind
 
-FILE = Path("pipeline/plan.json")
+IN_CLONE = Path("pipeline/plan.json")
+ELSEWHERE = Path("plan.json")
 Fields = dict[str, str | int]
 Plan = dict[str, dict[str, Fields]]
 """kind of stage -> key -> the fields of an item"""
+
+
+def plan_path(root: Path = Path()) -> Path:
+    """The file of the plan, below the root: beside the code in a clone, else params.yaml.
+
+    A user's repository need not have a folder ``pipeline/``, which would hide the package.
+    """
+    return IN_CLONE if holds_code(root) else ELSEWHERE
 
 
 class PlanError(UserError):
@@ -58,10 +68,10 @@ class Item:
         """What DVC calls it: ``retrain@main-ticket-r03-s0-3``."""
         return f"{self.kind.name}@{self.key}"
 
-    @property
-    def command(self) -> str:
+    def command(self, root: Path = Path()) -> str:
         """The command line that DVC runs and records."""
-        return f"python -m pipeline.stages.{self.kind.name} {self.key}"
+        options = " ".join(["python", *safe_path(root), "-m"])
+        return f"{options} pipeline.stages.{self.kind.name} {self.key}"
 
     def is_shown(self, root: Path = Path()) -> bool:
         """Whether its result is on disk."""
@@ -103,10 +113,11 @@ def read(root: Path = Path()) -> Plan | None:
     Raises:
         PlanError: if the file is something else, such as two plans half merged.
     """
-    if not (root / FILE).exists():
+    file = plan_path(root)
+    if not (root / file).exists():
         return None
     try:
-        value = json.loads((root / FILE).read_text(encoding="utf-8"))
+        value = json.loads((root / file).read_text(encoding="utf-8"))
         plan: Plan = value["plan"]
         groups_in(plan)
         unknown = set(plan) ^ set(KINDS)
@@ -114,7 +125,7 @@ def read(root: Path = Path()) -> Plan | None:
         unknown = {"everything"}
     if unknown:
         raise PlanError(
-            f"{FILE} is not a plan; `lt-pipeline plan` writes it again and keeps what is "
+            f"{file} is not a plan; `lt-pipeline plan` writes it again and keeps what is "
             "finished"
         )
     return plan
@@ -126,9 +137,9 @@ def groups_in(plan: Plan | None) -> list[tuple[int, ...]]:
     return list(dict.fromkeys(paths.parse_seeds(str(item["seeds"])) for item in items))
 
 
-def missing() -> PlanError:
+def missing(root: Path = Path()) -> PlanError:
     """What to say where there is no plan."""
-    return PlanError(f"{FILE} is missing; write it with `lt-pipeline plan`")
+    return PlanError(f"{plan_path(root)} is missing; write it with `lt-pipeline plan`")
 
 
 def find(kind: str, key: str, settings: Settings) -> Item:
@@ -149,7 +160,7 @@ def find(kind: str, key: str, settings: Settings) -> Item:
         raise missing()
     if key not in plan[kind]:
         near = did_you_mean(key, plan[kind]) or f"; it has {len(plan[kind])} others"
-        raise PlanError(f"{FILE} has no {kind} with the key {shown(key)}{near}")
+        raise PlanError(f"{plan_path()} has no {kind} with the key {shown(key)}{near}")
     item = Item(kind=KINDS[kind], key=key, fields=plan[kind][key])
     known: dict[str, Mapping[str, Any]] = {
         "task": settings.tasks,
@@ -159,7 +170,7 @@ def find(kind: str, key: str, settings: Settings) -> Item:
     for field, names in known.items():
         if field in item.fields and item[field] not in names:
             raise PlanError(
-                f"{FILE} does not fit params.yaml ({item.stage} is of {field} "
+                f"{plan_path()} does not fit params.yaml ({item.stage} is of {field} "
                 f"{item[field]}, which is not there); run `lt-pipeline plan`"
             )
     return item
@@ -176,7 +187,7 @@ def key_in(arguments: Sequence[str]) -> str:
     """
     if len(arguments) != 2:
         raise PlanError(
-            f"give the key of one instance in {FILE}, and nothing else; found "
+            f"give the key of one instance in {plan_path()}, and nothing else; found "
             f"{len(arguments) - 1} arguments"
         )
     return arguments[1]

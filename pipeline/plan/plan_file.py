@@ -5,18 +5,19 @@ from pathlib import Path
 
 from pipeline.artifacts import files, paths
 from pipeline.border import user_code
-from pipeline.config import machine
+from pipeline.border.root import holds_code
+from pipeline.config import machine, params
 from pipeline.config.settings import Settings
 from pipeline.plan import groups
 from pipeline.plan.compiler import compile_plan, regroup
 from pipeline.plan.current import Standing
 from pipeline.plan.items import (
-    FILE,
     Plan,
     PlanError,
     groups_in,
     items_of,
     missing,
+    plan_path,
     read,
 )
 from pipeline.plan.kinds import KINDS
@@ -24,7 +25,7 @@ from pipeline.plan.kinds import KINDS
 EXPERIMENT = "DVC_EXP_NAME"
 """the variable in which ``dvc exp run`` tells a stage the name of its experiment"""
 NO_CODE = Path("pipeline/stages/plan.py")
-"""dep of stage ``plan`` where params.yaml names no function"""
+"""dep of stage ``plan`` in a clone where params.yaml names no function"""
 SUMMARY = Path("results/summary.json")
 """dep of stage ``track`` where there are no lines: DVC knows no dep that may be missing"""
 
@@ -47,7 +48,7 @@ def write(settings: Settings, root: Path = Path(), *, fresh: bool = False) -> Pl
     plan = compile_plan(settings, groups.settle(settings.seeds, begun))
     lines = paths.FOLDER / "lines" if plan["lines"] else SUMMARY
     watched = {"tracked_lines": str(lines), "user_code": str(_user_code(settings, root))}
-    files.save_json(root / FILE, {"plan": plan, **watched})
+    files.save_json(root / plan_path(root), {"plan": plan, **watched})
     return plan
 
 
@@ -85,7 +86,7 @@ def asked(settings: Settings, root: Path = Path()) -> Plan:
     """
     plan = read(root)
     if plan is None:
-        raise missing()
+        raise missing(root)
     return compile_plan(settings, regroup(settings.seeds, groups_in(plan)))
 
 
@@ -104,7 +105,7 @@ def _user_code(settings: Settings, root: Path) -> Path:
             f"the functions in params.yaml lie in {' and '.join(map(str, found))}; put "
             "them into one package, whose edits are then noticed"
         )
-    return found[0] if found else NO_CODE
+    return found[0] if found else NO_CODE if holds_code(root) else params.FILE
 
 
 def check(settings: Settings, root: Path = Path()) -> Plan:
@@ -122,7 +123,7 @@ def check(settings: Settings, root: Path = Path()) -> Plan:
             "lt-pipeline exp run -S …" if EXPERIMENT in os.environ else "lt-pipeline run"
         )
         raise PlanError(
-            f"{FILE} does not fit params.yaml ({_difference(plan, expected)}); "
+            f"{plan_path(root)} does not fit params.yaml ({_difference(plan, expected)}); "
             f"run `{command}`"
         )
     return expected  # the same items, in the order of params.yaml

@@ -23,6 +23,7 @@ from safetensors import SafetensorError
 
 from pipeline.artifacts import files
 from pipeline.border.errors import UserError
+from pipeline.border.root import code_root
 from pipeline.core.digests import digest
 from pipeline.core.training.engine import Job
 from pipeline.core.training.results import Snapshot, pack, unpack
@@ -205,8 +206,9 @@ def _digest_of(value: object) -> str:
 
 def code_digest() -> str:
     """The SHA-256 of all code that decides what a training does."""
-    files = sorted(path for folder in CODE for path in folder.rglob("*.py"))
+    base = code_root(Path())
+    files = sorted(path for folder in CODE for path in (base / folder).rglob("*.py"))
     content = hashlib.sha256()
     for path in files:
-        content.update(f"{path}\0".encode() + path.read_bytes())
+        content.update(f"{path.relative_to(base)}\0".encode() + path.read_bytes())
     return content.hexdigest()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pipeline.artifacts.paths import LIVE, LIVE_LOCK, live_failure
 from pipeline.border.locks import lock
+from pipeline.border.root import safe_path
 
 SWITCH = "LT_LIVE_TRACKING"
 """the environment variable that turns it off: with the value ``off``"""
@@ -40,7 +41,7 @@ def start(dvc: int | None) -> subprocess.Popen[bytes] | None:
     with (LIVE / "log.txt").open("w") as log:
         # Streams of its own: who reads dvc's output would else wait for its end.
         return subprocess.Popen(
-            [sys.executable, "-m", "pipeline.tracking.live", str(dvc)],
+            [sys.executable, *safe_path(Path()), "-m", "pipeline.tracking.live", str(dvc)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

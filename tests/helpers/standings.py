@@ -51,7 +51,7 @@ def _entry(item: Item, root: Path) -> dict[str, object]:
         return [{"path": one, "md5": records.md5_of(root / one)} for one in found]
 
     return {
-        "cmd": item.command,
+        "cmd": item.command(root),
         "deps": listed((INPUTS, *item.kind.reads)),
         "outs": listed(item.kind.writes),
     }

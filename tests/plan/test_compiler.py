@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from dvc.stage import INVALID_STAGENAME_CHARS
-from helpers.experiment import raw, settings, write
+from helpers.experiment import link_code, raw, settings, write
 from helpers.standings import on_disk
 from hypothesis import given
 from hypothesis import strategies as st
@@ -360,9 +360,9 @@ def test_a_plan_is_written_read_and_current(tmp_path: Path) -> None:
 
 def test_writing_it_again_changes_no_byte(tmp_path: Path) -> None:
     write(tmp_path, **two_tasks())
-    before = (tmp_path / items.FILE).read_bytes()
+    before = (tmp_path / items.plan_path(tmp_path)).read_bytes()
     write(tmp_path, **two_tasks())
-    assert (tmp_path / items.FILE).read_bytes() == before
+    assert (tmp_path / items.plan_path(tmp_path)).read_bytes() == before
 
 
 def test_any_grouping_that_covers_the_seeds_is_current(tmp_path: Path) -> None:
@@ -375,9 +375,7 @@ def test_any_grouping_that_covers_the_seeds_is_current(tmp_path: Path) -> None:
 def test_a_missing_plan_says_how_to_write_it(tmp_path: Path) -> None:
     with pytest.raises(PlanError) as caught:
         plan_file.check(settings(), tmp_path)
-    assert str(caught.value) == (
-        "pipeline/plan.json is missing; write it with `lt-pipeline plan`"
-    )
+    assert str(caught.value) == "plan.json is missing; write it with `lt-pipeline plan`"
 
 
 @pytest.mark.parametrize(
@@ -423,8 +421,10 @@ def test_a_stale_plan_says_what_differs_and_what_to_run(
     ],
 )
 def test_what_is_no_plan_is_refused(text: str, tmp_path: Path) -> None:
-    (tmp_path / "pipeline").mkdir()
-    (tmp_path / items.FILE).write_bytes(text.encode("utf-8", "surrogateescape"))
+    link_code(tmp_path)
+    (tmp_path / items.plan_path(tmp_path)).write_bytes(
+        text.encode("utf-8", "surrogateescape")
+    )
     message = (
         r"pipeline/plan\.json is not a plan; `lt-pipeline plan` writes it again and keeps "
         r"what is finished"

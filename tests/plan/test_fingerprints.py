@@ -70,6 +70,7 @@ TREE = {
     "pipeline/engines/sparse/kernels.py": "from pipeline.core import seeding\n",
     "pipeline/core/arrays.py": "from pipeline.run import moving\n",
     "pipeline/core/seeding.py": "",
+    "pipeline/plan/fingerprints.py": "",  # by which a clone is known
 }
 TRAIN = {
     "pipeline/core/__init__.py",

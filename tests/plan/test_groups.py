@@ -41,7 +41,7 @@ def test_the_groups_of_a_finished_experiment_are_known(experiment_root: Path) ->
 def test_groups_are_found_in_the_artifacts_where_dvcs_record_is_lost(
     lock: bytes | None, plan: bytes | None, experiment_root: Path
 ) -> None:
-    for file, content in ((records.FILE, lock), (items.FILE, plan)):
+    for file, content in ((records.FILE, lock), (items.plan_path(), plan)):
         file.unlink()
         if content is not None:
             file.write_bytes(content)
@@ -52,7 +52,7 @@ def test_groups_are_found_in_the_record_where_there_are_no_artifacts(
     experiment_root: Path,
 ) -> None:
     (experiment_root / "artifacts").rename(experiment_root / "elsewhere")
-    items.FILE.unlink()
+    items.plan_path().unlink()
     assert groups.begun() == FOUND
 
 
@@ -60,7 +60,7 @@ def test_a_lost_plan_is_written_again_with_the_groups_that_were_run(
     experiment_root: Path,
 ) -> None:
     write(experiment_root, seeds=[0, 1, 2])
-    items.FILE.write_text("<<<<<<< HEAD\n{}\n=======\n>>>>>>> theirs\n")
+    items.plan_path().write_text("<<<<<<< HEAD\n{}\n=======\n>>>>>>> theirs\n")
     assert run(experiment_root, "plan").code == 0
     plan = plan_file.check(params.load())
     assert items.groups_in(plan) == [(0, 1), (2,)]
