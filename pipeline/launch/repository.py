@@ -37,7 +37,7 @@ IGNORED = {
         "/.lt/",
         "__pycache__/",
     ),
-    ".dvcignore": ("/figures/", "/.lt/", "__pycache__/", "*.pyc"),
+    ".dvcignore": ("/.venv/", "/figures/", "/.lt/", "__pycache__/", "*.pyc"),
 }
 """file -> the lines that it needs"""
 
@@ -183,8 +183,10 @@ def _append(folder: Path) -> list[Path]:
 def _settings(folder: Path, text: str) -> list[Path]:
     """params.yaml, if there is none, and its plan."""
     written = _write(_missing({folder / params.FILE: text}))
+    plan = folder / plan_path(folder)
+    before = _read(plan)
     plan_file.write(params.load(folder), folder, fresh=bool(written))
-    return [*written, folder / plan_path(folder)]
+    return written if _read(plan) == before else [*written, plan]
 
 
 def _refuse_clone(folder: Path, top: Path) -> None:

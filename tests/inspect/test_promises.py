@@ -230,7 +230,7 @@ def test_a_missing_file_of_an_artifact_is_found(experiment_root: Path) -> None:
 
 
 def test_a_stale_plan_is_refused(experiment_root: Path) -> None:
-    (experiment_root / items.FILE).unlink()
+    (experiment_root / items.plan_path()).unlink()
     assert "pipeline/plan.json is missing" in refused(experiment_root, "verify")
 
 

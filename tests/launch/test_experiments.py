@@ -82,7 +82,7 @@ def test_ctrl_c_is_left_to_dvc(
 def test_an_experiment_elsewhere_leaves_the_workspace_as_it_was(
     where: str, tmp_path: Path, started: list[tuple[list[str], int]]
 ) -> None:
-    files = tmp_path / "params.yaml", tmp_path / items.FILE
+    files = tmp_path / "params.yaml", tmp_path / items.plan_path(tmp_path)
     before = [file.read_bytes() for file in files]
     assert run(tmp_path, "exp", "run", where, "-S", "rounds=4").code == 0
     assert started == [(["exp", "run", where], 4)]

@@ -10,7 +10,7 @@ from helpers.experiment import INSTABILITY, raw, settings, write
 from helpers.workspace import ROOT
 
 from pipeline.plan import compiler, fingerprints, items
-from pipeline.plan.items import FILE, Item, PlanError
+from pipeline.plan.items import Item, PlanError, plan_path
 
 EARLY = {"to": "early", "step": 1, "draw": None, "pruned": "zero"}
 EVERYTHING: dict[str, object] = {
@@ -86,7 +86,7 @@ def test_a_wrong_key_is_one_line(
 
 
 def test_without_a_plan_a_stage_says_how_to_write_one() -> None:
-    FILE.unlink()
+    plan_path().unlink()
     with pytest.raises(PlanError, match="is missing; write it with `lt-pipeline plan`"):
         items.find("init", "main-s0-1", settings())
 
