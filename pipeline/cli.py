@@ -126,7 +126,7 @@ def plan(
         bool, typer.Option("--force", help="Even if finished work is made again.")
     ] = False,
 ) -> None:
-    """Compile params.yaml into pipeline/plan.json and forecast the work."""
+    """Compile params.yaml into plan.json and forecast the work."""
     with _at_root():
         from pipeline.compare import prospects
         from pipeline.config import params
