@@ -18,7 +18,7 @@ from pipeline.border.root import RootError
 from pipeline.config import params
 from pipeline.plan import items, plan_file
 
-COMMANDS = list(get_group(cli.app).commands)
+COMMANDS = [name for name in get_group(cli.app).commands if name != "init"]
 ARGUMENTS = {
     "exp": ["run"],
     "use": ["digits"],

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from helpers.train_settings import PLAIN
 
+from pipeline.border.root import CODE
 from pipeline.core import masks
 from pipeline.core.batches import Dataset, Split
 from pipeline.core.description import of_images
@@ -112,6 +113,8 @@ def test_every_file_of_core_and_engines_names_a_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / CODE).parent.mkdir(parents=True)
+    (tmp_path / CODE).touch()  # by which a clone is known
     before = name(job())
     path = tmp_path / "pipeline" / file
     path.parent.mkdir(parents=True)

@@ -13,7 +13,7 @@ from pipeline.plan import compiler, fingerprints
 from pipeline.plan.items import items_of
 from pipeline.run import checkpoints, trainings
 
-CARRIERS = ("artifacts", "config", "run")
+CARRIERS = ("artifacts", "border", "config", "run")
 """folders that read, move and wait; they decide no result"""
 
 
