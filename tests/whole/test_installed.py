@@ -39,17 +39,12 @@ def installed(tmp_path_factory: pytest.TempPathFactory, home: Path) -> Installed
     found = Installed(folder, home)
     builder = Workspace(root=folder, home=home)
     pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
-    build = (
-        "wheel",
-        "--no-deps",
-        "--no-build-isolation",
-        "--wheel-dir",
-        "wheels",
-        "source",
-    )
-    builder.done(*pip, *build)
+    source = str(folder / "source")
+    build = ("wheel", "--no-deps", "--no-build-isolation", "--no-index", source)
+    builder.done(*pip, *build, "--wheel-dir", "wheels")
     (wheel,) = (folder / "wheels").glob("*.whl")
-    builder.done(*pip, "install", "--no-deps", "--target", str(found.site), str(wheel))
+    install = ("install", "--no-deps", "--no-index", "--target", str(found.site))
+    builder.done(*pip, *install, str(wheel))
     found.theirs.root.mkdir()
     (found.theirs.root / "pipeline").mkdir()
     (found.theirs.root / "pipeline/__init__.py").write_text("raise SystemExit('theirs')\n")
