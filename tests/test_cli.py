@@ -345,15 +345,9 @@ def test_a_broken_or_conflicted_plan_stops_every_command_that_reads_results(
 
 
 def test_a_folder_in_place_of_the_plan_is_one_line(clone: Path) -> None:
-<<<<<<< HEAD
-    (clone / items.FILE).unlink()
-    (clone / items.FILE).mkdir()
-    assert refused(clone, "verify").startswith("pipeline/plan.json is not a plan; ")
-=======
     (clone / items.plan_path(clone)).unlink()
     (clone / items.plan_path(clone)).mkdir()
-    assert refused(clone, "verify").startswith("pipeline/plan.json is not a plan; restore")
->>>>>>> 2b102db (lt-pipeline init: an experiment in a repository of the user's, with the package only installed)
+    assert refused(clone, "verify").startswith("pipeline/plan.json is not a plan; ")
 
 
 def test_a_missing_params_yaml_is_one_line(clone: Path) -> None:
