@@ -30,7 +30,7 @@ NAMED_ENDS = frozenset({DENSE, PREVIOUS, PRUNED, OTHER_SEED})
 """the other ends of a connection that are not variants"""
 
 
-def _its_tasks(here: Tree, settings: Tree) -> object:
+def its_tasks(here: Tree, settings: Tree) -> object:
     """The tasks of the variant, as far as the user has written them."""
     tasks, variants = settings.get("tasks"), settings.get("variants")
     of = str(here.get("of"))
@@ -49,7 +49,7 @@ class Analysis:
     """instability: two copies trained on different data orders; connection: two networks
     that are there"""
     tasks: Annotated[
-        tuple[str, ...], Default("the tasks of the variant, or all", _its_tasks)
+        tuple[str, ...], Default("the tasks of the variant, or all", its_tasks)
     ]
     """the tasks on which it is asked"""
     of: Annotated[str, OneOf((DENSE,), "the name of a variant")]
@@ -170,7 +170,7 @@ def _of_dense(where: str, analysis: Analysis, known: Known) -> Iterator[str]:
     if not analysis.steps:
         yield f"{where}.steps: none given; write where the copies part, such as [0]"
         return
-    yield from _twice(f"{where}.steps", analysis.steps)
+    yield from twice(f"{where}.steps", analysis.steps)
     for task in analysis.tasks:
         for step in analysis.steps:
             if not 0 <= step < known.steps[task]:
@@ -248,7 +248,7 @@ def _rounds(where: str, analysis: Analysis, known: Known) -> Iterator[str]:
     if not analysis.rounds:
         yield f"{where}.rounds: none given; name rounds of {analysis.of}, such as [1]"
         return
-    yield from _twice(f"{where}.rounds", analysis.rounds)
+    yield from twice(f"{where}.rounds", analysis.rounds)
     for round in analysis.rounds:
         if not 1 <= round <= known.num_rounds:
             yield (
@@ -257,7 +257,7 @@ def _rounds(where: str, analysis: Analysis, known: Known) -> Iterator[str]:
             )
 
 
-def _twice(where: str, numbers: tuple[int, ...]) -> Iterator[str]:
+def twice(where: str, numbers: tuple[int, ...]) -> Iterator[str]:
     twice = sorted({n for n in numbers if numbers.count(n) > 1})
     if twice:
         yield f"{where}: {twice[0]} stands there twice"

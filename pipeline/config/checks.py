@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from pipeline import engines
-from pipeline.config import analysis, compat, prune, rewind
+from pipeline.config import analysis, approximation, compat, prune, rewind
 from pipeline.config.analysis import Analysis, Known
+from pipeline.config.approximation import Approximation
 from pipeline.config.rewind import Masks, Retraining
 from pipeline.config.settings import (
     OWN,
@@ -49,6 +50,7 @@ def problems(settings: Settings) -> Iterator[str]:
         yield from _variant(f"variants.{name}", variant, settings)
     yield from _one_key_for_two("variants", settings.variants)
     yield from _analyses(settings)
+    yield from _approximations(settings)
     yield from _looks(settings.looks)
 
 
@@ -98,7 +100,7 @@ def _bad_name(where: str, name: str) -> Iterator[str]:
 
 
 def _one_key_for_two(
-    kind: str, named: Mapping[str, Variant] | Mapping[str, Analysis]
+    kind: str, named: Mapping[str, Variant | Analysis | Approximation]
 ) -> Iterator[str]:
     """Refuse names that give one key to two stages: a key joins two names by a hyphen."""
     seen: dict[str, tuple[str, str]] = {}
@@ -135,6 +137,18 @@ def _analyses(settings: Settings) -> Iterator[str]:
         yield from _bad_name(f"analyses.{name}", name)
         yield from analysis.problems(f"analyses.{name}", asked, known)
     yield from _one_key_for_two("analyses", settings.analyses)
+
+
+def _approximations(settings: Settings) -> Iterator[str]:
+    known = approximation.Targets(
+        num_rounds=settings.rounds,
+        networks={name: build_network(task) for name, task in settings.tasks.items()},
+        variants={name: variant.tasks for name, variant in settings.variants.items()},
+    )
+    for name, asked in settings.approximations.items():
+        yield from _bad_name(f"approximations.{name}", name)
+        yield from approximation.problems(f"approximations.{name}", asked, known)
+    yield from _one_key_for_two("approximations", settings.approximations)
 
 
 def _model(where: str, model: Model) -> Iterator[str]:

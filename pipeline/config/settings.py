@@ -13,6 +13,7 @@ import pydantic
 
 from pipeline.config import user_network
 from pipeline.config.analysis import Analysis
+from pipeline.config.approximation import Approximation
 from pipeline.config.mask_from import MaskFrom, Owner
 from pipeline.config.rewind import Rewind
 from pipeline.core import models, policies, transforms
@@ -240,6 +241,10 @@ class Settings:
     """name -> a recipe of rounds: how to prune, and from which weights to go on"""
     analyses: dict[str, Analysis] = field(default_factory=dict)
     """name -> a question that is asked of finished networks"""
+    approximations: Annotated[dict[str, Approximation], OnlyWritten()] = field(
+        default_factory=dict
+    )
+    """name -> a trained network that is sought in a random one, without training"""
 
     @property
     def declared_looks(self) -> Looks:

@@ -70,16 +70,17 @@ def _missing(instance: Instance, seed: int) -> Cell:
 
 
 def analyses(plan: Plan, standing: Standing) -> list[str]:
-    """A line per analysis and task: how many of its places are done.
+    """A line per analysis or approximation and task: how many of its places are done.
 
     Args:
         plan: the plan of the experiment.
         standing: of its results.
     """
     states: dict[str, list[str]] = {}
-    for item in items_of(plan, "lines"):
+    for item in items_of(plan, "lines", "approximations"):
         state = standing.state(item.stage)
-        states.setdefault(f"{item['task']}/{item['analysis']}", []).append(state)
+        name = item.fields.get("analysis", item.fields.get("approximation"))
+        states.setdefault(f"{item['task']}/{name}", []).append(state)
     return [
         f"{name}: {found.count('done')} of {len(found)} places done"
         + (f", {found.count('stale')} stale" if "stale" in found else "")

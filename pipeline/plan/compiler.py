@@ -29,6 +29,7 @@ from pipeline.plan.chains import ChainGroup, chain_groups, early_steps
 from pipeline.plan.items import Fields, Item, Plan, items_of
 from pipeline.plan.kinds import INPUTS, KINDS
 from pipeline.plan.places import Place, ends_of, mask_of, places, start_of
+from pipeline.plan.targets import TargetPlace, target_places
 
 
 def regroup(seeds: tuple[int, ...], groups: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
@@ -61,6 +62,10 @@ def compile_plan(settings: Settings, groups: list[tuple[int, ...]]) -> Plan:
         if place.trains:
             plan["copies"][place.key] = _copies(settings, place)
         plan["lines"][place.key] = _lines(settings, place)
+    plan["approximations"] = {
+        target.key: _approximation(settings, target)
+        for target in target_places(settings, groups)
+    }
     return plan
 
 
@@ -154,6 +159,23 @@ def _lines(settings: Settings, place: Place) -> Fields:
         "against": str(against),
         "lines": str(place.lines),
         INPUTS: _inputs("lines", settings.tasks[place.task], names),
+    }
+
+
+def _approximation(settings: Settings, place: TargetPlace) -> Fields:
+    task = settings.tasks[place.task]
+    construction = settings.approximations[place.approximation].construction
+    names = (place.task, place.approximation)
+    inputs = _inputs("approximations", task, names, constructions=construction)
+    return {
+        "task": place.task,
+        "approximation": place.approximation,
+        "round": place.round,
+        "seeds": _listed(place.seeds),
+        "data": _data(task),
+        "target": str(place.target),
+        "approximations": str(place.folder),
+        INPUTS: inputs,
     }
 
 

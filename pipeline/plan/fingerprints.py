@@ -31,7 +31,16 @@ from pipeline.artifacts import files, paths
 from pipeline.border import user_code
 from pipeline.border.errors import UserError
 from pipeline.border.root import code_root
-from pipeline.core import criteria, cuts, metrics, models, policies, starts, transforms
+from pipeline.core import (
+    constructions,
+    criteria,
+    cuts,
+    metrics,
+    models,
+    policies,
+    starts,
+    transforms,
+)
 from pipeline.core.registry import Registry
 from pipeline.plan.items import Item
 
@@ -51,6 +60,7 @@ ENTRIES: dict[str, Registry[Any]] = {
     "transforms": transforms.TRANSFORMS,
     "starts": starts.STARTS,
     "cuts": cuts.CUTS,
+    "constructions": constructions.CONSTRUCTIONS,
     "policies": policies.POLICIES,
     "metrics": metrics.METRICS,
 }

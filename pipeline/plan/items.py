@@ -166,6 +166,7 @@ def find(kind: str, key: str, settings: Settings) -> Item:
         "task": settings.tasks,
         "variant": settings.variants | {paths.DENSE: None},
         "analysis": settings.analyses,
+        "approximation": settings.approximations,
     }
     for field, names in known.items():
         if field in item.fields and item[field] not in names:

@@ -181,6 +181,13 @@ KINDS: dict[str, Kind] = {
             shown="lines",
             light=True,
         ),
+        Kind(
+            name="approximations",
+            reads=("data", "target"),
+            writes=("approximations",),
+            settings=(*_NETWORK, "approximations.{approximation}"),
+            shown="approximations",
+        ),
     )
 }
 """every kind whose instances stand in the plan, in the order of the plan"""

@@ -3,9 +3,11 @@
 Each construction draws random weights and keeps a subset of them for every weight of the
 trained network (the *target*), so that the sum over the subset is close to the weight.
 No random weight is trained. A construction is one file; its ``build`` takes a ``Target``,
-the number of candidates per weight and a random stream, and returns a ``Built``.
+the number of candidates per weight, a random stream and what is called between pieces of
+work, and returns a ``Built``.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,7 +59,13 @@ def refusal(name: str, candidates: int, network: Network) -> str:
     return ""
 
 
-def build(name: str, target: Target, candidates: int, rng: np.random.Generator) -> Built:
+def build(
+    name: str,
+    target: Target,
+    candidates: int,
+    rng: np.random.Generator,
+    pause: Callable[[], None] = lambda: None,
+) -> Built:
     """Approximate a trained network by a subnetwork of a random one.
 
     Args:
@@ -65,6 +73,8 @@ def build(name: str, target: Target, candidates: int, rng: np.random.Generator) 
         target: the trained network.
         candidates: random numbers from which the subset for a weight is taken.
         rng: stream from which the random network is drawn.
+        pause: called between pieces of work of less than a second; an exception that it
+            raises ends the work.
 
     Raises:
         UnknownNameError: if there is no such construction.
@@ -72,7 +82,7 @@ def build(name: str, target: Target, candidates: int, rng: np.random.Generator) 
     """
     if why := refusal(name, candidates, target.network):
         raise ValueError(why)
-    found: Built = CONSTRUCTIONS.load(name)(target, candidates, rng)
+    found: Built = CONSTRUCTIONS.load(name)(target, candidates, rng, pause)
     return found
 
 

@@ -8,6 +8,8 @@ them. The program solves each weight with a commercial solver (21.5 h on 36 core
 Deviation: biases are approximated as well, from the same candidates; the source has none.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from pipeline.core.constructions.subset_sum import best_subsets, sums
@@ -22,7 +24,9 @@ from pipeline.core.constructions.target import (
 )
 
 
-def build(target: Target, candidates: int, rng: np.random.Generator) -> Built:
+def build(
+    target: Target, candidates: int, rng: np.random.Generator, pause: Callable[[], None]
+) -> Built:
     """Approximate every kernel and bias, whatever the layers are."""
     matrices = rows_of(target)
     low = min(matrix.min() for matrix in matrices.values())
@@ -31,7 +35,11 @@ def build(target: Target, candidates: int, rng: np.random.Generator) -> Built:
     found: dict[str, Doubles] = {}
     for name, matrix in matrices.items():
         drawn = rng.uniform(low, high, (len(matrix), candidates))
-        subsets = best_subsets(matrix, drawn)
+        each = []
+        for row, mine in zip(matrix, drawn, strict=True):
+            pause()
+            each.append(best_subsets(row[None], mine[None])[0])
+        subsets = np.stack(each)
         found[name] = sums(drawn, subsets)
         layers[name] = Layer(
             subsets=subsets[None],

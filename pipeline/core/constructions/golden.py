@@ -13,6 +13,8 @@ We know the paper by its abstract and a digest; how its units share numbers is o
 an output unit draws one number per interval and sign, and all its weights share them.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,11 +33,14 @@ from pipeline.core.constructions.target import (
 RATIO = (5**0.5 - 1) / 2
 
 
-def build(target: Target, candidates: int, rng: np.random.Generator) -> Built:
+def build(
+    target: Target, candidates: int, rng: np.random.Generator, pause: Callable[[], None]
+) -> Built:
     """Approximate every kernel and bias by as many digits as there are candidates."""
     layers: dict[str, Layer] = {}
     found: dict[str, Doubles] = {}
     for name, matrix in rows_of(target).items():
+        pause()
         scale = float(np.abs(matrix).max()) or 1.0
         numbers, num_drawn = _numbers(rng, len(matrix), candidates)
         subsets = _digits(matrix / scale, numbers)

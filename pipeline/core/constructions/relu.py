@@ -12,6 +12,7 @@ that the sums reach. ReLU passes that on: the outputs are the logits divided by 
 A bias is the weight of one more input, always 1.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -58,7 +59,9 @@ class Half:
         return np.stack(each)
 
 
-def build(target: Target, candidates: int, rng: np.random.Generator) -> Built:
+def build(
+    target: Target, candidates: int, rng: np.random.Generator, pause: Callable[[], None]
+) -> Built:
     """Approximate a network of linear layers with ReLU between them."""
     layers: dict[str, Layer] = {}
     positive: dict[str, Doubles] = {}
@@ -74,7 +77,7 @@ def build(target: Target, candidates: int, rng: np.random.Generator) -> Built:
         goals = {sign: sign * scaled for sign in signs}
         if len(signs) > 1:
             goals[-1][:, num:] = 0  # the input that is always 1 is never negative
-        halves, units = pruned(goals, candidates, rng)
+        halves, units = pruned(goals, candidates, rng, pause)
         found = [half.sums * unit * factor for half in halves]
         positive[name] = found[0]
         if len(found) > 1:
@@ -89,7 +92,10 @@ def build(target: Target, candidates: int, rng: np.random.Generator) -> Built:
 
 
 def pruned(
-    goals: dict[Sign, Doubles], candidates: int, rng: np.random.Generator
+    goals: dict[Sign, Doubles],
+    candidates: int,
+    rng: np.random.Generator,
+    pause: Callable[[], None] = lambda: None,
 ) -> tuple[list[Half], int]:
     """Draw the random units behind one layer's inputs, and prune them.
 
@@ -98,6 +104,7 @@ def pruned(
             each in [-½, ½].
         candidates: useful units per input and sign.
         rng: stream from which units and their weights are drawn.
+        pause: called for each output.
 
     Returns:
         One half per sign, and the number of units drawn.
@@ -106,10 +113,10 @@ def pruned(
     halves = []
     for goal, first in zip(goals.values(), firsts, strict=True):
         second = rng.uniform(-1, 1, (*goal.shape, candidates))
-        subsets = [
-            best_subsets(row[:, None], first * b)[:, 0]
-            for row, b in zip(goal, second, strict=True)
-        ]
+        subsets = []
+        for row, b in zip(goal, second, strict=True):
+            pause()
+            subsets.append(best_subsets(row[:, None], first * b)[:, 0])
         halves.append(Half(first=first, second=second, subsets=np.stack(subsets)))
     return halves, units
 

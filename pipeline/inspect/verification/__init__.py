@@ -12,7 +12,13 @@ from pipeline.artifacts import files
 from pipeline.config import params
 from pipeline.config.settings import Settings
 from pipeline.core.batches import Dataset
-from pipeline.inspect.verification import networks, promises, recorded, results
+from pipeline.inspect.verification import (
+    approximations,
+    networks,
+    promises,
+    recorded,
+    results,
+)
 from pipeline.inspect.verification.looking import (
     FILES,
     OUTPUTS,
@@ -38,6 +44,7 @@ CHECKS: dict[str, Callable[[Subject], Looks]] = {
     "timing": results.timing,
     "copies": networks.copies,
     "lines": results.lines,
+    "approximations": approximations.approximations,
 }
 """by written field: the check of its files"""
 SINGLE_STAGES = ("plan", "results", "track")
