@@ -258,6 +258,7 @@ def _rounds(where: str, analysis: Analysis, known: Known) -> Iterator[str]:
 
 
 def twice(where: str, numbers: tuple[int, ...]) -> Iterator[str]:
+    """Refuse a number that stands there twice."""
     twice = sorted({n for n in numbers if numbers.count(n) > 1})
     if twice:
         yield f"{where}: {twice[0]} stands there twice"
