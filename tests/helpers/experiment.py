@@ -17,6 +17,7 @@ from pipeline.plan import plan_file
 from pipeline.plan.items import Item, items_of
 from pipeline.plan.kinds import KINDS
 from pipeline.stages import (
+    approximations,
     copies,
     data,
     early,
@@ -45,6 +46,7 @@ STAGES = {
         retrain,
         copies,
         lines,
+        approximations,
     )
 }
 SEEDS = (0, 1)
@@ -115,6 +117,15 @@ CONNECTION: dict[str, Any] = INSTABILITY | {
     "pairs": None,
 }
 """analyses for the tests that need some"""
+APPROXIMATION: dict[str, Any] = {
+    "tasks": ["main"],
+    "of": "dense",
+    "rounds": None,
+    "construction": "direct",
+    "candidates": 16,
+    "epsilon": 0.01,
+}
+"""an approximation, likewise"""
 
 
 def raw() -> dict[str, Any]:

@@ -58,6 +58,7 @@ def test_a_plan_has_one_instance_per_variant_round_and_group() -> None:
         "retrain",
         "copies",
         "lines",
+        "approximations",
     ]
     assert list(found["data"]) == ["digits"]
     assert list(found["init"]) == list(found["train"]) == ["main-s0-1", "main-s2-4"]

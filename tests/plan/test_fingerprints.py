@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from helpers.experiment import INSTABILITY, edited
+from helpers.experiment import APPROXIMATION, INSTABILITY, edited
 from helpers.workspace import ROOT
 
 from pipeline import engines
@@ -201,7 +201,11 @@ TRAINED = {"train", "early", "retrain", "copies", "lines"}
     [
         ({"rounds": 3, "seeds": [0, 1, 7], "experiment": "other"}, set(), set()),
         ({"tasks__main__train__lr": 0.2}, TRAINED, set()),
-        ({"tasks__main__model__widths": [9]}, TRAINED | {"init", "prune", "rewind"}, set()),
+        (
+            {"tasks__main__model__widths": [9]},
+            TRAINED | {"init", "prune", "rewind", "approximations"},
+            set(),
+        ),
         (
             {"variants__ticket__prune__fraction": {"fc": 0.4, "output": 0.15}},
             {"prune", "retrain"},
@@ -210,6 +214,7 @@ TRAINED = {"train", "early", "retrain", "copies", "lines"}
         ({"variants__reinit__rewind__draw": 1}, {"rewind", "retrain"}, {"reinit"}),
         ({"analyses__stable__points": 7}, {"lines"}, {"stable"}),
         ({"analyses__stable__pairs": 2}, {"lines", "copies"}, {"stable"}),
+        ({"approximations__strong__epsilon": 0.1}, {"approximations"}, {"strong"}),
     ],
 )
 def test_a_setting_stands_where_it_decides_a_result(
@@ -229,6 +234,7 @@ def texts(**changes: object) -> dict[Path, str]:
     settings = edited(
         **{
             "analyses": {"stable": dict(INSTABILITY)},
+            "approximations": {"strong": dict(APPROXIMATION)},
             "variants__one-shot__rewind": early,
         }
         | changes

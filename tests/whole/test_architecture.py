@@ -16,14 +16,23 @@ from typing import Any
 
 import pytest
 import typer
-from helpers.experiment import INSTABILITY, settings
+from helpers.experiment import APPROXIMATION, INSTABILITY, settings
 from helpers.workspace import ROOT, Workspace
 from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
 from pipeline import cli, engines
 from pipeline.config.mask_from import MaskFrom
-from pipeline.core import criteria, cuts, metrics, models, policies, starts, transforms
+from pipeline.core import (
+    constructions,
+    criteria,
+    cuts,
+    metrics,
+    models,
+    policies,
+    starts,
+    transforms,
+)
 from pipeline.core.policies import RECIPE
 from pipeline.data.own.source import Source
 from pipeline.plan import compiler, fingerprints, items
@@ -42,6 +51,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     "criteria": tuple(criteria.CRITERIA),
     "transforms": tuple(transforms.TRANSFORMS),
     "starts": tuple(starts.STARTS),
+    "constructions": tuple(constructions.CONSTRUCTIONS),
 }
 """by registry"""
 VIEWS = {Path("pipeline/stages/plan.py"), Path("pipeline/stages/track.py")}
@@ -198,6 +208,7 @@ def everything() -> items.Plan:
     }
     changes = {
         "analyses": {"stable": INSTABILITY},
+        "approximations": {"strong": APPROXIMATION},
         "variants__reinit__rewind": early,
         "variants__slow": slow,
     }

@@ -1,0 +1,77 @@
+"""Stage ``approximations``: what it saves, and what ``verify`` finds."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers.experiment import APPROXIMATION, SEEDS, finish
+
+from pipeline.artifacts import files
+from pipeline.config import params
+from pipeline.core.constructions import CONSTRUCTIONS
+from pipeline.inspect import verification
+from pipeline.plan import items
+
+FOLDER = Path("artifacts/approximations/main")
+
+
+@pytest.fixture(scope="module")
+def approximated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("strong") / "root"
+    asked = {name: APPROXIMATION | {"construction": name} for name in CONSTRUCTIONS}
+    asked["sparse"] = APPROXIMATION | {"of": "ticket", "rounds": [2]}
+    return finish(root, approximations=asked)
+
+
+@pytest.fixture(autouse=True)
+def _in_the_experiment(approximated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(approximated)
+
+
+def facts(name: str, round: int = 0, seed: int = 0) -> dict[str, Any]:
+    file = FOLDER / name / f"r{round:02d}/s0-1/approximation.json"
+    found: dict[str, Any] = files.load_json(file)["seeds"][str(seed)]
+    return found
+
+
+@pytest.mark.parametrize("name", CONSTRUCTIONS)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_random_network_computes_the_trained_one(name: str, seed: int) -> None:
+    found = facts(name, seed=seed)
+    assert found["error_median"] < 0.001
+    assert found["within"] > 0.98  # not every input of a relu network has good units
+    assert found["accuracy"] == pytest.approx(found["target_accuracy"], abs=0.02)
+    assert found["agreement"] > 0.95
+    assert found["target_weights"] == 64 * 8 + 8 + 8 * 10 + 10
+    assert found["kept_to_target"] == found["weights_kept"] / found["target_weights"]
+    assert (found["units_drawn"] > 0) == CONSTRUCTIONS[name].linear_only
+
+
+def test_every_seed_draws_a_random_network_of_its_own() -> None:
+    a, b = (
+        files.load_arrays(FOLDER / f"direct/r00/s0-1/s{seed}.safetensors")["fc1.weight"]
+        for seed in SEEDS
+    )
+    assert a.shape == (1, 8, 64 + 1)
+    assert not np.array_equal(a, b)
+
+
+def test_a_sparse_target_needs_fewer_random_weights() -> None:
+    assert facts("sparse", 2)["weights_kept"] < 0.8 * facts("direct")["weights_kept"]
+
+
+def test_verify_finds_nothing_and_then_a_changed_number() -> None:
+    plan = items.read()
+    assert plan is not None
+    looks = list(verification.contents(params.load(), plan))
+    mine = [(path, look) for path, look in looks if FOLDER in path.parents]
+    assert len(mine) == 4 * (len(SEEDS) + 1)
+    assert [look() for _, look in mine] == [""] * len(mine)
+    file = FOLDER / "golden/r00/s0-1/approximation.json"
+    before = files.load_json(file)
+    changed = files.load_json(file)
+    changed["seeds"]["0"]["accuracy"] = 1.5
+    files.save_json(file, changed)
+    assert [path for path, look in mine if look()] == [file]
+    files.save_json(file, before)
