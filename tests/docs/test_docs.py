@@ -157,7 +157,7 @@ def test_settings_in_the_guide_fit_the_default_experiment(page: Path) -> None:
     for code in blocks(page, "yaml"):
         settings: dict[str, Any] = params.parse_yaml(text(ROOT / "params.yaml"))
         for section, entries in params.parse_yaml(code).items():
-            settings[section] = settings[section] | entries
+            settings[section] = settings.get(section, {}) | entries
         params.parse(settings)
 
 

@@ -220,7 +220,7 @@ PAPER_ONLY = {
     "biprop-conv-4",
 }
 """too slow for two cores at any size that would say something"""
-UNPAIRED = {"digits", "mnist-lenet"}
+UNPAIRED = {"digits", "mnist-lenet", "subset-sum-direct", "subset-sum-relu"}
 
 ADAM: dict[str, Any] = {
     "model": "lenet-300-100",
