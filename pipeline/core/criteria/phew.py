@@ -121,10 +121,10 @@ class _Steps:
         sizes = np.abs(kernel.astype(np.float64)).reshape(*kernel.shape[:2], -1)
         self.outputs, self.inputs, self._area = sizes.shape
         links = sizes.sum(axis=2)  # (outputs, inputs)
-        self._ahead = _table(links.T)
-        self._back = _table(links)
+        self._ahead = _Table(links.T)
+        self._back = _Table(links)
         inside = sizes.reshape(-1, self._area) if self._area > 1 else None
-        self._inside = None if inside is None else _table(inside)
+        self._inside = None if inside is None else _Table(inside)
 
     def forward(self, at: _At, rng: np.random.Generator) -> tuple[_At, Integers]:
         """Step to an output; behind a Flatten first to a position of the channel."""
@@ -132,14 +132,14 @@ class _Steps:
         units = at.units
         if factor > 1:
             units = units * factor + rng.integers(factor, size=len(units))
-        outputs = _draw(self._ahead, units, rng)
+        outputs = self._ahead.draw(units, rng)
         there = _At(walks=at.walks, units=outputs, num_units=self.outputs)
         return there, self._places(outputs, units, rng)
 
     def backward(self, at: _At, rng: np.random.Generator) -> tuple[_At, Integers]:
         """Step to an input; before a Flatten first to the channel of the position."""
         units = at.units // (at.num_units // self.outputs)
-        inputs = _draw(self._back, units, rng)
+        inputs = self._back.draw(units, rng)
         there = _At(walks=at.walks, units=inputs, num_units=self.inputs)
         return there, self._places(units, inputs, rng)
 
@@ -149,25 +149,40 @@ class _Steps:
         link: Integers = outputs * self.inputs + inputs
         if self._inside is None:
             return link
-        places: Integers = link * self._area + _draw(self._inside, link, rng)
+        places: Integers = link * self._area + self._inside.draw(link, rng)
         return places
 
 
-Table = NDArray[np.float64]
-"""(rows, columns): row + the cumulated probability of the row's columns"""
+class _Table:
+    """Draws columns of a matrix in proportion to the sizes in the row that is asked for.
 
+    The cumulated probabilities of all rows stand one behind the other, those of row r
+    between r and r + 1. A guide says for each of as many equal parts of a row as it has
+    columns where the search may begin, so that few steps are left.
+    """
 
-def _table(sizes: NDArray[np.float64]) -> Table:
-    """Cumulated probabilities, in proportion to the sizes of each row."""
-    cumulated = np.cumsum(sizes, axis=1)
-    if not np.all(cumulated[:, -1] > 0):
-        raise ValueError("a unit has no weight but 0, so no walk can go on from it")
-    return cumulated / cumulated[:, -1:] + np.arange(len(sizes))[:, None]
+    def __init__(self, sizes: NDArray[np.float64]) -> None:
+        """Take the sizes (rows, columns); each row needs one above 0."""
+        cumulated = np.cumsum(sizes, axis=1)
+        if not np.all(cumulated[:, -1] > 0):
+            raise ValueError("a unit has no weight but 0, so no walk can go on from it")
+        rows = np.arange(len(sizes))[:, None]
+        within = (cumulated / cumulated[:, -1:] + rows).ravel()
+        self._columns = sizes.shape[1]
+        # Rounding may move a number below its part by less than this.
+        begins = rows + np.arange(self._columns) / self._columns - 1e-9
+        self._guide = np.searchsorted(within, begins.ravel(), side="right")
+        self._cumulated = np.append(within, np.inf)
 
-
-def _draw(table: Table, rows: Integers, rng: np.random.Generator) -> Integers:
-    """One column for each of these rows."""
-    columns = table.shape[1]
-    at = np.searchsorted(table.ravel(), rows + rng.random(len(rows)), side="right")
-    found: Integers = np.clip(at - rows * columns, 0, columns - 1)
-    return found
+    def draw(self, rows: Integers, rng: np.random.Generator) -> Integers:
+        """One column for each of these rows."""
+        chance = rng.random(len(rows))
+        first = rows * self._columns
+        wanted = rows + chance
+        at = self._guide[first + (chance * self._columns).astype(np.int64)]
+        below = np.flatnonzero(self._cumulated[at] <= wanted)
+        while len(below):
+            at[below] += 1
+            below = below[self._cumulated[at[below]] <= wanted[below]]
+        found: Integers = np.clip(at - first, 0, self._columns - 1)
+        return found
