@@ -236,6 +236,23 @@ def status() -> None:
             print(line)
 
 
+@app.command(epilog="Example: lt-pipeline check 'mypkg.scores:mine(power=2)'")
+def check(
+    function: Annotated[
+        str, typer.Argument(help="package.module:function of yours, with options.")
+    ],
+) -> None:
+    """Check that a function of yours keeps the contract of what it stands for."""
+    with _at_root() as root:
+        from pipeline import contracts
+
+        found = contracts.check(function, root)
+        for one in found:
+            print(one)
+    if any(one.broken for one in found):
+        raise typer.Exit(1)
+
+
 @app.command(epilog="Example: lt-pipeline verify")
 def verify() -> None:
     """Check what each variant's recipe promises, and that no artifact is damaged."""

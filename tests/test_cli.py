@@ -20,6 +20,7 @@ from pipeline.plan import items, plan_file
 
 COMMANDS = [name for name in get_group(cli.app).commands if name != "init"]
 ARGUMENTS = {
+    "check": ["mypkg.scores:mine"],
     "exp": ["run"],
     "use": ["digits"],
     "export": ["--round", "1", "--out", "ticket.safetensors"],

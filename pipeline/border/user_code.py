@@ -10,6 +10,7 @@ import hashlib
 import importlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,23 @@ def call(
     except Exception as error:
         raise CodeError(f"{name} fails: {_said(error)}") from error
     return result
+
+
+@contextmanager
+def blamed(name: str | None) -> Iterator[None]:
+    """Say in one line which function of the user's has failed; None = it is none of theirs.
+
+    Raises:
+        CodeError: for whatever is raised inside.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        if name is None:
+            raise
+        raise CodeError(f"{name} fails: {_said(error)}") from error
 
 
 def files_behind(module: str, *, root: Path = Path()) -> list[Path]:

@@ -17,7 +17,7 @@ from typing import (
     get_type_hints,
 )
 
-from pipeline.core.fields import Derived
+from pipeline.core.fields import Derived, Function, Importable
 
 Note = TypeVar("Note")
 
@@ -64,10 +64,11 @@ def options(annotation: object) -> tuple[object, ...]:
     >>> options(Annotated[int | None, "counted"])
     (<class 'int'>, <class 'NoneType'>)
     """
+    functions = (Function,) if note(annotation, Importable) is not None else ()
     annotation = bare(annotation)
     if get_origin(annotation) in (Union, types.UnionType):
-        return get_args(annotation)
-    return (annotation,)
+        return (*get_args(annotation), *functions)
+    return (annotation, *functions)
 
 
 def mapping_of(annotation: object) -> type | None:

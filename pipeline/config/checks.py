@@ -25,7 +25,6 @@ from pipeline.core import models
 from pipeline.core.looks import LEAST_OPEN
 from pipeline.core.models.init import CHOICES, INITS
 from pipeline.core.models.layers import has_statistics
-from pipeline.core.training.engine import needed_for
 from pipeline.data.facts import FACTS
 
 NAME = r"[a-z][a-z0-9]*([_-][a-z0-9]+)*"
@@ -176,8 +175,7 @@ def _task(where: str, task: Task, datasets: Iterable[str]) -> Iterator[str]:
     if task.train.engine not in engines.CHOICES:
         yield f"{where}.train.engine: {choose(task.train.engine, engines.CHOICES)}"
     try:
-        needs = needed_for(task.dataset.description)
-        engines.resolve(task.train.engine, network, 1.0, task.train.device, needs)
+        engines.resolve(task.train.engine, network, 1.0, task.train.device, task.needs)
     except ValueError as error:
         yield f"{where}.train.engine: {error}"
     yield from _lengths(where, task)
@@ -231,5 +229,6 @@ def _retraining(task: Task) -> Retraining:
         train=task.train,
         total_steps=total_steps(task),
         network=build_network(task),
-        needs=frozenset(needed_for(task.dataset.description)),
+        init=task.model.init,
+        needs=task.needs,
     )

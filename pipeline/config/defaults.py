@@ -10,7 +10,8 @@ from typing import Any, get_args, get_origin
 from pipeline.config.annotations import bare, hints_of, keys_of, mapping_of, note
 from pipeline.config.settings import Settings
 from pipeline.config.yaml_shape import at
-from pipeline.core.fields import Default, Needed, OnlyWritten, Tree
+from pipeline.core import functions
+from pipeline.core.fields import Default, Function, Needed, OnlyWritten, Tree
 
 
 def complete(written: Tree) -> dict[str, Any]:
@@ -54,7 +55,7 @@ class _Filling:
                 continue
             else:
                 value = self._default(one, hints[one.name], written)
-            full[key] = self._inside(bare(hints[one.name]), value, place)
+            full[key] = self._inside(hints[one.name], value, place)
         return full
 
     def _must_be_written(self, one: Field[Any], annotation: object, written: Tree) -> bool:
@@ -71,14 +72,32 @@ class _Filling:
         if not isinstance(value, dict):
             return value
         inner = mapping_of(annotation)
+        if inner is Function:
+            return _name_of(self.mapping(inner, value, where), where)
         if inner is not None:
             return self.mapping(inner, value, where)
-        if get_origin(annotation) is dict:
-            kind = get_args(annotation)[1]
+        if get_origin(bare(annotation)) is dict:
+            kind = get_args(bare(annotation))[1]
             return {
                 key: self._inside(kind, item, at(where, key)) for key, item in value.items()
             }
         return value
+
+
+def _name_of(written: dict[str, Any], where: str) -> str:
+    """The name by which all that follows knows a function of the user's."""
+    if "import" not in written:
+        return ""  # the missing key is named with all others
+    function, options = written["import"], written["options"] or {}
+    if not isinstance(function, str) or not isinstance(options, dict):
+        raise ValueError(
+            f"{where}: write import: package.module:function, and options as names with "
+            "their values below them"
+        )
+    try:
+        return functions.named(function, options)
+    except ValueError as error:
+        raise ValueError(f"{where}.import: {error}") from None
 
 
 def has_default(one: Field[Any], annotation: object) -> bool:

@@ -18,8 +18,9 @@ import pydantic_core
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from pipeline.border import user_code
 from pipeline.border.errors import UserError
-from pipeline.config import checks, defaults, own_data, own_masks
+from pipeline.config import checks, defaults, own_code, own_data, own_masks
 from pipeline.config.settings import OWN, Settings
 from pipeline.config.yaml_shape import refuse_odd_values, refuse_wrong_keys, shown
 
@@ -51,7 +52,8 @@ def load(root: Path = Path()) -> Settings:
         ParamsError: with one line, whatever is wrong.
     """
     try:
-        raw = parse_yaml((root / FILE).read_text(encoding="utf-8"))
+        text = (root / FILE).read_text(encoding="utf-8")
+        raw = parse_yaml(text)
     except FileNotFoundError:
         raise ParamsError(
             f"{FILE} is missing; write one with `lt-pipeline use PRESET`"
@@ -66,12 +68,25 @@ def load(root: Path = Path()) -> Settings:
             f"{FILE} cannot be parsed ({_one_line(error)}); correct the value or put it "
             "in quotes"
         ) from None
+    _refuse_unreadable_by_dvc(text)
     return parse(raw, root)
+
+
+def _refuse_unreadable_by_dvc(text: str) -> None:
+    """Refuse what only our parser takes: DVC reads params.yaml by libyaml."""
+    try:
+        YAML(typ="safe").load(text)
+    except YAMLError as error:
+        raise ParamsError(
+            f"{FILE} is not YAML to DVC: {_yaml_problem(error)}; write each key on a line "
+            "of its own, not inside { }"
+        ) from None
 
 
 def parse(raw: object, root: Path = Path()) -> Settings:
     """Check the contents of a params.yaml below ``root`` and make settings of them."""
     full = completed(raw)
+    user_code.make_importable(root)
     try:
         # JSON, because pydantic is strict there and still takes lists for tuples.
         text = json.dumps(full)
@@ -81,6 +96,7 @@ def parse(raw: object, root: Path = Path()) -> Settings:
     for problem in own_data.problems(settings):
         raise ParamsError(f"{FILE}: {problem}")
     settings = own_data.with_known(settings, root)
+    own_code.check(settings, root)
     for problem in checks.problems(settings):
         raise ParamsError(f"{FILE}: {problem}")
     return own_masks.with_known(settings, root)

@@ -6,14 +6,14 @@ from math import prod
 from pipeline import engines
 from pipeline.config.mask_from import Owner
 from pipeline.config.settings import OWN, Prune, Settings, Task, Variant, build_network
-from pipeline.config.yaml_shape import choose
+from pipeline.config.yaml_shape import choose, choose_or_import
+from pipeline.core import criteria
 from pipeline.core.counts import DIVIDING
 from pipeline.core.criteria import CRITERIA
 from pipeline.core.cuts import CUTS
 from pipeline.core.cuts.asked import Asked
 from pipeline.core.models.layers import Kind, Network, kernels, parameters
 from pipeline.core.policies import POLICIES, RECIPE, SCHEDULES, Policy
-from pipeline.core.training.engine import needed_for
 from pipeline.core.training.settings import for_scores
 from pipeline.core.transforms import TRANSFORMS
 
@@ -42,8 +42,8 @@ def problems(where: str, variant: Variant, settings: Settings) -> Iterator[str]:
 def _own(where: str, prune: Prune) -> Iterator[str]:
     if prune.schedule is None:
         yield f"{where}.schedule: null found; a variant with its own mask needs it"
-    if prune.schedule not in SCHEDULES:
-        yield f"{where}.schedule: {choose(str(prune.schedule), SCHEDULES)}"
+    if problem := choose_or_import(str(prune.schedule), SCHEDULES, POLICIES):
+        yield f"{where}.schedule: {problem}"
     if prune.transform is not None:
         yield f"{where}.transform: {_ONLY_ANOTHERS}"
 
@@ -70,8 +70,11 @@ def _comes_from(prune: Prune) -> str:
 def _recipe(
     where: str, prune: Prune, tasks: Mapping[str, Task], rounds: int
 ) -> Iterator[str]:
-    if "criterion" in prune.policy.needs and prune.criterion not in CRITERIA:
-        yield f"{where}.criterion: {choose(str(prune.criterion), CRITERIA)}"
+    needs_criterion = "criterion" in prune.policy.needs
+    if needs_criterion and (
+        problem := choose_or_import(str(prune.criterion), CRITERIA, CRITERIA)
+    ):
+        yield f"{where}.criterion: {problem}"
     possible = prune.policy.criteria
     if possible is not None and prune.criterion not in possible:
         yield (
@@ -81,6 +84,7 @@ def _recipe(
         )
     if prune.policy.cuts:
         yield from _cutting(where, prune)
+        yield from _scoring(where, prune, tasks)
     if prune.fraction is None:
         return
     yield from _fractions(f"{where}.fraction", prune.fraction, prune.scope)
@@ -89,6 +93,19 @@ def _recipe(
     yield from _absent_kinds(f"{where}.fraction", prune.fraction, tasks)
     for name, task in tasks.items():
         yield from _emptied(f"{where}.fraction", prune, rounds, build_network(task), name)
+
+
+def _scoring(where: str, prune: Prune, tasks: Mapping[str, Task]) -> Iterator[str]:
+    """Check that the criterion can score each task's network for its data."""
+    assert prune.criterion is not None
+    for name, task in tasks.items():
+        data = task.dataset.description
+        problem = criteria.refusal(prune.criterion, build_network(task), data)
+        if problem:
+            yield (
+                f"{where}.criterion: {prune.criterion} {problem} (task {name}); take "
+                "another criterion, such as magnitude or random"
+            )
 
 
 def _cutting(where: str, prune: Prune) -> Iterator[str]:
@@ -122,7 +139,7 @@ def _changing(where: str, policy: Policy, tasks: Mapping[str, Task]) -> Iterator
     for name, task in tasks.items():
         try:
             train, network = task.train, build_network(task)
-            needs = policy.abilities | needed_for(task.dataset.description)
+            needs = policy.abilities | task.needs
             engines.resolve(train.engine, network, 1.0, train.device, needs)
         except ValueError as error:
             yield f"{where}.schedule: task {name}: {error}"
@@ -233,8 +250,9 @@ def _unknown_owner(where: str, key: str, owner: Owner, settings: Settings) -> It
 
 
 def _control(where: str, prune: Prune) -> Iterator[str]:
-    if prune.transform is not None and prune.transform not in TRANSFORMS:
-        yield f"{where}.transform: {choose(prune.transform, TRANSFORMS)}"
+    taken = prune.transform
+    if taken and (problem := choose_or_import(taken, TRANSFORMS, TRANSFORMS)):
+        yield f"{where}.transform: {problem}"
     if prune.schedule is not None:
         yield f"{where}.schedule: must be null, because {_comes_from(prune)}"
 

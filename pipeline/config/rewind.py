@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pipeline import engines
-from pipeline.config.yaml_shape import choose, shown
-from pipeline.core.fields import Default, Needed, OneOf, Tree
+from pipeline.config.yaml_shape import choose_or_import, shown
+from pipeline.core.fields import Default, Importable, Needed, OneOf, Tree
+from pipeline.core.models.init import INITS
 from pipeline.core.models.layers import Network
 from pipeline.core.rewinding import LOOK_AT_TRAINED
 from pipeline.core.starts import CHOICES, STARTS, Start
@@ -17,6 +18,8 @@ from pipeline.core.training.settings import TrainSettings
 
 def _start_of(here: Tree) -> Start | None:
     to = here.get("to")
+    if isinstance(to, dict):
+        to = to.get("import")
     return STARTS.get(to) if isinstance(to, str) else None
 
 
@@ -34,7 +37,7 @@ def _first_draw(here: Tree, _: Tree) -> object:
 class Rewind:
     """Which weights a round starts from."""
 
-    to: Annotated[str, OneOf(CHOICES)]
+    to: Annotated[str, OneOf(CHOICES), Importable()]
     """what the weights of a round are before it trains: theta0, or another start"""
     step: Annotated[int | None, Needed("for early", _needs_step)] = None
     """where the round begins on schedule and data order. ``early``: also whose weights
@@ -77,6 +80,7 @@ class Retraining:
     train: TrainSettings
     total_steps: int
     network: Network
+    init: str
     needs: frozenset[Ability] = frozenset()
     """what an engine must be able to do for the task's data"""
 
@@ -94,6 +98,7 @@ def problems(
             f"{masks.before_training} gives it before training; write theta0 or reinit"
         )
     yield from _step(f"{where}.step", rewind, tasks)
+    yield from _formula(f"{where}.to", rewind, tasks)
     if STARTS[rewind.to].at_last_rate:
         yield from _fine_tuning(f"{where}.to", rewind, tasks)
     if rewind.freezes:
@@ -101,8 +106,8 @@ def problems(
 
 
 def _start(where: str, rewind: Rewind) -> Iterator[str]:
-    if rewind.to not in CHOICES:
-        yield f"{where}.to: {choose(rewind.to, CHOICES)}"
+    if problem := choose_or_import(rewind.to, CHOICES, STARTS):
+        yield f"{where}.to: {problem}"
     draws = STARTS[rewind.to].draws
     if draws and (rewind.draw is None or rewind.draw < 0):
         yield f"{where}.draw: {shown(rewind.draw)} found; number the draw: 0, 1, …"
@@ -135,6 +140,17 @@ def _step(where: str, rewind: Rewind, tasks: Mapping[str, Retraining]) -> Iterat
             yield (
                 f"{where}: {step} found; the training of task {name} has "
                 f"{task.total_steps} steps: give 1 to {task.total_steps - 1}, or {instead}"
+            )
+
+
+def _formula(where: str, rewind: Rewind, tasks: Mapping[str, Retraining]) -> Iterator[str]:
+    """Check that there is a formula of the weights' variance where the start needs it."""
+    for name, task in tasks.items():
+        if STARTS[rewind.to].needs_formula and task.init not in INITS:
+            yield (
+                f"{where}: {rewind.to} scales the formula of an init, and task {name} has "
+                f"init: {task.init}, which has none; write init: {' or '.join(INITS)} "
+                "there, or reinit here"
             )
 
 

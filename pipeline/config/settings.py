@@ -20,12 +20,22 @@ from pipeline.core import models, policies, transforms
 from pipeline.core.counts import Scope
 from pipeline.core.criteria import CRITERIA
 from pipeline.core.description import Description
-from pipeline.core.fields import Default, Derived, Needed, OneOf, OnlyWritten, Tree
+from pipeline.core.fields import (
+    Default,
+    Derived,
+    Importable,
+    Needed,
+    OneOf,
+    OnlyWritten,
+    Tree,
+)
 from pipeline.core.looks import DEFAULT, Looks
 from pipeline.core.models.init import CHOICES, MODULE
 from pipeline.core.models.layers import Kind, Network
+from pipeline.core.optimizers import is_built_in
 from pipeline.core.policies import RECIPE, SCHEDULES, Policy
 from pipeline.core.programs import PROGRAMS, Program, program_of
+from pipeline.core.training.engine import Ability, needed_for
 from pipeline.core.training.settings import ScoreTraining, TrainSettings
 from pipeline.data.facts import FACTS
 from pipeline.data.known import Known
@@ -104,6 +114,14 @@ class Task:
         return self.known or FACTS[self.data]
 
     @property
+    def needs(self) -> frozenset[Ability]:
+        """What an engine must be able to do to train it."""
+        needed = needed_for(self.dataset.description)
+        if not is_built_in(self.train.optimizer):
+            needed.add(Ability.OWN_OPTIMIZER)
+        return frozenset(needed)
+
+    @property
     def is_own(self) -> bool:
         """Whether its network or its data are the user's own."""
         return self.known is not None or self.model.import_ is not None
@@ -142,17 +160,20 @@ class Prune:
     ]
     """``own``: from this variant's own previous round; NAME: that variant's mask; or keys
     that name a file or another task's chain"""
-    transform: Annotated[str | None, OneOf(transforms.TRANSFORMS)] = None
+    transform: Annotated[str | None, OneOf(transforms.TRANSFORMS), Importable()] = None
     """what is done to another variant's mask: shuffle moves it within each layer"""
     schedule: Annotated[
         str | None,
         OneOf(SCHEDULES),
         Default("iterative where the mask is own, else null", _iterative),
+        Importable(),
     ]
     """own masks: from the previous round, from the dense network in one cut, from theta0
     before any training, or found while the round trains (gradual; rigl and set begin with
     a mask that is cut from theta0; the others train scores, and no weight)"""
-    criterion: Annotated[str | None, OneOf(CRITERIA), _asked_for("criterion")] = None
+    criterion: Annotated[
+        str | None, OneOf(CRITERIA), _asked_for("criterion"), Importable()
+    ] = None
     """what ranks the weights; the lowest are removed"""
     scope: Annotated[Scope | None, _asked_for("scope")] = None
     """whether weights are ranked within each layer or all together; er and erk rank within

@@ -5,10 +5,11 @@ what to do; the caller puts the file's name before it.
 """
 
 from collections.abc import Iterable
-from typing import get_args, get_origin
+from typing import Any, get_args, get_origin
 
 from pipeline.config.annotations import bare, hints_of, keys_of, mapping_of, options
-from pipeline.core.registry import did_you_mean, unknown
+from pipeline.core.functions import is_function
+from pipeline.core.registry import Registry, did_you_mean, unknown
 
 MAX_VALUES = 5_000
 """most values in one file; aliases of aliases can make far more, recursive ones no end"""
@@ -56,6 +57,19 @@ def refuse_wrong_keys(annotation: object, value: object, where: str = "") -> Non
 def choose(found: str, known: Iterable[str]) -> str:
     """The message about an unknown name, which suggests the nearest known one."""
     return unknown(shown(found), known)
+
+
+def choose_or_import(found: str, known: Iterable[str], registry: Registry[Any]) -> str:
+    """Why a value is neither a known name nor a function; empty if it is one of them.
+
+    Args:
+        found: the value.
+        known: names that it may have.
+        registry: in which a function of the user's can stand.
+    """
+    if is_function(found):
+        return registry.problem(found)
+    return "" if found in known else choose(found, known)
 
 
 def shown(value: object) -> str:

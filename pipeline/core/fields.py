@@ -7,7 +7,7 @@ checks values and fills in defaults.
 """
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 Tree = Mapping[str, Any]
@@ -46,6 +46,21 @@ class OnlyWritten:
 @dataclass(frozen=True, slots=True)
 class Derived:
     """A note: the field is no key; it follows from others after they were read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Importable:
+    """A note: in place of a name, keys may name a function of the user's (``Function``)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Function:
+    """A function of yours, in place of a name."""
+
+    import_: str
+    """``package.module:function`` of yours"""
+    options: dict[str, Any] = field(default_factory=dict)
+    """arguments of that function, by name"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,22 +3,28 @@
 Each entry has a record of what it needs and can do. To add a model, criterion, start,
 transform or engine, write one small file and one record. A file is imported when its
 entry is used, so code that reads only records, such as the plan, imports no torch.
+
+Where a registry says so, the name of a function of the user's (``functions``) can stand in
+place of an entry's. Its record is the one that the function declares.
 """
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Generic, TypeVar
+
+from pipeline.core import functions
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
     """The record of an entry. A registry that needs more facts derives a record from it."""
 
-    module: str
-    """the module that defines the entry, below the package of its registry"""
+    module: str = ""
+    """the module that defines the entry, below the package of its registry; not written by
+    a function of the user's, which knows its module"""
 
 
 EntryT = TypeVar("EntryT", bound=Entry)
@@ -44,6 +50,7 @@ class Registry(Mapping[str, EntryT], Generic[EntryT]):
         entries: Mapping[str, EntryT],
         *,
         offers: str | None = None,
+        own: type[EntryT] | None = None,
     ) -> None:
         """Keep the records.
 
@@ -53,18 +60,24 @@ class Registry(Mapping[str, EntryT], Generic[EntryT]):
             entries: the records by name.
             offers: name of the function that every entry's module offers; None = each
                 function has its entry's name, with underscores for hyphens.
+            own: the record of functions of the user's, which can stand in place of an
+                entry; a function that declares none has its defaults. None = they cannot.
         """
         self.kind = kind
         self.package = package
         self._entries = dict(entries)
         self._offers = offers
+        self._own = own
 
     def __getitem__(self, name: str) -> EntryT:
         """The record of an entry.
 
         Raises:
-            UnknownNameError: if there is no such entry; it suggests the nearest name.
+            UnknownNameError: if there is no such entry; it suggests the nearest name. If a
+                function of the user's cannot stand there; it says why.
         """
+        if functions.is_function(name) and self._own is not None:
+            return self._declared(name, self._own)
         try:
             return self._entries[name]
         except KeyError:
@@ -78,14 +91,43 @@ class Registry(Mapping[str, EntryT], Generic[EntryT]):
         """The number of entries."""
         return len(self._entries)
 
+    def problem(self, name: str) -> str:
+        """Why a name is none of this registry, in one line; empty if it is one."""
+        try:
+            self[name]
+        except UnknownNameError as error:
+            return str(error)
+        return ""
+
     def load(self, name: str) -> Any:  # noqa: ANN401 - the caller knows its signature
         """Import the module of an entry and return its function.
 
         Raises:
             UnknownNameError: if there is no such entry.
         """
-        module = import_module(f"{self.package}.{self[name].module}")
+        entry = self[name]
+        if functions.is_function(name):
+            return functions.load(name)
+        module = import_module(f"{self.package}.{entry.module}")
         return getattr(module, self._offers or name.replace("-", "_"))
+
+    def _declared(self, name: str, kind: type[EntryT]) -> EntryT:
+        """The record of a function of the user's."""
+        module = functions.function_in(name).partition(":")[0]
+        try:
+            functions.options_in(name)
+            record = functions.record_of(name)
+            declared = kind(module=module) if record is None else record
+        except TypeError:
+            declared = None
+        except ValueError as error:
+            raise UnknownNameError(str(error)) from None
+        if not isinstance(declared, kind):
+            raise UnknownNameError(
+                f"{functions.function_in(name)} declares no record of a {self.kind}; write "
+                f"@declares({kind.__name__}(…)) before it"
+            )
+        return replace(declared, module=module)
 
     def file_of(self, name: str) -> str:
         """The file or package, in the registry's folder, that holds an entry.

@@ -22,7 +22,8 @@ from pipeline.artifacts.paths import DENSE, Instance
 from pipeline.border import user_code
 from pipeline.config.settings import Prune, Settings, Task, build_network
 from pipeline.core import criteria, data_orders
-from pipeline.core.training.engine import Ability, needed_for
+from pipeline.core.optimizers import is_built_in
+from pipeline.core.training.engine import Ability
 from pipeline.data.own import arithmetic
 from pipeline.plan import expected, fingerprints
 from pipeline.plan.chains import ChainGroup, chain_groups, early_steps
@@ -268,12 +269,13 @@ def _training(
     if frozen:
         needs.add(Ability.FREEZE)
     density = 1.0 if prune and prune.policy.begins_dense else density
-    needs |= needed_for(task.dataset.description)
+    needs |= task.needs
     engine = engines.resolve(setting, network, density, task.train.device, needs)
     used = {
         "engines": engine,
         "metrics": task.program.metric,
         "policies": prune.schedule if prune and prune.policy.changes else None,
+        "optimizer": None if is_built_in(task.train.optimizer) else task.train.optimizer,
     }
     return {"engine": engine, INPUTS: _inputs(stage, task, names, **used)}
 

@@ -41,6 +41,7 @@ from pipeline.core import (
     starts,
     transforms,
 )
+from pipeline.core.functions import function_in, is_function
 from pipeline.core.registry import Registry
 from pipeline.plan.items import Item
 
@@ -97,19 +98,24 @@ def inputs_file(stage: str, *names: str, **used: str | None) -> Path:
     'prune-models.mlp-transforms.shuffle.txt'
     >>> inputs_file("train", own="mypkg.nets").name
     'train-own.mypkg.nets.txt'
+    >>> inputs_file("prune", models="mlp", criteria="mypkg.scores:mine(power=2)").name
+    'prune-own.mypkg.scores-models.mlp.txt'
     """
-    entries = [
-        f"{registry}.{_entry(registry, name)}"
-        for registry, name in used.items()
-        if name is not None
+    named = {registry: name for registry, name in used.items() if name is not None}
+    modules = sorted(
+        {
+            function_in(name).partition(":")[0]
+            for registry, name in named.items()
+            if registry == USERS or is_function(name)
+        }
+    )
+    entries = [f"{USERS}.{module}" for module in modules]
+    entries += [
+        f"{registry}.{ENTRIES[registry].file_of(name).removesuffix('.py')}"
+        for registry, name in named.items()
+        if registry != USERS and not is_function(name)
     ]
     return FOLDER.joinpath(*names, f"{'-'.join((stage, *entries))}.txt")
-
-
-def _entry(registry: str, name: str) -> str:
-    if registry == USERS:
-        return name
-    return ENTRIES[registry].file_of(name).removesuffix(".py")
 
 
 def decided_by(item: Item) -> Decided:

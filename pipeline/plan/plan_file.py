@@ -6,8 +6,9 @@ from pathlib import Path
 from pipeline.artifacts import files, paths
 from pipeline.border import user_code
 from pipeline.border.root import holds_code
-from pipeline.config import machine, params
+from pipeline.config import machine, own_code, params
 from pipeline.config.settings import Settings
+from pipeline.core import functions
 from pipeline.plan import groups
 from pipeline.plan.compiler import compile_plan, regroup
 from pipeline.plan.current import Standing
@@ -98,6 +99,7 @@ def _user_code(settings: Settings, root: Path) -> Path:
     """
     named = [task.model.import_ for task in settings.tasks.values()]
     named += [source.import_ for source in settings.datasets.values()]
+    named += [functions.function_in(name) for _, name in own_code.names(settings)]
     modules = [user_code.module_of(name) for name in named if name is not None]
     found = user_code.packages(modules, root=root)
     if len(found) > 1:

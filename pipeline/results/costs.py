@@ -94,12 +94,15 @@ def before(
 
 
 def _directly_before(training: Training, settings: Recorded) -> set[Training] | None:
-    """None where the mask comes from a file or another task, whose costs are not known."""
+    """None where the mask comes from a file or another task, whose costs are not known.
+
+    The same holds where a start of the user's is no longer there.
+    """
     variant, round = training
     if not round:
         return set()
-    prune, start = settings["prune"], STARTS[settings["rewind"]["to"]]
-    if not isinstance(prune["mask"], str):
+    prune, start = settings["prune"], STARTS.get(settings["rewind"]["to"])
+    if not isinstance(prune["mask"], str) or start is None:
         return None
     own = prune["mask"] == OWN
     owner = variant if own else prune["mask"]

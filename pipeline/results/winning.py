@@ -36,8 +36,10 @@ def are_tickets(to: str | None, pruned: str | None, schedule: str | None) -> boo
         schedule: ``prune.schedule``; if the mask changes during training, the training
             does not begin with it.
     """
-    changes = schedule is not None and POLICIES[schedule].changes
-    begins = to is not None and STARTS[to].ticket
+    # A store may be read where the functions of the user's that it names are not.
+    policy, start = POLICIES.get(schedule or ""), STARTS.get(to or "")
+    changes = schedule is not None and (policy is None or policy.changes)
+    begins = start is not None and start.ticket
     return begins and pruned == "zero" and not changes
 
 

@@ -22,9 +22,11 @@ from typing import Any
 from safetensors import SafetensorError
 
 from pipeline.artifacts import files
+from pipeline.border import user_code
 from pipeline.border.errors import UserError
 from pipeline.border.root import code_root
 from pipeline.core.digests import digest
+from pipeline.core.functions import function_in, is_function
 from pipeline.core.training.engine import Job
 from pipeline.core.training.results import Snapshot, pack, unpack
 
@@ -73,6 +75,8 @@ def unit_digest(jobs: list[Job], *, engine: str, data: str, host: str) -> str:
             for job in jobs
         ],
     }
+    if own := _own_code(jobs):
+        facts["own"] = own
     text = json.dumps(facts, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
@@ -202,6 +206,15 @@ def _sha256(path: Path) -> str:
 
 def _digest_of(value: object) -> str:
     return hashlib.sha256(files.json_text(value).encode()).hexdigest()
+
+
+def _own_code(jobs: Sequence[Job]) -> list[str]:
+    """The hashes of code of the user's that optimizers and mask rules are made of."""
+    optimizers = {job.settings.optimizer for job in jobs}
+    modules = {function_in(n).partition(":")[0] for n in optimizers if is_function(n)}
+    rules = {type(job.rule).__module__ for job in jobs if job.rule is not None}
+    modules |= {name for name in rules if not name.startswith("pipeline.")}
+    return [user_code.digest_behind(module) for module in sorted(modules)]
 
 
 def code_digest() -> str:

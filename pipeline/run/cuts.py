@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.artifacts import files
+from pipeline.border import user_code
 from pipeline.config.settings import Prune, Task, network_for
 from pipeline.core import criteria, cuts, seeding
 from pipeline.core.arrays import Mask
 from pipeline.core.batches import Batch, Dataset, shuffled_batches
 from pipeline.core.criteria.evidence import Evidence
+from pipeline.core.functions import is_function
 from pipeline.core.training.mask_rules import first_mask
 from pipeline.plan import expected
 
@@ -73,4 +75,5 @@ def mask(source: Source, seed: int) -> Mask:
         rng=stream("mask_sample") if looks_at.draws or looks_at.tied else None,
     )
     name = criteria.cut_of(asked.criterion, task.program.cut)
-    return cuts.cut(name, evidence, asked)
+    with user_code.blamed(asked.criterion if is_function(asked.criterion) else None):
+        return cuts.cut(name, evidence, asked)

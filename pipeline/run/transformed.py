@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.artifacts import files
+from pipeline.border import user_code
 from pipeline.config.settings import Prune, Task, build_network
 from pipeline.core import seeding, transforms
 from pipeline.core.arrays import Mask
+from pipeline.core.functions import is_function
 from pipeline.core.transforms.given import Given
 
 
@@ -39,4 +41,6 @@ def mask(source: Source, seed: int) -> Mask:
             seed, "mask_shuffle", round=source.round, copy=source.variant
         ),
     )
-    return transforms.transform(source.prune.transform, given)
+    name = source.prune.transform
+    with user_code.blamed(name if is_function(name) else None):
+        return transforms.transform(name, given)

@@ -9,8 +9,10 @@ from pathlib import Path
 
 from pipeline.artifacts import files, paths
 from pipeline.artifacts.files import ArtifactError
+from pipeline.border import user_code
 from pipeline.config import params
 from pipeline.core.digests import digest
+from pipeline.core.functions import is_function
 from pipeline.core.round_starts import source_weights, start_weights
 from pipeline.plan import items
 from pipeline.run import instances
@@ -34,7 +36,8 @@ def run(key: str) -> None:
             known = read(behind, task, variant, seed)
             _check_theta0(behind.theta0, seed, digest(known.theta0))
             to = task.program.start(variant.rewind.to)
-            source = source_weights(known, to, variant.rewind.draw)
+            with user_code.blamed(to if is_function(to) else None):
+                source = source_weights(known, to, variant.rewind.draw)
             files.save_arrays(
                 paths.seed_file(folder, seed),
                 start_weights(known, source, variant.rewind.pruned),

@@ -1,10 +1,13 @@
 """Recipes that prune before any training are checked as a whole."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipeline.config import params
+from pipeline.core import criteria
+from pipeline.core.description import Classes, Description, Tokens, TokensAt, Vectors
 
 BASE: dict[str, Any] = {
     "experiment": "x",
@@ -92,3 +95,61 @@ def test_a_start_that_needs_trained_weights_finds_none() -> None:
 def test_what_training_made_of_theta0_is_not_known_at_initialization() -> None:
     frozen = {"to": "theta0", "pruned": "freeze-init-zero-all"}
     assert "asks what training made of theta0" in problem(a=(OWN, frozen))
+
+
+LAYERS = ()
+TOKENS = Tokens(length=3, vocabulary=5)
+TWO = Classes(number=2)
+AT_PLACES = Description(inputs=TOKENS, labels=TokensAt(positions=(2,), vocabulary=5))
+
+
+@pytest.mark.parametrize(
+    ("criterion", "data", "says"),
+    [
+        ("snip", AT_PLACES, "labels are tokens"),
+        (
+            "grasp",
+            AT_PLACES,
+            "labels are tokens",
+        ),
+        ("synflow", Description(inputs=TOKENS, labels=TWO), "inputs are tokens"),
+        ("synflow", Description(inputs=Vectors(num_values=4), labels=TWO), ""),
+        ("snip", Description(inputs=TOKENS, labels=TWO), ""),
+        ("magnitude", AT_PLACES, ""),
+    ],
+)
+def test_a_criterion_says_what_it_cannot_score(
+    criterion: str, data: Description, says: str
+) -> None:
+    found = criteria.refusal(criterion, LAYERS, data)
+    assert says in found
+    assert bool(says) == bool(found)
+
+
+def test_what_a_torch_module_lacks_is_refused_in_the_plan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "plainnets.py").write_text(
+        "from torch import nn\n"
+        "def build(data):\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(64, data.num_classes))\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    task = BASE["tasks"]["main"] | {"model": {"import": "plainnets:build"}}
+    own = OWN | {"fraction": {"output": 0.5}}
+    recipes = {
+        "phew walks through layer records, which a torch module has not (task main)": (
+            own | {"criterion": "phew"},
+            THETA0,
+        ),
+        "reinit-scaled scales the formula of an init, and task main has init: module": (
+            own,
+            {"to": "reinit-scaled"},
+        ),
+    }
+    for says, recipe in recipes.items():
+        asked = with_recipes(a=recipe) | {"tasks": {"main": task}}
+        with pytest.raises(params.ParamsError) as caught:
+            params.parse(asked)
+        assert says in str(caught.value)

@@ -139,17 +139,17 @@ def test_a_key_that_is_no_text_is_refused(key: object) -> None:
         ("tasks", [], "a list found; write names with their settings below them"),
         (TRAIN + "lr", "fast", 'the text "fast" found; give a number, without quotes'),
         (TRAIN + "lr", True, "True found; give a number"),
-        (
-            TRAIN + "optimizer",
-            "rmsprop",
-            "input should be 'sgd', 'adam' or 'adamw'; found rmsprop",
-        ),
     ],
 )
 def test_a_wrong_type_is_refused_with_what_was_found(
     path: str, value: object, message: str
 ) -> None:
     assert refused(**{path: value}) == f"{path.replace('__', '.')}: {message}"
+
+
+def test_an_unknown_optimizer_is_refused() -> None:
+    said = "tasks.main.train: unknown optimizer: rmsprop (known: sgd, adam, adamw)"
+    assert refused(**{TRAIN + "optimizer": "rmsprop"}) == said
 
 
 @pytest.mark.parametrize(
@@ -815,3 +815,9 @@ def test_what_would_crash_later_is_refused(
 
 def test_a_name_that_begins_as_asked_is_nearer_than_one_that_resembles_it() -> None:
     assert "did you mean lenet-300-100?" in refused(tasks__main__model__name="lenet")
+
+
+def test_what_dvc_cannot_read_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("tasks: {main: {model: {import: a.b:c}}}\n")
+    with pytest.raises(ParamsError, match=r"^params\.yaml is not YAML to DVC: line 1: "):
+        params.load(tmp_path)

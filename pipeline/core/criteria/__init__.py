@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from pipeline.core.arrays import Scores
 from pipeline.core.criteria.evidence import Evidence
+from pipeline.core.description import Classes, Description, Tokens
+from pipeline.core.models.layers import Module, Network
 from pipeline.core.registry import Entry, Registry
 
 
@@ -28,6 +30,12 @@ class Criterion(Entry):
     passes: int = 1
     """number of cuts, each with the scores of what the last one left, in which a round is
     pruned; the number kept falls exponentially"""
+    needs_classes: bool = False
+    """whether the labels must be classes"""
+    needs_layers: bool = False
+    """whether it walks through layer records, which a torch module has not"""
+    reads_tokens: bool = True
+    """whether it can look at networks that read tokens"""
     cut: str = ""
     """of CUTS: the one that makes masks from its answer; empty = it answers with scores,
     from which the cut of the task's program makes them"""
@@ -38,10 +46,16 @@ CRITERIA = Registry(
     __name__,
     {
         "grasp": Criterion(
-            module="gradients.grasp", needs_trained=False, needs_batches=True
+            module="gradients.grasp",
+            needs_trained=False,
+            needs_batches=True,
+            needs_classes=True,
         ),
         "grasp-inverted": Criterion(
-            module="gradients.grasp", needs_trained=False, needs_batches=True
+            module="gradients.grasp",
+            needs_trained=False,
+            needs_batches=True,
+            needs_classes=True,
         ),
         "large-final-diff-sign": Criterion(module="signs", tied=True),
         "large-final-same-sign": Criterion(module="signs", tied=True),
@@ -52,23 +66,40 @@ CRITERIA = Registry(
         "magnitude-increase-diff-sign": Criterion(module="signs", tied=True),
         "magnitude-increase-same-sign": Criterion(module="signs", tied=True),
         "movement": Criterion(module="change"),
-        "phew": Criterion(module="phew", needs_trained=False, draws=True, cut="paths"),
+        "phew": Criterion(
+            module="phew", needs_trained=False, draws=True, needs_layers=True, cut="paths"
+        ),
         "random": Criterion(module="chance", needs_trained=False, draws=True),
         "small-final": Criterion(module="sizes"),
         "small-init": Criterion(module="sizes", needs_trained=False),
         "small-init-small-final": Criterion(module="sizes"),
-        "snip": Criterion(module="gradients.snip", needs_trained=False, needs_batches=True),
+        "snip": Criterion(
+            module="gradients.snip",
+            needs_trained=False,
+            needs_batches=True,
+            needs_classes=True,
+        ),
         "snip-inverted": Criterion(
-            module="gradients.snip", needs_trained=False, needs_batches=True
+            module="gradients.snip",
+            needs_trained=False,
+            needs_batches=True,
+            needs_classes=True,
         ),
         "snip-iterative": Criterion(
-            module="gradients.snip", passes=100, needs_trained=False, needs_batches=True
+            module="gradients.snip",
+            passes=100,
+            needs_trained=False,
+            needs_batches=True,
+            needs_classes=True,
         ),
-        "synflow": Criterion(module="gradients.synflow", passes=100, needs_trained=False),
+        "synflow": Criterion(
+            module="gradients.synflow", passes=100, needs_trained=False, reads_tokens=False
+        ),
         "synflow-inverted": Criterion(
-            module="gradients.synflow", passes=100, needs_trained=False
+            module="gradients.synflow", passes=100, needs_trained=False, reads_tokens=False
         ),
     },
+    own=Criterion,
 )
 """The criteria by name. Zhou et al. 2019 break all ties at random. Here this is so for
 criteria with many ties; for the others a tie is a coincidence of two numbers, and the
@@ -106,7 +137,39 @@ def score(name: str, evidence: Evidence) -> Scores:
     if missing:
         raise ValueError(f"the criterion {name!r} needs {' and '.join(missing)}; give them")
     scores: Scores = CRITERIA.load(name)(evidence)
+    if problem := _problem(scores, evidence):
+        raise ValueError(f"the criterion {name!r} gives no scores of the mask: {problem}")
     return scores
+
+
+def refusal(name: str, network: Network, data: Description) -> str:
+    """Why a criterion cannot score such a network for such data; empty = it can.
+
+    Args:
+        name: one of CRITERIA.
+        network: that is pruned.
+        data: what the examples are.
+    """
+    needs = CRITERIA[name]
+    if needs.needs_layers and isinstance(network, Module):
+        return "walks through layer records, which a torch module has not"
+    if needs.needs_classes and not isinstance(data.labels, Classes):
+        return "looks at examples of every class, and the labels are tokens"
+    if not needs.reads_tokens and isinstance(data.inputs, Tokens):
+        return "looks at images or vectors, and the inputs are tokens"
+    return ""
+
+
+def _problem(scores: Scores, evidence: Evidence) -> str:
+    """Why an answer is no scores; empty = it is some."""
+    if set(scores) != set(evidence.mask):
+        return f"of {', '.join(scores)}, and the mask has {', '.join(evidence.mask)}"
+    for name, kept in evidence.mask.items():
+        values = scores[name]
+        if values.shape != kept.shape or values.dtype.kind != "f":
+            found = f"{values.dtype} {list(values.shape)}"
+            return f"{name} is {found}, floats {list(kept.shape)} are needed"
+    return ""
 
 
 def cut_of(name: str, program: str) -> str:

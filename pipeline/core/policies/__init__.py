@@ -174,6 +174,7 @@ POLICIES: Registry[Policy] = Registry(
         READ: Policy(reads="file", nested=False, needs=()),
     },
     offers="rule",
+    own=Policy,
 )
 SCHEDULES = tuple(name for name, policy in POLICIES.items() if policy.needs)
 """the policies that a recipe with masks of its own can name as its ``schedule``"""

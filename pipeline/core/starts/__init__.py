@@ -22,7 +22,7 @@ from pipeline.core.starts.given import Given
 class Start(Entry):
     """Where a start is defined, what it needs beside θ₀, and how its round trains."""
 
-    draws: bool
+    draws: bool = False
     """whether it draws random numbers, so that a recipe can number its draws"""
     needs_mask: bool = False
     needs_trained: Literal["chain", "mask"] | None = None
@@ -40,6 +40,8 @@ class Start(Entry):
     ticket: bool = False
     """whether kept weights begin as in the dense network at step 0 or at an early step;
     with a mask of its own, such a subnetwork is a ticket"""
+    needs_formula: bool = False
+    """whether it needs the formula of an init; modules that draw themselves have none"""
     program: bool = False
     """whether only a program (``core/programs``) can name it, and ``rewind.to`` cannot"""
 
@@ -58,7 +60,9 @@ STARTS = Registry(
             at_last_rate=True,
         ),
         "reinit": Start(module="drawn", draws=True),
-        "reinit-scaled": Start(module="drawn", draws=True, needs_mask=True),
+        "reinit-scaled": Start(
+            module="drawn", draws=True, needs_mask=True, needs_formula=True
+        ),
         "reshuffle": Start(
             module="permuted", draws=True, needs_mask=True, needs_previous_start=True
         ),
@@ -80,6 +84,7 @@ STARTS = Registry(
         ),
         "trained-sign-reinit": Start(module="drawn", draws=True, needs_trained="mask"),
     },
+    own=Start,
 )
 
 
@@ -115,4 +120,19 @@ def start_source(name: str, given: Given) -> Weights:
     if missing:
         raise ValueError(f"the start {name!r} needs {' and '.join(missing)}; give them")
     weights: Weights = STARTS.load(name)(given)
+    if problem := _problem(weights, given):
+        raise ValueError(f"the start {name!r} gives no weights: {problem}")
     return weights
+
+
+def _problem(weights: Weights, given: Given) -> str:
+    """Why an answer is no weights of the network; empty = it is some."""
+    for name, initial in given.theta0.items():
+        if name not in weights:
+            return f"{name} is missing"
+        values = weights[name]
+        if values.shape != initial.shape or values.dtype != initial.dtype:
+            found = f"{values.dtype} {list(values.shape)}"
+            return f"{name} is {found}, {initial.dtype} {list(initial.shape)} is needed"
+    extra = sorted(weights.keys() - given.theta0.keys())
+    return f"the network has no {extra[0]}" if extra else ""

@@ -47,6 +47,7 @@ class Ability(Enum):
     TRAIN_SCORES = "train scores in place of weights"
     READ_VECTORS = "read vectors"
     READ_TOKENS = "read sequences of tokens"
+    OWN_OPTIMIZER = "update weights by an optimizer of yours"
 
 
 def needed_for(data: Description) -> set[Ability]:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, fields, replace
 from itertools import pairwise
 from typing import Annotated, Literal
 
-from pipeline.core.fields import Needed
+from pipeline.core.fields import Importable, Needed, OneOf
+from pipeline.core.optimizers import OPTIMIZERS
 
 ADAM_BETAS = (0.9, 0.999)
 """the betas of Adam and AdamW in every engine: torch's defaults, also in the kernels"""
@@ -73,7 +74,7 @@ class TrainSettings:
     """passes over the training data; null = given by steps"""
     batch_size: int
     """training examples per step; an incomplete last batch of an epoch is dropped"""
-    optimizer: Literal["sgd", "adam", "adamw"]
+    optimizer: Annotated[str, OneOf(OPTIMIZERS), Importable()]
     """the rule of an update, with torch's own settings beside those given here"""
     lr: float
     """learning rate, above 0, before the schedule changes it"""
@@ -131,7 +132,11 @@ class TrainSettings:
             f"momentum is {self.momentum}; give a number in [0, 1)",
         )
         yield (
-            self.optimizer != "sgd" and self.momentum != 0,
+            self.optimizer not in OPTIMIZERS,
+            f"optimizer: {OPTIMIZERS.problem(self.optimizer)}",
+        )
+        yield (
+            self.momentum != 0 and not OPTIMIZERS[self.optimizer].momentum,
             f"momentum is {self.momentum} but optimizer is {self.optimizer!r}; write 0 "
             "or use 'sgd'",
         )

@@ -31,6 +31,7 @@ TRANSFORMS: Registry[Transform] = Registry(
     __name__,
     {"shuffle": Transform(module="shuffle", draws=True)},
     offers="transform",
+    own=Transform,
 )
 """The transforms by name; each module has ``transform(given) -> Mask``."""
 

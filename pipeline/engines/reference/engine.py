@@ -21,6 +21,7 @@ from pipeline.core.losses import loss_and_correct, mean_loss
 from pipeline.core.models.forward import forward
 from pipeline.core.models.layers import Module, parameters
 from pipeline.core.models.modules import seeded
+from pipeline.core.optimizers import OPTIMIZERS
 from pipeline.core.training.engine import Evaluation, Job, State, only_job
 from pipeline.core.training.schedules import learning_rate
 from pipeline.core.training.score_rules import Learned
@@ -221,6 +222,9 @@ def _optimizer(
             return torch.optim.Adam(weights, lr, weight_decay=decay, fused=True)
         case "adamw":
             return torch.optim.AdamW(weights, lr, weight_decay=decay, fused=True)
+        case own:
+            made: torch.optim.Optimizer = OPTIMIZERS.load(own)(weights, settings)
+            return made
 
 
 def _plain_step(optimizer: torch.optim.Optimizer) -> Callable[[], object]:
@@ -273,7 +277,8 @@ def _exact_convolutions() -> AbstractContextManager[None]:
     )
 
 
-def _array(tensor: Tensor) -> NDArray[np.float32]:
-    """A copy as a numpy array."""
-    array: NDArray[np.float32] = tensor.detach().cpu().numpy().copy()
+def _array(tensor: Tensor | float) -> NDArray[np.float32]:
+    """A copy as a numpy array; optimizers may hold a plain number, such as their step."""
+    values = torch.as_tensor(tensor).detach().cpu().numpy()
+    array: NDArray[np.float32] = values.copy()
     return array

@@ -184,12 +184,19 @@ def test_an_unknown_criterion_is_refused_with_the_nearest_name():
 
 def test_a_criterion_that_needs_batches_gets_them_in_the_size_it_asks_for(monkeypatch):
     record = criteria.Criterion(module="invented", needs_trained=False, needs_batches=True)
-    module = types.SimpleNamespace(by_gradient=lambda given: list(given.batches(7)))
+    seen = []
+
+    def by_gradient(given):
+        seen.extend(given.batches(7))
+        return {name: kept.astype(np.float32) for name, kept in given.mask.items()}
+
+    module = types.SimpleNamespace(by_gradient=by_gradient)
     monkeypatch.setitem(sys.modules, "pipeline.core.criteria.invented", module)
     found = Registry("criterion", criteria.__name__, {"by-gradient": record})
     monkeypatch.setattr(criteria, "CRITERIA", found)
     given = {"trained": {}, "batches": lambda size: iter(range(size))}
-    assert score("by-gradient", **given) == [0, 1, 2, 3, 4, 5, 6]
+    score("by-gradient", **given)
+    assert seen == [0, 1, 2, 3, 4, 5, 6]
     with pytest.raises(ValueError, match="'by-gradient' needs training batches; give"):
         score("by-gradient", batches=None)
 

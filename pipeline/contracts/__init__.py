@@ -1,0 +1,98 @@
+"""The contracts of criteria, starts, transforms, policies and optimizers, to run on yours.
+
+A contract is a list of properties. Each one is a function that takes a name, tries what the
+name stands for on small generated networks, and says what is broken. Our own entries
+fulfill the same contracts (``tests/contracts``).
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.border import user_code
+from pipeline.border.errors import UserError
+from pipeline.contracts import criteria, optimizers, policies, starts, transforms
+from pipeline.core import functions
+from pipeline.core.criteria import CRITERIA, Criterion
+from pipeline.core.optimizers import OPTIMIZERS, Optimizer
+from pipeline.core.policies import POLICIES, Policy
+from pipeline.core.registry import Registry
+from pipeline.core.starts import STARTS, Start
+from pipeline.core.transforms import TRANSFORMS, Transform
+
+Property = Callable[[str], str]
+"""name -> what is broken; empty = the property holds. Its docstring says the property."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Contract:
+    """What holds for every entry of a registry."""
+
+    registry: Registry[Any]
+    properties: tuple[Property, ...]
+
+
+CONTRACTS: dict[type, Contract] = {
+    Criterion: Contract(registry=CRITERIA, properties=criteria.PROPERTIES),
+    Start: Contract(registry=STARTS, properties=starts.PROPERTIES),
+    Transform: Contract(registry=TRANSFORMS, properties=transforms.PROPERTIES),
+    Policy: Contract(registry=POLICIES, properties=policies.PROPERTIES),
+    Optimizer: Contract(registry=OPTIMIZERS, properties=optimizers.PROPERTIES),
+}
+"""by the record that a function declares"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Checked:
+    """One property of one function."""
+
+    says: str
+    broken: str
+    """what is broken; empty = it holds"""
+
+    def __str__(self) -> str:
+        """The property in one line."""
+        return (
+            f"broken  {self.says}: {self.broken}" if self.broken else f"ok      {self.says}"
+        )
+
+
+def check(name: str, root: Path) -> list[Checked]:
+    """Run the contract of a function of the user's.
+
+    Args:
+        name: ``package.module:function``, with options as in a call.
+        root: of the repository, where its package lies.
+
+    Raises:
+        UserError: if there is no such function, or it declares no record.
+    """
+    user_code.load(functions.function_in(name), root=root)
+    try:
+        functions.options_in(name)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    record = functions.record_of(name)
+    contract = CONTRACTS.get(type(record))
+    if contract is None:
+        kinds = ", ".join(kind.__name__ for kind in CONTRACTS)
+        raise UserError(
+            f"{functions.function_in(name)} declares no record, which says what it is; "
+            f"write @declares(…) before it, with one of {kinds}"
+        )
+    return list(_checked(name, contract))
+
+
+def _checked(name: str, contract: Contract) -> Iterator[Checked]:
+    for one in contract.properties:
+        says = (one.__doc__ or "").partition("\n")[0].removesuffix(".")
+        yield Checked(says=says, broken=said(one, name))
+
+
+def said(one: Property, name: str) -> str:
+    """What a property says of a name; of code that fails, how it fails."""
+    try:
+        return " ".join(one(name).split())
+    except Exception as error:
+        return " ".join(f"it fails: {type(error).__name__}: {error}".split())

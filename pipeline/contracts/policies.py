@@ -1,0 +1,113 @@
+"""The contract of policies whose masks change while a round trains."""
+
+from collections.abc import Callable
+
+from pipeline.contracts import generated
+from pipeline.core import masks, policies, seeding
+from pipeline.core.arrays import Mask
+from pipeline.core.cuts.asked import Asked
+from pipeline.core.models.layers import kernels
+from pipeline.core.training.mask_rules import LivingMask, MaskRule, Seen
+
+END = 40
+"""steps of the training"""
+
+
+def changes_in_order(name: str) -> str:
+    """The steps at which the mask changes ascend, within the training."""
+    steps = list(_rule(name).steps(0, END))
+    if not steps or steps != sorted(set(steps)) or not 0 <= steps[0] <= steps[-1] <= END:
+        return f"steps(0, {END}) gives {steps}"
+    return ""
+
+
+def ends_as_asked(name: str) -> str:
+    """In the end every tensor keeps as many weights as the recipe asks for."""
+    wanted = _asked().counts({n: kept.size for n, kept in generated.dense().items()})
+    found = masks.kept(_trained(name).mask)
+    return "" if found == wanted else f"{found} kept, {wanted} asked for"
+
+
+def keeps_its_tensors(name: str) -> str:
+    """The mask has the tensors that count, whole, before and after every change."""
+    shapes = {n: tensor.shape for n, tensor in kernels(generated.NETWORK).items()}
+    found = _trained(name).mask
+    if set(found) != set(_rule(name).counted):
+        return f"it has {', '.join(found)}, counted is {', '.join(_rule(name).counted)}"
+    return masks.problem(found, shapes)
+
+
+def revives_as_declared(name: str) -> str:
+    """Pruned weights come back only if its record says so."""
+    living, before = _begun(name), _first(name)
+    for step in _rule(name).steps(0, END):
+        living.change(_seen(step))
+        if not masks.is_nested(living.mask, before) and not policies.POLICIES[name].revives:
+            return f"revives: False declared, and a weight came back at step {step}"
+        before = {n: kept.copy() for n, kept in living.mask.items()}
+    return ""
+
+
+def goes_on_from_its_state(name: str) -> str:
+    """From a saved state it goes on bit for bit."""
+    steps = _rule(name).steps(0, END)
+    first, second = _begun(name), _begun(name)
+    for number, step in enumerate(steps):
+        if number == len(steps) // 2:
+            second.restore(first.state())
+        first.change(_seen(step))
+        if number >= len(steps) // 2:
+            second.change(_seen(step))
+    same = generated.content(first.state()) == generated.content(second.state())
+    return "" if same else "the states differ; keep everything in state()"
+
+
+def _asked() -> Asked:
+    fractions = dict.fromkeys(generated.dense(), 0.25)
+    return Asked(criterion="magnitude", fractions=fractions, scope="layerwise", rounds=2)
+
+
+def _rule(name: str) -> MaskRule:
+    return policies.rule(name, _asked(), generated.NETWORK)
+
+
+def _first(name: str) -> Mask:
+    """A mask that keeps everything, or as many as asked for where the policy cuts first."""
+    dense = generated.dense()
+    if policies.POLICIES[name].begins_dense:
+        return dense
+    wanted = _asked().counts({n: kept.size for n, kept in dense.items()})
+    for tensor, kept in dense.items():
+        order = seeding.generator(0, "reinit").permutation(kept.size)
+        kept.reshape(-1)[order[wanted[tensor] :]] = False
+    return dense
+
+
+def _begun(name: str) -> LivingMask:
+    return _rule(name).begin(_first(name), 0, END)
+
+
+def _trained(name: str) -> LivingMask:
+    living = _begun(name)
+    for step in _rule(name).steps(0, END):
+        living.change(_seen(step))
+    return living
+
+
+def _seen(step: int) -> Seen:
+    weights = generated.moved(generated.theta0(), step)
+    return Seen(
+        step=step,
+        weights=weights,
+        gradients=lambda: generated.moved(weights, step + 1),
+        draw=lambda purpose: seeding.generator(0, "mask_regrow", copy=f"{purpose}/{step}"),
+    )
+
+
+PROPERTIES: tuple[Callable[[str], str], ...] = (
+    changes_in_order,
+    ends_as_asked,
+    keeps_its_tensors,
+    revives_as_declared,
+    goes_on_from_its_state,
+)
