@@ -81,6 +81,8 @@ def check(name: str, root: Path) -> list[Checked]:
             f"{functions.function_in(name)} declares no record, which says what it is; "
             f"write @declares(…) before it, with one of {kinds}"
         )
+    if isinstance(record, Policy) and record.trains_scores:
+        raise UserError(f"{name} trains scores, and there is no contract of such policies")
     return list(_checked(name, contract))
 
 

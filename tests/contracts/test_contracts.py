@@ -17,6 +17,7 @@ OURS = [
     if getattr(record, "program", False) is False
     and not (contract.registry is CRITERIA and record.cut)
     and (contract.registry.kind != "schedule" or record.changes)
+    and not getattr(record, "trains_scores", False)
 ]
 
 
