@@ -18,8 +18,8 @@ import pydantic_core
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from pipeline.border import user_code
 from pipeline.border.errors import UserError
+from pipeline.border.root import make_importable
 from pipeline.config import checks, defaults, own_code, own_data, own_masks
 from pipeline.config.settings import OWN, Settings
 from pipeline.config.yaml_shape import refuse_odd_values, refuse_wrong_keys, shown
@@ -86,7 +86,7 @@ def _refuse_unreadable_by_dvc(text: str) -> None:
 def parse(raw: object, root: Path = Path()) -> Settings:
     """Check the contents of a params.yaml below ``root`` and make settings of them."""
     full = completed(raw)
-    user_code.make_importable(root)
+    make_importable(root)
     try:
         # JSON, because pydantic is strict there and still takes lists for tuples.
         text = json.dumps(full)
