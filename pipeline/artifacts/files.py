@@ -216,8 +216,12 @@ def load_weights(folder: Path, seed: int) -> Weights:
 
 def load_mask(folder: Path, seed: int) -> Mask:
     """Read the mask of one seed from a masks or trained folder."""
-    part = "mask" if _is_trained(folder) else ""
-    return load_arrays(seed_file(folder, seed, part))
+    return load_arrays(mask_file(folder, seed))
+
+
+def mask_file(folder: Path, seed: int) -> Path:
+    """The file with the mask of one seed in a masks or trained folder."""
+    return seed_file(folder, seed, "mask" if _is_trained(folder) else "")
 
 
 def _is_trained(folder: Path) -> bool:

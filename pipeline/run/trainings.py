@@ -261,8 +261,8 @@ def _kernels(source: Source) -> kernels.Need:
     """The kernels that trainings need; usually they were compiled with the plan's."""
     density = 1.0
     if source.masks is not None:
-        first = paths.seed_file(source.masks, source.seeds[0])
-        density = float(files.load_facts(first).get("density", 1.0))
+        facts = files.load_facts(files.mask_file(source.masks, source.seeds[0]))
+        density = float(facts.get("density", 1.0))
     return kernels.Need(engine=source.engine, task=source.task, densities=(density,))
 
 

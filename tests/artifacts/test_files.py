@@ -260,6 +260,10 @@ def test_a_trained_folder_holds_weights_and_mask_of_a_seed(tmp_path: Path) -> No
     files.save_arrays(folder / "s3.mask.safetensors", mask)
     assert files.load_weights(folder, 3)["w"].tolist() == [1, 1]
     assert files.load_mask(folder, 3)["w"].tolist() == [True, False]
+    assert files.mask_file(folder, 3) == folder / "s3.mask.safetensors"
+    assert (
+        files.mask_file(tmp_path / "masks/main/ticket/r01/s3", 3).name == "s3.safetensors"
+    )
 
 
 # Curves

@@ -76,7 +76,7 @@ def test_an_unknown_key_is_refused_with_the_nearest_and_the_known_ones() -> None
         "unknown key sed; did you mean seeds? "
         "(the file has experiment, rounds, seeds, looks, workers, data, datasets, tasks, "
         "variants, "
-        "analyses)"
+        "analyses, approximations)"
     )
 
 
@@ -574,7 +574,7 @@ def test_numbers_are_those_of_yaml_1_2(tmp_path: Path) -> None:
 
 ALL_KEYS = (
     "the file must have the keys experiment, rounds, seeds, looks, workers, data, "
-    "datasets, tasks, variants, analyses"
+    "datasets, tasks, variants, analyses, approximations"
 )
 NO_VALUE = "write text, a number, true, false or null"
 TOO_LARGE = "found; give a number of at most 1,000,000,000"

@@ -47,7 +47,11 @@ def paths(tree: dict[str, Any], where: str = "") -> set[str]:
 
 def test_every_key_is_explained_once() -> None:
     yours = {key for key in KEYS if key.endswith((".import", ".options"))}
-    yours |= {key for key in KEYS if key.startswith("datasets") or ".prune.mask." in key}
+    yours |= {
+        key
+        for key in KEYS
+        if key.startswith(("datasets", "approximations")) or ".prune.mask." in key
+    }
     yours |= {key for key in KEYS if key.startswith("variants.NAME.prune.scores")}
     assert set(KEYS) - yours == paths(raw() | {"analyses": {"line": CONNECTION}})
     assert len(KEYS) == len(reference.every())

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from pipeline.config import params
 from pipeline.core.looks import DEFAULT
 from pipeline.inspect import outcome
@@ -43,7 +45,10 @@ def test_a_step_that_might_be_later_is_a_lower_bound(experiment_root: Path) -> N
         assert "≥" in shown[variant]
 
 
-def test_no_ticket_wins_against_a_network_that_did_not_train(experiment_root: Path) -> None:
+def test_no_ticket_wins_against_a_network_that_did_not_train(
+    experiment_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")  # so that no text is wrapped
     text = outcome.table(found(), DEFAULT, untrained=["main"])
     assert "the dense network" in text
     assert "none is shown" not in text

@@ -213,6 +213,9 @@ QUICK_ONLY = {
     "rigl-lenet",
     "edge-popup-lenet",
     "biprop-lenet",
+    "lstm-rows",
+    "gru-rows",
+    "grok-addition",
 }
 """questions of this project, for which no source has settings"""
 PAPER_ONLY = {
