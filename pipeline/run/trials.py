@@ -22,7 +22,10 @@ from pipeline import engines
 from pipeline.artifacts import files
 from pipeline.border import caches
 from pipeline.border.errors import UserError
+from pipeline.core import seeding
+from pipeline.core.arrays import Weights
 from pipeline.core.batches import Split
+from pipeline.core.models.init import initial_weights
 from pipeline.core.models.layers import Network
 from pipeline.core.training.engine import Ability, Engine, Job
 from pipeline.run import checkpoints
@@ -209,11 +212,15 @@ def keep(file: Path, refused: str) -> None:
 def difference(engine: str, job: Job) -> str:
     """How the first step and an evaluation differ from the reference's; empty if not.
 
+    Weights are drawn for it: a start with equal weights may bring a unit so close to 0
+    that rounding decides whether it is active, and the engines round differently.
+
     Raises:
         OSError, MemoryError: the machine's own, which say nothing of the engine.
     """
     few = _few(job.data.validation)
-    job = replace(job, data=replace(job.data, validation=few), last_step=None, rule=None)
+    data = replace(job.data, validation=few)
+    job = replace(job, data=data, start=_drawn(job), last_step=None, rule=None)
     try:
         found, loss = _first_step(engines.make_engine(engine, [job]))
     except (OSError, MemoryError):
@@ -228,6 +235,14 @@ def difference(engine: str, job: Job) -> str:
     if not abs(loss - wanted_loss) <= CLOSE * abs(wanted_loss) + 1e-6:
         return f"its loss is {loss:.4g} where the reference's is {wanted_loss:.4g}"
     return ""
+
+
+def _drawn(job: Job) -> Weights:
+    """Random weights under the mask of the job."""
+    rng = seeding.generator(job.seed, "init")
+    drawn = initial_weights(job.network, "kaiming-normal", rng)
+    kept = {name: drawn[name] * bits for name, bits in job.mask.items()}
+    return drawn | {name: weights.astype(np.float32) for name, weights in kept.items()}
 
 
 def _first_step(engine: Engine) -> tuple[Any, float]:

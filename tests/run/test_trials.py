@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from helpers.experiment import settings
 from helpers.fully_connected import make_job
@@ -76,6 +77,12 @@ def test_a_first_step_that_differs_is_said(
 ) -> None:
     broken(monkeypatch, lambda engine: Off(engine, weights=weights, loss=loss))
     assert trials.difference("sparse", JOB).startswith(reason)
+
+
+def test_the_start_of_the_trainings_does_not_matter() -> None:
+    """Equal weights put units at the kink of ReLU, where rounding decides."""
+    start = {name: np.full_like(weights, np.nan) for name, weights in JOB.start.items()}
+    assert trials.difference("sparse", replace(JOB, start=start)) == ""
 
 
 def test_an_engine_that_does_not_compile_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
