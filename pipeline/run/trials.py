@@ -73,6 +73,7 @@ class Kind:
             "layers": _layers(self.network),
             "optimizer": self.optimizer,
             "code": checkpoints.code_digest(),
+            "trial": hashlib.sha256(Path(__file__).read_bytes()).hexdigest(),
             "processor": processor(),
             "versions": versions,
         }
