@@ -6,87 +6,46 @@ LSTM and GRU with 128 units on images of 28 rows, batch 100, Adam, one thread. B
 run in turns in one process, and their processor time is compared; the goal is 1.3.
 """
 
-import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 
-import numpy as np
+import measuring
 import torch
+from measuring import PAPER
 from torch import Tensor, nn
 
-from pipeline.core import masks, seeding
-from pipeline.core.batches import Dataset, Split
-from pipeline.core.description import of_images
+from pipeline.core.batches import Dataset
 from pipeline.core.models import build
-from pipeline.core.models.init import initial_weights
-from pipeline.core.models.layers import parameters
-from pipeline.core.training.engine import Job
-from pipeline.core.training.settings import Schedule, TrainSettings
 from pipeline.engines import make_engine
 
 UNITS, BATCH, STEPS, TURNS = 128, 100, 20, 5
-MEAN, STD = 33.3, 78.6
-ROWS = of_images((1, 28, 28), classes=10, mean=(MEAN,), std=(STD,))
-SETTINGS = TrainSettings(
-    steps=10_000,
-    epochs=None,
-    batch_size=BATCH,
-    optimizer="adam",
-    lr=0.001,
-    momentum=0.0,
-    weight_decay=0.0,
-    schedule=Schedule(name="constant", milestones=(), gamma=1.0, warmup_steps=0),
-    augment="none",
-    evaluate_every=10_000,
-    test_cadence="improved",
-    common_noise=True,
-    engine="reference",
-    device="cpu",
-)
+SETTINGS = replace(PAPER, batch_size=BATCH, lr=0.001, engine="reference")
 
 
 def main() -> None:
     """Print, for each cell, milliseconds per step of both loops and their ratio."""
     torch.set_num_threads(1)
-    data = made()
+    data = measuring.random_data(sizes=(5000, 100, 100))
     for name in ("lstm", "gru"):
-        ours, by_hand = engine(name, data), loop(name, data)
-        times: list[tuple[float, float]] = []
-        for _ in range(TURNS + 1):
-            times.append((seconds(ours), seconds(by_hand)))
-        first, second = (
-            statistics.median(column) for column in zip(*times[1:], strict=True)
+        works = {"ours": engine(name, data), "by hand": loop(name, data)}
+        for steps in works.values():
+            steps()  # the first ones take longer
+        found = measuring.in_turns(
+            {side: partial(seconds, steps) for side, steps in works.items()}, TURNS
         )
+        ours, by_hand = found["ours"], found["by hand"]
         print(
-            f"{name}-{UNITS}: {1000 * first:.1f} ms a step, by hand {1000 * second:.1f}; "
-            f"ratio {first / second:.2f}"
+            f"{name}-{UNITS}: {1000 * ours:.1f} ms a step, by hand {1000 * by_hand:.1f}; "
+            f"ratio {ours / by_hand:.2f}"
         )
-
-
-def made() -> Dataset:
-    """Random images, as many as a few batches need."""
-    rng = np.random.default_rng(0)
-
-    def part(size: int) -> Split:
-        pixels = rng.integers(0, 256, (size, 1, 28, 28)).astype(np.uint8)
-        return Split(inputs=pixels, labels=rng.integers(0, 10, size))
-
-    return Dataset(train=part(5000), validation=part(100), test=part(100), description=ROWS)
 
 
 def engine(name: str, data: Dataset) -> Callable[[], object]:
     """The reference engine, ready to go on by some steps."""
-    network = build(name, widths=(UNITS,), data=ROWS)
-    tensors = parameters(network)
-    job = Job(
-        network=network,
-        start=initial_weights(network, "module", seeding.generator(0, "init")),
-        mask=masks.dense(tensors, [n for n, tensor in tensors.items() if tensor.kind]),
-        data=data,
-        settings=SETTINGS,
-        seed=0,
-        round=0,
-    )
+    network = build(name, widths=(UNITS,), data=data.description)
+    job = measuring.make_job(network, data, 1.0, SETTINGS)
     made = make_engine("reference", [job])
     return lambda: made.advance(STEPS)
 
@@ -97,11 +56,12 @@ def loop(name: str, data: Dataset) -> Callable[[], object]:
     output = nn.Linear(UNITS, 10)
     weights = [*cell.parameters(), *output.parameters()]
     optimizer = torch.optim.Adam(weights, lr=0.001, fused=True)
+    (mean,), (std,) = data.description.images.mean, data.description.images.std
     images = torch.from_numpy(data.train.images[:, 0])
     labels = torch.from_numpy(data.train.labels)
 
     def step(at: Tensor) -> None:
-        rows = (images[at].float() - MEAN) / STD
+        rows = (images[at].float() - mean) / std
         states, _ = cell(rows)
         loss = nn.functional.cross_entropy(output(states[:, -1]), labels[at])
         optimizer.zero_grad()

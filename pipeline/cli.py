@@ -6,13 +6,19 @@ so that ``--help`` answers at once.
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version as installed_version
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from pipeline.inspect.exports import DEFAULT, FORMS
+
+if TYPE_CHECKING:
+    from pipeline.config.settings import Settings
+    from pipeline.plan.items import Plan
 
 app = typer.Typer(
     help="Lottery-ticket experiments: plan, run, check, compare.",
@@ -76,7 +82,11 @@ def _presets(incomplete: str) -> list[str]:
     """The presets that a shell may complete a name to."""
     from pipeline.presets import recipes
 
-    return [name for name in recipes.names() if name.startswith(incomplete)]
+    return _beginning(recipes.names(), incomplete)
+
+
+def _beginning(names: Iterable[str], incomplete: str) -> list[str]:
+    return [name for name in names if name.startswith(incomplete)]
 
 
 @app.command(epilog="Example: lt-pipeline use mnist-lenet")
@@ -215,14 +225,11 @@ def exp_run(
 def status() -> None:
     """Show which rounds are done, stale or missing, with their accuracy."""
     with _at_root() as root:
-        from pipeline.config import params
         from pipeline.inspect import status as states
         from pipeline.launch import repair
-        from pipeline.plan import plan_file
         from pipeline.plan.current import standing
 
-        settings = params.load()
-        current = plan_file.check(settings)
+        settings, current = _planned()
         if going := repair.going_on(root):
             print(going)
         else:
@@ -257,13 +264,10 @@ def check(
 def verify() -> None:
     """Check what each variant's recipe promises, and that no artifact is damaged."""
     with _at_root():
-        from pipeline.config import params
         from pipeline.inspect import verification
-        from pipeline.plan import plan_file
         from pipeline.plan.current import standing
 
-        settings = params.load()
-        current = plan_file.check(settings)
+        settings, current = _planned()
         _note(standing(current).note())
         findings = verification.verify(settings, current)
         print(verification.report(findings))
@@ -273,9 +277,7 @@ def verify() -> None:
 
 def _forms(incomplete: str) -> list[str]:
     """The forms that a shell may complete a name to."""
-    from pipeline.inspect.exports import FORMS
-
-    return [name for name in FORMS if name.startswith(incomplete)]
+    return _beginning(FORMS, incomplete)
 
 
 @app.command(
@@ -288,10 +290,8 @@ def export(  # noqa: PLR0913 - each is an option
     seed: Annotated[int, typer.Option(help="One of the seeds.")] = 0,
     format: Annotated[
         str,
-        typer.Option(
-            help="safetensors, torch-prune, csr, compact or onnx.", autocompletion=_forms
-        ),
-    ] = "safetensors",
+        typer.Option(help=f"One of {', '.join(FORMS)}.", autocompletion=_forms),
+    ] = DEFAULT,
     trained: Annotated[
         bool, typer.Option("--trained", help="The network at the end of the round.")
     ] = False,
@@ -305,13 +305,10 @@ def export(  # noqa: PLR0913 - each is an option
     """Write a ticket as one portable file: θ₀ ⊙ m, the mask, its provenance."""
     out = out.absolute()
     with _at_root():
-        from pipeline.config import params
         from pipeline.inspect import export as exporting
-        from pipeline.plan import plan_file
         from pipeline.plan.current import standing
 
-        settings = params.load()
-        current = plan_file.check(settings)
+        settings, current = _planned()
         facts, said = exporting.export(
             settings,
             current,
@@ -337,12 +334,10 @@ def track(
     """Write the results into MLflow again, into this or another store."""
     with _at_root() as root:
         from pipeline import tracking
-        from pipeline.config import params
-        from pipeline.plan import items, plan_file
+        from pipeline.plan import items
         from pipeline.plan.current import standing
 
-        settings = params.load()
-        current = plan_file.check(settings)
+        settings, current = _planned()
         if not stale:
             shown = items.items_of(current, "train", "retrain", "lines")
             standing(current).refuse(shown, "what would be tracked")
@@ -435,6 +430,15 @@ def compare(
             for line in comparing.why_left_out(rows):
                 print(line)
             print(f"{len(rows) - len(shown)} claims fit no run here; --all lists them")
+
+
+def _planned() -> "tuple[Settings, Plan]":
+    """The settings of the workspace, and its plan, which fits them."""
+    from pipeline.config import params
+    from pipeline.plan import plan_file
+
+    settings = params.load()
+    return settings, plan_file.check(settings)
 
 
 def _warn(line: str) -> None:

@@ -64,9 +64,8 @@ def known(name: str, source: Source, root: Path) -> Known:
 def _stamp(source: Source, root: Path) -> str:
     """A short digest of all that may change what is known."""
     facts: dict[str, Any] = {"source": asdict(source), "reader": _readers()}
-    if source.import_ is not None:
-        module = user_code.module_of(source.import_)
-        facts["code"] = user_code.digest_behind(module, root=root)
+    if source.own_module is not None:
+        facts["code"] = user_code.digest_behind(source.own_module, root=root)
     if source.path is not None:
         facts["files"] = list(_files(root / source.path))
     text = json.dumps(facts, sort_keys=True)

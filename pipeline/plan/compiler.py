@@ -24,7 +24,6 @@ from pipeline.config.settings import Prune, Settings, Task, build_network
 from pipeline.core import criteria, data_orders
 from pipeline.core.optimizers import is_built_in
 from pipeline.core.training.engine import Ability
-from pipeline.data.own import arithmetic
 from pipeline.plan import expected, fingerprints
 from pipeline.plan.chains import ChainGroup, chain_groups, early_steps
 from pipeline.plan.items import Fields, Item, Plan, items_of
@@ -76,11 +75,8 @@ def _dataset(settings: Settings, task: Task) -> tuple[str, Fields]:
     if task.data not in settings.datasets:
         return "data", data | {INPUTS: str(fingerprints.inputs_file("data"))}
     source = settings.datasets[task.data]
-    module = user_code.module_of(source.import_) if source.import_ else None
-    raw = source.path
-    if raw is None:  # what computes the examples
-        raw = str(user_code.file_of(module or arithmetic.__name__))
-    inputs = str(fingerprints.inputs_file("own", task.data, own=module))
+    raw = source.path or str(user_code.file_of(source.maker))
+    inputs = str(fingerprints.inputs_file("own", task.data, own=source.own_module))
     return "own", data | {"dataset": task.data, "raw": raw, INPUTS: inputs}
 
 

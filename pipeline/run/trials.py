@@ -22,7 +22,7 @@ from pipeline import engines
 from pipeline.artifacts import files
 from pipeline.border import caches
 from pipeline.border.errors import UserError
-from pipeline.core import seeding
+from pipeline.core import masks, seeding
 from pipeline.core.arrays import Weights
 from pipeline.core.batches import Split
 from pipeline.core.models.init import initial_weights
@@ -241,9 +241,7 @@ def difference(engine: str, job: Job) -> str:
 def _drawn(job: Job) -> Weights:
     """Random weights under the mask of the job."""
     rng = seeding.generator(job.seed, "init")
-    drawn = initial_weights(job.network, "kaiming-normal", rng)
-    kept = {name: drawn[name] * bits for name, bits in job.mask.items()}
-    return drawn | {name: weights.astype(np.float32) for name, weights in kept.items()}
+    return masks.apply(initial_weights(job.network, "kaiming-normal", rng), job.mask)
 
 
 def _first_step(engine: Engine) -> tuple[Any, float]:

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from helpers import experiment, standings
 from helpers.command import run
-from helpers.experiment import INSTABILITY, SEEDS, raw, settings
+from helpers.experiment import INSTABILITY, SEEDS, at, raw, settings
 
 from pipeline.artifacts import files, parquet, paths
-from pipeline.artifacts.paths import DENSE, Instance
+from pipeline.artifacts.paths import DENSE
 from pipeline.config import params
 from pipeline.config.params import ParamsError
 from pipeline.core.programs import southampton
@@ -155,10 +155,6 @@ def script_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def script(script_root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(script_root)
     return script_root
-
-
-def at(variant: str, round: int) -> Instance:
-    return Instance(task="main", variant=variant, round=round, seeds=SEEDS)
 
 
 def weights(kind: str, variant: str, round: int) -> dict[str, np.ndarray]:

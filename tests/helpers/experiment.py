@@ -11,6 +11,8 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+from pipeline.artifacts import paths
+from pipeline.artifacts.paths import Instance
 from pipeline.config import params
 from pipeline.config.settings import Settings
 from pipeline.plan import plan_file
@@ -204,6 +206,16 @@ def finish(root: Path, **changes: object) -> Path:
     with contextlib.chdir(root):
         run()
     return root
+
+
+def at(variant: str, round: int) -> Instance:
+    """A round of a variant of the experiment."""
+    return Instance(task="main", variant=variant, round=round, seeds=SEEDS)
+
+
+def trained(variant: str, round: int) -> Path:
+    """The folder of the networks that the round trained."""
+    return paths.trained_folder(at(variant, round))
 
 
 def run_prepared() -> None:

@@ -6,10 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.command import refused, run
-from helpers.experiment import SEEDS, VARIANTS, settings
+from helpers.experiment import SEEDS, VARIANTS, at, settings
 
 from pipeline.artifacts import files, paths
-from pipeline.artifacts.paths import Instance
 from pipeline.config.settings import Settings
 from pipeline.core.digests import digest
 from pipeline.inspect.verification import promises, report
@@ -25,10 +24,6 @@ AGAIN = "masks as transformed again"
 LAYERS = "counts per layer as in its source"
 
 pytestmark = pytest.mark.usefixtures("experiment_root")
-
-
-def at(variant: str, round: int) -> Instance:
-    return Instance(task="main", variant=variant, round=round, seeds=SEEDS)
 
 
 def mask_file(variant: str, round: int) -> Path:

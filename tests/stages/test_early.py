@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.experiment import SEEDS, finish, raw, settings
+from helpers.experiment import SEEDS, at, finish, raw, settings
 
 from pipeline.artifacts import files, parquet, paths
 from pipeline.artifacts.paths import Instance
@@ -26,10 +26,6 @@ CHANGES: dict[str, object] = {
 }
 FOLDER = Path("artifacts/early/main/k000002/s0-1")
 DENSE = Instance(task="main", variant="dense", round=0, seeds=SEEDS)
-
-
-def at(variant: str, round: int) -> Instance:
-    return Instance(task="main", variant=variant, round=round, seeds=SEEDS)
 
 
 def variants() -> dict[str, Any]:

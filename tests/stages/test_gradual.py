@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 from helpers import experiment, standings
+from helpers.experiment import at, trained
 
 from pipeline.artifacts import files, paths
-from pipeline.artifacts.paths import Instance
 from pipeline.config import params
 from pipeline.core import masks
 from pipeline.core.digests import digest
@@ -48,14 +48,6 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def there(finished: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(finished)
     return finished
-
-
-def at(variant: str, round: int) -> Instance:
-    return Instance(task="main", variant=variant, round=round, seeds=(0, 1))
-
-
-def trained(variant: str, round: int) -> Path:
-    return paths.trained_folder(at(variant, round))
 
 
 @pytest.mark.parametrize("round", [1, 2])

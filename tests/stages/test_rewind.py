@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
-from helpers.experiment import ROUNDS, SEEDS, edited
+from helpers.experiment import ROUNDS, SEEDS, at, edited
 
 from pipeline.artifacts import files, paths
 from pipeline.artifacts.files import ArtifactError
-from pipeline.artifacts.paths import Instance
 from pipeline.config import params
 from pipeline.config.settings import build_network
 from pipeline.core import seeding
@@ -23,10 +22,6 @@ MASK_OWNER = {
 }
 
 pytestmark = pytest.mark.usefixtures("experiment_root")
-
-
-def at(variant: str, round: int) -> Instance:
-    return Instance(task="main", variant=variant, round=round, seeds=SEEDS)
 
 
 def start_of(variant: str, round: int, seed: int = 0) -> Weights:

@@ -41,22 +41,23 @@ class Criterion(Entry):
     from which the cut of the task's program makes them"""
 
 
+def _of_gradients(module: str, passes: int = 1) -> Criterion:
+    """A criterion that looks at gradients of training examples at initialization."""
+    return Criterion(
+        module=module,
+        passes=passes,
+        needs_trained=False,
+        needs_batches=True,
+        needs_classes=True,
+    )
+
+
 CRITERIA = Registry(
     "criterion",
     __name__,
     {
-        "grasp": Criterion(
-            module="gradients.grasp",
-            needs_trained=False,
-            needs_batches=True,
-            needs_classes=True,
-        ),
-        "grasp-inverted": Criterion(
-            module="gradients.grasp",
-            needs_trained=False,
-            needs_batches=True,
-            needs_classes=True,
-        ),
+        "grasp": _of_gradients("gradients.grasp"),
+        "grasp-inverted": _of_gradients("gradients.grasp"),
         "large-final-diff-sign": Criterion(module="signs", tied=True),
         "large-final-same-sign": Criterion(module="signs", tied=True),
         "large-init": Criterion(module="sizes", needs_trained=False),
@@ -73,25 +74,9 @@ CRITERIA = Registry(
         "small-final": Criterion(module="sizes"),
         "small-init": Criterion(module="sizes", needs_trained=False),
         "small-init-small-final": Criterion(module="sizes"),
-        "snip": Criterion(
-            module="gradients.snip",
-            needs_trained=False,
-            needs_batches=True,
-            needs_classes=True,
-        ),
-        "snip-inverted": Criterion(
-            module="gradients.snip",
-            needs_trained=False,
-            needs_batches=True,
-            needs_classes=True,
-        ),
-        "snip-iterative": Criterion(
-            module="gradients.snip",
-            passes=100,
-            needs_trained=False,
-            needs_batches=True,
-            needs_classes=True,
-        ),
+        "snip": _of_gradients("gradients.snip"),
+        "snip-inverted": _of_gradients("gradients.snip"),
+        "snip-iterative": _of_gradients("gradients.snip", passes=100),
         "synflow": Criterion(
             module="gradients.synflow", passes=100, needs_trained=False, reads_tokens=False
         ),

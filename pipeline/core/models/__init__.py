@@ -75,6 +75,9 @@ def build(
     (300, 784)
     """
     if widths is not None and not MODELS[name].takes_widths:
-        raise ValueError(f"{name} has widths of its own; for {widths} take model mlp")
+        layered = (n for n, m in MODELS.items() if m.takes_widths and not m.is_module)
+        raise ValueError(
+            f"{name} has widths of its own; for {widths} take model {' or '.join(layered)}"
+        )
     network: Network = MODELS.load(name)(name, widths, data)
     return network

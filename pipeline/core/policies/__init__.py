@@ -106,6 +106,18 @@ class Policy(Entry):
         return 0 if self.at_once else round - 1
 
 
+def _of_scores(module: str, needs: tuple[str, ...], **options: bool) -> Policy:
+    """A policy that trains scores, from nothing before its round."""
+    return Policy(
+        module=module,
+        options=options,
+        trains_scores=True,
+        reads=None,
+        nested=False,
+        needs=needs,
+    )
+
+
 POLICIES: Registry[Policy] = Registry(
     "schedule",
     __name__,
@@ -118,58 +130,13 @@ POLICIES: Registry[Policy] = Registry(
         ),
         "rigl": Policy(module="regrowing.rigl", reads="theta0", nested=False, revives=True),
         "set": Policy(module="regrowing.set", reads="theta0", nested=False, revives=True),
-        "edge-popup": Policy(
-            module="edge_popup",
-            trains_scores=True,
-            reads=None,
-            nested=False,
-            needs=WITHOUT_CRITERION,
-        ),
-        "edge-popup-scaled": Policy(
-            module="edge_popup",
-            options={"scaled": True},
-            trains_scores=True,
-            reads=None,
-            nested=False,
-            needs=WITHOUT_CRITERION,
-        ),
-        "biprop": Policy(
-            module="biprop",
-            trains_scores=True,
-            reads=None,
-            nested=False,
-            needs=WITHOUT_CRITERION,
-        ),
-        "biprop-affine": Policy(
-            module="biprop",
-            options={"affine": True},
-            trains_scores=True,
-            reads=None,
-            nested=False,
-            needs=WITHOUT_CRITERION,
-        ),
-        "supermask": Policy(
-            module="supermask",
-            trains_scores=True,
-            reads=None,
-            nested=False,
-            needs=ALONE,
-        ),
-        "supermask-rescaled": Policy(
-            module="supermask",
-            options={"rescaled": True},
-            trains_scores=True,
-            reads=None,
-            nested=False,
-            needs=ALONE,
-        ),
-        "signed-supermask": Policy(
-            module="signed_supermask",
-            trains_scores=True,
-            reads=None,
-            nested=False,
-            needs=ALONE,
-        ),
+        "edge-popup": _of_scores("edge_popup", WITHOUT_CRITERION),
+        "edge-popup-scaled": _of_scores("edge_popup", WITHOUT_CRITERION, scaled=True),
+        "biprop": _of_scores("biprop", WITHOUT_CRITERION),
+        "biprop-affine": _of_scores("biprop", WITHOUT_CRITERION, affine=True),
+        "supermask": _of_scores("supermask", ALONE),
+        "supermask-rescaled": _of_scores("supermask", ALONE, rescaled=True),
+        "signed-supermask": _of_scores("signed_supermask", ALONE),
         TAKEN: Policy(reads="mask", nested=True, needs=()),
         READ: Policy(reads="file", nested=False, needs=()),
     },

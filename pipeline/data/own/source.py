@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 import pydantic
 
+from pipeline.border import user_code
+from pipeline.data.own import arithmetic
 from pipeline.data.own.arithmetic import Arithmetic
 
 
@@ -82,3 +84,13 @@ class Source:
     def path(self) -> str | None:
         """The file or folder that holds the examples; None if only a function knows."""
         return self.npz or self.folder or self.reads
+
+    @property
+    def own_module(self) -> str | None:
+        """The user's module that makes the examples; None where there is none."""
+        return user_code.module_of(self.import_) if self.import_ else None
+
+    @property
+    def maker(self) -> str:
+        """The module, the user's or ours, that makes examples which no file holds."""
+        return self.own_module or arithmetic.__name__

@@ -1,4 +1,4 @@
-"""Keep account of compiled code: the seconds it takes, and who is told that it is made.
+"""Count the seconds that compiled code takes to load or compile, and say when it compiles.
 
 Kernels are compiled once per machine, and later loaded. Neither is part of a training's
 time. Nothing here imports Numba, so that trainings without kernels need not either.

@@ -1,4 +1,4 @@
-"""End the server at once: after torch the interpreter cleans up for 0.4 s, for nobody."""
+"""End the server at once, because Python takes 0.4 s to clean up after torch."""
 
 import atexit
 import os
