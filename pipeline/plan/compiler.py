@@ -12,7 +12,7 @@ one of its seeds is active.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from pipeline.config.settings import Prune, Settings, Task, build_network
 from pipeline.core import criteria, data_orders
 from pipeline.core.optimizers import is_built_in
 from pipeline.core.training.engine import Ability
+from pipeline.core.training.settings import for_scores
 from pipeline.plan import expected, fingerprints
 from pipeline.plan.chains import ChainGroup, chain_groups, early_steps
 from pipeline.plan.items import Fields, Item, Plan, items_of
@@ -260,6 +261,7 @@ def _training(
 ) -> Fields:
     """The engine of a stage that trains for a task (and variant, or analysis)."""
     task = settings.tasks[names[0]]
+    task = replace(task, train=for_scores(task.train, prune.scores if prune else None))
     setting, network = task.program.engine or task.train.engine, build_network(task)
     needs = set(prune.policy.abilities) if prune else set()
     if frozen:

@@ -59,6 +59,12 @@ CODE = """
         return None
 """
 PACKAGE = "yourscores"
+SCORED = {
+    "mask": "own",
+    "schedule": "edge-popup",
+    "scope": "layerwise",
+    "fraction": {"fc": 0.3, "output": 0.15},
+}
 WITHOUT_POWER = f"{PACKAGE}.code:score"
 
 
@@ -70,6 +76,7 @@ def own(function: str, **options: object) -> dict[str, Any]:
 def changes() -> dict[str, Any]:
     ticket = experiment.raw()["variants"]["ticket"]
     recipe = ticket["prune"] | {"criterion": own("score", power=2)}
+    scores = {"optimizer": own("plain"), "lr": 0.1}
     return {
         "rounds": 1,
         "seeds": [0],
@@ -82,6 +89,7 @@ def changes() -> dict[str, Any]:
             "noisy": ticket | {"prune": {"mask": "mine"}, "rewind": {"to": own("noisy")}},
             "turned": ticket | {"prune": {"mask": "mine", "transform": own("turned")}},
             "late": ticket | {"prune": ticket["prune"] | {"schedule": own("late")}},
+            "scored": ticket | {"prune": SCORED | {"scores": scores}},
         },
     }
 
@@ -135,6 +143,9 @@ def test_functions_of_the_users_go_through_everything(root: Path) -> None:
     assert result("turned")["seeds"]["0"]["kept"] == mine["seeds"]["0"]["kept"]
     assert result("late")["seeds"]["0"]["kept"] == mine["seeds"]["0"]["kept"]
 
+    scored = result("scored")["settings"]["prune"]["scores"]
+    assert scored["optimizer"] == f"{PACKAGE}.code:plain"
+
     # Code that fails is one line.
     source = cuts.Source(
         task=settings.tasks["main"],
@@ -165,6 +176,14 @@ def test_functions_of_the_users_go_through_everything(root: Path) -> None:
     assert changed == uses | trains  # the optimizer lies in the same module
     (root / PACKAGE / "beside.py").write_text("UNUSED = 2\n")
     assert texts(root) == after
+
+
+def test_an_optimizer_of_scores_stands_behind_what_trains_scores_alone(root: Path) -> None:
+    asked = changes() | {"tasks__main__train__optimizer": "sgd"}
+    asked["variants"] = {name: asked["variants"][name] for name in ("ticket", "scored")}
+    experiment.write(root, **asked)
+    found = {stage for stage, text in texts(root).items() if f"{PACKAGE}/code.py" in text}
+    assert found == {"retrain@main-scored-r01-s0"}
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from helpers.workspace import PARAMS, ROOT, Ran, Workspace
+from helpers.workspace import ROOT, Ran, Workspace, environment
+from ruamel.yaml import YAML
 
 SOURCES = ("pipeline", "pyproject.toml", "README.md", "LICENSE")
-SMALL = PARAMS.replace("rounds: 2", "rounds: 1").replace("steps: 4", "steps: 2")
+EXAMPLE = ROOT / "examples/own-repository"
 PIPELINE = ("python", "-P", "-m", "pipeline")
 
 pytestmark = pytest.mark.slow
@@ -23,7 +24,9 @@ class Installed:
 
     def run(self, *command: str) -> Ran:
         """A command in the repository that must succeed."""
-        return self.theirs.done(*command, env={"PYTHONPATH": str(self.site)})
+        programs = f"{self.site / 'bin'}:{environment(self.theirs.home)['PATH']}"
+        env = {"PYTHONPATH": str(self.site), "PATH": programs}
+        return self.theirs.done(*command, env=env)
 
 
 @pytest.fixture(scope="module")
@@ -45,25 +48,35 @@ def installed(tmp_path_factory: pytest.TempPathFactory, home: Path) -> Installed
     (wheel,) = (folder / "wheels").glob("*.whl")
     install = ("install", "--no-deps", "--no-index", "--target", str(found.site))
     builder.done(*pip, *install, str(wheel))
-    found.theirs.root.mkdir()
+    _copy_example(found.theirs.root)
     (found.theirs.root / "pipeline").mkdir()
     (found.theirs.root / "pipeline/__init__.py").write_text("raise SystemExit('theirs')\n")
-    found.theirs.done("git", "init", "--quiet")
     return found
 
 
-def test_an_experiment_runs_in_an_empty_repository(installed: Installed) -> None:
+def _copy_example(folder: Path) -> None:
+    """The example, cut to one round of two steps."""
+    shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    yaml = YAML()
+    settings = yaml.load((folder / "params.yaml").read_text())
+    settings |= {"rounds": 1, "seeds": [0, 1], "workers": 2}
+    settings["tasks"]["main"]["train"] |= {"steps": 2, "evaluate_every": 1}
+    with (folder / "params.yaml").open("w") as opened:
+        yaml.dump(settings, opened)
+
+
+def test_the_example_of_a_repository_runs(installed: Installed) -> None:
     theirs = installed.theirs.root
-    ran = installed.run(*PIPELINE, "init")
+    ran = installed.run("sh", "begin.sh")
     assert str(theirs / "plan.json") in ran.output
-    (theirs / "params.yaml").write_text(SMALL)
-    ran = installed.run(*PIPELINE, "run")
     trainings = {"main-s0-1", "main-ticket-r01-s0-1", "main-reinit-r01-s0-1"}
     assert ran.trained == trainings
     assert (theirs / "mlflow.db").is_file()
     assert (theirs / "figures/test_accuracy.png").is_file()
     hashed = (theirs / "artifacts/inputs").rglob("*.txt")
-    assert any("  pipeline/core/" in file.read_text() for file in hashed)
+    texts = [file.read_text() for file in hashed]
+    assert any("  pipeline/core/" in text for text in texts)
+    assert any("  mine/nets.py" in text for text in texts)
     assert installed.run("python", "-P", "-m", "dvc", "repro").executed == ("plan",)
     assert ", 0 stale (*), 0 missing (-)" in installed.run(*PIPELINE, "status").output
     ran = installed.run(*PIPELINE, "plot", "--figure", "test_accuracy", "--out", "mine")

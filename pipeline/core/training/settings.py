@@ -173,7 +173,7 @@ class ScoreTraining:
     The fields are those of ``train`` and take their place.
     """
 
-    optimizer: Literal["sgd", "adam", "adamw"]
+    optimizer: Annotated[str, OneOf(OPTIMIZERS), Importable()]
     """the rule of an update"""
     lr: float
     """learning rate of the scores, above 0"""

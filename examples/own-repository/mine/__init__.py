@@ -1,0 +1,1 @@
+"""The data and the network of this example."""
