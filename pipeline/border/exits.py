@@ -1,7 +1,7 @@
 """Turn expected errors into one line and an exit code; a fault of ours keeps its traceback.
 
-Expected is what its user or the machine can solve: wrong input (``UserError``), a full or
-locked disk, too little memory, a device that fails.
+Expected is what its user or the machine can solve: wrong input (``UserError``), code of the
+user's that fails, a full or locked disk, too little memory, a device that fails.
 """
 
 import errno
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import MappingProxyType
 
-from pipeline.border import interrupts
+from pipeline.border import interrupts, user_failures
 from pipeline.border.errors import UserError
 from pipeline.border.redaction import redacting
 
@@ -60,16 +60,27 @@ def expected(error: BaseException) -> str | None:
         line = str(error)
     elif isinstance(error, BrokenPipeError):
         return None  # whoever read what we print has gone; there is nobody to tell
-    elif isinstance(error, OSError):
-        line = of_system(error)
-    elif isinstance(error, MemoryError) or _of_device(error):
+    elif of_machine(error):
         line = (
             f"the machine or its device failed ({str(error) or 'out of memory'}); free "
             "memory, or set fewer `workers` or a smaller model, and run it again"
         )
+    elif of_user := user_failures.line(error):
+        line = of_user
+    elif isinstance(error, OSError):
+        line = of_system(error)
     else:
         return None
     return " ".join(line.split())
+
+
+def of_machine(error: BaseException) -> bool:
+    """Whether memory or a device failed; torch is not imported to ask."""
+    if isinstance(error, MemoryError):
+        return True
+    if type(error).__module__ == "torch" and type(error).__name__.endswith("Error"):
+        return True  # OutOfMemoryError, AcceleratorError
+    return isinstance(error, RuntimeError) and bool(_DEVICE.search(str(error)))
 
 
 def of_system(error: OSError) -> str:
@@ -89,13 +100,6 @@ def print_any_character() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-
-
-def _of_device(error: BaseException) -> bool:
-    """Whether torch says that memory or a device failed; torch itself is not imported."""
-    if type(error).__module__ == "torch" and type(error).__name__.endswith("Error"):
-        return True  # OutOfMemoryError, AcceleratorError
-    return isinstance(error, RuntimeError) and bool(_DEVICE.search(str(error)))
 
 
 def _one_line_errors() -> Iterator[None]:

@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from pipeline.border import user_failures
 from pipeline.border.errors import UserError
 from pipeline.border.root import make_importable
 
@@ -56,10 +57,12 @@ def load(name: str, *, root: Path = Path()) -> Callable[..., Any]:
     """
     module = module_of(name)
     make_importable(root)
+    user_failures.claim([name])
     try:
         found = getattr(importlib.import_module(module), name.partition(":")[2], None)
-    except Exception as error:
-        raise CodeError(f"{name}: importing {module} fails: {_said(error)}") from error
+    except (Exception, SystemExit) as error:
+        how = f"{user_failures.said(error)}{user_failures.seen(error)}"
+        raise CodeError(f"{name}: importing {module} fails: {how}") from error
     if not callable(found):
         raise CodeError(f"{name}: {module} has no function {name.partition(':')[2]}")
     function: Callable[..., Any] = found
@@ -83,8 +86,8 @@ def call(
     function = load(name, root=root)
     try:
         result: object = function(*arguments, **options)
-    except Exception as error:
-        raise CodeError(f"{name} fails: {_said(error)}") from error
+    except (Exception, SystemExit) as error:
+        raise CodeError(user_failures.told(name, error)) from error
     return result
 
 
@@ -102,7 +105,7 @@ def blamed(name: str | None) -> Iterator[None]:
     except Exception as error:
         if name is None:
             raise
-        raise CodeError(f"{name} fails: {_said(error)}") from error
+        raise CodeError(user_failures.told(name, error)) from error
 
 
 def files_behind(module: str, *, root: Path = Path()) -> list[Path]:
@@ -188,7 +191,7 @@ def _imported(path: Path, module: str, package: str) -> list[str]:
     try:
         tree = ast.parse(path.read_text(encoding="utf-8"))
     except (SyntaxError, UnicodeDecodeError) as error:
-        raise CodeError(f"{path} is not Python: {_said(error)}") from None
+        raise CodeError(f"{path} is not Python: {user_failures.said(error)}") from None
     here = module if path.name == "__init__.py" else module.rpartition(".")[0]
     names: list[str] = []
     for node in ast.walk(tree):
@@ -204,7 +207,3 @@ def _imported(path: Path, module: str, package: str) -> list[str]:
 def _short(path: Path, root: Path) -> Path:
     base = root.resolve()
     return path.relative_to(base) if path.is_relative_to(base) else path
-
-
-def _said(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, get_args
 
-from pipeline.border import user_code
+from pipeline.border import user_code, user_failures
 from pipeline.border.user_code import CodeError
 from pipeline.core.description import Description
 from pipeline.core.models.layers import Layer, Network, parameters
@@ -45,7 +45,9 @@ def _built(name: str, options: str, data: Description) -> Network:
     except CodeError as error:
         raise ValueError(str(error)) from None
     except ValueError as error:
-        raise ValueError(f"{name}: {error}") from None
+        cause = error.__cause__  # of a module that fails
+        where = user_failures.seen(cause) if cause else ""
+        raise ValueError(f"{name}: {error}{where}") from None
 
 
 def _is_layers(made: object) -> bool:

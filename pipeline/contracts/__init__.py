@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.border import user_code
+from pipeline.border import user_code, user_failures
 from pipeline.border.errors import UserError
 from pipeline.contracts import criteria, optimizers, policies, starts, transforms
 from pipeline.core import functions
@@ -97,4 +97,4 @@ def said(one: Property, name: str) -> str:
     try:
         return " ".join(one(name).split())
     except Exception as error:
-        return " ".join(f"it fails: {type(error).__name__}: {error}".split())
+        return f"it fails: {user_failures.said(error)}{user_failures.seen(error)}"

@@ -19,6 +19,8 @@ from typing import Any
 from pipeline import engines
 from pipeline.artifacts import files, parquet, paths
 from pipeline.artifacts.files import ArtifactError
+from pipeline.border import exits, user_failures
+from pipeline.border.user_code import CodeError
 from pipeline.config.settings import Task, network_for
 from pipeline.core import masks, metrics
 from pipeline.core.batches import Dataset
@@ -34,6 +36,8 @@ from pipeline.run.executors import cores, preloads, processes
 from pipeline.run.executors.processes import Notice, Report, Tell
 from pipeline.run.progress import Display
 
+_CALL = ("pipeline.core.models.modules", "compute")
+"""the function that calls modules"""
 CHECKPOINT_S = 10.0
 """seconds of work that a killed training repeats at most"""
 
@@ -145,7 +149,7 @@ class SeedsWork:
         with _noticed(report):
             if all(checkpoints.finished(folder, seed) for seed in self.seeds):
                 return
-        with account.watched(lambda: _told(report, stop)):
+        with _of_user(source.task), account.watched(lambda: _told(report, stop)):
             self._train(jobs, folder, report, stop)
 
     def _train(
@@ -281,6 +285,25 @@ def _told(report: Tell, stop: Callable[[], bool]) -> Iterator[None]:
     report(Notice(kernels.COMPILING))
     with processes.ending_at_once(stop):
         yield
+
+
+@contextmanager
+def _of_user(task: Task) -> Iterator[None]:
+    """Name the user's function for a module that fails where no code of theirs runs.
+
+    A module may be made of torch's layers alone.
+
+    Raises:
+        CodeError: with one line.
+    """
+    try:
+        yield
+    except Exception as error:
+        name = task.model.import_
+        told = exits.of_machine(error) or user_failures.place(error)
+        if name is None or told or not user_failures.passed(error, *_CALL):
+            raise
+        raise CodeError(user_failures.told(name, error)) from error
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from helpers import experiment
 
 from pipeline.artifacts import files, paths
 from pipeline.artifacts.paths import Instance
+from pipeline.border.errors import UserError
 from pipeline.border.user_code import CodeError
 from pipeline.config import params
 from pipeline.inspect import verification
@@ -49,6 +50,23 @@ CODE = """
     @declares(Policy(reads=None, nested=False))
     def late(asked, sizes):
         return gradual.rule(asked, sizes)
+
+    class Failing:
+        counted = ("fc1.weight", "fc2.weight")
+        looks_at_gradients = False
+
+        def steps(self, first, end):
+            return (1 // (end - 2),)
+
+    @declares(Policy(reads=None, nested=False))
+    def failing(asked, sizes):
+        return Failing()
+
+    def of_two(data):
+        '''A module of torch's layers alone, for batches of two.'''
+        two = torch.nn.Unflatten(0, (2, 1))
+        linear = torch.nn.Linear(64, data.num_classes)
+        return torch.nn.Sequential(torch.nn.Flatten(), two, torch.nn.Flatten(), linear)
 
     @declares(Optimizer())
     def plain(weights, settings):
@@ -158,7 +176,9 @@ def test_functions_of_the_users_go_through_everything(root: Path) -> None:
             Instance(task="main", variant="dense", round=0, seeds=(0,))
         ),
     )
-    with pytest.raises(CodeError, match=f"^{WITHOUT_POWER} fails: TypeError: .*'power'$"):
+    with pytest.raises(
+        CodeError, match=f"^{WITHOUT_POWER} fails: TypeError: .*'power'; see its"
+    ):
         cuts.mask(source, 0)
 
     # An edit makes stale exactly what uses it, through what the module imports.
@@ -184,6 +204,33 @@ def test_an_optimizer_of_scores_stands_behind_what_trains_scores_alone(root: Pat
     experiment.write(root, **asked)
     found = {stage for stage, text in texts(root).items() if f"{PACKAGE}/code.py" in text}
     assert found == {"retrain@main-scored-r01-s0"}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            {"variants": {"late": {"schedule": own("failing")}}},
+            f"{PACKAGE}.code:Failing.steps fails: ZeroDivisionError: integer division or "
+            f"modulo by zero; see {PACKAGE}/code.py:39 in steps, and its traceback in .lt/",
+        ),
+        (
+            {"tasks__main__model": own("of_two"), "variants": {}},
+            f"{PACKAGE}.code:of_two fails: RuntimeError: unflatten: ",
+        ),
+    ],
+)
+def test_what_fails_while_it_trains_is_one_line(
+    root: Path, change: dict[str, Any], said: str
+) -> None:
+    ticket = experiment.raw()["variants"]["ticket"]
+    for name, recipe in change["variants"].items():
+        change["variants"][name] = ticket | {"prune": ticket["prune"] | recipe}
+    experiment.write(root, **{"rounds": 1, "seeds": [0], "workers": 1} | change)
+    with pytest.raises(UserError) as caught:
+        experiment.run()
+    assert str(caught.value).startswith(said)
+    assert "Traceback" in Path(".lt/traceback.txt").read_text()
 
 
 @pytest.mark.parametrize(

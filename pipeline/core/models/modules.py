@@ -151,7 +151,7 @@ def _tried(
         with torch.no_grad():
             result = module.eval()(batch)
     except Exception as error:
-        raise _failed(data, error) from None
+        raise _failed(data, error) from error
     finally:
         for hook in hooks:
             hook.remove()
@@ -170,7 +170,7 @@ def _draws(module: nn.Module, batch: Tensor, data: Description) -> bool:
         with torch.no_grad():
             functional_call(module.train(), state, (batch,))
     except Exception as error:
-        raise _failed(data, error) from None
+        raise _failed(data, error) from error
     return not torch.equal(before, torch.random.get_rng_state())
 
 

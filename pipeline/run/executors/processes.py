@@ -20,7 +20,7 @@ from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from typing import Protocol
 
-from pipeline.border import exits
+from pipeline.border import exits, user_failures
 from pipeline.border.errors import UserError
 from pipeline.border.redaction import redacted
 from pipeline.run.checkpoints import InterruptedTraining
@@ -164,7 +164,8 @@ def _keep_sockets_short() -> None:
 
 def _started(context: BaseContext, work: Work) -> tuple[Connection, BaseProcess]:
     ours, theirs = context.Pipe(duplex=False)
-    process: BaseProcess = context.Process(target=_main, args=(work, theirs))  # type: ignore[attr-defined]
+    life = (work, theirs, user_failures.claimed())
+    process: BaseProcess = context.Process(target=_main, args=life)  # type: ignore[attr-defined]
     try:
         process.start()
     except (EOFError, ConnectionError):
@@ -215,8 +216,15 @@ def _how_it_ended(exitcode: int) -> str:
     return f"a training process failed with exit code {exitcode}; see above"
 
 
-def _main(work: Work, channel: Connection) -> None:
-    """The life of a worker process."""
+def _main(work: Work, channel: Connection, of_user: Sequence[str]) -> None:
+    """The life of a worker process.
+
+    Args:
+        work: to do.
+        channel: where reports go.
+        of_user: functions of the user's, whose failures are theirs.
+    """
+    user_failures.claim(of_user)
     stopping: list[int] = []
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, _: stopping.append(number))

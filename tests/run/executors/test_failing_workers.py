@@ -49,7 +49,7 @@ def test_the_traceback_of_a_worker_asks_for_a_report(monkeypatch, capsys):
     monkeypatch.setattr(processes.lifeline, "end_with_parent", lambda: None)
     ours, theirs = Pipe()
     with ours, theirs, pytest.raises(SystemExit):
-        processes._main(Fails(KeyError("a")), theirs)
+        processes._main(Fails(KeyError("a")), theirs, ())
     said = capsys.readouterr().err
     assert said.startswith("Traceback (most recent call last):")
     assert said.endswith(f"{exits.REPORT}\n")
