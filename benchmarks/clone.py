@@ -85,6 +85,7 @@ def run(root: Path, command: Sequence[str]) -> str:
 def environment(root: Path) -> Mapping[str, str]:
     """What commands see: no configuration of a user, no search for newer versions."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "DVC"))}
+    kept.pop("PYTHONDONTWRITEBYTECODE", None)  # each stage would compile what it imports
     home = root.parent / f"{root.name}-home"
     return kept | {
         "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",

@@ -2,15 +2,23 @@
 
 import os
 import shutil
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from helpers import workspace as workspaces
 from helpers.workspace import Workspace
 from hypothesis import HealthCheck, settings
 
 # Tests run side by side, and threads that wait for each other take each other's cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Tests start hundreds of processes. Without compiled files each compiles the package anew,
+# which takes half a second.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # No deadline: the machine may be busy. Derandomised: the same bits for everybody.
 settings.register_profile(
@@ -38,18 +46,39 @@ def fixtures_of(item: pytest.Item) -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What git, dvc and matplotlib take for the user's home."""
-    return tmp_path_factory.mktemp("home")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of this test run, the same for all of its workers."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+def made_once(folder: Path, make: Callable[[Path], object]) -> Path:
+    """Let the first worker that needs a folder make it; the others wait for it."""
+    done = folder.with_name(f"{folder.name}.made")
+    with FileLock(folder.with_name(f"{folder.name}.lock")):
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            make(folder)
+            done.touch()
+    return folder
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory, home: Path) -> Workspace:
+def home(shared: Path) -> Path:
+    """What git, dvc and matplotlib take for the user's home."""
+    return made_once(shared / "home", Path.mkdir)
+
+
+@pytest.fixture(scope="session")
+def finished(shared: Path, home: Path) -> Workspace:
     """The small experiment, run once and committed. Tests work in copies of it."""
-    workspace = workspaces.make(tmp_path_factory.mktemp("finished") / "clone", home)
-    workspace.repro()
-    workspace.commit("its results")
-    return workspace
+
+    def make(root: Path) -> None:
+        workspace = workspaces.make(root, home)
+        workspace.repro()
+        workspace.commit("its results")
+
+    return Workspace(root=made_once(shared / "finished", make), home=home)
 
 
 @pytest.fixture
@@ -59,13 +88,13 @@ def workspace(finished: Workspace, tmp_path: Path) -> Workspace:
 
 
 @pytest.fixture(scope="session")
-def stages_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def stages_run(shared: Path) -> Path:
     """The experiment of ``experiment.py``, run once by calling the stages; read only."""
     from helpers import experiment, standings
 
-    root = experiment.finish(tmp_path_factory.mktemp("stages") / "root")
-    standings.record(root)
-    return root
+    return made_once(
+        shared / "stages", lambda root: standings.record(experiment.finish(root))
+    )
 
 
 @pytest.fixture

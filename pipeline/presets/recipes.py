@@ -58,6 +58,7 @@ def familiar_variants() -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for variants in found for name in variants))
 
 
+@cache
 def composed(name: str) -> Recipe:
     """A preset, or a base, on top of its bases."""
     text = _text(name)

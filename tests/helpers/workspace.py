@@ -248,8 +248,8 @@ def copy(workspace: Workspace, root: Path) -> Workspace:
 def environment(home: Path) -> dict[str, str]:
     """What commands see: no user's configuration, no network, one thread."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "DVC"))}
-    kept.pop("LT_DATA_ROOT", None)
-    kept.pop("PYTHONPATH", None)
+    for name in ("LT_DATA_ROOT", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE"):
+        kept.pop(name, None)
     bin_folder = str(Path(sys.executable).parent)
     return kept | {
         "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}",

@@ -25,6 +25,10 @@ from pipeline.inspect import forecast
 from pipeline.plan import compiler, plan_file
 from pipeline.run.executors import preloads
 
+Word = tuple[str, object]
+"""a key, and what its value chooses"""
+PARTS = ("analyses", "variants", "tasks")
+"""of settings, each after those that name it"""
 RAW = {name: params.parse_yaml(presets.text_of(name)) for name in presets.names()}
 
 
@@ -90,13 +94,13 @@ def alike() -> list[list[str]]:
     return list(groups.values())
 
 
-def words(raw: dict[str, Any]) -> set[tuple[str, object]]:
+def words(raw: dict[str, Any]) -> set[Word]:
     """What the settings choose by a word: a start, a criterion, an optimizer, …
 
     Names of variants are one word. Networks and data have tests of their own.
     """
     own = raw["variants"].keys()
-    parts = (raw[part].values() for part in ("tasks", "variants", "analyses"))
+    parts = (raw[part].values() for part in PARTS)
     found = {pair for part in parts for one in part for pair in _words(one, "")}
     return {
         (key, "…" if key in {".of", ".to", ".prune.mask"} and word in own else word)
@@ -105,33 +109,54 @@ def words(raw: dict[str, Any]) -> set[tuple[str, object]]:
     }
 
 
-def _words(value: object, key: str) -> set[tuple[str, object]]:
+def _words(value: object, key: str) -> set[Word]:
     if isinstance(value, dict):
         return {pair for k, v in value.items() for pair in _words(v, f"{key}.{k}")}
     return {(key, value)} if isinstance(value, str | bool) else set()
 
 
-def cover(groups: list[list[str]]) -> list[list[str]]:
-    """Few of these presets, in which every word of any preset stands."""
-    missing = set[tuple[str, object]]().union(*(words(RAW[names[0]]) for names in groups))
+def cover(wholes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Parts of few of these settings, in which every word of any of them stands."""
+    missing = set[Word]().union(*map(words, wholes))
     found = []
     while missing:
-        found.append(max(groups, key=lambda names: len(missing & words(RAW[names[0]]))))
-        missing -= words(RAW[found[-1][0]])
+        whole = max(wholes, key=lambda raw: len(missing & words(raw)))
+        found.append(part_with(missing, whole))
+        missing -= words(whole)
     return found
 
 
+def part_with(needed: set[Word], raw: dict[str, Any]) -> dict[str, Any]:
+    """The settings without what has none of these words, and is not named by the rest."""
+    needed = needed & words(raw)
+    for part in PARTS:
+        for name in reversed(raw[part]):
+            rest = {key: one for key, one in raw[part].items() if key != name}
+            without = raw | {part: rest}
+            if needed <= words(without) and name not in named(without):
+                raw = without
+    return raw
+
+
+def named(raw: dict[str, Any]) -> set[object]:
+    """The tasks and variants that variants and analyses name."""
+    masks = [variant["prune"]["mask"] for variant in raw["variants"].values()]
+    analyses = list(raw["analyses"].values())
+    users = [*raw["variants"].values(), *analyses]
+    return {
+        *(one for one in masks if isinstance(one, str)),
+        *(analysis[end] for analysis in analyses for end in ("of", "to")),
+        *(task for user in users for task in user["tasks"]),
+    }
+
+
 def trained() -> list[ParameterSet]:
-    """The presets by what the cuts leave; those outside the cover are ``slow``."""
-    groups = alike()
-    fast = cover(groups)
+    """Cuts of presets: few parts with every word, and ``slow`` all of them as a whole."""
+    wholes = {" ".join(names): cut(RAW[names[0]]) for names in alike()}
+    parts = cover(list(wholes.values()))
     return [
-        pytest.param(
-            names,
-            id=" ".join(names),
-            marks=[] if names in fast else [pytest.mark.slow],
-        )
-        for names in groups
+        *(pytest.param(raw, id=f"part of {raw['experiment']}") for raw in parts),
+        *(pytest.param(raw, id=id, marks=pytest.mark.slow) for id, raw in wholes.items()),
     ]
 
 
@@ -182,15 +207,15 @@ def test_every_preset_is_planned(name: str) -> None:
     assert known[name] == found, "write it with python .ci/reference.py"
 
 
-@pytest.mark.parametrize("names", trained())
+@pytest.mark.parametrize("raw", trained())
 def test_every_preset_runs_to_its_end_with_two_steps(
-    names: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    raw: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pipeline").mkdir()
     (tmp_path / "dvc.yaml").touch()
     with params.FILE.open("w") as opened:
-        YAML(typ="safe", pure=True).dump(cut(RAW[names[0]]), opened)
+        YAML(typ="safe", pure=True).dump(raw, opened)
     settings = params.load()
     current = plan_file.write(settings, tmp_path)
     # Scores are those of the network that the settings describe.

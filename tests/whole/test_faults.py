@@ -25,7 +25,7 @@ from pipeline.config import params
 from pipeline.inspect import verification
 from pipeline.plan import plan_file
 
-STEPS = 10_000
+STEPS = 6_000
 TRAIN = "train@main-s0-1"
 VICTIMS = ("dvc", "stage", "worker")
 
