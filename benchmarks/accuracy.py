@@ -12,7 +12,7 @@ interval of 5 misses the true mean in 16 of 100 cases, that of 16 in 7. About 15
 """
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -109,7 +109,7 @@ def interval(differences: Sequence[float]) -> tuple[float, float]:
 
 
 def measure(
-    data: Dataset, cases: dict[str, tuple[tuple[str, ...], int]], seeds: Sequence[int]
+    data: Dataset, cases: Mapping[str, tuple[tuple[str, ...], int]], seeds: Sequence[int]
 ) -> list[Row]:
     """Every engine of every case beside the reference, the last one beside itself, too."""
     rows: list[Row] = []

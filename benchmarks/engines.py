@@ -30,7 +30,7 @@ from measuring import DENSITIES, PAPER, PAPER_CADENCE, Report
 from torch import Tensor
 
 from pipeline.core.batches import Dataset
-from pipeline.core.models.layers import Conv, Linear, MaxPool, Network
+from pipeline.core.models.layers import Conv, Linear, MaxPool, Network, layers_of
 from pipeline.core.training.engine import Engine
 from pipeline.engines import ENGINES, make_engine
 
@@ -79,7 +79,7 @@ def products(
     """
     _, *plane = image_shape
     works: list[Work] = []
-    for layer in network:
+    for layer in layers_of(network):
         if isinstance(layer, Conv):
             shape = (batch_size, layer.inputs, *plane)
             works.append(_convolution(layer, shape, is_first=not works))

@@ -34,7 +34,7 @@ from pipeline.core import masks, pruning, rewinding, seeding
 from pipeline.core.arrays import Mask, Weights
 from pipeline.core.batches import Dataset, Split
 from pipeline.core.models.init import initial_weights
-from pipeline.core.models.layers import Linear, Network, parameters
+from pipeline.core.models.layers import Linear, Network, layers_of, parameters
 from pipeline.core.training.engine import Job
 from pipeline.core.training.loop import train
 from pipeline.core.training.settings import TrainSettings
@@ -218,7 +218,7 @@ class Eager:
         """The network, and its parameters by our names."""
         layers: list[nn.Module] = [nn.Flatten()]
         weights: dict[str, Tensor] = {}
-        linear = [layer for layer in self._network if isinstance(layer, Linear)]
+        linear = [layer for layer in layers_of(self._network) if isinstance(layer, Linear)]
         for number, layer in enumerate(linear):
             module = nn.Linear(layer.inputs, layer.outputs)
             layers += [nn.ReLU(), module] if number else [module]

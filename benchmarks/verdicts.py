@@ -33,7 +33,7 @@ def _normal(rng: np.random.Generator, shape: tuple[int, int]) -> NDArray[np.floa
 
 
 def _lost(rng: np.random.Generator, shape: tuple[int, int]) -> NDArray[np.float64]:
-    return LOST * (rng.random(shape) < RATE)
+    return np.where(rng.random(shape) < RATE, LOST, 0.0)
 
 
 def _one_side_mean(rng: np.random.Generator, shape: tuple[int, int]) -> NDArray[np.float64]:
@@ -89,7 +89,7 @@ def errors(times: int) -> Iterator[str]:
 
 
 def _decided(drawn: NDArray[np.float64], looks: Looks, low: float = 0.0) -> list[str]:
-    found = []
+    found: list[str] = []
     for values in drawn.tolist():
         one = Statement(values=dict(enumerate(values)), low=low)
         family = Family(statements=(one,), seeds=tuple(range(len(values))))

@@ -40,9 +40,7 @@ class Probe:
     work: trainings.SeedsWork
     out: Path
 
-    def run(
-        self, report: Callable[[processes.Report], None], stop: Callable[[], bool]
-    ) -> None:
+    def run(self, report: processes.Tell, stop: Callable[[], bool]) -> None:
         """Work, then look."""
         self.work.run(report, stop)
         facts = {
