@@ -1,4 +1,4 @@
-"""Single layers, forward and backward: our kernels beside SparseProp and dense torch.
+"""Single layers, forward and backward: our kernels beside other libraries and dense torch.
 
     python benchmarks/layers.py --out layers.json
 
@@ -9,33 +9,26 @@ turns, medians. About 1 minute. Compared are
 - ours: the kernels of the sparse engines, in their own layout (examples last), called from
   Python once per pass; a ReLU comes with them. The inputs' layer is a hidden one here, as
   only then are the gradients of the inputs wanted;
-- sparseprop: its modules as a user calls them, of the two for convolutions the faster one.
-  Nikdan et al. 2023, arXiv:2302.04852; ``pip install sparseprop``;
-- sparseprop kernels: its C++ functions alone, without autograd and transposing;
-- dense: the module of torch, with the same weights.
-
-SparseProp is measured where it is installed. Its setup needs pybind11, which it cannot
-fetch into pip's isolated build, so (in an activated environment of its own, since it
-installs a module called ``backend``): ``pip install -e . pybind11 wheel scipy``, then
-``pip install --no-build-isolation sparseprop``. It builds with g++ 12, beside torch 2.13.
+- dense: the module of torch, with the same weights;
+- the libraries of ``rivals.py`` that are installed; of two ways to use one, the faster.
 """
 
 import os
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # SparseProp asks nothing else
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # the libraries ask nothing else
+os.environ.setdefault("MKL_NUM_THREADS", "1")
 
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from importlib.util import find_spec
 from pathlib import Path
 
 import measuring
 import numpy as np
 import torch
 from measuring import Goal, Report
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from rivals import Array, Shape, Work, module_pass, rivals_of
+from torch import nn
 
 from pipeline.core import seeding
 from pipeline.core.batches import Dataset
@@ -57,49 +50,14 @@ from pipeline.engines.sparse.inputs import take_biases
 from pipeline.engines.sparse_conv.convolutions import convolve
 from pipeline.engines.sparse_conv.kernels import add_sums, order_values
 
-Work = Callable[[], object]
-Array = NDArray[np.float32]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Shape:
-    """One layer and its batch."""
-
-    inputs: int
-    outputs: int
-    batch_size: int
-    side: int = 0
-    """height and width of the images of a 3 × 3 convolution; 0: a linear layer"""
-
-    @property
-    def name(self) -> str:
-        """For tables."""
-        layer = f"{self.inputs}→{self.outputs}"
-        if self.side:
-            layer = f"{layer} 3×3 on {self.side}×{self.side}"
-        return f"{layer}, batch {self.batch_size}"
-
-    @property
-    def weight_shape(self) -> tuple[int, ...]:
-        """Of the dense tensor."""
-        kernel = (3, 3) if self.side else ()
-        return (self.outputs, self.inputs, *kernel)
-
-    @property
-    def batch_shapes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Of inputs and outputs."""
-        plane = (self.side, self.side) if self.side else ()
-        return (self.batch_size, self.inputs, *plane), (
-            self.batch_size,
-            self.outputs,
-            *plane,
-        )
-
-
 CASES = (
     (Shape(inputs=784, outputs=300, batch_size=64), (0.2, 0.1, 0.036, 0.01)),
     (Shape(inputs=64, outputs=64, batch_size=60, side=28), (0.2, 0.1, 0.02)),
 )
+
+
+OWN = ("ours", "dense")
+"""the ways that need no other library"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,9 +78,6 @@ def main() -> None:
     arguments = options.parse_args()
     torch.set_num_threads(1)
     begin = time.monotonic()
-    installed = find_spec("sparseprop") is not None
-    if not installed:
-        print("sparseprop is not installed (see the top of this file): ours alone")
     rows = [
         row
         for shape, densities in CASES
@@ -134,7 +89,7 @@ def main() -> None:
         begin,
         goals=goals(rows),
         rows=[asdict(row) for row in rows],
-        sparseprop=installed,
+        rivals=[rival.name for rival in rivals_of(CASES[0][0])],
         repeats=arguments.repeats,
     )
     plot(rows, report, arguments.out.with_suffix(".png"))
@@ -149,12 +104,12 @@ def measure(shape: Shape, density: float, *, repeats: int) -> list[Row]:
         "ours": (our_conv if shape.side else our_linear)(shape, weight)
     }
     ways["dense"] = module_pass(_dense(shape, weight), shape)
-    if find_spec("sparseprop") is not None:
-        ways |= sparseprop_ways(shape, weight)
+    rivals = {rival.name: rival.ways(shape, weight) for rival in rivals_of(shape)}
+    for name, own in rivals.items():
+        ways |= {f"{name}, {way}": work for way, work in own.items()}
     times = measuring.in_turns({n: _seconds(work) for n, work in ways.items()}, repeats)
-    modules = [name for name in times if name.startswith("sparseprop ")]
-    if modules:  # of its two convolutions, users take the faster one
-        times["sparseprop"] = min(times.pop(n) for n in modules if "kernels" not in n)
+    for name, own in rivals.items():
+        times[name] = min(times.pop(f"{name}, {way}") for way in own)
     rows = [
         Row(layer=shape.name, density=density, way=way, microseconds=1e6 * seconds)
         for way, seconds in times.items()
@@ -268,73 +223,26 @@ def _dense(shape: Shape, weight: Array) -> nn.Module:
     return module
 
 
-def module_pass(module: nn.Module, shape: Shape) -> Work:
-    """Forward and backward of a module, with gradients of everything."""
-    inputs, gradient = (torch.rand(size) for size in shape.batch_shapes)
-    inputs.requires_grad_()
-
-    def both() -> None:
-        module.zero_grad()
-        inputs.grad = None
-        module(inputs).backward(gradient)
-
-    return both
-
-
-def sparseprop_ways(shape: Shape, weight: Array) -> dict[str, Work]:
-    """Its modules, and its functions alone."""
-    from sparseprop.modules import SparseConv2d, SparseLinear
-
-    dense, bias = torch.tensor(weight), nn.Parameter(torch.zeros(shape.outputs))
-    if not shape.side:
-        layer = SparseLinear(dense, bias=bias)
-        return {
-            "sparseprop module": module_pass(layer, shape),
-            "sparseprop kernels": _linear_functions(layer.W_val.data, layer.W_idx, shape),
-        }
-    ways = {}
-    for over_columns in (False, True):
-        layer = SparseConv2d(dense, bias, padding=1, vectorizing_over_on=over_columns)
-        ways[f"sparseprop {over_columns}"] = module_pass(layer, shape)
-    return ways
-
-
-def _linear_functions(values: Tensor, indices: Sequence[Tensor], shape: Shape) -> Work:
-    from sparseprop import backend
-
-    inputs = torch.rand(shape.inputs, shape.batch_size)
-    gradient = torch.rand(shape.outputs, shape.batch_size)
-
-    def both() -> None:
-        outputs = torch.zeros(shape.outputs, shape.batch_size)
-        backend.sparse_linear_vectorized_forward(inputs, *indices, values, outputs)
-        input_gradient, gradients = torch.zeros_like(inputs), torch.zeros_like(values)
-        backend.sparse_linear_vectorized_backward(
-            inputs, *indices, values, gradient, input_gradient, gradients
-        )
-
-    return both
-
-
 def goals(rows: Sequence[Row]) -> list[Goal]:
-    """Ahead of SparseProp at every density: the lowest ratio per layer."""
+    """Ahead of every library at every density: the lowest ratio per layer and library."""
     found = []
-    for layer in dict.fromkeys(row.layer for row in rows):
+    for layer, way in dict.fromkeys((row.layer, row.way) for row in rows):
+        if way in OWN:
+            continue
         times = {(r.density, r.way): r.microseconds for r in rows if r.layer == layer}
-        ratios = [
-            microseconds / times[density, "ours"]
-            for (density, way), microseconds in times.items()
-            if way.startswith("sparseprop")
-        ]
-        if ratios:
-            goal = Goal(
-                what=f"{layer}: SparseProp's time, at least",
-                goal=1.0,
-                measured=min(ratios),
-                unit="× ours",
-                at_least=True,
-            )
-            found.append(goal)
+        ratio = min(
+            times[density, way] / times[density, "ours"]
+            for density, other in times
+            if other == way
+        )
+        goal = Goal(
+            what=f"{layer}: time of {way}, at least",
+            goal=1.0,
+            measured=ratio,
+            unit="× ours",
+            at_least=True,
+        )
+        found.append(goal)
     return found
 
 
