@@ -44,3 +44,8 @@ class Visits:
     """number of the walk, int64 (V,)"""
     places: Integers
     """position of the weight in its tensor, in C order, int64 (V,)"""
+
+
+Walks = Callable[[Mask], list[Visits]]
+"""Takes what earlier walks have visited, and gives what the next ones visit; walks that
+visit nothing new may be missing among them."""

@@ -10,7 +10,7 @@ import numpy as np
 from pipeline.core.arrays import Integers, Mask
 from pipeline.core.counts import POOL
 from pipeline.core.criteria import CRITERIA
-from pipeline.core.criteria.evidence import Evidence, Visits
+from pipeline.core.criteria.evidence import Evidence, Visits, Walks
 from pipeline.core.cuts.asked import Asked
 
 
@@ -35,10 +35,9 @@ def cut(evidence: Evidence, asked: Asked) -> Mask:
     left = counts[POOL]
     if left == sum(visited[name].size for name in pool):
         return {name: np.ones_like(kept) for name, kept in visited.items()}
-    for visits in CRITERIA.load(asked.criterion)(evidence):
-        left -= _mark(visited, _first_visits(visited, visits, pool), left)
-        if left <= 0:
-            break
+    walks: Walks = CRITERIA.load(asked.criterion)(evidence)
+    while left > 0:
+        left -= _mark(visited, _first_visits(visited, walks(visited), pool), left)
     return visited
 
 
