@@ -5,40 +5,62 @@
 If nothing was to do, it says again what the experiment gave.
 
 DVC says nothing of a Ctrl-C while it is imported, for a second and more; Python would
-print a traceback of some file of DVC's. An interrupted stage says so itself in one line;
-DVC would call that an error and, with ``--keep-going``, begin the next stage.
+print a traceback of some file of DVC's. Later DVC tidies up for some seconds before it
+says anything, and what then fails is all that it says. So the line comes with the Ctrl-C,
+and nothing after it. An interrupted stage says so itself in one line, as DVC ignores a
+Ctrl-C meanwhile; DVC would call that an error and, with ``--keep-going``, begin the next
+stage.
 """
 
 import logging
+import os
 import signal
 import sys
+import threading
 from pathlib import Path
+from types import FrameType
 
 from pipeline.artifacts import paths
 from pipeline.border import interrupts
 
+AGAIN_S = 0.05
+"""after that time a Ctrl-C that was lost is repeated"""
+
 
 class Interrupts(logging.Filter):
-    """Leaves out what DVC logs of a Ctrl-C; a filter of the handlers of DVC's log."""
+    """Says that there was a Ctrl-C, and keeps back what DVC logs from then on.
+
+    It is the handler of SIGINT, and a filter of the handlers of DVC's log.
+    """
 
     def __init__(self) -> None:
         """Nothing has been interrupted yet."""
         super().__init__()
         self.interrupted = False
 
+    def interrupt(self, _number: int, _frame: FrameType | None) -> None:
+        """Say so, once, and raise KeyboardInterrupt where DVC is at work."""
+        if not self.interrupted:
+            print(interrupts.LINE, file=sys.stderr, flush=True)  # noqa: T201
+        self.interrupted = True
+        raise KeyboardInterrupt
+
+    def once_more(self, ignored: "sys.UnraisableHookArgs") -> None:
+        """Repeat a KeyboardInterrupt that came where Python ignores every error."""
+        if isinstance(ignored.exc_value, KeyboardInterrupt):
+            threading.Timer(AGAIN_S, os.kill, (os.getpid(), signal.SIGINT)).start()
+        else:
+            sys.__unraisablehook__(ignored)
+
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether a record is about something else.
+        """Whether a record is about something else than a Ctrl-C and what came of it.
 
         Raises:
             KeyboardInterrupt: if DVC would go on with other stages.
         """
-        error = _error_of(record)
-        if isinstance(error, KeyboardInterrupt):
-            if not self.interrupted:
-                print(interrupts.LINE, file=sys.stderr)  # noqa: T201
-            self.interrupted = True
+        if self.interrupted:
             return False
-        if not _is_interrupted_stage(error):
+        if not _is_interrupted_stage(_error_of(record)):
             return True
         self.interrupted = True
         if record.levelno < logging.ERROR:  # with --keep-going
@@ -53,12 +75,20 @@ def main(arguments: list[str]) -> int:
     interrupts.let_through()
     from dvc.cli import main as dvc
 
-    signal.signal(signal.SIGINT, before)
     told = Interrupts()
+    if before != signal.SIG_IGN:  # as in the background
+        signal.signal(signal.SIGINT, told.interrupt)
+    sys.unraisablehook = told.once_more
     for handler in logging.getLogger("dvc").handlers:
         handler.addFilter(told)
     tracked = _time_of(paths.OUTCOME)
-    code = int(dvc(arguments))
+    try:
+        code = int(dvc(arguments))
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing is left to interrupt
+    except (Exception, KeyboardInterrupt):
+        if told.interrupted:  # where DVC expects it not, such as in an import
+            return interrupts.CODE
+        raise
     is_idle = code == 0 and _is_whole(arguments) and _time_of(paths.OUTCOME) == tracked
     if tracked and is_idle:
         print(paths.OUTCOME.read_text(encoding="utf-8"), end="", file=sys.stderr)  # noqa: T201

@@ -2,6 +2,8 @@
 
 import logging
 import signal
+import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -21,7 +23,11 @@ COMMAND = "python -m pipeline.stages.train main-s0"
 def _log_and_signals_as_before() -> Iterator[None]:
     handlers = logging.getLogger("dvc").handlers
     filters = {handler: list(handler.filters) for handler in handlers}
+    of_signal, hook = signal.getsignal(signal.SIGINT), sys.unraisablehook
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
+    signal.signal(signal.SIGINT, of_signal)
+    sys.unraisablehook = hook
     for handler, before in filters.items():
         handler.filters[:] = before
 
@@ -59,12 +65,63 @@ def test_dvc_says_nothing_of_a_stage_that_was_interrupted(
     assert capsys.readouterr() == ("", "")
 
 
-def test_an_interrupt_between_two_stages_is_our_line(
+def test_an_interrupt_between_two_stages_is_our_line_at_once(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    as_dvc(monkeypatch, logs(KeyboardInterrupt(), 252))
+    said: list[str] = []
+
+    def does() -> int:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt as error:
+            said.append(capsys.readouterr().err)
+            log = logging.getLogger("dvc.cli")
+            log.exception("interrupted by the user")
+            log.exception("unexpected error", exc_info=FileNotFoundError(str(error)))
+        return 252
+
+    as_dvc(monkeypatch, does)
     assert launched.main(["repro"]) == 130
-    assert capsys.readouterr().err == f"{interrupts.LINE}\n"
+    assert said == [f"{interrupts.LINE}\n"]
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("then", [None, NameError("half imported")])
+def test_an_interrupt_where_dvc_expects_none_is_no_traceback(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    then: Exception | None,
+) -> None:
+    def does() -> int:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        finally:
+            if then:
+                raise then
+        return 0
+
+    as_dvc(monkeypatch, does)
+    assert launched.main(["exp", "run"]) == 130
+    assert capsys.readouterr() == ("", f"{interrupts.LINE}\n")
+
+
+def test_an_interrupt_that_python_ignores_comes_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Ends:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    def does() -> int:
+        Ends()
+        time.sleep(5)
+        return 0
+
+    as_dvc(monkeypatch, does)
+    began = time.monotonic()
+    assert launched.main(["repro"]) == 130
+    assert time.monotonic() - began < 4
+    assert capsys.readouterr() == ("", f"{interrupts.LINE}\n")
 
 
 def test_keep_going_does_not_go_on_after_an_interrupt(
@@ -72,11 +129,13 @@ def test_keep_going_does_not_go_on_after_an_interrupt(
 ) -> None:
     def does() -> int:
         logging.getLogger("dvc.repo.reproduce").warning("%s%s", failed(130), "")
+        went_on.append(True)
         return 0
 
+    went_on: list[bool] = []
     as_dvc(monkeypatch, does)
-    with pytest.raises(KeyboardInterrupt):
-        launched.main(["repro", "--keep-going"])
+    assert launched.main(["repro", "--keep-going"]) == 130
+    assert went_on == []
 
 
 def test_other_failures_are_dvcs_to_tell(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,17 +150,23 @@ def test_other_failures_are_dvcs_to_tell(monkeypatch: pytest.MonkeyPatch) -> Non
     assert not told.interrupted
 
 
-def test_ctrl_c_is_python_s_again_when_dvc_works(monkeypatch: pytest.MonkeyPatch) -> None:
-    found: list[object] = []
-
+def test_other_errors_of_dvc_keep_their_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     def does() -> int:
-        found.append(signal.getsignal(signal.SIGINT))
-        return 0
+        raise NameError
 
-    before = signal.getsignal(signal.SIGINT)
     as_dvc(monkeypatch, does)
-    assert launched.main(["status"]) == 0
-    assert found == [before]
+    with pytest.raises(NameError):
+        launched.main(["repro"])
+
+
+def test_in_the_background_ctrl_c_stays_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    def does() -> int:
+        signal.raise_signal(signal.SIGINT)
+        return 7
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    as_dvc(monkeypatch, does)
+    assert launched.main(["status"]) == 7
 
 
 @pytest.fixture
