@@ -181,7 +181,8 @@ def _definition(setup: Setup, book: Book) -> list[Compared]:
     reason = failure(setup.dense, needed_accuracy(setup.settings, book))
     rows = []
     for recipe in setup.recipes:
-        own = recipe.settings["mask.from"] == "own"
+        found = recipe.settings
+        own = found["mask.from"] == "own" and "rewind.task" not in found
         names = ("rewind.to", "rewind.pruned", "mask.schedule")
         to, pruned, schedule = (recipe.settings.get(name) for name in names)
         if own and winning.are_tickets(to, pruned, schedule):

@@ -210,7 +210,11 @@ def _variant(where: str, variant: Variant, settings: Settings) -> Iterator[str]:
     yield from prune.problems(f"{where}.prune", variant, settings)
     tasks = {name: _retraining(settings.tasks[name]) for name in variant.tasks}
     masks = _masks(variant, settings)
-    yield from rewind.problems(f"{where}.rewind", variant.rewind, masks, tasks)
+    named = variant.rewind.task
+    if named is not None and named not in settings.tasks:
+        yield f"{where}.rewind.task: {choose(named, settings.tasks)}"
+    source = None if named is None else _retraining(settings.tasks[named])
+    yield from rewind.problems(f"{where}.rewind", variant.rewind, masks, tasks, source)
 
 
 def _masks(variant: Variant, settings: Settings) -> Masks:

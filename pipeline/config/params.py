@@ -163,9 +163,22 @@ def behind_in(raw: Mapping[str, Any], task: str, variant: str | None) -> dict[st
     recipe = raw["variants"][variant]
     return task_settings | {
         "prune": recipe["prune"],
-        "rewind": recipe["rewind"],
+        "rewind": _start(raw, recipe["rewind"]),
         "mask_source": _mask_source(raw, recipe["prune"]["mask"]),
     }
+
+
+def _start(raw: Mapping[str, Any], rewind: dict[str, Any]) -> dict[str, Any]:
+    """How rounds begin; ``source`` has the settings of the task whose weights they take."""
+    if "task" not in rewind:
+        return rewind
+    return rewind | {"source": _dense(raw, rewind["task"])}
+
+
+def _dense(raw: Mapping[str, Any], task: str) -> dict[str, Any]:
+    """The settings behind a task's dense network."""
+    found = behind_in(raw, task, None)
+    return {key: value for key, value in found.items() if value is not None}
 
 
 def _mask_source(raw: Mapping[str, Any], taken: Any) -> dict[str, Any] | None:  # noqa: ANN401 - text or keys
@@ -173,16 +186,12 @@ def _mask_source(raw: Mapping[str, Any], taken: Any) -> dict[str, Any] | None:  
     if taken == OWN:
         return None
     if isinstance(taken, str):
-        recipe: dict[str, Any] = raw["variants"][taken]["prune"]
-        return recipe
+        recipe = raw["variants"][taken]["prune"]
+        return dict(recipe)
     if "file" in taken:
         return dict(taken)
-    of_task = {
-        key: value
-        for key, value in behind_in(raw, taken["task"], None).items()
-        if value is not None
-    }
-    return {**raw["variants"][taken["variant"]]["prune"], "task": of_task}
+    recipe = raw["variants"][taken["variant"]]["prune"]
+    return {**recipe, "task": _dense(raw, taken["task"])}
 
 
 def _first(error: pydantic.ValidationError, full: object) -> str:

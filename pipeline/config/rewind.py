@@ -6,9 +6,16 @@ from typing import Annotated, Literal
 
 from pipeline import engines
 from pipeline.config.yaml_shape import choose_or_import, shown
-from pipeline.core.fields import Default, Importable, Needed, OneOf, Tree
+from pipeline.core.fields import (
+    Default,
+    Importable,
+    Needed,
+    OneOf,
+    OnlyWritten,
+    Tree,
+)
 from pipeline.core.models.init import INITS
-from pipeline.core.models.layers import Network
+from pipeline.core.models.layers import Network, parameters
 from pipeline.core.rewinding import LOOK_AT_TRAINED
 from pipeline.core.starts import CHOICES, STARTS, Start
 from pipeline.core.training.engine import Ability
@@ -43,6 +50,9 @@ class Rewind:
     """where the round begins on schedule and data order. ``early``: also whose weights
     are taken; ``trained``: learning-rate rewinding, ``fine-tune``: where it begins, null
     = 0 for both; else null"""
+    task: Annotated[str | None, OnlyWritten()] = None
+    """the task whose dense networks, seed by seed, give the weights of early, trained and
+    fine-tune; left out: this task's chain"""
     draw: Annotated[int | None, Default("0 where the start draws, else null", _first_draw)]
     """number of the draw, where the start draws; else null"""
     pruned: Literal[
@@ -86,13 +96,28 @@ class Retraining:
 
 
 def problems(
-    where: str, rewind: Rewind, masks: Masks, tasks: Mapping[str, Retraining]
+    where: str,
+    rewind: Rewind,
+    masks: Masks,
+    tasks: Mapping[str, Retraining],
+    source: Retraining | None = None,
 ) -> Iterator[str]:
-    """Yield one line for each impossible setting of a start; the first one counts."""
+    """Yield one line for each impossible setting of a start; the first one counts.
+
+    Args:
+        where: the key of the start.
+        rewind: the start.
+        masks: of its variant.
+        tasks: on which the variant is run.
+        source: the task that ``rewind`` names, if it names one.
+    """
     yield from _start(where, rewind)
+    if source is not None:
+        yield from _of_another(where, rewind, tasks, source)
     if masks.changing:
         yield from _from_the_beginning(f"{where}.to", rewind, masks.changing)
-    if masks.before_training and STARTS[rewind.to].needs_trained:
+    from_mask = STARTS[rewind.to].needs_trained and source is None
+    if masks.before_training and from_mask:
         yield (
             f"{where}.to: {rewind.to} looks at the weights that a mask was cut from, and "
             f"{masks.before_training} gives it before training; write theta0 or reinit"
@@ -113,6 +138,34 @@ def _start(where: str, rewind: Rewind) -> Iterator[str]:
         yield f"{where}.draw: {shown(rewind.draw)} found; number the draw: 0, 1, …"
     if not draws and rewind.draw is not None:
         yield f"{where}.draw: {rewind.to} draws nothing; write null"
+
+
+def _of_another(
+    where: str, rewind: Rewind, tasks: Mapping[str, Retraining], source: Retraining
+) -> Iterator[str]:
+    """Check that the dense networks of another task give the weights of a start."""
+    if not takes_weights(rewind.to):
+        able = " or ".join(name for name in CHOICES if takes_weights(name))
+        yield f"{where}.task: {rewind.to} takes no weights of a training; write {able}"
+    if STARTS[rewind.to].step == "needed":
+        yield from _step(f"{where}.step", rewind, {str(rewind.task): source})
+    for name, task in tasks.items():
+        theirs, ours = (
+            {n: list(t.shape) for n, t in parameters(network).items()}
+            for network in (source.network, task.network)
+        )
+        differing = [n for n in [*theirs, *ours] if theirs.get(n) != ours.get(n)]
+        for tensor in differing:
+            found, wanted = (shapes.get(tensor, "not there") for shapes in (theirs, ours))
+            yield (
+                f"{where}.task: {tensor} is {found} in the network of task {rewind.task} "
+                f"and {wanted} in that of task {name}; name a task with the same network"
+            )
+
+
+def takes_weights(start: str) -> bool:
+    """Whether a start takes weights that a training has left."""
+    return STARTS[start].step == "needed" or STARTS[start].needs_trained is not None
 
 
 def _from_the_beginning(where: str, rewind: Rewind, schedule: str) -> Iterator[str]:

@@ -105,6 +105,7 @@ class ChainGroup:
         """The folder of weights, beside θ₀, that the start of a round may look at.
 
         - A start at an early step looks at the dense network's weights at that step.
+        - A start that names another task looks at that one's dense network.
         - A round whose own mask changes while it trains has nothing before it but θ₀.
         - A start that goes on from trained weights looks at those of its own chain: of
           the previous round, or of the dense network if masks are cut from that one.
@@ -113,10 +114,13 @@ class ChainGroup:
         - Every other start looks at the weights that the mask was cut from. If the mask
           changed while its round trained, these are the weights trained with it.
         """
-        start = STARTS[self.start]
+        start, named = STARTS[self.start], self.variant.rewind.task
         if start.step == "needed":
             step = self.variant.rewind.first_step
-            return paths.early_folder(self.task, step, self.seeds)
+            return paths.early_folder(named or self.task, step, self.seeds)
+        if named is not None:
+            dense = Instance(task=named, variant=DENSE, round=0, seeds=self.seeds)
+            return paths.trained_folder(dense)
         if self.variant.prune.policy.changes:
             return paths.theta0_folder(self.task, self.seeds)
         if start.needs_previous_start:
@@ -171,7 +175,12 @@ def early_steps(settings: Settings, task: str) -> list[int]:
     rewound = {
         variant.rewind.first_step
         for variant in settings.variants.values()
-        if task in variant.tasks and STARTS[variant.rewind.to].step == "needed"
+        if STARTS[variant.rewind.to].step == "needed"
+        and (
+            task in variant.tasks
+            if variant.rewind.task is None
+            else task == variant.rewind.task
+        )
     }
     copied = {
         step

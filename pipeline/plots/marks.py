@@ -70,7 +70,7 @@ def winners(given: FigureInput, variants: Sequence[str]) -> dict[str, Winner]:
     for variant in variants:
         rows = [row for row in given.store.rounds if row["variant"] == variant]
         settings = given.settings(rows[0]["task"], variant)
-        own = settings.get("prune.mask") == "own"
+        own = settings.get("prune.mask") == "own" and "rewind.task" not in settings
         every = settings.get("train.evaluate_every")
         names = ("rewind.to", "rewind.pruned", "prune.schedule")
         to, pruned, schedule = (settings.get(name) for name in names)

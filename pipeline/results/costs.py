@@ -94,7 +94,7 @@ def before(
 
 
 def _directly_before(training: Training, settings: Recorded) -> set[Training] | None:
-    """None where the mask comes from a file or another task, whose costs are not known.
+    """None where mask or start come from a file or another task: costs are not known.
 
     The same holds where a start of the user's is no longer there.
     """
@@ -102,7 +102,7 @@ def _directly_before(training: Training, settings: Recorded) -> set[Training] | 
     if not round:
         return set()
     prune, start = settings["prune"], STARTS.get(settings["rewind"]["to"])
-    if not isinstance(prune["mask"], str) or start is None:
+    if not isinstance(prune["mask"], str) or start is None or "task" in settings["rewind"]:
         return None
     own = prune["mask"] == OWN
     owner = variant if own else prune["mask"]

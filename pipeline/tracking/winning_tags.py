@@ -35,12 +35,12 @@ def winning_tags(chains: Iterable[Chain], looks: Looks) -> dict[str, dict[str, s
 
 
 def is_ticket(settings: Mapping[str, Any]) -> bool:
-    """Whether a variant has its own mask and start, and its pruned weights are 0.
+    """Whether a variant has its task's own mask and start, and its pruned weights are 0.
 
     The dense network is no ticket.
     """
     prune, rewind = settings["prune"], settings["rewind"]
-    if not rewind or settings["mask_source"] is not None:
+    if not rewind or "task" in rewind or settings["mask_source"] is not None:
         return False
     return winning.are_tickets(rewind["to"], rewind["pruned"], prune["schedule"])
 

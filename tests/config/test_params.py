@@ -105,7 +105,8 @@ def test_a_missing_key_is_named_by_its_path(path: str) -> None:
 def test_a_value_instead_of_keys_is_refused(value: object) -> None:
     shown = "null" if value is None else value
     assert refused(variants__ticket__rewind=value) == (
-        f"variants.ticket.rewind must have the keys to, step, draw, pruned; found {shown}"
+        "variants.ticket.rewind must have the keys to, step, task, draw, pruned; "
+        f"found {shown}"
     )
 
 

@@ -53,6 +53,7 @@ def test_every_key_is_explained_once() -> None:
         if key.startswith(("datasets", "approximations")) or ".prune.mask." in key
     }
     yours |= {key for key in KEYS if key.startswith("variants.NAME.prune.scores")}
+    yours.add("variants.NAME.rewind.task")
     assert set(KEYS) - yours == paths(raw() | {"analyses": {"line": CONNECTION}})
     assert len(KEYS) == len(reference.every())
     assert all(len(key.sentence) > 10 for key in KEYS.values())

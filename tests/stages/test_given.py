@@ -43,6 +43,8 @@ def changes() -> dict[str, Any]:
     moved = {
         "transferred": recipe(ELSEWHERE, "trained-sign-reinit"),
         "moved": recipe(ELSEWHERE, transform="shuffle"),
+        "late": recipe(ELSEWHERE) | {"rewind": {"to": "early", "step": 1, "task": "main"}},
+        "pretrained": recipe(ELSEWHERE) | {"rewind": {"to": "trained", "task": "main"}},
     }
     return {
         "tasks": raw["tasks"] | {"other": other},
@@ -79,6 +81,11 @@ def begun(task: str, variant: str, round: int) -> dict[str, np.ndarray]:
     return files.load_mask(paths.trained_folder(at(task, variant, round)), 0)
 
 
+def start(variant: str, round: int) -> dict[str, np.ndarray]:
+    """The weights with which a round of the other task began."""
+    return files.load_weights(paths.starts_folder(at("other", variant, round)), 0)
+
+
 def test_masks_of_files_and_of_another_task_go_through_everything(finished: Path) -> None:
     for round in experiment.ROUNDS:
         given = mask(round)
@@ -89,6 +96,11 @@ def test_masks_of_files_and_of_another_task_go_through_everything(finished: Path
         ticket = begun("main", "ticket", round)
         assert digest(begun("other", "transferred", round)) == digest(ticket)
         assert masks.kept(begun("other", "moved", round)) == masks.kept(ticket)
+        dense = files.load_weights(paths.trained_folder(at("main", "dense", 0)), 0)
+        assert digest(start("pretrained", round)) == digest(masks.apply(dense, ticket))
+        early = files.load_weights(paths.early_folder("main", 1, SEEDS), 0)
+        assert digest(start("late", round)) == digest(masks.apply(early, ticket))
+    assert not paths.early_folder("other", 1, SEEDS).exists()
     looks = verification.contents(params.load(), plan_file.check(params.load()))
     assert [problem for _, look in looks if (problem := look())] == []
     found = verification.promises.findings(params.load(), [SEEDS])
@@ -111,6 +123,8 @@ def test_masks_of_files_and_of_another_task_go_through_everything(finished: Path
     source = result["settings"]["mask_source"]
     assert source["criterion"] == "magnitude"
     assert source["task"]["train"]["lr"] == 0.1
+    result = files.load_json(paths.results_folder(at("other", "late", 1)) / "result.json")
+    assert result["settings"]["rewind"]["source"]["train"]["lr"] == 0.1
     row = [
         r for r in (finished / "results/rounds.csv").read_text().splitlines() if ",fix" in r
     ]
@@ -200,6 +214,34 @@ def test_a_mask_of_another_network_is_refused() -> None:
         "network of task main and [9, 64] in that of task other; name a task with the same "
         "network"
     )
+
+
+@pytest.mark.parametrize(
+    ("rewind", "said"),
+    [
+        (
+            {"to": "theta0", "task": "main"},
+            "task: theta0 takes no weights of a training; write early or fine-tune or",
+        ),
+        ({"to": "trained", "task": "man"}, "task: unknown: man; did you mean main?"),
+        ({"to": "early", "step": 2, "task": "main"}, "step: 2 found; the training of task"),
+        (
+            {"to": "trained", "task": "main"},
+            "task: fc1.weight is [8, 64] in the network of task main and [9, 64] in that "
+            "of task other; name a task with the same network",
+        ),
+    ],
+)
+def test_a_start_that_another_task_cannot_give_is_refused(
+    rewind: dict[str, Any], said: str
+) -> None:
+    asked = changes()
+    asked["tasks"]["other"]["model"]["widths"] = [9]
+    ticket = asked["variants"]["ticket"]
+    asked["variants"] = {"late": ticket | {"tasks": ["other"], "rewind": rewind}}
+    with pytest.raises(params.ParamsError) as caught:
+        experiment.settings(**asked)
+    assert str(caught.value).startswith(f"params.yaml: variants.late.rewind.{said}")
 
 
 def test_a_start_that_looks_at_trained_weights_needs_some(tmp_path: Path) -> None:

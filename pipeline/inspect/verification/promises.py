@@ -262,7 +262,8 @@ def _one_theta0(_: Settings, group: ChainGroup, round: int, seed: int) -> str:
     folder = paths.theta0_folder(group.task, group.seeds)
     theta0 = digest(files.load_weights(folder, seed))
     folders = [paths.starts_folder(group.at(round))]
-    if STARTS[group.variant.rewind.to].step == "needed":
+    rewind = group.variant.rewind
+    if STARTS[rewind.to].step == "needed" and rewind.task is None:
         folders.append(group.weights_behind(round))
     for folder in folders:
         facts = files.load_facts(paths.seed_file(folder, seed))
