@@ -24,8 +24,8 @@ DRIVERS = MappingProxyType(
         "mssql": {"pyodbc": "pyodbc", "pymssql": "pymssql"},
     }
 )
-"""kind of database -> Python module of a driver, SQLAlchemy's own choice first -> the
-package that has it"""
+"""kind of database -> Python module of a driver, the best known first -> the package that
+has it; SQLAlchemy's own choice depends on its version"""
 
 
 class TrackingError(UserError):
@@ -112,10 +112,9 @@ def _refuse_malformed(uri: str) -> None:
 
 def _with_driver(uri: str, kind: str) -> str:
     drivers = DRIVERS[kind]
-    for position, module in enumerate(drivers):
+    for module in drivers:
         if importlib.util.find_spec(module):
-            name = module.lower()
-            return uri if position == 0 else f"{kind}+{name}://{uri.partition('://')[2]}"
+            return f"{kind}+{module.lower()}://{uri.partition('://')[2]}"
     raise TrackingError(
         f"a {kind}:// store needs a driver, and none is installed: "
         + " or ".join(f"`pip install '{package}'`" for package in drivers.values())

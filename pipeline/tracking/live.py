@@ -25,6 +25,7 @@ from pipeline.border.errors import UserError
 from pipeline.border.locks import lock
 from pipeline.border.redaction import redacted
 from pipeline.config import params
+from pipeline.tracking.patience import PATIENCE
 from pipeline.tracking.write import asked_by, write
 
 NICE = 5
@@ -42,6 +43,7 @@ def follow(dvc: psutil.Process) -> None:
         found = _results()
         if found != seen and time.monotonic() >= rest_until:
             began = time.process_time()
+            PATIENCE.renew()  # nothing waits for this process
             with contextlib.suppress(ArtifactError):  # dvc has just removed one
                 write(Path(), None, asked_by(params.load()), live=True)
                 seen = found

@@ -11,7 +11,7 @@ _LONGEST = 400
 """characters of a reason: MLflow's own advice stands at its end"""
 
 
-def refusal(uri: str, error: Exception) -> str:
+def refusal(uri: str, error: BaseException) -> str:
     """The line about a store that failed with this error."""
     store, text = redacted(uri), " ".join(redacted(str(error)).split())
     found = _SCHEMA.search(text)

@@ -23,11 +23,12 @@ from pipeline.tracking.addresses import (
 from pipeline.tracking.patience import (
     FIRST,
     LATER,
+    PATIENCE,
     OutOfPatienceError,
     Patient,
     allowed_s,
     limits,
-    time_limit,
+    make_postgresql_patient,
 )
 from pipeline.tracking.refusals import refusal
 
@@ -47,18 +48,17 @@ def opened(uri: str) -> Iterator["MlflowClient"]:
         TrackingError: the store fails, here or inside the block.
     """
     _quiet()
-    address = usable(uri)
-    limit_s = 0.0 if sqlite_file(address) else allowed_s()  # a file is slow, not silent
+    address, allowed = usable(uri), allowed_s()
     try:
         if file := sqlite_file(address):
             _create(file)
         else:
             refuse_unreachable(address)
         with limits(FIRST):
-            client = _client(address, limit_s)
+            client = _client(address, allowed)
         with limits(LATER):
             yield client
-    except Exception as error:
+    except (Exception, OutOfPatienceError) as error:
         if not _comes_from_the_store(error):
             raise
         raise TrackingError(refusal(uri, error)) from None
@@ -128,26 +128,35 @@ def _create(file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
-        _client(f"{SQLITE}{temporary}", 0.0)
+        _client(f"{SQLITE}{temporary}", 0)
         temporary.replace(file)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _client(uri: str, limit_s: float) -> "MlflowClient":
+def _client(uri: str, allowed: float) -> "MlflowClient":
+    """A client whose store has answered; it may take so many seconds in all from now on."""
     with warnings.catch_warnings():
         # MLflow and its dependencies deprecate each other while they are imported.
         warnings.simplefilter("ignore")
         from mlflow import MlflowClient
 
         _quiet()  # importing MLflow sets the level of its loggers
-        with time_limit(limit_s):
-            client = MlflowClient(tracking_uri=uri)
-            client.search_experiments(max_results=1)
-    return cast("MlflowClient", Patient(client, limit_s))
+        if sqlite_file(uri):  # which is slow at times, and never silent
+            return _asked(MlflowClient(tracking_uri=uri))
+        make_postgresql_patient()
+        with PATIENCE.waiting(allowed):
+            client = _asked(MlflowClient(tracking_uri=uri))
+    return cast("MlflowClient", Patient(client, allowed))
 
 
-def _comes_from_the_store(error: Exception) -> bool:
+def _asked(client: "MlflowClient") -> "MlflowClient":
+    """The same client, whose store has answered."""
+    client.search_experiments(max_results=1)
+    return client
+
+
+def _comes_from_the_store(error: BaseException) -> bool:
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import resources
 from pathlib import Path
@@ -79,16 +79,101 @@ def server(answer) -> Iterator[str]:
             found.shutdown()
 
 
+@pytest.fixture
+def impatient(monkeypatch):
+    """A second in all, of which a tenth is usual."""
+    monkeypatch.setattr(patience, "PATIENCE_S", 1)
+    monkeypatch.setattr(patience, "USUAL_S", 0.1)
+    monkeypatch.setattr(patience, "AGAIN_S", 0.1)
+    patience.PATIENCE.renew()
+    yield patience.PATIENCE
+    patience.PATIENCE.renew()
+
+
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize(
     "later", [None, (503, {"Retry-After": "60"}), (429, {"Retry-After": "60"}), (500, {})]
 )
-def test_a_server_that_fails_after_its_first_answers_is_given_up(root, monkeypatch, later):
-    monkeypatch.setattr(patience, "PATIENCE_S", 1)
+def test_a_server_that_fails_after_its_first_answers_is_given_up(root, later):
     with server(lambda n: (200, {}) if n == 1 else later) as uri:
         started = time.monotonic()
         with pytest.raises(TrackingError, match=r"cannot be used.*results are safe"):
             track(root, EXPERIMENT, uri, synthetic.active())
         assert time.monotonic() - started < 5
+
+
+def test_a_server_that_is_slow_again_and_again_is_given_up(impatient):
+    def asks() -> None:
+        for _ in range(9):
+            with impatient.waiting(1):
+                time.sleep(0.3)
+
+    started = time.monotonic()
+    with pytest.raises(patience.OutOfPatienceError, match="after 1 s of waiting in all"):
+        asks()
+    assert time.monotonic() - started < 2.5
+
+
+def test_any_number_of_usual_answers_are_waited_for(impatient, monkeypatch):
+    monkeypatch.setattr(patience, "USUAL_S", 1.0)
+    for _ in range(8):
+        with impatient.waiting(1):
+            time.sleep(0.2)
+
+
+def tries_again():
+    while True:
+        with suppress(Exception):
+            time.sleep(9)
+
+
+def tidies_up():
+    try:
+        time.sleep(9)
+    finally:
+        time.sleep(9)
+
+
+@pytest.mark.parametrize("work", [tries_again, tidies_up])
+def test_nothing_that_a_library_does_prolongs_the_wait(impatient, work):
+    started = time.monotonic()
+    with pytest.raises(patience.OutOfPatienceError), impatient.waiting(1):
+        work()
+    assert time.monotonic() - started < 5
+
+
+@contextmanager
+def silent_database(answer: bytes) -> Iterator[str]:
+    """Something that says this to everyone who says something, and then no more."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            with suppress(OSError), ExitStack() as kept:
+                while True:
+                    asked = kept.enter_context(listening.accept()[0])
+                    if asked.recv(1000) and answer:
+                        asked.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"postgresql://me:secret@127.0.0.1:{listening.getsockname()[1]}/x"
+        listening.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+WELCOME = b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I"
+"""PostgreSQL: no password is needed, and it is ready"""
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("answer", [b"", WELCOME])
+def test_a_database_that_hangs_is_given_up(root, answer):
+    with silent_database(answer) as uri:
+        started = time.monotonic()
+        with pytest.raises(TrackingError, match=r"cannot be used \(no answer") as error:
+            track(root, EXPERIMENT, uri, synthetic.active())
+        assert time.monotonic() - started < 5
+    assert "secret" not in str(error.value)
 
 
 def test_the_limits_of_mlflow_itself_end_a_request_in_about_the_same_time():
@@ -141,7 +226,7 @@ def test_a_malformed_address_is_one_line_without_its_password(root, uri):
 @pytest.mark.parametrize(
     ("installed", "used"),
     [
-        ({"psycopg2", "psycopg"}, "postgresql://me@h/x"),
+        ({"psycopg2", "psycopg"}, "postgresql+psycopg2://me@h/x"),
         ({"psycopg"}, "postgresql+psycopg://me@h/x"),
     ],
 )
