@@ -238,6 +238,7 @@ QUICK_ONLY = {
     "rigl-lenet",
     "edge-popup-lenet",
     "biprop-lenet",
+    "gem-miner-lenet",
     "lstm-rows",
     "gru-rows",
     "grok-addition",
@@ -250,6 +251,7 @@ PAPER_ONLY = {
     "at-init-resnet-20",
     "edge-popup-conv-4",
     "biprop-conv-4",
+    "gem-miner-resnet-20",
 }
 """too slow for two cores at any size that would say something"""
 UNPAIRED = {"digits", "mnist-lenet", "subset-sum-direct", "subset-sum-relu"}
@@ -367,6 +369,16 @@ SOURCES: dict[str, dict[str, dict[str, Any]]] = {
     },
     "at-init-resnet-20": {
         "main": CONNECTED | {"steps": 160 * 351, "milestones": [80 * 351, 120 * 351]}
+    },
+    "gem-miner-resnet-20": {
+        "main": CONNECTED
+        | {
+            "steps": 150 * 351,
+            "lr": 0.01,
+            "weight_decay": 0,
+            "milestones": [80 * 351, 120 * 351],
+            "fractions": {"conv": 0.9628, "shortcut": 0.9628, "output": 0.9628},
+        }
     },
     "edge-popup-conv-4": {"main": POPUP},
     "biprop-conv-4": {"main": POPUP, "binary": BINARY},

@@ -134,6 +134,7 @@ POLICIES: Registry[Policy] = Registry(
         "edge-popup-scaled": _of_scores("edge_popup", WITHOUT_CRITERION, scaled=True),
         "biprop": _of_scores("biprop", WITHOUT_CRITERION),
         "biprop-affine": _of_scores("biprop", WITHOUT_CRITERION, affine=True),
+        "gem-miner": _of_scores("gem_miner", WITHOUT_CRITERION),
         "supermask": _of_scores("supermask", ALONE),
         "supermask-rescaled": _of_scores("supermask", ALONE, rescaled=True),
         "signed-supermask": _of_scores("signed_supermask", ALONE),

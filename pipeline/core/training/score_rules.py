@@ -51,7 +51,8 @@ class Scoring(Protocol):
         """Make the weights that the scores stand for.
 
         Args:
-            scores: of the tensors that count.
+            scores: of the tensors that count; a rule may change them, to clip them for
+                instance, and the training goes on with what it leaves.
             moment: of the training.
             out: the same tensors; filled with the weights as they act, ±0 where pruned.
 
@@ -152,7 +153,8 @@ def act(
 ) -> tuple[Weights, Mask]:
     """The counted tensors as they act, and their mask."""
     out = {name: np.empty_like(weights[name]) for name in rule.counted}
-    found = rule.begin(weights).act(scores, moment, out)
+    own = {name: values.copy() for name, values in scores.items()}
+    found = rule.begin(weights).act(own, moment, out)
     # The sum makes 0 of −0.
     return {name: acting + np.float32(0) for name, acting in out.items()}, {
         name: found[name].copy() for name in rule.counted

@@ -60,8 +60,9 @@ class ScoredWeights:
         with np.errstate(all="ignore"):  # the loop notices a network that diverges
             self._mask = self._scoring.act(self._seen, self._job.moment(step), self._out)
         for name, leaf in self._leaves.items():
-            if leaf.device.type != "cpu":  # there the array is the leaf's own memory
+            if leaf.device.type != "cpu":  # there the arrays are the tensors' own memory
                 leaf.detach().copy_(torch.from_numpy(self._out[name]))
+                self._scores[name].copy_(torch.from_numpy(self._seen[name]))
 
     def pull(self, *, decay: float) -> None:
         """Turn gradients of weights into those of scores; the weights have acted.

@@ -213,6 +213,39 @@ def test_six_of_ten_weights_of_a_signed_supermask_act_at_first():
     assert masks.density(mask) == pytest.approx(0.6, abs=0.05)
 
 
+def at(step, end=300):
+    return moment(step, 0, end, seed=0, round=1)
+
+
+@pytest.mark.parametrize("scope", ["layerwise", "global"])
+def test_gem_miner_freezes_by_and_by_what_scores_lowest_and_never_thaws_it(scope):
+    rule, rng = rule_of("gem-miner", scope), np.random.default_rng(0)
+    scores, out = rule.initial(rng), {n: np.empty(s) for n, s in rule.shapes.items()}
+    scoring, lost = (
+        rule.begin(start()),
+        {n: np.zeros(s, bool) for n, s in rule.shapes.items()},
+    )
+    for step in range(0, 301, 10):
+        before = {name: values.copy() for name, values in scores.items()}
+        mask = scoring.act(scores, at(step), out)
+        frozen = {name: values < 0 for name, values in scores.items()}
+        left = counts.in_pools({n: int((~f).sum()) for n, f in frozen.items()}, rule.counts)
+        assert left == rule.counts_at(at(step))
+        for name, values in before.items():
+            assert (mask[name] == (~frozen[name] & ((values > 0.5) | (step == 300)))).all()
+            assert (frozen[name] | ~lost[name]).all()
+            new, kept = (
+                np.clip(v, 0, 1)
+                for v in (values[frozen[name] & ~lost[name]], values[~frozen[name]])
+            )
+            assert scope == "global" or new.max(initial=0) <= kept.min()
+            scores[name] += rng.normal(0, 0.3, values.shape).astype(np.float32)
+        lost = frozen
+    assert left == rule.counts
+    thirty = [rule.counts_at(at(step)) for step in range(301)]
+    assert len({tuple(one.values()) for one in thirty}) == 30
+
+
 # Gradients, against autograd on the written-out formulas
 
 
@@ -240,6 +273,11 @@ def plain_biprop(w, s):
     return torch.sign(w) * straight(alpha * mask, w.abs() * s.abs())
 
 
+def plain_gem_miner(w, s):
+    left = top_mask(s, round(0.3 * w.numel()))
+    return w * left * straight(torch.ones_like(s), s)
+
+
 def plain_supermask(w, s, *, rescaled):
     chance = torch.sigmoid(s)
     raw = supermask.draws(LAST.draw(), tuple(w.shape)).astype(np.float32)
@@ -261,6 +299,7 @@ PLAIN = {
     ),
     "biprop": plain_biprop,
     "biprop-affine": plain_biprop,
+    "gem-miner": plain_gem_miner,
     "supermask": lambda w, s: plain_supermask(w, s, rescaled=False),
     "supermask-rescaled": lambda w, s: plain_supermask(w, s, rescaled=True),
     "signed-supermask": plain_signed,
@@ -307,7 +346,7 @@ def test_scores_train_and_no_weight_does(policy):
     assert digest(result.weights) == digest(untrained | acting)
     for name, spent in result.kept_steps.items():
         assert 0 < spent <= STEPS * SIZES[name]
-    if POLICIES[policy].asks_for_counts:
+    if POLICIES[policy].asks_for_counts and job.candidates_since < STEPS:
         assert result.kept_steps == {n: STEPS * k for n, k in masks.kept(mask).items()}
 
 
