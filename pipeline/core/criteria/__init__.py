@@ -41,11 +41,12 @@ class Criterion(Entry):
     from which the cut of the task's program makes them"""
 
 
-def _of_gradients(module: str, passes: int = 1) -> Criterion:
+def _of_gradients(module: str, *, passes: int = 1, draws: bool = False) -> Criterion:
     """A criterion that looks at gradients of training examples at initialization."""
     return Criterion(
         module=module,
         passes=passes,
+        draws=draws,
         needs_trained=False,
         needs_batches=True,
         needs_classes=True,
@@ -77,6 +78,7 @@ CRITERIA = Registry(
         "snip": _of_gradients("gradients.snip"),
         "snip-inverted": _of_gradients("gradients.snip"),
         "snip-iterative": _of_gradients("gradients.snip", passes=100),
+        "snip-official": _of_gradients("gradients.snip", draws=True),
         "synflow": Criterion(
             module="gradients.synflow", passes=100, needs_trained=False, reads_tokens=False
         ),

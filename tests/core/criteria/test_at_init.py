@@ -71,9 +71,9 @@ def batches(size, shape):
         yield Batch(images[first : first + size], labels[first : first + size])
 
 
-def loss_of(weights, temperature=1.0):
-    """The loss of the first ten examples of every class, by hand."""
-    batch = next(batches(30, SHAPES[NETWORK]))
+def loss_of(weights, temperature=1.0, batch=None):
+    """The loss of the first ten examples of every class, or of a batch, by hand."""
+    batch = batch or next(batches(30, SHAPES[NETWORK]))
     hidden = torch.from_numpy(batch.inputs).flatten(1)
     hidden = torch.relu(hidden @ weights["fc1.weight"].T + weights["fc1.bias"])
     logits = hidden @ weights["fc2.weight"].T + weights["fc2.bias"]
@@ -104,6 +104,30 @@ def _double_loss(weights):
     hidden = torch.relu(hidden @ weights["fc1.weight"].T + weights["fc1.bias"])
     logits = hidden @ weights["fc2.weight"].T + weights["fc2.bias"]
     return F.cross_entropy(logits, torch.from_numpy(batch.labels)).item()
+
+
+def test_the_official_snip_scores_another_draw_and_examples_at_random():
+    """Its scores are those of snip on θ₀ in another order, and on the first 100 read."""
+    given, seen = evidence(), []
+
+    def watched(size):
+        for batch in batches(size, SHAPES[NETWORK]):
+            seen.append(len(batch.labels))
+            yield batch
+
+    scores = criteria.score("snip-official", replace(given, batches=watched))
+    assert sum(seen) == 60, "there are no more"
+    rng, moved = np.random.default_rng(4), dict(given.theta0)
+    for name in ("fc1.weight", "fc2.weight"):
+        values = given.theta0[name]
+        moved[name] = rng.permutation(values.ravel()).reshape(values.shape)
+        assert (moved[name] != values).any()
+    weights = {n: torch.tensor(w, requires_grad=True) for n, w in moved.items()}
+    batch = next(batches(60, SHAPES[NETWORK]))
+    loss_of(weights, batch=batch).backward()
+    for name, found in scores.items():
+        wanted = np.abs(moved[name] * weights[name].grad.numpy())
+        np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-7)
 
 
 def test_grasp_is_the_product_with_the_whole_hessian():

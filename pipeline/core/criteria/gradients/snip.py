@@ -4,18 +4,25 @@ Lee, Ajanthan, Torr 2019, "SNIP: single-shot network pruning based on connection
 sensitivity", arXiv:1810.02340, eq. 4 to 6: the gradient of the loss with respect to a
 weight's mask entry is g θ, and the score is |g θ|, with g of a few training examples.
 
+Two protocols: ``snip`` scores the weights that are trained, with 10 examples of every
+class, as in Frankle et al. 2021, "Pruning neural networks at initialization: why are we
+missing the mark?", arXiv:2009.08576. ``snip-official`` does as the authors' program: it
+scores one draw of the weights, and another is trained; it takes 100 examples at random.
+
 Deviations: the paper divides scores by their sum, which changes no rank. The authors'
-program scores one draw of the weights and trains another, ranks biases as well, and takes
-100 (MNIST) or 128 random examples; here the weights that are trained are scored, biases
-are never pruned, and there are 10 examples of every class, as in Frankle et al. 2021,
-"Pruning neural networks at initialization: why are we missing the mark?",
-arXiv:2009.08576. Batch norm normalizes by the batch, as it will in training.
+program ranks biases as well, and takes 128 examples of CIFAR-10; here biases are never
+pruned. The other draw has the values of θ₀ in another order. Batch norm normalizes by the
+batch, as it will in training.
 """
+
+from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from pipeline.core.arrays import Scores
+from pipeline.core.arrays import Scores, Weights
 from pipeline.core.criteria.evidence import Evidence
 from pipeline.core.criteria.gradients.examples import (
     balanced,
@@ -26,11 +33,39 @@ from pipeline.core.criteria.gradients.examples import (
 from pipeline.core.losses import mean_loss
 from pipeline.core.models.forward import forward
 
+AT_RANDOM = 100
+"""examples of the authors' program"""
+_AT_ONCE = 10
+"""those that are read at a time"""
+
 
 def snip(evidence: Evidence) -> Scores:
     """|g θ₀|, with g the gradient of the loss at θ₀ under the mask."""
+    return _sensitivity(evidence, *balanced(evidence))
+
+
+def snip_official(evidence: Evidence) -> Scores:
+    """|g θ|, with θ another draw than the weights that are trained."""
+    assert evidence.batches is not None, "checked by criteria.score"
+    read = list(islice(evidence.batches(_AT_ONCE), AT_RANDOM // _AT_ONCE))
+    inputs = torch.from_numpy(np.concatenate([batch.inputs for batch in read]))
+    labels = torch.from_numpy(np.concatenate([batch.labels for batch in read]))
+    return _sensitivity(replace(evidence, theta0=_another(evidence)), inputs, labels)
+
+
+def _another(evidence: Evidence) -> Weights:
+    """θ₀ with the values of each tensor that the mask keeps in another order."""
+    assert evidence.rng is not None, "checked by criteria.score"
+    moved = {}
+    for name in sorted(evidence.mask):
+        kept, values = evidence.mask[name], evidence.theta0[name].copy()
+        values[kept] = evidence.rng.permutation(values[kept])
+        moved[name] = values
+    return evidence.theta0 | moved
+
+
+def _sensitivity(evidence: Evidence, inputs: Tensor, labels: Tensor) -> Scores:
     weights = leaves(evidence)
-    inputs, labels = balanced(evidence)
     logits = forward(evidence.network, weights, inputs, training=True)
     loss = mean_loss(logits, labels, evidence.data)
     found = torch.autograd.grad(loss, [weights[name] for name in evidence.mask])
