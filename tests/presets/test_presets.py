@@ -252,6 +252,9 @@ PAPER_ONLY = {
     "edge-popup-conv-4",
     "biprop-conv-4",
     "gem-miner-resnet-20",
+    "at-init-checks-resnet-20",
+    "synflow-vgg-16",
+    "snip-lenet",
 }
 """too slow for two cores at any size that would say something"""
 UNPAIRED = {"digits", "mnist-lenet", "subset-sum-direct", "subset-sum-relu"}
@@ -369,6 +372,36 @@ SOURCES: dict[str, dict[str, dict[str, Any]]] = {
     },
     "at-init-resnet-20": {
         "main": CONNECTED | {"steps": 160 * 351, "milestones": [80 * 351, 120 * 351]}
+    },
+    "at-init-checks-resnet-20": {
+        "main": CONNECTED
+        | {
+            "steps": 160 * 351,
+            "milestones": [80 * 351, 120 * 351],
+            "fractions": {"conv": 0.6, "shortcut": 0.6, "output": 0.6},
+        }
+    },
+    "synflow-vgg-16": {
+        "main": CONNECTED
+        | {
+            "model": "vgg-16",
+            "steps": 160 * 351,
+            "milestones": [60 * 351, 120 * 351],
+            "fractions": {"conv": 0.683772, "output": 0.683772},
+        }
+    },
+    "snip-lenet": {
+        "main": LENET
+        | {
+            "steps": 100_000,
+            "batch_size": 100,
+            "optimizer": "sgd",
+            "lr": 0.1,
+            "momentum": 0.9,
+            "weight_decay": 0.0005,
+            "milestones": [25_000, 50_000, 75_000],
+            "fractions": {"fc": 0.2595, "output": 0.2595},
+        }
     },
     "gem-miner-resnet-20": {
         "main": CONNECTED
