@@ -169,6 +169,7 @@ def run(
 ) -> None:
     """Plan, then run what is stale or missing: `dvc repro` with these options."""
     with _at_root() as root:
+        from pipeline.border import account
         from pipeline.config import params
         from pipeline.inspect import forecast
         from pipeline.launch import repair, repro
@@ -176,6 +177,7 @@ def run(
         from pipeline.plan.current import standing
         from pipeline.run import kernels, overall
 
+        account.refuse_homeless()
         settings = params.load()
         repair.refuse_second_run(root)
         passed_on = [*(arguments or ()), *context.args]

@@ -1,5 +1,6 @@
 """The command line: its help, its exit codes, its one-line messages."""
 
+import errno
 import os
 import re
 import subprocess
@@ -13,6 +14,7 @@ from helpers.experiment import edited, write
 from typer.main import get_group
 
 from pipeline import cli, presets
+from pipeline.artifacts import files
 from pipeline.border import root
 from pipeline.border.root import RootError
 from pipeline.config import params
@@ -277,6 +279,46 @@ def test_use_twice_is_no_edit(clone: Path) -> None:
 def test_use_refuses_a_damaged_plan_before_anything_is_written(clone: Path) -> None:
     (clone / items.plan_path(clone)).write_text("<<<<<<< HEAD")
     assert "pipeline/plan.json is not a plan" in refused(clone, "use", "digits")
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        ("plan", "plan.json"),
+        ("use lenet-quick", "plan.json"),
+        ("use lenet-quick", "params.yaml"),
+    ],
+)
+def test_a_full_disk_leaves_settings_and_plan_as_they_were(
+    command: str, name: str, clone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path) -> None:
+        if name in path.name:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    kept = clone / "params.yaml", clone / items.plan_path(clone)
+    before = [path.read_bytes() for path in kept]
+    monkeypatch.setattr(files, "sync", full)
+    ended = run(clone, *command.split())
+    assert (ended.code, ended.output) == (2, "")
+    assert ended.errors.count("\n") == 1
+    assert f"{name} cannot be written: No space left on device; free some" in ended.errors
+    assert [path.read_bytes() for path in kept] == before
+    assert list(clone.rglob("*.tmp")) == []
+
+
+@pytest.mark.parametrize("command", ["run", "exp run"])
+def test_a_user_without_a_home_is_told_to_set_one(
+    command: str, clone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(_: int) -> None:
+        raise KeyError("getpwuid(): uid not found: 4711")
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    message = refused(clone, *command.split())
+    assert "has no home folder" in message
+    assert "set it, such as `HOME=/tmp lt-pipeline run`" in message
 
 
 def test_use_works_where_there_is_no_file_yet(clone: Path) -> None:

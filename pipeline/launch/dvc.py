@@ -21,7 +21,7 @@ from pathlib import Path
 from types import FrameType
 
 from pipeline.artifacts import paths
-from pipeline.border import interrupts
+from pipeline.border import account, interrupts
 
 AGAIN_S = 0.05
 """after that time a Ctrl-C that was lost is repeated"""
@@ -73,6 +73,7 @@ def main(arguments: list[str]) -> int:
     before = signal.getsignal(signal.SIGINT)
     interrupts.end_in_one_line()
     interrupts.let_through()
+    account.name_it()
     from dvc.cli import main as dvc
 
     told = Interrupts()

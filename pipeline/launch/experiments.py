@@ -6,13 +6,15 @@ and handed over as edits of the workspace, of which every kind of experiment of 
 a copy.
 """
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from pipeline.border import interrupts
+from pipeline.border import account, interrupts
 from pipeline.border.errors import UserError
 from pipeline.border.root import safe_path
 from pipeline.config import params
@@ -22,6 +24,8 @@ from pipeline.plan.items import plan_path
 ELSEWHERE = ("--temp", "--queue")
 """options with which DVC works in a copy, so that the workspace gets its settings back"""
 SET = ("-S", "--set-param")
+KEPT = Path(".lt")
+"""where copies of the workspace's files wait meanwhile; git and DVC ignore it"""
 
 
 class OverrideError(UserError):
@@ -39,8 +43,10 @@ def run(arguments: Sequence[str], root: Path) -> int:
         The exit code of the first that failed, or 0.
 
     Raises:
-        OverrideError, ParamsError: before anything runs; files are as they were.
+        OverrideError, ParamsError, AccountError: before anything runs; files are as they
+            were.
     """
+    account.refuse_homeless()
     overrides, others = split(arguments)
     elsewhere = any(option in arguments for option in ELSEWHERE)
     for sweep in _sweeps(overrides, queued="--queue" in arguments):
@@ -118,22 +124,32 @@ def _apply(root: Path, overrides: Mapping[str, Sequence[str]]) -> None:
 
 @contextmanager
 def _files_back(root: Path, *, always: bool) -> Iterator[None]:
-    """Give params.yaml and the plan back after an error, or always."""
-    before = {
-        path: path.read_bytes() if path.exists() else None
-        for path in (root / params.FILE, root / plan_path(root))
-    }
-    give_back = True
-    try:
-        yield
-        give_back = always
-    finally:
-        if give_back:
-            for path, content in before.items():
-                if content is None:
-                    path.unlink(missing_ok=True)
-                else:
-                    path.write_bytes(content)
+    """Give params.yaml and the plan back after an error, or always.
+
+    Copies are made before anything is changed, so that giving them back needs no space.
+    """
+    paths = (root / params.FILE, root / plan_path(root))
+    (root / KEPT).mkdir(exist_ok=True)
+    with TemporaryDirectory(dir=root / KEPT, prefix="before-") as folder:
+        copies = {path: Path(folder, path.name) for path in paths}
+        for path, copy in copies.items():
+            if path.exists():
+                shutil.copy2(path, copy)
+        give_back = True
+        try:
+            yield
+            give_back = always
+        finally:
+            if give_back:
+                for path, copy in copies.items():
+                    _give_back(copy, path)
+
+
+def _give_back(copy: Path, path: Path) -> None:
+    if copy.exists():
+        copy.replace(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _one_line(error: BaseException) -> str:

@@ -103,7 +103,8 @@ def use(name: str, root: Path, *, force: bool) -> items.Plan:
     items.read(root)  # refuses a damaged one before anything is written
     with files.atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
-    return plan_file.write(settings, root, fresh=True)
+        files.sync(temporary)  # where one of the two cannot be written, neither is
+        return plan_file.write(settings, root, fresh=True)
 
 
 def _refuse_uncommitted(root: Path) -> None:

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from pipeline.artifacts import files
+from pipeline.border import account
 from pipeline.border import root as repository
 from pipeline.config import params
 from pipeline.data import raw
@@ -19,7 +20,7 @@ def run(key: str) -> None:
     settings = params.load()
     item = items.find("data", key, settings)
     access = settings.data
-    root = Path(os.environ.get("LT_DATA_ROOT") or access.root).expanduser()
+    root = account.expanded(os.environ.get("LT_DATA_ROOT") or access.root)
     if not root.is_absolute():
         root = repository.enclosing(Path.cwd()) / root
     data = raw.read(key, root=root, download=access.download)

@@ -1,10 +1,9 @@
 """Tags that say who tracked a run, and from which commit."""
 
-import getpass
-import os
 import subprocess
 from pathlib import Path
 
+from pipeline.border import account
 from pipeline.tracking.formats import flag
 
 COMMIT = "mlflow.source.git.commit"
@@ -13,7 +12,7 @@ COMMIT = "mlflow.source.git.commit"
 def source_tags(root: Path) -> dict[str, str]:
     """The user, the program and the commit that is checked out; no commit without git."""
     tags = {
-        "mlflow.user": _user(),
+        "mlflow.user": account.name(),
         "mlflow.source.name": "lt-pipeline",
         "mlflow.source.type": "LOCAL",
     }
@@ -23,14 +22,6 @@ def source_tags(root: Path) -> dict[str, str]:
         changed = _git(root, "diff", "--quiet", "HEAD").returncode
         tags["mlflow.source.git.dirty"] = flag(changed != 0)
     return tags
-
-
-def _user() -> str:
-    """The user's name; the number where the system knows no name, as in containers."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return str(os.getuid()) if hasattr(os, "getuid") else "unknown"
 
 
 def _git(root: Path, *command: str) -> subprocess.CompletedProcess[str]:

@@ -392,7 +392,7 @@ class Disk:
 
 @pytest.mark.parametrize("free", range(6))
 def test_a_full_disk_is_one_line_and_leaves_what_was_there(tmp_path, monkeypatch, free):
-    monkeypatch.setattr(files, "_sync", Disk(free).sync)
+    monkeypatch.setattr(files, "sync", Disk(free).sync)
     (tmp_path / "masks").mkdir()
     (tmp_path / "masks/old").touch()
     refused = r"cannot be written: No space left on device; free some space and run it"

@@ -1,5 +1,6 @@
 """A Ctrl-C under our dvc is one line, and a run with nothing to do says what there is."""
 
+import getpass
 import logging
 import signal
 import sys
@@ -157,6 +158,17 @@ def test_other_errors_of_dvc_keep_their_traceback(monkeypatch: pytest.MonkeyPatc
     as_dvc(monkeypatch, does)
     with pytest.raises(NameError):
         launched.main(["repro"])
+
+
+def test_dvc_is_told_a_name_where_the_system_knows_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)
+    monkeypatch.setattr("os.getuid", lambda: 4711)
+    as_dvc(monkeypatch, lambda: int(getpass.getuser() != "4711"))
+    assert launched.main(["repro"]) == 0
 
 
 def test_in_the_background_ctrl_c_stays_ignored(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,9 +1,11 @@
 """``lt-pipeline exp run`` plans what ``-S`` asks for, and gives the workspace back."""
 
+import errno
 import signal
 import subprocess
 from pathlib import Path
 
+import dvc.utils.hydra
 import pytest
 from helpers.command import refused, run
 from helpers.experiment import write
@@ -114,6 +116,24 @@ def test_a_wrong_override_starts_nothing_and_changes_nothing(
     assert ended.code == 2
     assert ended.errors.startswith(f"lt-pipeline: {said}")
     assert (tmp_path / "params.yaml").read_bytes() == before
+    assert started == []
+
+
+def test_a_disk_that_is_full_costs_no_settings(
+    tmp_path: Path, started: list[tuple[list[str], int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = tmp_path / "params.yaml", tmp_path / items.plan_path(tmp_path)
+    before = [file.read_bytes() for file in files]
+
+    def cut(path: Path, _: object) -> None:
+        path.write_bytes(b"")  # as a writer leaves it that begins anew
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(dvc.utils.hydra, "apply_overrides", cut)
+    ended = run(tmp_path, "exp", "run", "-S", "rounds=4")
+    assert ended.code == 2
+    assert ended.errors.startswith("lt-pipeline: No space left on device; free some")
+    assert [file.read_bytes() for file in files] == before
     assert started == []
 
 

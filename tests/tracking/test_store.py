@@ -334,6 +334,6 @@ def test_a_user_without_a_name_is_a_number(tmp_path, monkeypatch):
     def nobody() -> str:
         raise KeyError("getpwuid(): uid not found: 4711")
 
-    monkeypatch.setattr(source_tags.getpass, "getuser", nobody)
-    monkeypatch.setattr(source_tags.os, "getuid", lambda: 4711)
+    monkeypatch.setattr("getpass.getuser", nobody)
+    monkeypatch.setattr("os.getuid", lambda: 4711)
     assert source_tags.source_tags(tmp_path)["mlflow.user"] == "4711"
