@@ -39,19 +39,21 @@ def _problems(settings: Settings) -> Iterator[str]:
         if task.train.device == "cpu":
             yield from _memory(where, task, settings)
         else:
-            yield from _device(f"{where}.train.device", task.train.device)
+            yield from _device(f"{where}.train", task.train.device, task.train.processes)
 
 
-def _device(where: str, device: str) -> Iterator[str]:
+def _device(where: str, device: str, processes: int) -> Iterator[str]:
     import torch  # a second, for those who name a device
 
     there = [f"cuda:{n}" for n in range(torch.cuda.device_count())]
     if not torch.cuda.is_available():
         there = []
     if not there:
-        yield f"{where}: {device} found; torch finds no CUDA device here, write cpu"
+        yield f"{where}.device: {device} found; torch finds no CUDA device here, write cpu"
     elif device not in (*there, "cuda"):
-        yield f"{where}: {device} found; there is {', '.join(there)}"
+        yield f"{where}.device: {device} found; there is {', '.join(there)}"
+    elif processes > len(there):
+        yield f"{where}.processes: {processes} found; there is {', '.join(there)}"
 
 
 def _memory(where: str, task: Task, settings: Settings) -> Iterator[str]:

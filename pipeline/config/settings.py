@@ -119,6 +119,8 @@ class Task:
         needed = needed_for(self.dataset.description)
         if not is_built_in(self.train.optimizer):
             needed.add(Ability.OWN_OPTIMIZER)
+        if self.train.processes > 1:
+            needed.add(Ability.SHARE_BATCHES)
         return frozenset(needed)
 
     @property

@@ -70,7 +70,7 @@ ENGINES = Registry(
             module="reference",
             trains=any_network,
             devices=CPU | CUDA,
-            abilities=frozenset(Ability),
+            abilities=frozenset(Ability) - {Ability.SHARE_BATCHES},
             preferred_on=CPU | CUDA,
         ),
         "dense": EngineRecord(
@@ -112,6 +112,13 @@ ENGINES = Registry(
             abilities=frozenset({Ability.READ_VECTORS, Ability.READ_TOKENS}),
             several_jobs=True,
             preferred_on=CUDA,
+        ),
+        "data-parallel": EngineRecord(
+            module="reference.data_parallel",
+            trains=any_network,
+            devices=CPU | CUDA,
+            abilities=frozenset(Ability) - {Ability.REGROW, Ability.TRAIN_SCORES},
+            preferred_on=CPU | CUDA,
         ),
         "southampton": EngineRecord(
             module="dense.southampton", trains=without_norm, devices=CPU, program=True
@@ -187,6 +194,8 @@ def _refusal(
     for need in Ability:
         if need in needs and need not in record.abilities:
             return f"cannot {need.value}"
+    if Ability.SHARE_BATCHES in record.abilities - set(needs):
+        return "shares batches among processes, and train.processes is 1"
     if _kind(device) not in record.devices:
         return f"works on {' and '.join(sorted(record.devices))}, not on {device}"
     return None if record.trains(network) else "cannot train this network"

@@ -222,7 +222,7 @@ def run(source: Source, *, at_once: int | None) -> list[Finished]:
         EngineError: if the engine that the settings name does not work on this machine.
     """
     network = source.network()
-    limit = at_once or cores.available_cores()
+    limit = at_once or max(1, cores.available_cores() // source.task.train.processes)
     if engines.ENGINES[source.engine].compiles(network):
         kernels.make_ready([_kernels(source)], at_once=limit, say=_say)
     source = trials.with_engine_that_works(source, network, machine()["versions"])

@@ -47,6 +47,7 @@ REST_OF_TRAIN = {
     "common_noise": True,
     "engine": "auto",
     "device": "cpu",
+    "processes": 1,
 }
 
 

@@ -33,6 +33,15 @@ def test_a_device_that_is_not_there_is_refused(monkeypatch, device, num, message
     assert refused(**changes) == f"params.yaml: tasks.main.train.device: {message}"
 
 
+def test_every_process_needs_a_device_of_its_own(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    changes = {DEVICE: "cuda", ENGINE: "auto", "tasks__main__train__processes": 3}
+    assert refused(**changes) == (
+        "params.yaml: tasks.main.train.processes: 3 found; there is cuda:0, cuda:1"
+    )
+
+
 @pytest.mark.parametrize("device", ["cuda", "cuda:1"])
 def test_a_device_that_is_there_is_taken(monkeypatch, device):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)

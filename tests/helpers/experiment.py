@@ -74,6 +74,7 @@ _MAIN = {
         "common_noise": True,
         "engine": "reference",
         "device": "cpu",
+        "processes": 1,
     },
     "compat": None,
 }

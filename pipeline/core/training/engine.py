@@ -48,6 +48,7 @@ class Ability(Enum):
     READ_VECTORS = "read vectors"
     READ_TOKENS = "read sequences of tokens"
     OWN_OPTIMIZER = "update weights by an optimizer of yours"
+    SHARE_BATCHES = "share each batch among several processes"
 
 
 def needed_for(data: Description) -> set[Ability]:

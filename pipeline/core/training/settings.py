@@ -98,10 +98,16 @@ class TrainSettings:
     """the program that trains; auto: the fastest that can do what is asked"""
     device: str = "cpu"
     """where it trains: cpu, cuda, or cuda:N"""
+    processes: int = 1
+    """processes that share each batch of a training, on cuda one GPU each"""
 
     def __post_init__(self) -> None:
         """Refuse impossible values and combinations."""
-        _refuse(*self._length_problems(), *self._optimizer_problems())
+        _refuse(
+            *self._length_problems(),
+            *self._process_problems(),
+            *self._optimizer_problems(),
+        )
 
     def _length_problems(self) -> Iterable[tuple[bool, str]]:
         for name in ("steps", "epochs", "batch_size", "evaluate_every"):
@@ -120,6 +126,18 @@ class TrainSettings:
             self.steps is not None and warmup >= self.steps,
             f"schedule.warmup_steps is {warmup} of {self.steps} steps, so that the "
             "rate never reaches lr; give fewer",
+        )
+
+    def _process_problems(self) -> Iterable[tuple[bool, str]]:
+        yield (
+            not 1 <= self.processes <= self.batch_size,
+            f"processes is {self.processes}; give 1 to {self.batch_size}, the batch_size: "
+            "each has a part of a batch",
+        )
+        yield (
+            self.processes > 1 and self.device not in ("cpu", "cuda"),
+            f"device is {self.device!r} but processes is {self.processes}; write cuda, of "
+            "which each process takes one",
         )
 
     def _optimizer_problems(self) -> Iterable[tuple[bool, str]]:

@@ -6,13 +6,13 @@ exceptions.
 """
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from pipeline.core import seeding
 from pipeline.core.arrays import Mask, Weights
@@ -73,7 +73,7 @@ class Reference:
     def advance(self, num_steps: int) -> None:
         """Run that many optimizer steps."""
         batches = self._order.indices(self._step, num_steps)
-        with _exact_convolutions():
+        with exact_convolutions():
             for examples in batches:
                 self._update(torch.from_numpy(examples))
                 self._step += 1
@@ -82,7 +82,7 @@ class Reference:
         """Loss and accuracy on ``train``, ``validation`` or ``test``."""
         self._act()
         loss, correct = 0.0, 0
-        with torch.no_grad(), _exact_convolutions():
+        with torch.no_grad(), exact_convolutions():
             for inputs, labels in self._data.in_order(split):
                 logits = forward(self._job.network, self._weights, inputs, training=False)
                 found = loss_and_correct(logits, labels, self._job.data.description)
@@ -139,18 +139,24 @@ class Reference:
 
     def gradients(self) -> list[Weights]:
         """The gradients of the next batch with respect to all weights of masked tensors."""
+        found = self._next_gradients(self._job.mask)
+        return [{name: _array(found[name]) for name in self._job.mask}]
+
+    def _next_gradients(self, names: Collection[str]) -> dict[str, Tensor]:
+        """The next batch's gradients, of the named weights on which its loss depends."""
         (examples,) = self._order.indices(self._step, 1)
         inputs, labels = self._batch(torch.from_numpy(examples))
         weights = {
             name: weight if weight.requires_grad else weight.clone()
             for name, weight in self._weights.items()
         }  # the forward pass writes running statistics
-        asked = [weights[name] for name in self._job.mask]
-        with _exact_convolutions(), _chance(self._job, self._step):
+        with exact_convolutions(), chance(self._job, self._step):
             logits = forward(self._job.network, weights, inputs, training=True)
             loss = mean_loss(logits, labels, self._job.data.description)
-            found = torch.autograd.grad(loss, asked)
-        return [{name: _array(g) for name, g in zip(self._job.mask, found, strict=True)}]
+            found: Sequence[Tensor | None] = torch.autograd.grad(
+                loss, [weights[name] for name in names], allow_unused=True
+            )
+        return {n: g for n, g in zip(names, found, strict=True) if g is not None}
 
     def _batch(self, examples: Tensor) -> tuple[Tensor, Tensor]:
         """Inputs and labels of a batch, as this step trains on them."""
@@ -173,11 +179,9 @@ class Reference:
         job = self._job
         inputs, labels = self._batch(examples)
         self._act()
-        with _chance(job, self._step):
-            logits = forward(job.network, self._weights, inputs, training=True)
         for weight in self._trained.values():
             weight.grad = None
-        mean_loss(logits, labels, job.data.description).backward()
+        self._backward(inputs, labels)
         for weight, bits in self._pruned:
             if weight.grad is not None:
                 _mask(weight.grad, bits)  # nor do momentum and Adam state learn of it
@@ -193,15 +197,23 @@ class Reference:
         for weight, bits in self._frozen:
             weight.detach().view(torch.int32).bitwise_or_(bits)
 
+    def _backward(self, inputs: Tensor, labels: Tensor) -> None:
+        """Leave the gradients of a batch's mean loss."""
+        with chance(self._job, self._step):
+            logits = forward(self._job.network, self._weights, inputs, training=True)
+        mean_loss(logits, labels, self._job.data.description).backward()
+
 
 def _leaves(job: Job, device: torch.device) -> dict[str, Tensor]:
     """The weights in memory that torch allocates, whose alignment decides the last bits."""
     return {
-        name: torch.tensor(job.start[name], device=device).requires_grad_(
-            parameter.trainable
-        )
+        name: _leaf(torch.tensor(job.start[name], device=device), parameter.trainable)
         for name, parameter in parameters(job.network).items()
     }
+
+
+def _leaf(values: Tensor, trainable: bool) -> Tensor:  # noqa: FBT001
+    return nn.Parameter(values) if trainable else values
 
 
 def _optimizer(
@@ -260,17 +272,22 @@ def _moved(images: Tensor, job: Job, step: int) -> Tensor:
     return torch.tensor(moved, device=images.device)
 
 
-def _chance(job: Job, step: int) -> AbstractContextManager[None]:
-    """The random numbers of a step's forward pass, for networks that draw (dropout)."""
+def chance(job: Job, step: int, part: int = 0) -> AbstractContextManager[None]:
+    """The random numbers of a step's forward pass, for networks that draw (dropout).
+
+    Args:
+        job: the training.
+        step: its step.
+        part: which part of the batch passes, where processes share it.
+    """
     if not (isinstance(job.network, Module) and job.network.draws):
         return nullcontext()
-    rng = seeding.generator(
-        job.seed, "dropout", round=job.round, copy=f"{job.copy}/step={step}"
-    )
+    place = f"{job.copy}/step={step}" + (f"/part={part}" if part else "")
+    rng = seeding.generator(job.seed, "dropout", round=job.round, copy=place)
     return seeded(int(rng.integers(2**63)))
 
 
-def _exact_convolutions() -> AbstractContextManager[None]:
+def exact_convolutions() -> AbstractContextManager[None]:
     """On GPUs: algorithms that give the same bits twice, in full float32."""
     return torch.backends.cudnn.flags(
         enabled=True, benchmark=False, deterministic=True, allow_tf32=False

@@ -1,0 +1,95 @@
+"""What each process does: the reference engine's steps, on its part of every batch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from pipeline.core.losses import loss_and_correct, mean_loss
+from pipeline.core.models.forward import forward
+from pipeline.core.training.engine import Evaluation, Job
+from pipeline.engines.reference.engine import Reference, chance, exact_convolutions
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """Which process this is."""
+
+    rank: int
+    of: int
+    """how many there are"""
+    meeting: Path
+    """the file by which they find each other"""
+
+
+class Replica(Reference):
+    """The network of one process. Weights and optimizer are equal in all of them."""
+
+    def __init__(self, job: Job, place: Place) -> None:
+        super().__init__(job)
+        self._place = place
+        # torch waits for the gradients of all weights that it is told of.
+        used = [self._trained[name] for name in self._next_gradients(self._trained)]
+        self._loss: nn.Module = _Loss(job, self._weights, used)
+        if place.of > 1:
+            self._loss = DistributedDataParallel(self._loss)
+
+    def evaluate(self, split: str) -> list[Evaluation]:
+        """Loss and accuracy on a split, of which each process does its batches."""
+        rank, of = self._place.rank, self._place.of
+        found = torch.zeros(2, dtype=torch.float64)
+        self._share_statistics()
+        with torch.no_grad(), exact_convolutions():
+            for i, (inputs, labels) in enumerate(self._data.in_order(split)):
+                if i % of == rank:
+                    logits = forward(
+                        self._job.network, self._weights, inputs, training=False
+                    )
+                    found += torch.tensor(
+                        loss_and_correct(logits, labels, self._job.data.description),
+                        dtype=torch.float64,
+                    )
+        if of > 1:
+            device = next(iter(self._weights.values())).device
+            found = found.to(device)
+            dist.all_reduce(found)
+        loss, correct = found.tolist()
+        num = self._data.num_labels(split)
+        return [Evaluation(loss=loss / num, accuracy=correct / num)]
+
+    def _backward(self, inputs: Tensor, labels: Tensor) -> None:
+        """Leave the gradients of the whole batch's mean loss, from this part of it."""
+        rank, of = self._place.rank, self._place.of
+        own = labels.tensor_split(of)[rank]
+        # torch takes the mean over processes, whose parts may differ by one example.
+        share = of * len(own) / len(labels)
+        with chance(self._job, self._step, part=rank):
+            loss = self._loss(inputs.tensor_split(of)[rank], own)
+        (share * loss).backward()
+
+    def _share_statistics(self) -> None:
+        """Take the first process's running statistics, with which all evaluate."""
+        if self._place.of > 1:
+            for weight in self._weights.values():
+                if not weight.requires_grad:
+                    dist.broadcast(weight, 0)
+
+
+class _Loss(nn.Module):
+    """The mean loss of a batch as a function of the weights, as torch's class wants it."""
+
+    def __init__(
+        self, job: Job, weights: dict[str, Tensor], used: Sequence[Tensor]
+    ) -> None:
+        super().__init__()
+        self._job = job
+        self._named = weights
+        self._used = nn.ParameterList(used)
+
+    def forward(self, inputs: Tensor, labels: Tensor) -> Tensor:
+        logits = forward(self._job.network, self._named, inputs, training=True)
+        return mean_loss(logits, labels, self._job.data.description)
