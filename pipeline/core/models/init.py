@@ -89,22 +89,28 @@ def initial_weights(network: Network, init: str, rng: np.random.Generator) -> We
     """
     if init not in CHOICES:
         raise ValueError(f"unknown init {init!r}; the inits are {sorted(CHOICES)}")
-    own: Weights = {}
-    if isinstance(network, Module):
-        from pipeline.core.models.modules import initial  # torch, which others do without
-
-        own = initial(network, rng)
-        if init == MODULE:
-            return own
-    elif init == MODULE:
-        raise ValueError(f"init {MODULE} is for torch modules; take {sorted(INITS)}")
+    if init == MODULE:
+        if not isinstance(network, Module):
+            raise ValueError(f"init {MODULE} is for torch modules; take {sorted(INITS)}")
+        return _own(network, rng)
     draw = {"kernel": INITS[init], "bias": BIASES.get(init, _fixed)}
-    return {
-        name: own[name]
-        if parameter.role in OWN_ROLES
-        else draw.get(parameter.role, _fixed)(parameter, rng)
-        for name, parameter in parameters(network).items()
+    tensors = parameters(network)
+    drawn = {
+        name: draw.get(parameter.role, _fixed)(parameter, rng)
+        for name, parameter in tensors.items()
+        if parameter.role not in OWN_ROLES
     }
+    if isinstance(network, Module) and len(drawn) < len(tensors):
+        # Last, so that a module begins as the same network of layer records.
+        drawn |= {n: w for n, w in _own(network, rng).items() if n not in drawn}
+    return {name: drawn[name] for name in tensors}
+
+
+def _own(network: Module, rng: np.random.Generator) -> Weights:
+    """The tensors as a module draws them itself."""
+    from pipeline.core.models.modules import initial  # torch, which others do without
+
+    return initial(network, rng)
 
 
 def _fixed(parameter: Parameter, _: np.random.Generator) -> Floats:

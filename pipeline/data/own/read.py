@@ -72,6 +72,8 @@ def _found(source: Source, root: Path) -> Mapping[str, NDArray[Any]]:
 
 
 def _npz(path: Path) -> dict[str, NDArray[Any]]:
+    if not zipfile.is_zipfile(path):
+        raise ValueError("it is no file of numpy arrays; write it with np.savez")
     try:
         with np.load(path, allow_pickle=False) as opened:
             return dict(opened)

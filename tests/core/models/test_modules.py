@@ -194,6 +194,13 @@ def test_layers_and_the_same_module_give_the_same_results():
     assert {n: t.kind for n, t in kernels(layers).items()} == {
         n: t.kind for n, t in kernels(module).items()
     }
+    drawn = [
+        initial_weights(each, "kaiming-normal", seeding.generator(0, "init"))
+        for each in (layers, module)
+    ]
+    assert [*drawn[0]] == [*drawn[1]]
+    for name, weight in drawn[0].items():
+        np.testing.assert_array_equal(weight, drawn[1][name])
     one = job(layers)
     two = replace(one, network=module)
     found = [trained(each, "reference") for each in (one, two)]
