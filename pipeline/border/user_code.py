@@ -189,7 +189,7 @@ def _files_of(module: str) -> Iterator[tuple[str, Path]]:
 def _imported(path: Path, module: str, package: str) -> list[str]:
     """Modules of the package, and names in them, that a file's imports mention."""
     try:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path.name))
     except (SyntaxError, UnicodeDecodeError) as error:
         raise CodeError(f"{path} is not Python: {user_failures.said(error)}") from None
     here = module if path.name == "__init__.py" else module.rpartition(".")[0]

@@ -4,11 +4,13 @@ python -m pipeline.stages.init main-s0-3
 """
 
 from pipeline.artifacts import files, paths
+from pipeline.border.user_code import CodeError
 from pipeline.config import params
-from pipeline.config.settings import network_for
+from pipeline.config.settings import Model, network_for
 from pipeline.core import seeding
 from pipeline.core.digests import digest
 from pipeline.core.models.init import initial_weights
+from pipeline.core.models.layers import Module
 from pipeline.plan import items
 from pipeline.run import instances
 
@@ -23,8 +25,20 @@ def run(key: str) -> None:
         for seed in item.seeds:
             rng = seeding.generator(seed, "init")
             theta0 = initial_weights(network, task.model.init, rng)
+            if seed == item.seeds[0] and isinstance(network, Module):
+                _check_repeats(network, task.model, seed, digest(theta0))
             path = paths.seed_file(folder, seed)
             files.save_arrays(path, theta0, theta0=digest(theta0))
+
+
+def _check_repeats(network: Module, model: Model, seed: int, found: str) -> None:
+    """Check that the module draws from torch's generator alone, which is seeded."""
+    again = initial_weights(network, model.init, seeding.generator(seed, "init"))
+    if digest(again) != found:
+        raise CodeError(
+            f"{model.name} draws other weights at every call; draw them with torch, not "
+            "with numpy or random"
+        )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Networks that a torch module computes, seen as named tensors like all others.
 
 The module itself holds no state: it is called with the tensors of a training in place of
-its parameters and buffers (``torch.func.functional_call``). Parameters that a module has
+its parameters and buffers (``torch.func.functional_call``). Parameters that ask for no
+gradient stay as the module draws them. Parameters that a module has
 under several names are one tensor. Buffers are statistics, which no step trains, and which
 begin each round as their start says; whole numbers among them, such as the count of
 batches that batch norm keeps, are floats in files and whole numbers in the module.
@@ -56,8 +57,9 @@ def described(make: Callable[[], Made], origin: str, data: Description) -> Modul
                 f"it returns {type(made).__name__}; return a torch.nn.Module, a pair of "
                 "it and the kinds of its prunable tensors, or a tuple of layer records"
             )
+        _refuse_lazy(module)
         batch = _trial_batch(data)
-        applied, output, draws = _tried(module, batch, data)
+        applied, output, draws = _tried(module, batch.clone(), data)
     tensors = _tensors(module, _kinds(module, output, declared))
     if not any(tensor.kind for tensor in tensors.values()):
         raise ValueError(
@@ -136,15 +138,17 @@ def _tried(
     module: nn.Module, batch: Tensor, data: Description
 ) -> tuple[dict[str, int], str | None, bool]:
     """Positions at which weights are applied, the layer of the output, whether it draws."""
+    before = batch.clone()
     applied: dict[str, int] = {}
     outputs: dict[str, Tensor] = {}
     shared = {id(p): name for name, p in module.named_parameters()}
 
     def seen(layer: nn.Module, _: Any, output: Any) -> None:  # noqa: ANN401 - torch's
         for parameter, positions in _positions(layer, output):
-            name = shared[id(parameter)]
-            applied[name] = applied.get(name, 0) + positions
-            outputs[name] = output
+            name = shared.get(id(parameter))
+            if name is not None:  # a parametrized weight is no parameter
+                applied[name] = applied.get(name, 0) + positions
+                outputs[name] = output
 
     hooks = [layer.register_forward_hook(seen) for layer in module.modules()]
     try:
@@ -158,20 +162,41 @@ def _tried(
     _refuse_shape(result, (len(batch), *data.output_shape))
     last = next((name for name, out in outputs.items() if out is result), None)
     draws = _draws(module, batch, data)
+    if not torch.equal(before, batch):
+        raise ValueError("it writes into its inputs; compute them anew")
     return {name: count // _TRIAL for name, count in applied.items()}, last, draws
 
 
 def _draws(module: nn.Module, batch: Tensor, data: Description) -> bool:
-    """Whether a forward pass in training draws random numbers."""
+    """Whether a forward pass in training draws random numbers; it is trained once."""
     # Copies change, not the statistics of the module.
-    state = {name: value.clone() for name, value in _values(module).items()}
+    state = {name: value.detach().clone() for name, value in _values(module).items()}
+    trained = [state[n].requires_grad_() for n in _trained(module)]
     before = torch.random.get_rng_state()
     try:
-        with torch.no_grad():
-            functional_call(module.train(), state, (batch,))
+        output = functional_call(module.train(), state, (batch,))
+        draws = not torch.equal(before, torch.random.get_rng_state())
+        if output.requires_grad:
+            torch.autograd.grad(output.sum(), trained, allow_unused=True)
     except Exception as error:
         raise _failed(data, error) from error
-    return not torch.equal(before, torch.random.get_rng_state())
+    if trained and not output.requires_grad:
+        raise ValueError(
+            "no gradient reaches its weights in training; compute the output without "
+            "detach() and torch.no_grad()"
+        )
+    return draws
+
+
+def _trained(module: nn.Module) -> dict[str, nn.Parameter]:
+    """The parameters that a training changes."""
+    return {name: p for name, p in module.named_parameters() if p.requires_grad}
+
+
+def _refuse_lazy(module: nn.Module) -> None:
+    for name, parameter in module.named_parameters():
+        if isinstance(parameter, nn.parameter.UninitializedParameter):
+            raise ValueError(f"its parameter {name} has no size yet; use no lazy layers")
 
 
 def _failed(data: Description, error: Exception) -> ValueError:
@@ -211,6 +236,8 @@ def _tensors(module: nn.Module, kinds: Mapping[str, Kind]) -> dict[str, Paramete
             raise ValueError(f"its parameter {name} is {value.dtype}; give float32")
         owner = owners[name.rpartition(".")[0]]
         found[name] = _parameter(name, value, owner, kinds.get(name))
+        if not value.requires_grad:
+            found[name] = _fixed(name, value, kinds.get(name))
     for name, buffer in module.named_buffers():
         owner = owners[name.rpartition(".")[0]]
         found[name] = Parameter(
@@ -245,6 +272,16 @@ def _parameter(name: str, value: Tensor, owner: nn.Module, kind: Kind | None) ->
     )
 
 
+def _fixed(name: str, value: Tensor, kind: Kind | None) -> Parameter:
+    """A parameter that asks for no gradient: like a buffer, no step trains it."""
+    if kind is not None:
+        raise ValueError(
+            f"its parameter {name} is to be pruned, and asks for no gradient; "
+            "leave requires_grad as it is, or give it no kind"
+        )
+    return Parameter(shape=tuple(value.shape), kind=None, role="statistic")
+
+
 def _buffer_role(name: str, buffer: Tensor) -> Role:
     if buffer.dtype == torch.float32:
         return {"running_mean": "mean", "running_var": "variance"}.get(  # type: ignore[return-value]  # these are roles
@@ -269,13 +306,13 @@ def _kinds(
             if kind not in KINDS:
                 raise ValueError(f"{name} is of kind {kind!r}; give {', '.join(KINDS)}")
         return dict(declared)
-    names = {id(p): name for name, p in module.named_parameters()}
+    names = {id(p): name for name, p in _trained(module).items()}
     found: dict[str, Kind] = {}
     for layer in module.modules():
         for own, kind in _kinds_of(layer).items():
-            parameter = getattr(layer, own)
+            parameter = names.get(id(getattr(layer, own)))
             if parameter is not None:
-                found.setdefault(names[id(parameter)], kind)
+                found.setdefault(parameter, kind)
     if output in found and found[output] in ("fc", "conv"):
         found[output] = "output"
     return found

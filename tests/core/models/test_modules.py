@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.train_settings import PLAIN
-from torch import nn
+from torch import Tensor, nn
 
 from pipeline.core import masks, seeding
 from pipeline.core.batches import Dataset, Split
@@ -68,6 +68,26 @@ class Sequence(nn.Module):
         hidden = hidden + self.attention(hidden, hidden, hidden, need_weights=False)[0]
         hidden, _ = self.cell(self.dropout(hidden))
         return self.output(self.norm(hidden))
+
+
+class Around(nn.Module):
+    """A linear layer, with something done to its inputs, which some modules should not."""
+
+    def __init__(self, done=Tensor.clone, *, fixed=False):
+        super().__init__()
+        self.done = done
+        self.linear = nn.Linear(36, 3)
+        self.fixed = nn.Linear(36, 36) if fixed else nn.Identity()
+        self.fixed.requires_grad_(requires_grad=False)
+
+    def forward(self, images):
+        hidden = self.fixed(self.done(images).flatten(1))
+        return self.linear(hidden)
+
+
+class Cut(Around):
+    def forward(self, images):
+        return super().forward(images).detach()
 
 
 @cache
@@ -162,12 +182,45 @@ def test_tied_weights_are_one_tensor_and_stay_tied():
             "it fails on a batch of vectors of 4 numbers: RuntimeError",
         ),
         (lambda: 3, IMAGES, "it returns int; return a torch.nn.Module"),
+        (Cut, IMAGES, "no gradient reaches its weights"),
+        (lambda: Around(Tensor.zero_), IMAGES, "it writes into its inputs"),
+        (
+            lambda: nn.Sequential(nn.Flatten(), nn.LazyLinear(3)),
+            IMAGES,
+            "its parameter 1.weight has no size yet",
+        ),
+        (
+            lambda: (Around(fixed=True), {"fixed.weight": "fc"}),
+            IMAGES,
+            "its parameter fixed.weight is to be pruned, and asks for no gradient",
+        ),
     ],
 )
 def test_what_is_no_network_for_the_data_is_one_line(module, description, message):
     with pytest.raises(ValueError, match=message) as refused:
         modules.described(module, "wrong", description)
     assert "\n" not in str(refused.value)
+
+
+def test_what_asks_for_no_gradient_is_neither_pruned_nor_trained():
+    network = modules.described(lambda: Around(fixed=True), "fixed", IMAGES)
+    assert set(kernels(network)) == {"linear.weight"}
+    begun = job(network)
+    (weights,) = trained(begun, "reference").weights()
+    for name in ("fixed.weight", "fixed.bias"):
+        assert begun.start[name].any()
+        np.testing.assert_array_equal(weights[name], begun.start[name])
+    assert not np.array_equal(weights["linear.weight"], begun.start["linear.weight"])
+
+
+def test_a_parametrized_weight_is_no_parameter():
+    def made():
+        normed = nn.utils.parametrizations.weight_norm(nn.Linear(36, 8))
+        return nn.Sequential(nn.Flatten(), normed, nn.Linear(8, 3))
+
+    network = modules.described(made, "normed", IMAGES)
+    assert set(kernels(network)) == {"2.weight"}
+    trained(job(network), "reference")
 
 
 def test_the_same_seed_draws_the_same_weights_and_leaves_torch_alone():
