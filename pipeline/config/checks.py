@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from pipeline import engines
-from pipeline.config import analysis, approximation, compat, prune, rewind
+from pipeline.config import analysis, approximation, compat, prune, rewind, taken
 from pipeline.config.analysis import Analysis, Known
 from pipeline.config.approximation import Approximation
 from pipeline.config.rewind import Masks, Retraining
@@ -215,6 +215,7 @@ def _variant(where: str, variant: Variant, settings: Settings) -> Iterator[str]:
         yield f"{where}.rewind.task: {choose(named, settings.tasks)}"
     source = None if named is None else _retraining(settings.tasks[named])
     yield from rewind.problems(f"{where}.rewind", variant.rewind, masks, tasks, source)
+    yield from taken.problems(where, variant, settings)
 
 
 def _masks(variant: Variant, settings: Settings) -> Masks:

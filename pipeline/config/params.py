@@ -23,6 +23,7 @@ from pipeline.border.root import make_importable
 from pipeline.config import checks, defaults, own_code, own_data, own_masks
 from pipeline.config.settings import OWN, Settings
 from pipeline.config.yaml_shape import refuse_odd_values, refuse_wrong_keys, shown
+from pipeline.core.starts import STARTS
 
 FILE = Path("params.yaml")
 _WHOLE = "give a whole number"
@@ -147,7 +148,8 @@ def behind(task: str, variant: str | None, root: Path = Path()) -> dict[str, Any
     Returns:
         data, model and train of the task; prune and rewind of the variant; mask_source,
         the recipe of the variant whose mask it takes, with the task's settings if it is
-        another task's, or the file. Parts that do not apply are None.
+        another task's, and how its rounds begin if its starts are taken, too; or the file.
+        Parts that do not apply are None.
     """
     return behind_in(resolved(root), task, variant)
 
@@ -161,10 +163,16 @@ def behind_in(raw: Mapping[str, Any], task: str, variant: str | None) -> dict[st
     if variant is None:
         return task_settings | {"prune": None, "rewind": None, "mask_source": None}
     recipe = raw["variants"][variant]
+    source = _mask_source(raw, recipe["prune"]["mask"])
+    to = recipe["rewind"]["to"]
+    if source and to in STARTS and STARTS[to].needs_taken:
+        taken = recipe["prune"]["mask"]
+        name = taken if isinstance(taken, str) else taken["variant"]
+        source = source | {"rewind": raw["variants"][name]["rewind"]}
     return task_settings | {
         "prune": recipe["prune"],
         "rewind": _start(raw, recipe["rewind"]),
-        "mask_source": _mask_source(raw, recipe["prune"]["mask"]),
+        "mask_source": source,
     }
 
 

@@ -16,7 +16,7 @@ from pipeline.config.analysis import Analysis
 from pipeline.config.approximation import Approximation
 from pipeline.config.mask_from import MaskFrom, Owner
 from pipeline.config.rewind import Rewind
-from pipeline.core import models, policies, transforms
+from pipeline.core import models, policies
 from pipeline.core.counts import Scope
 from pipeline.core.criteria import CRITERIA
 from pipeline.core.description import Description
@@ -30,6 +30,7 @@ from pipeline.core.fields import (
     Tree,
 )
 from pipeline.core.looks import DEFAULT, Looks
+from pipeline.core.models.blocks import Blocks
 from pipeline.core.models.init import CHOICES, MODULE
 from pipeline.core.models.layers import Kind, Network
 from pipeline.core.optimizers import is_built_in
@@ -37,6 +38,7 @@ from pipeline.core.policies import RECIPE, SCHEDULES, Policy
 from pipeline.core.programs import PROGRAMS, Program, program_of
 from pipeline.core.training.engine import Ability, needed_for
 from pipeline.core.training.settings import ScoreTraining, TrainSettings
+from pipeline.core.transforms import TRANSFORMS
 from pipeline.data.facts import FACTS
 from pipeline.data.known import Known
 from pipeline.data.own.source import Source
@@ -162,8 +164,11 @@ class Prune:
     ]
     """``own``: from this variant's own previous round; NAME: that variant's mask; or keys
     that name a file or another task's chain"""
-    transform: Annotated[str | None, OneOf(transforms.TRANSFORMS), Importable()] = None
-    """what is done to another variant's mask: shuffle moves it within each layer"""
+    transform: Annotated[str | None, OneOf(TRANSFORMS), Importable()] = None
+    """what is done to another variant's mask: shuffle moves it within each layer, elastic
+    gives it to a deeper or shallower network of the family, everything keeps all"""
+    blocks: Annotated[Blocks | None, OnlyWritten()] = None
+    """where the transform maps blocks: those of the other network that stand for them"""
     schedule: Annotated[
         str | None,
         OneOf(SCHEDULES),
@@ -205,6 +210,11 @@ class Prune:
         if isinstance(self.mask, MaskFrom):
             return None if self.file else Owner(task=self.mask.task, variant=self.mask.name)
         return None if self.own else Owner(task=None, variant=self.mask)
+
+    @property
+    def maps_blocks(self) -> bool:
+        """Whether blocks of another network stand for those of its own."""
+        return self.transform is not None and TRANSFORMS[self.transform].maps_blocks
 
     @property
     def policy(self) -> Policy:

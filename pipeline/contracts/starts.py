@@ -19,6 +19,7 @@ def given(draw: int = 0) -> Given:
         trained=generated.moved(theta0, 1),
         early=generated.moved(theta0, 2),
         begun=theta0,
+        taken=rewinding.start(generated.moved(theta0, 3), generated.mask()),
         mask=generated.mask(),
         round=2,
         network=generated.NETWORK,

@@ -40,6 +40,7 @@ def source_weights(known: Known, start: str, draw: int | None) -> Weights:
         trained=known.behind() if needs.needs_trained else {},
         early=known.behind() if needs.step == "needed" else {},
         begun=known.behind() if needs.needs_previous_start else {},
+        taken=known.behind() if needs.needs_taken else {},
         mask=known.mask,
         round=known.round,
         network=known.network,

@@ -84,12 +84,16 @@ class ChainGroup:
 
         One that changed while its round trained lies beside the weights.
         """
-        found = Instance(
-            task=self.owner_task, variant=self.mask_owner, round=round, seeds=self.seeds
-        )
+        found = self._found(round)
         if self.owner.prune.policy.changes:
             return paths.trained_folder(found)
         return paths.masks_folder(found)
+
+    def _found(self, round: int) -> Instance:
+        """The instance of the mask's owner at a round."""
+        return Instance(
+            task=self.owner_task, variant=self.mask_owner, round=round, seeds=self.seeds
+        )
 
     def initial_at(self, round: int) -> Path:
         """The folder of the weights that began the training which a mask is cut from.
@@ -109,6 +113,7 @@ class ChainGroup:
         - A round whose own mask changes while it trains has nothing before it but θ₀.
         - A start that goes on from trained weights looks at those of its own chain: of
           the previous round, or of the dense network if masks are cut from that one.
+        - A start that is taken from the mask's owner looks at what its round began with.
         - A start made of what the previous round began with looks at that, if the chain
           cuts its own masks, and at θ₀ otherwise.
         - Every other start looks at the weights that the mask was cut from. If the mask
@@ -123,6 +128,8 @@ class ChainGroup:
             return paths.trained_folder(dense)
         if self.variant.prune.policy.changes:
             return paths.theta0_folder(self.task, self.seeds)
+        if start.needs_taken:
+            return paths.starts_folder(self._found(round))
         if start.needs_previous_start:
             cuts = self.variant.prune.policy.cuts
             theta0 = paths.theta0_folder(self.task, self.seeds)

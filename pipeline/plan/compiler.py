@@ -194,6 +194,8 @@ def _rounds(
         }
         if group.owner_task != group.task:
             common["mask_task"] = group.owner_task
+        if group.variant.prune.blocks is not None:
+            common["mapped"] = group.name
         if group.variant.prune.file is not None:
             given: Fields = {
                 "raw": str(group.mask_source_at(round)),

@@ -137,7 +137,10 @@ KINDS: dict[str, Kind] = {
             settings=(
                 *_NETWORK,
                 "tasks.{task}.compat",
+                "tasks.{mask_task}.data",
+                "tasks.{mask_task}.model",
                 "variants.{variant}.prune.mask",
+                "variants.{mapped}.prune.blocks",
                 "variants.{variant}.rewind",
             ),
             shown="starts",
@@ -152,6 +155,7 @@ KINDS: dict[str, Kind] = {
                 "tasks.{mask_task}",
                 "variants.{variant}.prune.mask",
                 "variants.{variant}.prune.transform",
+                "variants.{mapped}.prune.blocks",
                 "variants.{variant}.rewind",
             ),
             shown="results",

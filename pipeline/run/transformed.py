@@ -9,6 +9,7 @@ from pipeline.config.settings import Prune, Task, build_network
 from pipeline.core import seeding, transforms
 from pipeline.core.arrays import Mask
 from pipeline.core.functions import is_function
+from pipeline.core.models.blocks import Blocks
 from pipeline.core.transforms.given import Given
 
 
@@ -37,6 +38,7 @@ def mask(source: Source, seed: int) -> Mask:
         mask=files.load_mask(source.masks, seed),
         source=build_network(source.mask_task),
         network=build_network(source.task),
+        blocks=source.prune.blocks or Blocks(),
         rng=seeding.generator(
             seed, "mask_shuffle", round=source.round, copy=source.variant
         ),

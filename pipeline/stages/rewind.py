@@ -30,6 +30,7 @@ def run(key: str) -> None:
         mask=item.path("mask"),
         weights=item.path("behind"),
         round=item.number("round"),
+        source=settings.tasks.get(str(item.fields.get("mask_task"))),
     )
     with files.atomic_folder(item.path("starts")) as folder:
         for seed in item.seeds:

@@ -212,7 +212,7 @@ def test_a_mask_of_another_network_is_refused() -> None:
     assert str(caught.value) == (
         "params.yaml: variants.transferred.prune.mask: fc1.weight is [8, 64] in the "
         "network of task main and [9, 64] in that of task other; name a task with the same "
-        "network"
+        "network, or a transform between networks: elastic"
     )
 
 

@@ -33,6 +33,7 @@ MODELS = Registry(
         "binary-conv-6": Model(module="conv"),
         "binary-conv-8": Model(module="conv"),
         "resnet-8": Model(module="resnet"),
+        "resnet-14": Model(module="resnet"),
         "resnet-20": Model(module="resnet"),
         "resnet-32": Model(module="resnet"),
         "resnet-44": Model(module="resnet"),

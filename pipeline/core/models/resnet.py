@@ -1,4 +1,4 @@
-"""The residual networks for CIFAR-10: ResNet-8, -20, -32, -44 and -56."""
+"""The residual networks for CIFAR-10: ResNet-8, -14, -20, -32, -44 and -56."""
 
 from pipeline.core.description import Description
 from pipeline.core.models.layers import (
@@ -16,6 +16,7 @@ CHANNELS = (16, 32, 64)
 """channels of each group of blocks; the second and third group halve height and width"""
 BLOCKS_PER_GROUP = {
     "resnet-8": 1,
+    "resnet-14": 2,
     "resnet-20": 3,
     "resnet-32": 5,
     "resnet-44": 7,

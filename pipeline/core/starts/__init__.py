@@ -32,6 +32,9 @@ class Start(Entry):
     needs_previous_start: bool = False
     """whether a chain that cuts its own masks takes, in place of θ₀, the weights with which
     its previous round began"""
+    needs_taken: bool = False
+    """whether it needs the weights with which the round of the mask's variant began; only
+    a variant that takes its mask from another one has them"""
     step: Literal["needed", "possible"] | None = None
     """whether the round may begin at a later step of schedule and data order; if
     ``needed``, its weights are those of the dense network at that step"""
@@ -59,6 +62,7 @@ STARTS = Registry(
             step="possible",
             at_last_rate=True,
         ),
+        "norm-matched": Start(module="scaled", needs_taken=True),
         "reinit": Start(module="drawn", draws=True),
         "reinit-scaled": Start(
             module="drawn", draws=True, needs_mask=True, needs_formula=True
@@ -72,6 +76,7 @@ STARTS = Registry(
         "signed-reshuffle": Start(
             module="permuted", draws=True, needs_mask=True, needs_previous_start=True
         ),
+        "taken": Start(module="returned", needs_taken=True, step="possible"),
         "theta0": Start(module="returned", draws=False, ticket=True),
         "theta0-trained-biases": Start(
             module="southampton", draws=False, needs_trained="chain", program=True
@@ -114,6 +119,7 @@ def start_source(name: str, given: Given) -> Weights:
             ("trained weights", start.needs_trained and not given.trained),
             ("early weights", start.step == "needed" and not given.early),
             ("the previous start", start.needs_previous_start and not given.begun),
+            ("the start of the mask's variant", start.needs_taken and not given.taken),
         )
         if is_missing
     ]

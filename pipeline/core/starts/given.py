@@ -1,7 +1,7 @@
 """The input of a start: everything that it may look at, and the kernels it fills."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,9 @@ class Given:
     begun: Weights
     """weights with which the training began that the round's mask was cut from: in the
     first round and for another variant's masks θ₀; {} if the start needs none"""
+    taken: Weights = field(default_factory=dict)
+    """weights with which the round of the mask's variant began, pruned ones 0, as weights
+    of this network; {} if the start needs none"""
     mask: Mask
     """mask of the round that starts; {} if the start needs none"""
     round: int

@@ -23,6 +23,18 @@ def early(given: Given) -> Weights:
     return given.early
 
 
+def taken(given: Given) -> Weights:
+    """The weights with which the round of the mask's variant began.
+
+    Together with its mask that is the other variant's ticket, trained on other data or,
+    by a transform that maps blocks, in a deeper or shallower network: an elastic ticket of
+    Chen et al. 2021, arXiv:2103.16547. With a step k, where the other variant rewinds to
+    step k, schedule and data order go on there. Weights that the other variant pruned are
+    0, also where a transform keeps them.
+    """
+    return given.taken
+
+
 def trained(given: Given) -> Weights:
     """The previous round's weights as training left them, biases and norms included.
 

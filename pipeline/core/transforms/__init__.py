@@ -24,12 +24,21 @@ class Transform(Entry):
     """whether every tensor keeps as many weights as before"""
     between_networks: bool = False
     """whether it can make a mask of one network from that of another"""
+    maps_blocks: bool = False
+    """whether blocks of one network stand for those of another, as ``prune.blocks`` says;
+    a start that is taken from the mask's variant is then carried over in the same way"""
 
 
 TRANSFORMS: Registry[Transform] = Registry(
     "transform",
     __name__,
-    {"shuffle": Transform(module="shuffle", draws=True)},
+    {
+        "elastic": Transform(
+            module="elastic", keeps_counts=False, between_networks=True, maps_blocks=True
+        ),
+        "everything": Transform(module="everything", keeps_counts=False),
+        "shuffle": Transform(module="shuffle", draws=True),
+    },
     offers="transform",
     own=Transform,
 )

@@ -1,10 +1,11 @@
 """What a transform may look at."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from pipeline.core.arrays import Mask
+from pipeline.core.models.blocks import Blocks
 from pipeline.core.models.layers import Network
 
 
@@ -19,5 +20,7 @@ class Given:
     network: Network
     """the network that is to be masked; the same one unless the transform is between
     networks"""
+    blocks: Blocks = field(default_factory=Blocks)
+    """which blocks of the source stand for those of the network, for transforms that ask"""
     rng: np.random.Generator
     """random stream ``mask_shuffle`` of the round and the variant"""

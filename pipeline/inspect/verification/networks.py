@@ -95,6 +95,7 @@ def starts(subject: Subject) -> Looks:
         mask=item.path("mask"),
         weights=item.path("behind"),
         round=item.number("round"),
+        source=subject.settings.tasks.get(str(item.fields.get("mask_task"))),
     )
     for seed in item.seeds:
         path = paths.seed_file(item.path("starts"), seed)

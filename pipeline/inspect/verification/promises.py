@@ -247,6 +247,7 @@ def _starts_are_rewound(
         mask=group.mask_before(round),
         weights=group.weights_behind(round),
         round=round,
+        source=settings.tasks[group.owner_task],
     )
     rewind = group.variant.rewind
     known = read(behind, task, group.variant, seed)

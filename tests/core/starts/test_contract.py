@@ -22,7 +22,9 @@ NETWORK = (
 KERNELS = ("conv1.weight", "fc1.weight", "fc2.weight")
 
 
-def make_given(*, mask=None, trained=None, early=None, init="glorot-normal", draw=0):
+def make_given(
+    *, mask=None, trained=None, early=None, taken=None, init="glorot-normal", draw=0
+):
     """A network whose output kernel is never pruned, unless a mask is given."""
     theta0 = initial_weights(NETWORK, init, seeding.generator(0, "init"))
     if mask is None:
@@ -36,11 +38,14 @@ def make_given(*, mask=None, trained=None, early=None, init="glorot-normal", dra
         }
     if early is None:
         early = {name: values + np.float32(0.5) for name, values in theta0.items()}
+    if taken is None:
+        taken = {name: values * np.float32(0.5) for name, values in theta0.items()}
     return Given(
         theta0=theta0,
         trained=trained,
         early=early,
         begun=theta0,
+        taken=taken,
         mask=mask,
         round=2,
         network=NETWORK,
@@ -96,6 +101,7 @@ def test_biases_and_norms_are_those_of_theta0_unless_training_goes_on(name):
     weights = starts.start_source(name, given)
     trained = given.trained
     goes_on = {"early": given.early, "trained": trained, "fine-tune": trained}
+    goes_on["taken"] = given.taken
     source = goes_on.get(name, given.theta0)
     if starts.STARTS[name].program:
         pytest.skip("a program departs from the algorithm: its own test says how")
@@ -124,12 +130,15 @@ def test_only_a_start_that_needs_trained_weights_looks_at_them(name):
 
 def test_a_missing_input_is_named(name):
     start = starts.STARTS[name]
-    given = make_given(mask={}, trained={}, early={})
+    given = make_given(mask={}, trained={}, early={}, taken={})
     if start.needs_mask:
         with pytest.raises(ValueError, match=f"'{name}' needs the mask of the round; giv"):
             starts.start_source(name, given)
     elif start.needs_trained:
         with pytest.raises(ValueError, match=f"'{name}' needs trained weights; give them"):
+            starts.start_source(name, given)
+    elif start.needs_taken:
+        with pytest.raises(ValueError, match="needs the start of the mask's variant; give"):
             starts.start_source(name, given)
     elif start.step == "needed":
         with pytest.raises(ValueError, match=f"'{name}' needs early weights; give them"):
