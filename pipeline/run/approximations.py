@@ -92,7 +92,8 @@ def approximated(
     rng = seeding.generator(seed, "init", round=asked.round, copy=f"random/{asked.name}")
     built = constructions.build(how.construction, target, how.candidates, rng, pause)
     facts = approximation.facts(target, built, data, epsilon=how.epsilon)
-    return dict(approximation.subsets_of(built)), facts | {"target": digest(weights)}
+    subsets = dict(approximation.subsets_of(built))
+    return subsets, facts | {"target": digest(weights), "subsets": digest(subsets)}
 
 
 def run(

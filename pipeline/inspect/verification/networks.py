@@ -15,7 +15,8 @@ from pipeline.core.digests import digest
 from pipeline.core.models.init import initial_weights
 from pipeline.core.round_starts import source_weights, start_weights
 from pipeline.core.training.mask_rules import first_mask
-from pipeline.data.facts import FACTS
+from pipeline.data.facts import DatasetFacts
+from pipeline.data.own.arrays import pixel_statistics
 from pipeline.inspect.verification.looking import Look, Looks, Subject, difference
 from pipeline.plan import places
 from pipeline.run.round_starts import Behind, read
@@ -24,18 +25,17 @@ Facts = Mapping[str, Any]
 
 
 def data(subject: Subject) -> Looks:
-    """The data set: its arrays are those that its digest names."""
-    path, known = subject.item.path("data"), FACTS.get(subject.item.key)
+    """The data set: its arrays as its digest says, its facts those that settings know."""
+    path, name = subject.item.path("data"), subject.item.key
+    tasks = subject.settings.tasks.values()
+    known = next(task.dataset for task in tasks if task.data == name)
 
     def look() -> str:
         arrays = files.load_arrays(path)
-        wanted = described(files.load_description(path)) | {"digest": digest(arrays)}
-        if known is not None:
-            shape = arrays["train.images"].shape[1:]
-            computed = {"mean", "std"} if known.computes_statistics else set()
-            built = described(known.description)
-            wanted |= {name: built[name] for name in built.keys() - computed}
-            wanted["image_shape"] = shape
+        wanted = described(known.description) | {"digest": digest(arrays)}
+        if isinstance(known, DatasetFacts) and known.computes_statistics:
+            mean, std = pixel_statistics(arrays["train.images"])
+            wanted |= {"mean": mean, "std": std}
         return difference(wanted, files.load_facts(path))
 
     yield path, look
