@@ -106,10 +106,10 @@ def _one_line_errors() -> Iterator[None]:
     try:
         with interrupts.raised():
             yield
-    except KeyboardInterrupt:
-        print(interrupts.LINE, file=sys.stderr)  # noqa: T201
-        sys.exit(interrupts.CODE)
-    except Exception as error:
+    except (Exception, KeyboardInterrupt) as error:
+        if _comes_of_ctrl_c(error):
+            print(interrupts.LINE, file=sys.stderr)  # noqa: T201
+            sys.exit(interrupts.CODE)
         line = expected(error)
         if line is not None:
             print(f"lt-pipeline: {line}", file=sys.stderr)  # noqa: T201
@@ -119,7 +119,14 @@ def _one_line_errors() -> Iterator[None]:
         raise
 
 
-def _is_fault(error: Exception) -> bool:
+def _comes_of_ctrl_c(error: BaseException | None) -> bool:
+    """Whether this is Ctrl-C, or what a library raises that it hits at an odd moment."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+def _is_fault(error: BaseException) -> bool:
     """Whether an error is a mistake in this program; typer's exits are none."""
     of_typer = type(error).__module__.partition(".")[0] == "typer"
     return not isinstance(error, BrokenPipeError) and not of_typer

@@ -5,7 +5,7 @@ import errno
 import pytest
 import typer
 
-from pipeline.border import exits
+from pipeline.border import exits, interrupts
 from pipeline.border.errors import UserError
 
 
@@ -28,6 +28,21 @@ def test_ctrl_c_is_one_line_and_exit_code_130(capsys: pytest.CaptureFixture[str]
         "",
         "lt-pipeline: interrupted; `lt-pipeline run` goes on where it was\n",
     )
+
+
+def test_what_a_library_makes_of_ctrl_c_is_that_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def tidies_up() -> None:
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise AttributeError("'NoneType' object has no attribute")
+
+    with pytest.raises(SystemExit) as caught, exits.one_line_errors():
+        tidies_up()
+    assert caught.value.code == 130
+    assert capsys.readouterr() == ("", f"{interrupts.LINE}\n")
 
 
 def test_a_fault_of_the_program_keeps_its_traceback_and_asks_for_a_report() -> None:
