@@ -19,6 +19,7 @@ from pipeline import presets
 from pipeline.artifacts import files, paths
 from pipeline.config import params
 from pipeline.core.batches import Dataset
+from pipeline.run.kept import places
 
 BIN = Path(sys.executable).parent
 
@@ -65,9 +66,12 @@ def python(module: str, *arguments: str) -> list[str]:
 def run(root: Path, command: Sequence[str]) -> str:
     """Run a command that must succeed; returns what it printed.
 
+    Trainings that were kept are forgotten first, since what trains is what is measured.
+
     Raises:
         RuntimeError: with that, if it fails.
     """
+    files.remove(root / places.DEFAULT)
     done = subprocess.run(
         command,
         cwd=root,

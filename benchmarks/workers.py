@@ -26,8 +26,9 @@ from measuring import Goal, Report
 from pipeline.artifacts import files, paths
 from pipeline.artifacts.paths import DENSE, Instance
 from pipeline.config import params
-from pipeline.run import trainings
+from pipeline.run import kept, trainings
 from pipeline.run.executors import preloads, processes
+from pipeline.run.kept import places
 
 SEEDS = (0, 1)
 ALLOWED = 0.56
@@ -155,6 +156,7 @@ def probe(root: Path, engine: str, seeds: tuple[int, ...]) -> list[Report]:
     """Train these seeds, two at once, in workers that tell about themselves."""
     before = Path.cwd()
     os.chdir(root)  # as a stage: paths are relative to the root
+    files.remove(places.DEFAULT)
     try:
         settings = params.load()
         source = trainings.Source(
@@ -170,7 +172,9 @@ def probe(root: Path, engine: str, seeds: tuple[int, ...]) -> list[Report]:
         )
         probes = [
             Probe(
-                work=trainings.SeedsWork(source=source, copy=0, seeds=(seed,)),
+                work=trainings.SeedsWork(
+                    source=source, copy=0, seeds=(seed,), kept=kept.asked()
+                ),
                 out=root / f"probe-{seed}.json",
             )
             for seed in seeds

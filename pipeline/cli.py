@@ -245,6 +245,19 @@ def status() -> None:
             print(line)
 
 
+@app.command(epilog="Example: lt-pipeline trainings")
+def trainings(
+    clear: Annotated[
+        bool, typer.Option("--clear", help="Delete all of them; results stay.")
+    ] = False,
+) -> None:
+    """List the finished trainings that are kept, and the machines that did them."""
+    with _at_root():
+        from pipeline.run.kept import listing
+
+        print(listing.clear() if clear else listing.listed())
+
+
 @app.command(epilog="Example: lt-pipeline check 'mypkg.scores:mine(power=2)'")
 def check(
     function: Annotated[

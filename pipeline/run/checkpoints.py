@@ -48,10 +48,10 @@ def unit_digest(jobs: list[Job], *, engine: str, data: str, host: str) -> str:
     """A name for a training: two trainings share it exactly if they share their result.
 
     Args:
-        jobs: the lanes of one engine.
+        jobs: the lanes of one engine; their data may be without examples.
         engine: name of the engine.
         data: digest of the data set.
-        host: what of machine and libraries decides the bits.
+        host: what else decides the result: machine, libraries, what is noted of it.
     """
     facts = {
         "engine": engine,
@@ -75,7 +75,7 @@ def unit_digest(jobs: list[Job], *, engine: str, data: str, host: str) -> str:
             for job in jobs
         ],
     }
-    if own := _own_code(jobs):
+    if own := own_code(jobs):
         facts["own"] = own
     text = json.dumps(facts, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:20]
@@ -208,7 +208,7 @@ def _digest_of(value: object) -> str:
     return hashlib.sha256(files.json_text(value).encode()).hexdigest()
 
 
-def _own_code(jobs: Sequence[Job]) -> list[str]:
+def own_code(jobs: Sequence[Job]) -> list[str]:
     """The hashes of code of the user's that optimizers and mask rules are made of."""
     optimizers = {job.settings.optimizer for job in jobs}
     modules = {function_in(n).partition(":")[0] for n in optimizers if is_function(n)}

@@ -43,7 +43,7 @@ from pipeline.engines.shared.compilation import account
 from pipeline.plan import compiler, items
 from pipeline.plan.current import Standing
 from pipeline.plan.items import Plan, items_of
-from pipeline.run import trials
+from pipeline.run import machines
 from pipeline.run.checkpoints import InterruptedTraining
 from pipeline.run.executors import cores, preloads, processes
 from pipeline.run.executors.processes import Notice, Tell
@@ -73,7 +73,7 @@ class Need:
             train.batch_size,
             train.augment,
             *_versions(),
-            trials.processor(),
+            machines.processor("cpu"),
         )
         return hashlib.sha256(repr(behind).encode()).hexdigest()[:32]
 

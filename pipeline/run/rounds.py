@@ -7,7 +7,8 @@ from pipeline.artifacts import files, parquet, paths
 from pipeline.core.models.totals import sizes
 from pipeline.plan.items import Item
 from pipeline.run import trainings
-from pipeline.run.trainings import Finished, Source
+from pipeline.run.finished import Finished
+from pipeline.run.trainings import Source
 
 
 def run(
@@ -24,8 +25,8 @@ def run(
     started = datetime.now(UTC)
     done = trainings.run(source, at_once=at_once)
     # Timing is first: a round is tracked as soon as its results are there.
-    seconds = {one.seed: one.timing for one in done}
-    files.save_json(item.path("timing"), trainings.timing(seconds, started))
+    by_seed = {one.seed: one for one in done}
+    files.save_json(item.path("timing"), trainings.timing(by_seed, started))
     _write(item, source, done, _result(item, source, settings, done))
     trainings.forget(source)
 

@@ -5,41 +5,45 @@ Each keeps checkpoints and its finished seeds, so that a killed stage loses noth
 stage then writes its artifacts from them at once.
 """
 
-import platform
+import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pipeline import engines
-from pipeline.artifacts import files, parquet, paths
-from pipeline.artifacts.files import ArtifactError
+from pipeline.artifacts import files, paths
 from pipeline.border import exits, user_failures
 from pipeline.border.user_code import CodeError
 from pipeline.config.settings import Task, network_for
-from pipeline.core import masks, metrics
-from pipeline.core.batches import Dataset
+from pipeline.core import metrics
+from pipeline.core.batches import Dataset, Split
+from pipeline.core.description import Description
 from pipeline.core.models.layers import Network
 from pipeline.core.training.engine import Job
-from pipeline.core.training.facts import cost_facts, curve_rows, facts
 from pipeline.core.training.mask_rules import MaskRule, first_mask
-from pipeline.core.training.results import Trained
 from pipeline.core.training.score_rules import ScoreRule
 from pipeline.engines.shared.compilation import account
-from pipeline.run import checkpoints, kernels, overall, trials
+from pipeline.run import checkpoints, finished, kept, kernels, machines, overall, trials
 from pipeline.run.executors import cores, preloads, processes
 from pipeline.run.executors.processes import Notice, Report, Tell
+from pipeline.run.finished import Finished
+from pipeline.run.kept import Kept, Say, Training, bounds
+from pipeline.run.kept.numerics import Canary
 from pipeline.run.progress import Display
 
 _CALL = ("pipeline.core.models.modules", "compute")
 """the function that calls modules"""
 CHECKPOINT_S = 10.0
 """seconds of work that a killed training repeats at most"""
+LONGEST_UNIT = 210
+"""characters of a unit's name, which leave room for what decides it"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,19 +113,35 @@ class Source:
         """The name of a copy on the screen; empty if there is only one."""
         return str(copy) if len(self.copies) > 1 else ""
 
+    def canary(self, job: Job) -> Canary:
+        """What tells which machines compute its trainings alike, from one of them."""
+        digest = files.load_facts(self.data)["digest"]
+        return Canary(engine=self.engine, job=job, data=digest)
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Finished:
-    """One finished training."""
+    def name(self, jobs: list[Job]) -> str:
+        """A digest of what decides the trainings of a unit, but for the machine."""
+        noted = [self.metric, self.task.is_own, finished.code(), machines.versions()]
+        return checkpoints.unit_digest(
+            jobs,
+            engine=self.engine,
+            data=files.load_facts(self.data)["digest"],
+            host=json.dumps(noted),
+        )
 
-    copy: int | str
-    seed: int
-    engine: str
-    """which trained it"""
-    folder: Path
-    """folder of its weights, mask and curves"""
-    facts: dict[str, Any]
-    timing: dict[str, Any]
+    @property
+    def units(self) -> list[tuple[int, ...]]:
+        """The seeds that are trained together, each by one worker."""
+        batched = engines.ENGINES[self.engine].several_jobs
+        return [self.seeds] if batched else [(seed,) for seed in self.seeds]
+
+    @property
+    def works(self) -> list["SeedsWork"]:
+        """One piece of work per copy and unit."""
+        return [
+            SeedsWork(source=self, copy=copy, seeds=unit, kept=kept.asked())
+            for copy in self.copies
+            for unit in self.units
+        ]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -131,36 +151,54 @@ class SeedsWork:
     source: Source
     copy: int | str
     seeds: tuple[int, ...]
+    kept: Kept
+    """where finished trainings are looked for, and left"""
 
     def run(self, report: Tell, stop: Callable[[], bool]) -> None:
-        """Train from the last checkpoint on and leave finished seeds beside it."""
+        """Get the seeds, or train from the last checkpoint on and leave them beside it."""
         source = self.source
-        data = files.load_dataset(source.data)
-        network = source.network()
-        jobs = [source.job(data, network, seed, self.copy) for seed in self.seeds]
-        name = checkpoints.unit_digest(
-            jobs,
-            engine=source.engine,
-            data=files.load_facts(source.data)["digest"],
-            host=_host(source.task.train.device),
-        )
-        unit = _prefix(source, self.copy) + paths.short(paths.group_name(self.seeds), 230)
-        folder = checkpoints.folder_of(source.key, unit, name)
-        with _noticed(report):
-            if all(checkpoints.finished(folder, seed) for seed in self.seeds):
-                return
+        jobs = self._jobs(files.load_dataset(source.data))
         with _of_user(source.task), account.watched(lambda: _told(report, stop)):
-            self._train(jobs, folder, report, stop)
+            numerics = source.canary(jobs[0]).found()
+            named = self._named(jobs, numerics)
+            say = _noticing(report)
+            if not named.is_there(say):
+                self._train(jobs, named, report, stop)
+                named.put(say)
+
+    def is_there(self, say: Say) -> bool:
+        """Whether the seeds are finished, or were kept and are fetched; without training.
+
+        False where this machine does not know its numerics class yet: a worker tells it.
+        """
+        description = files.load_description(self.source.data)
+        jobs = self._jobs(_without_examples(description))
+        numerics = self.source.canary(jobs[0]).known()
+        return numerics is not None and self._named(jobs, numerics).is_there(say)
+
+    def _jobs(self, data: Dataset) -> list[Job]:
+        network = network_for(self.source.task, data.description)
+        return [self.source.job(data, network, seed, self.copy) for seed in self.seeds]
+
+    def _named(self, jobs: list[Job], numerics: str) -> "Named":
+        name = self.source.name(jobs)
+        unit = finished.prefix(self.source.copies, self.copy)
+        unit += paths.short(paths.group_name(self.seeds), LONGEST_UNIT)
+        folder = checkpoints.folder_of(self.source.key, unit, f"{name}-{numerics}")
+        return Named(
+            folder=folder, seeds=self.seeds, name=name, numerics=numerics, kept=self.kept
+        )
 
     def _train(
         self,
         jobs: list[Job],
-        folder: Path,
+        named: "Named",
         report: Tell,
         stop: Callable[[], bool],
     ) -> None:
         from pipeline.core.training.loop import Progress, train
 
+        folder = named.folder
         resume, seconds_before = None, 0.0
         with _noticed(report):
             resume, seconds_before = checkpoints.load(folder) or (None, 0.0)
@@ -198,14 +236,45 @@ class SeedsWork:
         seconds = _clock() - begin
         for job, result in zip(jobs, trained, strict=True):
             accuracy = metrics.accuracy(self.source.metric, result, job.end_step)
-            _leave(
-                folder,
-                job,
-                result,
+            noted = finished.Noted(
                 test_accuracy=accuracy,
                 seconds=seconds / len(jobs),
                 own=self.source.task.is_own,
+                numerics=named.numerics,
             )
+            finished.leave(folder, job, result, noted)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Named:
+    """A unit under the name of what decides it."""
+
+    folder: Path
+    """of its checkpoint"""
+    seeds: tuple[int, ...]
+    name: str
+    numerics: str
+    kept: Kept
+
+    def is_there(self, say: Say) -> bool:
+        """Whether every seed is finished, or kept and now fetched."""
+        return all(self._has(seed, say) for seed in self.seeds)
+
+    def _has(self, seed: int, say: Say) -> bool:
+        try:
+            if checkpoints.finished(self.folder, seed):
+                return True
+        except checkpoints.LostCheckpoint as lost:
+            say(str(lost))
+        return self.kept.fetch(self.folder, self._training(seed), say)
+
+    def put(self, say: Say) -> None:
+        """Keep what is finished."""
+        for seed in self.seeds:
+            self.kept.put(self.folder, self._training(seed), say)
+
+    def _training(self, seed: int) -> Training:
+        return Training(name=self.name, seed=seed, numerics=self.numerics)
 
 
 def run(source: Source, *, at_once: int | None) -> list[Finished]:
@@ -225,24 +294,24 @@ def run(source: Source, *, at_once: int | None) -> list[Finished]:
     limit = at_once or max(1, cores.available_cores() // source.task.train.processes)
     if engines.ENGINES[source.engine].compiles(network):
         kernels.make_ready([_kernels(source)], at_once=limit, say=_say)
-    source = trials.with_engine_that_works(source, network, machine()["versions"])
-    batched = engines.ENGINES[source.engine].several_jobs
-    units = [source.seeds] if batched else [(seed,) for seed in source.seeds]
-    works = [
-        SeedsWork(source=source, copy=copy, seeds=unit)
-        for copy in source.copies
-        for unit in units
-    ]
+    source = trials.with_engine_that_works(source, network, machines.versions())
     labels = tuple(source.label_of(copy) for copy in source.copies)
     place = overall.place_of(source.label)
-    with Display(source.label, source.seeds, labels, place=place) as display:
-        processes.run_all(
-            works,
-            at_once=limit,
-            preload=preloads.module_for(source.engine, network),
-            watch=display.show,
-        )
-    return [_finished(source, c, seed) for c in source.copies for seed in source.seeds]
+    if works := [work for work in source.works if not work.is_there(_say)]:
+        with Display(source.label, source.seeds, labels, place=place) as display:
+            processes.run_all(
+                works,
+                at_once=limit,
+                preload=preloads.module_for(source.engine, network),
+                watch=display.show,
+            )
+        bounds.keep(kept.asked().place, _say)
+    found = finished.find
+    return [
+        found(source.key, source.copies, copy, seed, source.engine)
+        for copy in source.copies
+        for seed in source.seeds
+    ]
 
 
 def forget(source: Source) -> None:
@@ -250,15 +319,18 @@ def forget(source: Source) -> None:
     checkpoints.remove(source.key)
 
 
-def timing(seeds: dict[Any, Any], started: datetime) -> dict[str, Any]:
-    """The content of a timing file.
+def timing(trained: Mapping[Any, Finished], started: datetime) -> dict[str, Any]:
+    """The content of a timing file: seconds and steps/s, and where it was trained.
 
     Args:
-        seeds: seconds and steps/s by seed, or deeper.
+        trained: by seed, or by seed and copy.
         started: when the stage began.
     """
-    ended = datetime.now(UTC).isoformat()
-    return {"seeds": seeds, "started": started.isoformat(), "ended": ended} | machine()
+    when = {"started": started.isoformat(), "ended": datetime.now(UTC).isoformat()}
+    here = machines.machine()
+    content = {"seeds": {key: one.timing for key, one in trained.items()}} | when | here
+    elsewhere = {k: one.machine for k, one in trained.items() if one.is_from_elsewhere}
+    return content | ({"trained_on": elsewhere} if elsewhere else {})
 
 
 def _kernels(source: Source) -> kernels.Need:
@@ -315,95 +387,14 @@ def _noticed(report: Tell) -> Iterator[None]:
         report(Notice(str(lost)))
 
 
-def _finished(source: Source, copy: int | str, seed: int) -> Finished:
-    """What a worker has left of a finished seed."""
-    base = checkpoints.FOLDER / source.key
-    for path in sorted(base.glob(f"{_prefix(source, copy)}s*/s{seed}.json")):
-        with suppress(checkpoints.LostCheckpoint):
-            if left := checkpoints.finished(path.parent, seed):
-                engine, folder = source.engine, path.parent
-                return Finished(copy=copy, seed=seed, engine=engine, folder=folder, **left)
-    raise ArtifactError(
-        f"the finished training of seed {seed} is gone from {base}; run `dvc repro` again, "
-        "and leave that folder alone meanwhile"
-    )
+def _noticing(report: Tell) -> Say:
+    """Tell lines as a worker does."""
+    return lambda line: report(Notice(line))
 
 
-def _prefix(source: Source, copy: int | str) -> str:
-    """The beginning of the names of a copy's units; empty if there is only one copy."""
-    return f"c{source.copies.index(copy)}-" if len(source.copies) > 1 else ""
+_NONE = Split(inputs=np.empty((0,), np.uint8), labels=np.empty((0,), np.int64))
 
 
-def _leave(
-    folder: Path,
-    job: Job,
-    trained: Trained,
-    *,
-    test_accuracy: float,
-    seconds: float,
-    own: bool,
-) -> None:
-    """Write one finished seed into the checkpoint folder, its facts last.
-
-    Args:
-        folder: of the checkpoint.
-        job: what was trained.
-        trained: its result.
-        test_accuracy: by the task's metric.
-        seconds: that the training took.
-        own: whether network or data are the user's own, so that no setting tells costs.
-    """
-    seed = job.seed
-    arrays = paths.seed_file
-    weights, mask = arrays(folder, seed, "weights"), arrays(folder, seed, "mask")
-    curves = folder / f"s{seed}.parquet"
-    written = [weights, mask, curves]
-    if trained.scores is not None:
-        written.append(arrays(folder, seed, "scores"))
-    for path in written:
-        checkpoints.free(path)
-    if trained.scores is not None:
-        files.save_arrays(arrays(folder, seed, "scores"), trained.scores)
-    files.save_arrays(weights, trained.weights)
-    files.save_arrays(mask, trained.mask, density=masks.density(trained.mask))
-    parquet.save_curves(curves, curve_rows(seed, trained))
-    timing = {
-        "seconds": seconds,
-        "steps_per_s": (trained.end.step - job.first_step) / max(seconds, 1e-9),
-    }
-    found = facts(job, trained, test_accuracy) | (cost_facts(job) if own else {})
-    kept = {"facts": found, "timing": timing}
-    checkpoints.finish(folder, seed, kept, written)
-
-
-def machine() -> dict[str, Any]:
-    """Host, processor and versions, for the timing files."""
-    names = ("torch", "numpy", "numba")
-    return {
-        "host": platform.node(),
-        "cpu": _cpu_name(),
-        "versions": {"python": platform.python_version()}
-        | {name: version(name) for name in names},
-    }
-
-
-def _cpu_name() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if "model name" in line]
-    return names[0] if names else platform.processor()
-
-
-def _host(device: str) -> str:
-    """The facts of machine and libraries that decide the bits of a training."""
-    if device == "cpu":
-        # Not asked of torch, which the compiled engines do without.
-        import llvmlite.binding
-
-        features = llvmlite.binding.get_host_cpu_features()
-        kind = f"{llvmlite.binding.get_host_cpu_name()} {features.flatten()}"
-    else:
-        import torch
-
-        kind = torch.cuda.get_device_name(device)
-    return f"{kind}, {', '.join(f'{k} {v}' for k, v in machine()['versions'].items())}"
+def _without_examples(description: Description) -> Dataset:
+    """What names a training needs of its data, so that nobody has to read them."""
+    return Dataset(train=_NONE, validation=_NONE, test=_NONE, description=description)

@@ -8,7 +8,6 @@ What a trial gave is kept beside the compiled kernels, by code, versions and pro
 
 import hashlib
 import json
-import platform
 import re
 import sys
 from collections.abc import Callable
@@ -28,7 +27,7 @@ from pipeline.core.batches import Split
 from pipeline.core.models.init import initial_weights
 from pipeline.core.models.layers import Network
 from pipeline.core.training.engine import Ability, Engine, Job
-from pipeline.run import checkpoints
+from pipeline.run import checkpoints, machines
 from pipeline.run.executors import preloads, processes
 from pipeline.run.executors.processes import Tell
 
@@ -74,7 +73,7 @@ class Kind:
             "optimizer": self.optimizer,
             "code": checkpoints.code_digest(),
             "trial": hashlib.sha256(Path(__file__).read_bytes()).hexdigest(),
-            "processor": processor(),
+            "processor": machines.processor("cpu"),
             "versions": versions,
         }
         text = json.dumps(known, sort_keys=True)
@@ -260,11 +259,3 @@ def _few(split: Split) -> Split:
 
 def _layers(network: Network) -> list[str]:
     return [type(layer).__name__ for layer in network]  # type: ignore[union-attr]  # compiled
-
-
-def processor() -> str:
-    """What of the processor decides compiled code."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    known = [line for line in lines if line.startswith(("model name", "flags", "Features"))]
-    return "\n".join(known[:2]) or f"{platform.machine()} {platform.processor()}"

@@ -50,8 +50,8 @@ def run(key: str) -> None:
                 kept = files.load_arrays(paths.seed_file(one.folder, one.seed, part))
                 path = places.copy_file(folder, one.seed, one.copy, part)
                 files.save_arrays(path, kept, **one.facts)
-    seconds = {f"{one.seed} {one.copy}": one.timing for one in done}
-    files.save_json(item.path("timing"), trainings.timing(seconds, started))
+    by_copy = {f"{one.seed} {one.copy}": one for one in done}
+    files.save_json(item.path("timing"), trainings.timing(by_copy, started))
     trainings.forget(source)
 
 

@@ -46,7 +46,7 @@ def run(key: str) -> None:
             files.save_arrays(path, weights, theta0=digest(drawn), weights=digest(weights))
     files.save_json(
         item.path("timing"),
-        trainings.timing({one.seed: one.timing for one in done}, started),
+        trainings.timing({one.seed: one for one in done}, started),
     )
     trainings.forget(source)
 

@@ -13,8 +13,9 @@ from helpers.experiment import SEEDS, settings
 from pipeline.artifacts import files, paths
 from pipeline.artifacts.paths import DENSE, Instance
 from pipeline.core import data_orders
-from pipeline.run import checkpoints, trainings
+from pipeline.run import checkpoints, finished, kept, trainings
 from pipeline.run.executors.processes import Notice, Report
+from pipeline.run.kept import places
 from pipeline.run.trainings import SeedsWork, Source
 
 pytestmark = pytest.mark.usefixtures("experiment_root")
@@ -40,7 +41,7 @@ def source() -> Source:
 
 
 def work() -> SeedsWork:
-    return SeedsWork(source=source(), copy=0, seeds=(SEED,))
+    return SeedsWork(source=source(), copy=0, seeds=(SEED,), kept=kept.asked())
 
 
 class Told:
@@ -70,6 +71,12 @@ def interrupted() -> Path:
         run(stop=True)
     (snapshot,) = (checkpoints.FOLDER / KEY).glob("*/snapshot.safetensors")
     return snapshot
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_kept(experiment_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only checkpoints save trainings here."""
+    monkeypatch.setattr(places, "_lost", {(places.asked(), places.READ)})
 
 
 @pytest.fixture(autouse=True)
@@ -312,4 +319,4 @@ def test_a_finished_training_that_somebody_deleted_is_one_line() -> None:
     run()
     files.remove(checkpoints.FOLDER / KEY)
     with pytest.raises(files.ArtifactError, match=r"seed 1 is gone from .*dvc repro"):
-        trainings._finished(source(), 0, SEED)
+        finished.find(KEY, source().copies, 0, SEED, "reference")

@@ -20,7 +20,7 @@ from pipeline.core.training.engine import Job
 from pipeline.engines.shared.compilation import account
 from pipeline.plan import compiler
 from pipeline.plan.current import Standing
-from pipeline.run import checkpoints, kernels, trainings
+from pipeline.run import checkpoints, kept, kernels, trainings
 from pipeline.run.executors import processes
 from pipeline.run.kernels import LOOK, STEP, CompileWork, Need
 
@@ -263,10 +263,13 @@ def test_the_clock_of_a_training_stands_still_while_kernels_are_compiled(
         round=0,
     )
     said: list[object] = []
-    work = trainings.SeedsWork(source=source, copy=0, seeds=(0,))
+    work = trainings.SeedsWork(source=source, copy=0, seeds=(0,), kept=kept.asked())
     folder = checkpoints.folder_of(source.key, "s0", "digest")
     with account.watched(lambda: trainings._told(said.append, lambda: False)):
-        work._train([job], folder, said.append, lambda: False)
+        named = trainings.Named(
+            folder=folder, seeds=(0,), name="digest", numerics="here", kept=kept.asked()
+        )
+        work._train([job], named, said.append, lambda: False)
     assert said[0] == processes.Notice(kernels.COMPILING)
     left = checkpoints.finished(folder, 0)
     assert left is not None

@@ -14,7 +14,7 @@ def test_the_timing_of_a_round_is_there_before_its_results(
     """What tracks rounds as they appear found some without seconds."""
     written: list[str] = []
     item = SimpleNamespace(path=lambda name: name)
-    finished = [SimpleNamespace(seed=0, timing={"seconds": 1.0})]
+    finished = [SimpleNamespace(seed=0, timing={"seconds": 1.0}, is_from_elsewhere=False)]
     monkeypatch.setattr(trainings, "run", lambda *_, **__: finished)
     monkeypatch.setattr(trainings, "forget", lambda _: written.append("forgotten"))
     monkeypatch.setattr(files, "save_json", lambda path, _: written.append(path))

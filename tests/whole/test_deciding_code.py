@@ -11,7 +11,7 @@ from helpers.workspace import ROOT
 
 from pipeline.plan import compiler, fingerprints
 from pipeline.plan.items import items_of
-from pipeline.run import checkpoints, trainings
+from pipeline.run import checkpoints, kept, trainings
 
 CARRIERS = ("artifacts", "border", "config", "run")
 """folders that read, move and wait; they decide no result"""
@@ -32,7 +32,8 @@ def executed(engine: str) -> set[Path]:
         round=1,
     )
     compiling, work = (
-        trainings.SeedsWork(source=source, copy=0, seeds=(seed,)) for seed in source.seeds
+        trainings.SeedsWork(source=source, copy=0, seeds=(seed,), kept=kept.asked())
+        for seed in source.seeds
     )
     compiling.run(lambda _: None, lambda: False)  # compilers call millions of functions
     found = set()
