@@ -111,7 +111,7 @@ def test_seconds_stand_beside_those_of_the_rounds() -> None:
 
 
 def test_no_checkpoint_is_left() -> None:
-    assert [path for path in Path(".lt").rglob("*") if path.is_file()] == []
+    assert [path for path in Path(".lt/checkpoints").rglob("*") if path.is_file()] == []
 
 
 def test_verify_looks_up_the_early_weights() -> None:

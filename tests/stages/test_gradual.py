@@ -15,6 +15,7 @@ from pipeline.core.policies.gradual import pruning_steps
 from pipeline.inspect import export
 from pipeline.inspect.verification import verify
 from pipeline.plan import compiler, expected, plan_file
+from pipeline.run.kept import places
 from pipeline.stages import retrain, rewind
 
 STEPS = 6
@@ -117,6 +118,7 @@ def test_every_promise_holds(there: Path) -> None:
 def test_running_a_round_again_gives_the_same_bytes(there: Path) -> None:
     folder = trained("ticket", 1)
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    files.remove(places.DEFAULT)
     rewind.run("main-ticket-r01-s0-1")
     retrain.run("main-ticket-r01-s0-1")
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before

@@ -266,7 +266,7 @@ def test_again_gives_the_same_bytes_and_leaves_nothing_else() -> None:
     assert {
         p: p.read_bytes() for base in (COPIES, LINES) for p in base.rglob("*.*")
     } == before
-    assert [path for path in Path(".lt").rglob("*") if path.is_file()] == []
+    assert [path for path in Path(".lt/checkpoints").rglob("*") if path.is_file()] == []
 
 
 def test_seconds_stand_in_a_file_of_their_own() -> None:

@@ -12,6 +12,7 @@ from pipeline.artifacts import files, parquet, paths
 from pipeline.artifacts.paths import Instance
 from pipeline.core import masks
 from pipeline.core.digests import digest
+from pipeline.run.kept import places
 from pipeline.stages import train
 
 DENSE = Instance(task="main", variant="dense", round=0, seeds=SEEDS)
@@ -112,13 +113,14 @@ def test_timing_stands_in_a_file_of_its_own() -> None:
 
 
 def test_no_checkpoint_is_left() -> None:
-    assert [path for path in Path(".lt").rglob("*") if path.is_file()] == []
+    assert [path for path in Path(".lt/checkpoints").rglob("*") if path.is_file()] == []
 
 
 def test_training_again_gives_the_same_bytes() -> None:
     folders = (paths.trained_folder(DENSE), paths.results_folder(DENSE))
     before = {p: p.read_bytes() for folder in folders for p in folder.iterdir()}
     assert len(before) == 6
+    files.remove(places.DEFAULT)
     train.run("main-s0-1")
     assert {p: p.read_bytes() for folder in folders for p in folder.iterdir()} == before
 
