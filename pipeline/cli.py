@@ -167,7 +167,7 @@ def run(
         ),
     ] = None,
 ) -> None:
-    """Plan, then run what is stale or missing: `dvc repro` with these options."""
+    """Plan, train what lacks side by side, then `dvc repro` with these options."""
     with _at_root() as root:
         from pipeline.border import account
         from pipeline.config import params
@@ -176,6 +176,7 @@ def run(
         from pipeline.plan import plan_file
         from pipeline.plan.current import standing
         from pipeline.run import kernels, overall
+        from pipeline.walk import driver as walking
 
         account.refuse_homeless()
         settings = params.load()
@@ -188,6 +189,8 @@ def run(
         if not {"-f", "--force"}.intersection(passed_on):
             plan_file.refuse_forgotten(found, current, sought=True)
         print(forecast.describe(settings, current, found))
+        if walking.fits(passed_on):
+            walking.walk(settings, current, found)
         overall.leave(settings, current, found)
         kernels.start(settings, current, found, os.getpid())
         repro.become_dvc(["repro", *passed_on])

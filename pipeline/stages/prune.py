@@ -3,6 +3,8 @@
 python -m pipeline.stages.prune main-ticket-r03-s0-3
 """
 
+from typing import Any
+
 from pipeline.artifacts import files, paths
 from pipeline.config import params
 from pipeline.config.settings import Settings
@@ -18,25 +20,31 @@ def run(key: str) -> None:
     """Save one mask per seed, with its density."""
     settings = params.load()
     item = items.find("prune", key, settings)
-    task = settings.tasks[item["task"]]
+    with files.atomic_folder(item.path("masks")) as folder:
+        for seed in item.seeds:
+            arrays, facts = made(item, settings, seed)
+            files.save_arrays(paths.seed_file(folder, seed), arrays, **facts)
+
+
+def made(item: Item, settings: Settings, seed: int) -> tuple[Mask, dict[str, Any]]:
+    """The mask of one seed, and the facts beside it."""
     prune = settings.variants[item["variant"]].prune
+    cuts_it = prune.policy.cuts
+    mask = _cut(item, settings, seed) if cuts_it else _transformed(item, settings, seed)
+    return mask, {"mask": digest(mask), "density": masks.density(mask)}
+
+
+def _cut(item: Item, settings: Settings, seed: int) -> Mask:
     source = cuts.Source(
-        task=task,
-        prune=prune,
+        task=settings.tasks[item["task"]],
+        prune=settings.variants[item["variant"]].prune,
         variant=item["variant"],
         round=item.number("round"),
         data=item.path("data"),
         initial=item.path("initial"),
         networks=item.path("source"),
     )
-    with files.atomic_folder(item.path("masks")) as folder:
-        for seed in item.seeds:
-            if prune.policy.cuts:
-                mask = cuts.mask(source, seed)
-            else:
-                mask = _transformed(item, settings, seed)
-            path = paths.seed_file(folder, seed)
-            files.save_arrays(path, mask, mask=digest(mask), density=masks.density(mask))
+    return cuts.mask(source, seed)
 
 
 def _transformed(item: Item, settings: Settings, seed: int) -> Mask:

@@ -6,11 +6,12 @@ python -m pipeline.stages.retrain main-ticket-r03-s0-3
 from dataclasses import replace
 
 from pipeline.config import params
-from pipeline.config.settings import total_steps
+from pipeline.config.settings import Settings, total_steps
 from pipeline.core import data_orders
 from pipeline.core.training.schedules import for_start
 from pipeline.core.training.settings import for_scores
 from pipeline.plan import items
+from pipeline.plan.items import Item
 from pipeline.run import instances, rounds, rules, trainings
 
 
@@ -23,12 +24,18 @@ def run(key: str) -> None:
     """
     settings = params.load()
     item = items.find("retrain", key, settings)
+    behind = params.behind(item["task"], item["variant"])
+    rounds.run(item, source(item, settings), behind, at_once=settings.workers)
+
+
+def source(item: Item, settings: Settings) -> trainings.Source:
+    """The trainings of an instance."""
     variant, round = settings.variants[item["variant"]], item.number("round")
     task = settings.tasks[item["task"]]
     train = for_start(task.train, variant.rewind.to, total_steps(task))
     train = for_scores(train, variant.prune.scores)
     task = replace(task, train=train)
-    source = trainings.Source(
+    return trainings.Source(
         label=item.label,
         seeds=item.seeds,
         task=task,
@@ -43,8 +50,6 @@ def run(key: str) -> None:
         rule=rules.mask_rule(task, variant.prune, round),
         score_rule=rules.score_rule(task, variant.prune, round),
     )
-    behind = params.behind(item["task"], item["variant"])
-    rounds.run(item, source, behind, at_once=settings.workers)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,10 @@ python -m pipeline.stages.train main-s0-3
 
 from pipeline.artifacts.paths import DENSE
 from pipeline.config import params
+from pipeline.config.settings import Settings
 from pipeline.core import data_orders
 from pipeline.plan import items
+from pipeline.plan.items import Item
 from pipeline.run import instances, rounds, trainings
 
 
@@ -14,8 +16,14 @@ def run(key: str) -> None:
     """Train from θ₀ with a mask that keeps everything."""
     settings = params.load()
     item = items.find("train", key, settings)
+    behind = params.behind(item["task"], None)
+    rounds.run(item, source(item, settings), behind, at_once=settings.workers)
+
+
+def source(item: Item, settings: Settings) -> trainings.Source:
+    """The trainings of an instance."""
     task = settings.tasks[item["task"]]
-    source = trainings.Source(
+    return trainings.Source(
         label=item.label,
         seeds=item.seeds,
         task=task,
@@ -27,8 +35,6 @@ def run(key: str) -> None:
         round=0,
         copies=data_orders.of_round(DENSE, common_noise=task.train.common_noise),
     )
-    behind = params.behind(item["task"], None)
-    rounds.run(item, source, behind, at_once=settings.workers)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
 """Pieces of work for worker processes, which import them from here."""
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pipeline.run.checkpoints import InterruptedTraining
 from pipeline.run.executors import processes
 from pipeline.run.executors.processes import Notice, Tell
 
@@ -39,3 +41,36 @@ class Compiles:
         with processes.ending_at_once(stop):
             report(Notice("compiling"))
             time.sleep(60)
+
+
+@dataclass(frozen=True, slots=True)
+class SaysProcess:
+    """Work that says the number of its process."""
+
+    def run(self, report: Tell, _stop: Callable[[], bool]) -> None:
+        """Say it."""
+        report(Notice(str(os.getpid())))
+
+
+@dataclass(frozen=True, slots=True)
+class Killed:
+    """Work whose process is ended by a signal."""
+
+    number: int
+
+    def run(self, _report: Tell, _stop: Callable[[], bool]) -> None:
+        """End it."""
+        os.kill(os.getpid(), self.number)
+        time.sleep(60)
+
+
+@dataclass(frozen=True, slots=True)
+class UntilStopped:
+    """Work that goes on until it is asked to stop."""
+
+    def run(self, report: Tell, stop: Callable[[], bool]) -> None:
+        """Wait."""
+        report(Notice("begun"))
+        while not stop():
+            time.sleep(0.01)
+        raise InterruptedTraining

@@ -121,13 +121,13 @@ def run_all(
         WorkerError: if a worker fails or is killed; the others are stopped first.
         KeyboardInterrupt: as it came, after the workers have kept their checkpoints.
     """
-    context = _context({preload} | {type(work).__module__ for work in works})
+    made = context({preload} | {type(work).__module__ for work in works})
     waiting = list(works)
     running: dict[Connection, BaseProcess] = {}
     try:
         while waiting or running:
             while waiting and len(running) < at_once:
-                channel, process = _started(context, waiting.pop(0))
+                channel, process = _started(made, waiting.pop(0))
                 running[channel] = process
             ready = connection.wait(list(running))
             for channel in [one for one in running if one in ready]:
@@ -139,7 +139,8 @@ def run_all(
             process.join()
 
 
-def _context(preload: Collection[str]) -> BaseContext:
+def context(preload: Collection[str]) -> BaseContext:
+    """What starts processes of one thread that share these imported modules."""
     for variable in THREAD_VARIABLES:
         os.environ[variable] = "1"
     servers = "forkserver" in multiprocessing.get_all_start_methods()
@@ -166,12 +167,21 @@ def _started(context: BaseContext, work: Work) -> tuple[Connection, BaseProcess]
     ours, theirs = context.Pipe(duplex=False)
     life = (work, theirs, user_failures.claimed())
     process: BaseProcess = context.Process(target=_main, args=life)  # type: ignore[attr-defined]
+    begin(process)
+    theirs.close()
+    return ours, process
+
+
+def begin(process: BaseProcess) -> None:
+    """Start a process.
+
+    Raises:
+        WorkerError: if the server that forks it is gone.
+    """
     try:
         process.start()
     except (EOFError, ConnectionError):
-        raise WorkerError(_how_it_ended(_SERVER_GONE)) from None
-    theirs.close()
-    return ours, process
+        raise WorkerError(how_it_ended(_SERVER_GONE)) from None
 
 
 def _listen(
@@ -188,7 +198,7 @@ def _listen(
         if process.exitcode:
             crashed = -process.exitcode in CRASHES
             kind = CrashError if crashed else WorkerError
-            raise kind(_how_it_ended(process.exitcode)) from None
+            raise kind(how_it_ended(process.exitcode)) from None
         return
     if isinstance(message, Report | Notice):
         watch(message)
@@ -200,7 +210,8 @@ _SERVER_GONE = 255
 """the exit code of a process whose end the forkserver did not live to tell"""
 
 
-def _how_it_ended(exitcode: int) -> str:
+def how_it_ended(exitcode: int) -> str:
+    """One line about a process that has not done its work."""
     if exitcode == _SERVER_GONE:
         return (
             "the server that starts training processes was killed (out of memory?); "

@@ -34,7 +34,7 @@ class Context:
 def test_a_server_that_is_killed_while_it_starts_is_one_line(
     monkeypatch: pytest.MonkeyPatch, error: type[Exception]
 ) -> None:
-    monkeypatch.setattr(processes, "_context", lambda _: Context(error))
+    monkeypatch.setattr(processes, "context", lambda _: Context(error))
     with pytest.raises(WorkerError, match=r"server .* was killed .*run `dvc repro`"):
         processes.run_all([object()], at_once=1, preload="", watch=print)
 
@@ -49,4 +49,4 @@ def test_a_server_that_is_killed_while_it_starts_is_one_line(
     ],
 )
 def test_each_end_of_a_worker_has_its_line(exitcode: int, said: str) -> None:
-    assert said in processes._how_it_ended(exitcode)
+    assert said in processes.how_it_ended(exitcode)
