@@ -93,8 +93,8 @@ def graph(
 ) -> Graph:
     """What there is to do for the stages of a plan that are not done.
 
-    Left to DVC are stages that train several seeds in one engine, those whose code or
-    data are the user's, and whatever reads their results.
+    Left to DVC are stages that train several seeds in one engine or one seed in several
+    processes, those whose code or data are the user's, and whatever reads their results.
 
     Args:
         settings: of the plan.
@@ -143,7 +143,7 @@ def _ordered(plan: Plan) -> Iterator[Item]:
 def _left(settings: Settings, item: Item) -> bool:
     """Whether an instance is left to DVC."""
     task = settings.tasks.get(str(item.fields.get("task")))
-    if task is not None and _of_user(settings, task, item):
+    if task and (task.train.processes > 1 or _of_user(settings, task, item)):
         return True
     engine = item.fields.get("engine")
     return engine is not None and engines.ENGINES[str(engine)].several_jobs
