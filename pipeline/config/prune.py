@@ -12,7 +12,7 @@ from pipeline.core.counts import DIVIDING
 from pipeline.core.criteria import CRITERIA
 from pipeline.core.cuts import CUTS
 from pipeline.core.cuts.asked import Asked
-from pipeline.core.models.layers import Kind, Network, kernels, parameters
+from pipeline.core.models.layers import Kind, Module, Network, kernels, parameters
 from pipeline.core.policies import POLICIES, RECIPE, SCHEDULES, Policy
 from pipeline.core.training.settings import for_scores
 from pipeline.core.transforms import TRANSFORMS
@@ -82,6 +82,10 @@ def _recipe(
             f"weights by {' or '.join(possible)} while they train: write "
             f"{' or '.join(possible)}"
         )
+    scopes = prune.policy.scopes
+    if scopes and prune.scope not in scopes:
+        said = " or ".join(scopes)
+        yield f"{where}.scope: {prune.scope} found; {prune.schedule} works in {said} scope"
     if prune.policy.cuts:
         yield from _cutting(where, prune)
         yield from _scoring(where, prune, tasks)
@@ -137,6 +141,12 @@ def _cutting(where: str, prune: Prune) -> Iterator[str]:
 def _changing(where: str, policy: Policy, tasks: Mapping[str, Task]) -> Iterator[str]:
     """Check that each task's engine can do what the policy needs while it trains."""
     for name, task in tasks.items():
+        if policy.needs_layers and isinstance(build_network(task), Module):
+            yield (
+                f"{where}.schedule: task {name}: it reads layer records, which a torch "
+                "module has not; take a model of ours, or another schedule"
+            )
+            continue
         try:
             train, network = task.train, build_network(task)
             needs = policy.abilities | task.needs

@@ -22,10 +22,15 @@ def changes_in_order(name: str) -> str:
 
 
 def ends_as_asked(name: str) -> str:
-    """In the end every tensor keeps as many weights as the recipe asks for."""
+    """In the end as many weights are kept as the recipe asks for, in every tensor.
+
+    Where the record says that counts are not exact: no more in all.
+    """
     wanted = _asked().counts({n: kept.size for n, kept in generated.dense().items()})
     found = masks.kept(_trained(name).mask)
-    return "" if found == wanted else f"{found} kept, {wanted} asked for"
+    exact = policies.POLICIES[name].exact
+    right = found == wanted if exact else sum(found.values()) <= sum(wanted.values())
+    return "" if right else f"{found} kept, {wanted} asked for"
 
 
 def keeps_its_tensors(name: str) -> str:

@@ -76,6 +76,10 @@ def test_a_recipe_at_initialization_is_accepted(criterion: str) -> None:
             "iterative found; erk scope cuts a mask that keeps everything: write one-shot",
         ),
         (
+            {"schedule": "early-bird", "criterion": None, "scope": "layerwise"},
+            "layerwise found; early-bird works in global scope",
+        ),
+        (
             {"scope": "erk", "fraction": {"fc": 0.5, "output": 0.25}},
             "erk scope pools the layers, so one fraction is needed",
         ),
@@ -141,6 +145,10 @@ def test_what_a_torch_module_lacks_is_refused_in_the_plan(
     recipes = {
         "phew walks through layer records, which a torch module has not (task main)": (
             own | {"criterion": "phew"},
+            THETA0,
+        ),
+        "task main: it reads layer records, which a torch module has not": (
+            own | {"schedule": "early-bird", "criterion": None},
             THETA0,
         ),
         "reinit-scaled scales the formula of an init, and task main has init: module": (

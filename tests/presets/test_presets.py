@@ -239,6 +239,7 @@ QUICK_ONLY = {
     "edge-popup-lenet",
     "biprop-lenet",
     "gem-miner-lenet",
+    "early-bird-resnet-20",
     "lstm-rows",
     "gru-rows",
     "grok-addition",
@@ -255,6 +256,7 @@ PAPER_ONLY = {
     "at-init-checks-resnet-20",
     "synflow-vgg-16",
     "snip-lenet",
+    "early-bird-vgg-16",
 }
 """too slow for two cores at any size that would say something"""
 UNPAIRED = {"digits", "mnist-lenet", "subset-sum-direct", "subset-sum-relu"}
@@ -401,6 +403,17 @@ SOURCES: dict[str, dict[str, dict[str, Any]]] = {
             "weight_decay": 0.0005,
             "milestones": [25_000, 50_000, 75_000],
             "fractions": {"fc": 0.2595, "output": 0.2595},
+        }
+    },
+    "early-bird-vgg-16": {
+        "main": CONNECTED
+        | {
+            "data": "cifar-100",
+            "model": "vgg-16",
+            "steps": 160 * 175,
+            "batch_size": 256,
+            "milestones": [80 * 175, 120 * 175],
+            "fractions": {"conv": 0.3, "output": 0.3},
         }
     },
     "gem-miner-resnet-20": {

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING, Any, Literal
 
+from pipeline.core.counts import Scope
 from pipeline.core.cuts.asked import Asked
-from pipeline.core.models.layers import Network, kernels, parameters
+from pipeline.core.models.layers import Network, kernels, layers_of, parameters
 from pipeline.core.registry import Entry, Registry
 from pipeline.core.training.engine import Ability
 
@@ -51,6 +52,12 @@ class Policy(Entry):
     """the keys of ``prune`` that a recipe must give; the others of RECIPE stay null"""
     criteria: tuple[str, ...] | None = None
     """the criteria that the policy works with; None = all"""
+    scopes: tuple[Scope, ...] | None = None
+    """the scopes that it works in; None = all"""
+    exact: bool = True
+    """whether exactly as many weights are kept as are asked for; else at most as many"""
+    needs_layers: bool = False
+    """whether its rule reads layer records, which a torch module has not"""
     revives: bool = False
     """whether a mask that changes takes pruned weights back in"""
 
@@ -128,6 +135,15 @@ POLICIES: Registry[Policy] = Registry(
         "gradual": Policy(
             module="gradual", reads=None, nested=False, criteria=("magnitude",)
         ),
+        "early-bird": Policy(
+            module="early_bird",
+            reads=None,
+            nested=False,
+            needs=WITHOUT_CRITERION,
+            scopes=("global",),
+            exact=False,
+            needs_layers=True,
+        ),
         "rigl": Policy(module="regrowing.rigl", reads="theta0", nested=False, revives=True),
         "set": Policy(module="regrowing.set", reads="theta0", nested=False, revives=True),
         "edge-popup": _of_scores("edge_popup", WITHOUT_CRITERION),
@@ -170,7 +186,10 @@ def rule(name: str, asked: Asked, network: Network) -> "MaskRule":
     assert not policy.trains_scores, f"{name} trains scores"
     tensors = parameters(network)
     sizes = {tensor: prod(tensors[tensor].shape) for tensor in asked.fractions}
-    found: MaskRule = POLICIES.load(name)(asked, sizes, **policy.options)
+    options = dict(policy.options)
+    if policy.needs_layers:
+        options["layers"] = layers_of(network)
+    found: MaskRule = POLICIES.load(name)(asked, sizes, **options)
     return found
 
 

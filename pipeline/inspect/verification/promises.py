@@ -93,7 +93,7 @@ def _about_counts(settings: Settings, group: ChainGroup) -> dict[str, Check]:
         return {}
     if policy.reads == "file":
         return {} if transform else {"masks as in their file": _masks_are_the_files}
-    if not policy.asks_for_counts:
+    if not policy.asks_for_counts or not policy.exact:
         return {}
     program = settings.tasks[group.owner_task].program.cut
     cut = CUTS[cut_of(criterion, program) if criterion and policy.cuts else program]
