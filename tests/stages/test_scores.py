@@ -17,8 +17,9 @@ from pipeline.plan import compiler, expected, plan_file
 from pipeline.results import costs
 
 STEPS = 6
-SCORED = ("edge-popup", "supermask-rescaled")
-"""one that is asked for counts, and one that finds out; variants have the names"""
+SCORED = ("edge-popup", "supermask-rescaled", "gem-miner")
+"""one that is asked for counts, one that finds out, and one that changes scores itself;
+variants have the names"""
 SCORES = {"optimizer": "sgd", "lr": 0.5, "momentum": 0.9, "weight_decay": 1e-4}
 
 

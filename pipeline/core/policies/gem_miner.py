@@ -24,7 +24,7 @@ from math import prod
 
 import numpy as np
 
-from pipeline.core import masks, pruning
+from pipeline.core import pruning
 from pipeline.core.arrays import Floats, Mask, Scores, Weights
 from pipeline.core.counts import in_pools
 from pipeline.core.cuts.asked import Asked
@@ -129,9 +129,10 @@ class Mining:
     def _freeze(self, scores: Scores, moment: Moment) -> None:
         """Freeze the lowest scores, as many as are due at this moment."""
         wanted = self._asked.counts_at(moment)
-        left = {name: ~frozen for name, frozen in self._frozen.items()}
-        if in_pools(masks.kept(left), wanted) == wanted:
+        kept = {n: f.size - int(np.count_nonzero(f)) for n, f in self._frozen.items()}
+        if in_pools(kept, wanted) == wanted:
             return
+        left = {name: ~frozen for name, frozen in self._frozen.items()}
         # A draw of its own decides between the many scores that are clipped to 0.
         left = pruning.prune_to(scores, left, wanted, moment.draw())
         self._frozen = {name: ~kept for name, kept in left.items()}
