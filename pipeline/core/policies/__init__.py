@@ -135,6 +135,8 @@ POLICIES: Registry[Policy] = Registry(
         "gradual": Policy(
             module="gradual", reads=None, nested=False, criteria=("magnitude",)
         ),
+        "rigl": Policy(module="regrowing.rigl", reads="theta0", nested=False, revives=True),
+        "set": Policy(module="regrowing.set", reads="theta0", nested=False, revives=True),
         "early-bird": Policy(
             module="early_bird",
             reads=None,
@@ -144,8 +146,6 @@ POLICIES: Registry[Policy] = Registry(
             exact=False,
             needs_layers=True,
         ),
-        "rigl": Policy(module="regrowing.rigl", reads="theta0", nested=False, revives=True),
-        "set": Policy(module="regrowing.set", reads="theta0", nested=False, revives=True),
         "edge-popup": _of_scores("edge_popup", WITHOUT_CRITERION),
         "edge-popup-scaled": _of_scores("edge_popup", WITHOUT_CRITERION, scaled=True),
         "biprop": _of_scores("biprop", WITHOUT_CRITERION),
