@@ -21,6 +21,7 @@ from pipeline.core.registry import Registry
 from pipeline.core.starts import STARTS, Start
 from pipeline.core.transforms import TRANSFORMS, Transform
 
+_FAILS = "it fails"
 Property = Callable[[str], str]
 """name -> what is broken; empty = the property holds. Its docstring says the property."""
 
@@ -87,14 +88,20 @@ def check(name: str, root: Path) -> list[Checked]:
 
 
 def _checked(name: str, contract: Contract) -> Iterator[Checked]:
+    failed = ""
     for one in contract.properties:
         says = (one.__doc__ or "").partition("\n")[0].removesuffix(".")
-        yield Checked(says=says, broken=said(one, name))
+        broken = said(one, name)
+        again = broken.startswith(_FAILS) and broken == failed
+        yield Checked(says=says, broken=f"{_FAILS} likewise" if again else broken)
+        failed = broken
 
 
 def said(one: Property, name: str) -> str:
     """What a property says of a name; of code that fails, how it fails."""
     try:
         return " ".join(one(name).split())
+    except UserError as error:
+        return f"{_FAILS}: {error}"
     except Exception as error:
-        return f"it fails: {user_failures.said(error)}{user_failures.seen(error)}"
+        return f"{_FAILS}: {user_failures.said(error)}{user_failures.seen(error)}"

@@ -1,5 +1,6 @@
 """The contract of policies whose masks change while a round trains."""
 
+import pickle
 from collections.abc import Callable
 
 from pipeline.contracts import generated
@@ -31,6 +32,16 @@ def ends_as_asked(name: str) -> str:
     exact = policies.POLICIES[name].exact
     right = found == wanted if exact else sum(found.values()) <= sum(wanted.values())
     return "" if right else f"{found} kept, {wanted} asked for"
+
+
+def goes_to_workers(name: str) -> str:
+    """Its rule can be sent to workers, and is the same there."""
+    rule = _rule(name)
+    try:
+        there = pickle.loads(pickle.dumps(rule))
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        return f"{error}; give it plain values, and a class at the top of its module"
+    return "" if there.steps(0, END) == rule.steps(0, END) else "it has other steps there"
 
 
 def keeps_its_tensors(name: str) -> str:
@@ -112,6 +123,7 @@ def _seen(step: int) -> Seen:
 PROPERTIES: tuple[Callable[[str], str], ...] = (
     changes_in_order,
     ends_as_asked,
+    goes_to_workers,
     keeps_its_tensors,
     revives_as_declared,
     goes_on_from_its_state,

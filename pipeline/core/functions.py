@@ -12,6 +12,8 @@ from functools import cache, partial
 from importlib import import_module
 from typing import Any, TypeVar
 
+import numpy as np
+
 NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 """``package.module:function``"""
 
@@ -82,6 +84,22 @@ def load(name: str) -> Callable[..., Any]:
     """
     options = options_in(name)
     return partial(_found(function_in(name)), **options)
+
+
+def not_arrays(found: object) -> str:
+    """Why what a function returns are no numpy arrays by name; empty = they are.
+
+    >>> not_arrays(None)
+    'it returns NoneType; return numpy arrays by name'
+    >>> not_arrays({"fc1.weight": [1, 2]})
+    'fc1.weight is a list, not an array of numpy'
+    """
+    if not isinstance(found, Mapping):
+        return f"it returns {type(found).__name__}; return numpy arrays by name"
+    for name, values in found.items():
+        if not isinstance(values, np.ndarray):
+            return f"{name} is a {type(values).__name__}, not an array of numpy"
+    return ""
 
 
 def declares(record: object) -> Callable[[FunctionT], FunctionT]:

@@ -1,7 +1,12 @@
 """The rule of a round that finds its mask while it trains, as its recipe asks."""
 
+import pickle
+
+from pipeline.border import user_code, user_failures
+from pipeline.border.user_code import CodeError
 from pipeline.config.settings import Prune, Task, build_network
 from pipeline.core import policies
+from pipeline.core.functions import is_function
 from pipeline.core.training.mask_rules import MaskRule
 from pipeline.core.training.score_rules import ScoreRule
 from pipeline.plan import expected
@@ -18,10 +23,37 @@ def score_rule(task: Task, prune: Prune, round: int) -> ScoreRule | None:
 
 
 def mask_rule(task: Task, prune: Prune, round: int) -> MaskRule | None:
-    """How the mask changes while the weights of a round train; None if it stays."""
+    """How the mask changes while the weights of a round train; None if it stays.
+
+    Raises:
+        CodeError: a function of the user's fails, or gives no rule.
+    """
     if not prune.policy.changes or prune.policy.trains_scores:
         return None
     assert prune.schedule is not None
-    return policies.rule(
-        prune.schedule, expected.asked(task, prune, round), build_network(task)
-    )
+    asked, network = expected.asked(task, prune, round), build_network(task)
+    if not is_function(prune.schedule):
+        return policies.rule(prune.schedule, asked, network)
+    with user_code.blamed(prune.schedule):
+        return _usable(prune.schedule, policies.rule(prune.schedule, asked, network))
+
+
+def _usable(name: str, rule: MaskRule) -> MaskRule:
+    """The rule that a function of the user's gives, if workers can get it.
+
+    Raises:
+        CodeError: it is no rule.
+    """
+    if not hasattr(rule, "steps"):
+        raise CodeError(
+            f"{name} returns {type(rule).__name__}; return a rule by which a mask changes "
+            "(pipeline/core/training/mask_rules.py)"
+        )
+    try:
+        pickle.dumps(rule)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise CodeError(
+            f"{name}: its rule cannot be sent to workers ({user_failures.said(error)}); "
+            "give it plain values, and a class at the top of its module"
+        ) from None
+    return rule

@@ -88,6 +88,7 @@ def test_broken_properties_are_named_and_the_command_ends_with_1(tmp_path: Path)
     ended = checked(tmp_path, CRITERION, "bad:fails")
     assert ended.code == 1
     assert "it fails: ZeroDivisionError: division by zero" in ended.output
+    assert ended.output.count("it fails likewise") == len(ended.output.splitlines()) - 1
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pipeline.core.arrays import Scores
 from pipeline.core.criteria.evidence import Evidence
 from pipeline.core.description import Classes, Description, Tokens
+from pipeline.core.functions import not_arrays
 from pipeline.core.models.layers import Module, Network
 from pipeline.core.registry import Entry, Registry
 
@@ -124,7 +125,7 @@ def score(name: str, evidence: Evidence) -> Scores:
     if missing:
         raise ValueError(f"the criterion {name!r} needs {' and '.join(missing)}; give them")
     scores: Scores = CRITERIA.load(name)(evidence)
-    if problem := _problem(scores, evidence):
+    if problem := not_arrays(scores) or _problem(scores, evidence):
         raise ValueError(f"the criterion {name!r} gives no scores of the mask: {problem}")
     return scores
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pipeline.core.arrays import Weights
+from pipeline.core.functions import not_arrays
 from pipeline.core.registry import Entry, Registry
 from pipeline.core.starts.given import Given
 
@@ -126,7 +127,7 @@ def start_source(name: str, given: Given) -> Weights:
     if missing:
         raise ValueError(f"the start {name!r} needs {' and '.join(missing)}; give them")
     weights: Weights = STARTS.load(name)(given)
-    if problem := _problem(weights, given):
+    if problem := not_arrays(weights) or _problem(weights, given):
         raise ValueError(f"the start {name!r} gives no weights: {problem}")
     return weights
 

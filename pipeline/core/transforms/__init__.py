@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from pipeline.core import masks
 from pipeline.core.arrays import Mask
+from pipeline.core.functions import not_arrays
 from pipeline.core.models.layers import kernels
 from pipeline.core.registry import Entry, Registry
 from pipeline.core.transforms.given import Given
@@ -61,7 +62,7 @@ def transform(name: str, given: Given) -> Mask:
     """
     changed: Mask = TRANSFORMS.load(name)(given)
     shapes = {n: tensor.shape for n, tensor in kernels(given.network).items()}
-    if problem := masks.problem(changed, shapes):
+    if problem := not_arrays(changed) or masks.problem(changed, shapes):
         raise ValueError(f"the transform {name!r} makes no mask of the network: {problem}")
     if TRANSFORMS[name].keeps_counts and masks.kept(changed) != masks.kept(given.mask):
         raise ValueError(f"the transform {name!r} changes how many weights a tensor keeps")

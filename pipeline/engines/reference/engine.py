@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pipeline.border.user_code import CodeError
 from pipeline.core import seeding
 from pipeline.core.arrays import Mask, Weights
 from pipeline.core.augmentation import flip_crop, flip_crop_draws
@@ -235,7 +236,10 @@ def _optimizer(
         case "adamw":
             return torch.optim.AdamW(weights, lr, weight_decay=decay, fused=True)
         case own:
-            made: torch.optim.Optimizer = OPTIMIZERS.load(own)(weights, settings)
+            made: object = OPTIMIZERS.load(own)(weights, settings)
+            if not isinstance(made, torch.optim.Optimizer):
+                found = type(made).__name__
+                raise CodeError(f"{own} returns {found}; return a torch.optim.Optimizer")
             return made
 
 
