@@ -1,8 +1,8 @@
 """Named random streams: each purpose draws from its own, and a new one changes no other.
 
-A stream is a numpy generator on the Philox counter; its key is a hash of its purpose,
-seed, round and copy. Only numpy draws, because torch's draws differ between CPUs (AVX2
-against AVX-512).
+A stream is a numpy generator on the Philox counter (``quick``: on SFC64); its key is a hash
+of its purpose, seed, round and copy. Only numpy draws, because torch's draws differ between
+CPUs (AVX2 against AVX-512).
 """
 
 import hashlib
@@ -49,10 +49,21 @@ def generator(
     ... )
     True
     """
+    return np.random.Generator(np.random.Philox(key=_key(seed, purpose, round, copy)))
+
+
+def quick(
+    seed: int, purpose: str, *, round: int = 0, copy: int | str = 0
+) -> np.random.Generator:
+    """The same for draws of a number per weight at every step: SFC64, twice as fast."""
+    return np.random.Generator(np.random.SFC64(_key(seed, purpose, round, copy)))
+
+
+def _key(seed: int, purpose: str, round: int, copy: int | str) -> int:
+    """The number that stands for a stream."""
     if purpose not in PURPOSES:
         raise ValueError(
             f"unknown random stream {purpose!r}; the streams are {sorted(PURPOSES)}"
         )
     name = f"{purpose}/seed={seed}/round={round}/copy={copy}"
-    key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:16], "little")
-    return np.random.Generator(np.random.Philox(key=key))
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:16], "little")

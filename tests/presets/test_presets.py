@@ -236,6 +236,7 @@ QUICK_ONLY = {
     "equal-cost-lenet",
     "at-init-lenet",
     "rigl-lenet",
+    "winning-sign-lenet",
     "edge-popup-lenet",
     "biprop-lenet",
     "gem-miner-lenet",

@@ -22,7 +22,7 @@ any number. A layer that is emptied all the same has α = 0.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import ceil, prod, sqrt
+from math import ceil, frexp, ldexp, log2, prod, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +31,9 @@ from pipeline.core.arrays import Floats, Mask, Scores, Weights
 from pipeline.core.counts import POOL, densities, in_pools
 from pipeline.core.cuts.asked import Asked
 from pipeline.core.models.layers import Parameter, Role
-from pipeline.core.top_scores import TopScores
-from pipeline.core.training.score_rules import Moment, Shapes, times_sign, uniform
+from pipeline.core.top_scores import Places, TopScores
+from pipeline.core.training.score_passes import PLAIN, Passes
+from pipeline.core.training.score_rules import Moment, Shapes, uniform
 
 RAMP = 0.1
 """share of the steps in which the number of weights that act falls"""
@@ -85,9 +86,9 @@ class Biprop:
         """Uniform scores."""
         return uniform(self.bounds, self.shapes, rng)
 
-    def begin(self, weights: Weights) -> "Signs":
+    def begin(self, weights: Weights, passes: Passes = PLAIN) -> "Signs":
         """The scores of a network with these weights."""
-        return Signs(self, weights)
+        return Signs(self, weights, passes)
 
 
 def rule(asked: Asked, tensors: Mapping[str, Parameter], *, affine: bool = False) -> Biprop:
@@ -111,38 +112,62 @@ def rule(asked: Asked, tensors: Mapping[str, Parameter], *, affine: bool = False
     )
 
 
-def best_size(sizes: Floats, kept: NDArray[np.bool_]) -> np.float32:
-    """The size α ≥ 0 that is nearest to all weights that act: the mean of their sizes."""
-    number = np.count_nonzero(kept)
-    total = np.add.reduce(sizes, axis=None, dtype=np.float64)
-    return np.float32(total / number if number else 0)
+class Sizes:
+    """The sum of the sizes of a tensor's weights that act, kept up to date.
+
+    Sizes are whole numbers of a unit, so that the sum is exact: it does not depend on the
+    order in which weights came and went.
+    """
+
+    def __init__(self, weights: Floats) -> None:
+        sizes = np.abs(weights).astype(np.float64)
+        self._exponent = 62 - ceil(log2(sizes.size)) - int(frexp(sizes.max())[1])
+        self._units = np.rint(np.ldexp(sizes.reshape(-1), self._exponent)).astype(np.int64)
+        self._total = 0
+
+    def change(self, places: Places, acts: NDArray[np.bool_]) -> None:
+        """Add the weights at some places that act now; take away those that did."""
+        self._total += int(self._units[places] @ np.where(acts, 1, -1))
+
+    def best(self, number: int) -> np.float32:
+        """The size α ≥ 0 that is nearest to all weights that act: the mean of their sizes.
+
+        Args:
+            number: of the weights that act.
+        """
+        return np.float32(ldexp(self._total / number, -self._exponent) if number else 0)
 
 
 class Signs:
     """The scores of one network at work."""
 
-    def __init__(self, asked: Biprop, weights: Weights) -> None:
+    def __init__(self, asked: Biprop, weights: Weights, passes: Passes) -> None:
         self._asked = asked
-        self._top = TopScores(asked.shapes, asked.counts)
+        self._passes = passes
+        self._top = TopScores(asked.shapes, asked.counts, passes.in_doubt)
         self._weights = {
             name: weights[name] * np.float32(scale) for name, scale in asked.scales.items()
         }
-        self._sizes = {name: np.abs(w) for name, w in self._weights.items()}
-        self._signs = {name: np.sign(w) for name, w in self._weights.items()}
-        self._room = {name: np.empty_like(w) for name, w in self._weights.items()}
+        self._sizes = {name: Sizes(weight) for name, weight in self._weights.items()}
+        self._signs = {name: np.zeros(w.size, np.int8) for name, w in self._weights.items()}
 
     def act(self, scores: Scores, moment: Moment, out: Weights) -> Mask:
         """The signs of the weights with the largest scores, at one size a layer."""
-        for name, sizes in self._top.scores.items():
-            np.abs(scores[name], out=sizes)
-        mask = self._top.kept(self._asked.counts_at(moment))
-        for name, kept in mask.items():
-            acting = np.multiply(self._sizes[name], kept, out=self._room[name])
-            size = best_size(acting, kept)
-            np.multiply(self._signs[name], kept, out=out[name])
-            out[name] *= size
-        return mask
+        changed = self._top.keep(scores, self._asked.counts_at(moment))
+        for name, places in changed.items():
+            kept = self._top.mask[name].reshape(-1)[places]
+            self._sizes[name].change(places, kept)
+            signs = np.sign(self._weights[name].reshape(-1)[places])
+            self._signs[name][places] = signs * kept
+            size = self._sizes[name].best(self._top.numbers[name])
+            self._passes.spread(self._signs[name], size, out[name].reshape(-1))
+        return self._top.mask
+
+    def number(self, name: str) -> int:
+        """How many weights of a tensor act."""
+        return self._top.numbers[name]
 
     def pull(self, name: str, scores: Floats, gradient: Floats) -> None:
         """Times weight and sign of the score."""
-        times_sign(gradient, self._weights[name], scores)
+        flat = (array.reshape(-1) for array in (gradient, self._weights[name], scores))
+        self._passes.times_sign(*flat)

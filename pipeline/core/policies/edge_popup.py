@@ -25,7 +25,8 @@ from pipeline.core.counts import densities
 from pipeline.core.cuts.asked import Asked
 from pipeline.core.models.layers import Parameter, Role
 from pipeline.core.top_scores import TopScores
-from pipeline.core.training.score_rules import Moment, Shapes, times_sign, uniform
+from pipeline.core.training.score_passes import PLAIN, Passes
+from pipeline.core.training.score_rules import Moment, Shapes, uniform
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,9 +56,9 @@ class EdgePopup:
         """Uniform scores."""
         return uniform(self.bounds, self.shapes, rng)
 
-    def begin(self, weights: Weights) -> "Popup":
+    def begin(self, weights: Weights, passes: Passes = PLAIN) -> "Popup":
         """The scores of a network with these weights."""
-        return Popup(self, weights)
+        return Popup(self, weights, passes)
 
 
 def rule(
@@ -84,22 +85,32 @@ def rule(
 class Popup:
     """The scores of one network at work."""
 
-    def __init__(self, asked: EdgePopup, weights: Weights) -> None:
+    def __init__(self, asked: EdgePopup, weights: Weights, passes: Passes) -> None:
         self._asked = asked
-        self._top = TopScores(asked.shapes, asked.counts)
+        self._passes = passes
+        self._top = TopScores(asked.shapes, asked.counts, passes.in_doubt)
         self._weights = {
             name: weights[name] * np.float32(scale) for name, scale in asked.scales.items()
         }
+        self._begun = False
 
     def act(self, scores: Scores, moment: Moment, out: Weights) -> Mask:  # noqa: ARG002
         """The weights with the largest scores; how many of them is the same at any step."""
-        for name, sizes in self._top.scores.items():
-            np.abs(scores[name], out=sizes)
-        mask = self._top.kept(self._asked.counts)
-        for name, kept in mask.items():
-            np.multiply(self._weights[name], kept, out=out[name])
-        return mask
+        if not self._begun:
+            for acting in out.values():
+                acting.fill(0)
+            self._begun = True
+        changed = self._top.keep(scores, self._asked.counts)
+        for name, places in changed.items():
+            kept = self._top.mask[name].reshape(-1)[places]
+            np.put(out[name], places, self._weights[name].reshape(-1)[places] * kept)
+        return self._top.mask
+
+    def number(self, name: str) -> int:
+        """How many weights of a tensor act."""
+        return self._top.numbers[name]
 
     def pull(self, name: str, scores: Floats, gradient: Floats) -> None:
         """Times weight and sign of the score."""
-        times_sign(gradient, self._weights[name], scores)
+        flat = (array.reshape(-1) for array in (gradient, self._weights[name], scores))
+        self._passes.times_sign(*flat)

@@ -29,6 +29,7 @@ from pipeline.core.arrays import Floats, Mask, Scores, Weights
 from pipeline.core.counts import in_pools
 from pipeline.core.cuts.asked import Asked
 from pipeline.core.models.layers import Parameter, Role
+from pipeline.core.training.score_passes import PLAIN, Passes
 from pipeline.core.training.score_rules import Moment, Shapes
 
 FREEZES = 29
@@ -76,7 +77,11 @@ class GemMiner:
             for name, shape in self.shapes.items()
         }
 
-    def begin(self, weights: Weights) -> "Mining":
+    def begin(
+        self,
+        weights: Weights,
+        passes: Passes = PLAIN,  # noqa: ARG002 - its passes are its own
+    ) -> "Mining":
         """The scores of a network with these weights."""
         return Mining(self, weights)
 
@@ -105,6 +110,7 @@ class Mining:
         self._weights = {name: weights[name] for name in asked.shapes}
         self._frozen = {name: np.empty(shape, bool) for name, shape in asked.shapes.items()}
         self._mask = {name: np.empty(shape, bool) for name, shape in asked.shapes.items()}
+        self._numbers = dict.fromkeys(asked.shapes, 0)
 
     def act(self, scores: Scores, moment: Moment, out: Weights) -> Mask:
         """The weights left that score above ½; at the end all that are left."""
@@ -119,7 +125,12 @@ class Mining:
             else:
                 np.greater(values, ACTS, out=self._mask[name])
             np.multiply(self._weights[name], self._mask[name], out=out[name])
+            self._numbers[name] = int(np.count_nonzero(self._mask[name]))
         return self._mask
+
+    def number(self, name: str) -> int:
+        """How many weights of a tensor act."""
+        return self._numbers[name]
 
     def pull(self, name: str, scores: Floats, gradient: Floats) -> None:  # noqa: ARG002
         """Times weight; 0 for frozen ones."""

@@ -23,6 +23,7 @@ import numpy as np
 from pipeline.core.arrays import Floats, Mask, Scores, Weights
 from pipeline.core.cuts.asked import Asked
 from pipeline.core.models.layers import Parameter, Role
+from pipeline.core.training.score_passes import PLAIN, Passes
 from pipeline.core.training.score_rules import Moment, Shapes, uniform
 
 THRESHOLD = 0.4
@@ -52,9 +53,9 @@ class SignedSupermask:
         """Uniform numbers."""
         return uniform(self.bounds, self.shapes, rng)
 
-    def begin(self, weights: Weights) -> "Signed":
+    def begin(self, weights: Weights, passes: Passes = PLAIN) -> "Signed":
         """The scores of a network with these weights."""
-        return Signed(self, weights)
+        return Signed(self, weights, passes)
 
 
 def rule(
@@ -76,7 +77,9 @@ def rule(
 class Signed:
     """The scores of one network at work."""
 
-    def __init__(self, asked: SignedSupermask, weights: Weights) -> None:
+    def __init__(self, asked: SignedSupermask, weights: Weights, passes: Passes) -> None:
+        self._passes = passes
+        self._numbers = dict.fromkeys(asked.shapes, 0)
         self._weights = {name: weights[name] for name in asked.shapes}
         self._thresholds = {n: np.float32(THRESHOLD * b) for n, b in asked.bounds.items()}
         self._mask = {name: np.empty(shape, bool) for name, shape in asked.shapes.items()}
@@ -84,13 +87,16 @@ class Signed:
     def act(self, scores: Scores, moment: Moment, out: Weights) -> Mask:  # noqa: ARG002
         """The weights whose numbers pass the threshold, with the numbers' signs."""
         for name, weight in self._weights.items():
-            acting, kept = out[name], self._mask[name]
-            np.abs(scores[name], out=acting)
-            np.greater(acting, self._thresholds[name], out=kept)
-            np.sign(scores[name], out=acting)
-            acting *= weight
-            acting *= kept
+            score, drawn = scores[name].reshape(-1), weight.reshape(-1)
+            kept, acting = self._mask[name].reshape(-1), out[name].reshape(-1)
+            self._numbers[name] = self._passes.turn(
+                score, drawn, self._thresholds[name], kept, acting
+            )
         return self._mask
+
+    def number(self, name: str) -> int:
+        """How many weights of a tensor act."""
+        return self._numbers[name]
 
     def pull(self, name: str, scores: Floats, gradient: Floats) -> None:  # noqa: ARG002
         """Times weight."""

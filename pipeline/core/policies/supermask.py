@@ -22,10 +22,11 @@ from numpy.typing import NDArray
 from pipeline.core.arrays import Floats, Mask, Scores, Weights
 from pipeline.core.cuts.asked import Asked
 from pipeline.core.models.layers import Parameter, Role
+from pipeline.core.training.score_passes import PLAIN, Passes
 from pipeline.core.training.score_rules import Moment, Shapes
 
-DRAWS = 2**16
-"""equally likely values of a draw"""
+BLOCK = 2**13
+"""numbers that stay in the processor's cache together"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,9 +51,9 @@ class Supermask:
         """Scores of 0: every weight acts half of the time."""
         return {name: np.zeros(shape, np.float32) for name, shape in self.shapes.items()}
 
-    def begin(self, weights: Weights) -> "Drawn":
+    def begin(self, weights: Weights, passes: Passes = PLAIN) -> "Drawn":
         """The scores of a network with these weights."""
-        return Drawn(self, weights)
+        return Drawn(self, weights, passes)
 
 
 def rule(
@@ -76,50 +77,63 @@ def rule(
 class Drawn:
     """The scores of one network at work."""
 
-    def __init__(self, asked: Supermask, weights: Weights) -> None:
+    def __init__(self, asked: Supermask, weights: Weights, passes: Passes) -> None:
+        self._passes = passes
         self._asked = asked
         self._weights = {name: weights[name] for name in asked.shapes}
-        self._chance = {name: np.empty_like(w) for name, w in self._weights.items()}
+        self._chance = {n: np.empty(w.size, np.float32) for n, w in self._weights.items()}
         self._mask = {name: np.empty(shape, bool) for name, shape in asked.shapes.items()}
-        self._acting = dict.fromkeys(asked.shapes, 1)
+        self._numbers = dict.fromkeys(asked.shapes, 0)
+        self._out: Weights = {}
 
     def act(self, scores: Scores, moment: Moment, out: Weights) -> Mask:
         """The weights that are drawn."""
         rng = moment.draw()
         for name, weight in self._weights.items():
             chance, kept = self._chance[name], self._mask[name]
-            logistic(scores[name], chance)
-            limits = np.multiply(chance, np.float32(DRAWS), out=out[name])
-            np.less(draws(rng, weight.shape), np.floor(limits, out=limits), out=kept)
-            np.multiply(weight, kept, out=out[name])
-            self._acting[name] = max(int(np.count_nonzero(kept)), 1)
+            np.multiply(scores[name].reshape(-1), np.float32(0.5), out=chance)
+            np.tanh(chance, out=chance)  # the logistic function is (1 + tanh(v / 2)) / 2
+            self._numbers[name] = self._passes.draw(
+                chance,
+                draws(rng, weight.size),
+                weight.reshape(-1),
+                kept.reshape(-1),
+                out[name].reshape(-1),
+            )
             if self._asked.rescaled:
-                out[name] *= np.float32(weight.size / self._acting[name])
+                out[name] *= self._factor(name)
+        self._out = out
         return self._mask
+
+    def number(self, name: str) -> int:
+        """How many weights of a tensor act."""
+        return self._numbers[name]
 
     def pull(self, name: str, scores: Floats, gradient: Floats) -> None:  # noqa: ARG002
         """Times weight and slope of the chance; rescaled, less what the factor loses."""
-        chance, acting = self._chance[name], self._acting[name]
-        gradient *= self._weights[name]
+        shared, factor = np.float32(0), np.float32(1)
+        arrays = (gradient, self._weights[name], self._out[name])
+        flat, weights, acting = (array.reshape(-1) for array in arrays)
         if self._asked.rescaled:
-            shared = np.add.reduce(gradient * self._mask[name], axis=None, dtype=np.float64)
-            gradient -= np.float32(shared / acting)
-            gradient *= np.float32(gradient.size / acting)
-        gradient *= chance
-        gradient *= np.float32(1) - chance
+            factor = self._factor(name)
+            total = product(flat, acting) / float(factor)
+            shared = np.float32(total / max(self._numbers[name], 1))
+        chances = self._chance[name]
+        self._passes.times_slope(flat, weights, chances, shared, factor)
+
+    def _factor(self, name: str) -> np.float32:
+        """Weights of a tensor over those that act."""
+        return np.float32(self._weights[name].size / max(self._numbers[name], 1))
 
 
-def logistic(scores: Floats, out: Floats) -> None:
-    """1 / (1 + exp(−v)), as a tanh, which does not overflow."""
-    np.multiply(scores, np.float32(0.5), out=out)
-    np.tanh(out, out=out)
-    out *= np.float32(0.5)
-    out += np.float32(0.5)
+def product(first: Floats, second: Floats) -> float:
+    """The sum of (N,) products, by blocks: BLAS takes one thread for such short ones."""
+    parts = range(0, first.size, BLOCK)
+    return sum(float(np.dot(first[p : p + BLOCK], second[p : p + BLOCK])) for p in parts)
 
 
-def draws(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.uint16]:
+def draws(rng: np.random.Generator, size: int) -> NDArray[np.uint16]:
     """Numbers 0 … DRAWS − 1, all equally likely: four from each number of the generator."""
-    size = int(np.prod(shape))
     raw = rng.bit_generator.random_raw(-(-size // 4))
     found: NDArray[np.uint16] = raw.astype("<u8", copy=False).view("<u2")[:size]
-    return found.reshape(shape)
+    return found

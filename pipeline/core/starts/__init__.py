@@ -88,6 +88,7 @@ STARTS = Registry(
             needs_trained="chain",
             step="possible",
         ),
+        "trained-magnitudes": Start(module="drawn", draws=True, needs_trained="mask"),
         "trained-sign-reinit": Start(module="drawn", draws=True, needs_trained="mask"),
     },
     own=Start,

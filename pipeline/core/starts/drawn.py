@@ -81,6 +81,21 @@ def trained_sign_reinit(given: Given) -> Weights:
     return given.theta0 | signed
 
 
+def trained_magnitudes(given: Given) -> Weights:
+    """The magnitudes that the trained weights have, with fresh signs.
+
+    It is the counterpart of ``trained_sign_reinit``. Biases and norm parameters are those
+    of θ₀.
+
+    Source: Gadhikar et al. 2025, arXiv:2504.12801 ("final magnitudes", signs random).
+    """
+    drawn = reinit(given)
+    signed = {
+        k.name: np.copysign(given.trained[k.name], drawn[k.name]) for k in kernels(given)
+    }
+    return given.theta0 | signed
+
+
 def _fans(kept: NDArray[np.bool_]) -> tuple[Numbers, Numbers]:
     """Kept fan-in (O, 1, …) and fan-out (1, I, …) for a mask (O, I) or (O, I, k, k).
 

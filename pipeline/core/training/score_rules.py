@@ -16,9 +16,8 @@ import numpy as np
 from pipeline.core import seeding
 from pipeline.core.arrays import Floats, Mask, Scores, Weights
 from pipeline.core.models.layers import Parameter, Role
+from pipeline.core.training.score_passes import PLAIN, Passes
 
-BLOCK = 2**14
-"""numbers of a block"""
 Shapes = Mapping[str, tuple[int, ...]]
 
 
@@ -38,9 +37,7 @@ class Moment:
 
 def moment(step: int, first: int, end: int, *, seed: int, round: int) -> Moment:
     """A step of the training of a round with one seed."""
-    stream = partial(
-        seeding.generator, seed, "mask_sample", round=round, copy=f"step={step}"
-    )
+    stream = partial(seeding.quick, seed, "mask_sample", round=round, copy=f"step={step}")
     return Moment(step=step, first=first, end=end, draw=stream)
 
 
@@ -55,10 +52,15 @@ class Scoring(Protocol):
                 instance, and the training goes on with what it leaves.
             moment: of the training.
             out: the same tensors; filled with the weights as they act, ±0 where pruned.
+                They are the same arrays at every call, and nobody else writes into them:
+                a rule may change only the weights that act no longer, or anew.
 
         Returns:
             Which weights act. The arrays hold until the next call.
         """
+
+    def number(self, name: str) -> int:
+        """How many weights of a tensor act since the last ``act``."""
 
     def pull(self, name: str, scores: Floats, gradient: Floats) -> None:
         """Turn the gradient of a tensor's weights into that of its scores, in place.
@@ -98,8 +100,13 @@ class ScoreRule(Protocol):
     def initial(self, rng: np.random.Generator) -> Scores:
         """The scores before the first step."""
 
-    def begin(self, weights: Weights) -> Scoring:
-        """The scores of a network with these weights, which never change."""
+    def begin(self, weights: Weights, passes: Passes = PLAIN) -> Scoring:
+        """The scores of a network with these weights, which never change.
+
+        Args:
+            weights: of the tensors that count.
+            passes: how to go through all scores of a tensor.
+        """
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,21 +128,6 @@ def uniform(
         name: rng.uniform(-bounds[name], bounds[name], shape).astype(np.float32)
         for name, shape in shapes.items()
     }
-
-
-def times_sign(gradient: Floats, weights: Floats, scores: Floats) -> None:
-    """Multiply a gradient by weights and by the signs of scores, in place.
-
-    It goes by blocks that stay in the processor's cache, which takes half of the time.
-    """
-    parts = (array.reshape(-1) for array in (gradient, weights, scores))
-    flat, weight, score = parts
-    signs = np.empty(min(BLOCK, flat.size), np.float32)
-    for begin in range(0, flat.size, BLOCK):
-        place = slice(begin, begin + BLOCK)
-        block = flat[place]
-        block *= weight[place]
-        block *= np.sign(score[place], out=signs[: block.size])
 
 
 def held_names(parameters: Mapping[str, Parameter], rule: ScoreRule) -> list[str]:

@@ -8,6 +8,7 @@ exceptions.
 import inspect
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -27,8 +28,10 @@ from pipeline.core.training.engine import Evaluation, Job, State, only_job
 from pipeline.core.training.schedules import learning_rate
 from pipeline.core.training.score_rules import Learned
 from pipeline.core.training.settings import TrainSettings
-from pipeline.engines.reference.scored_weights import ScoredWeights
 from pipeline.engines.shared.examples import Examples
+
+if TYPE_CHECKING:
+    from pipeline.engines.reference.scored_weights import ScoredWeights
 
 
 def make(jobs: Sequence[Job]) -> "Reference":
@@ -54,7 +57,7 @@ class Reference:
         self._data = Examples(job.data, device)
         self._order = job.batch_order()
         self._weights = _leaves(job, device)
-        self._scored = ScoredWeights(job, self._weights) if job.score_rule else None
+        self._scored = _scored(job, self._weights) if job.score_rule else None
         if self._scored:
             self._trained = self._scored.trained
         else:
@@ -203,6 +206,13 @@ class Reference:
         with chance(self._job, self._step):
             logits = forward(self._job.network, self._weights, inputs, training=True)
         mean_loss(logits, labels, self._job.data.description).backward()
+
+
+def _scored(job: Job, weights: dict[str, Tensor]) -> "ScoredWeights":
+    """The scores of a job; Numba is imported only where there are some."""
+    from pipeline.engines.reference.scored_weights import ScoredWeights
+
+    return ScoredWeights(job, weights)
 
 
 def _leaves(job: Job, device: torch.device) -> dict[str, Tensor]:

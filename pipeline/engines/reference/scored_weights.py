@@ -9,10 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.core.arrays import Mask
 from pipeline.core.models.layers import parameters
 from pipeline.core.training.engine import Job, State
 from pipeline.core.training.score_rules import Learned, held_names
+from pipeline.engines.reference.compiled_passes import COMPILED
 
 SCORE, KEPT = "score", "kept"
 """beginnings of the names of scores, and of sums of weights that acted, in a state"""
@@ -48,9 +48,8 @@ class ScoredWeights:
         also = {name: weight for name, weight in others.items() if weight.requires_grad}
         self.trained = self._scores | also
         """what the optimizer updates, by name"""
-        self._scoring = self._rule.begin(self._frozen)
+        self._scoring = self._rule.begin(self._frozen, COMPILED)
         self._out = {name: _array(leaf) for name, leaf in self._leaves.items()}
-        self._mask: Mask = {}
         self._seen: dict[str, NDArray[np.float32]] = {}
         self._kept = dict.fromkeys(self._leaves, 0)
 
@@ -58,7 +57,7 @@ class ScoredWeights:
         """Make the weights of this step from its scores."""
         self._seen = {name: _array(scores) for name, scores in self._scores.items()}
         with np.errstate(all="ignore"):  # the loop notices a network that diverges
-            self._mask = self._scoring.act(self._seen, self._job.moment(step), self._out)
+            self._scoring.act(self._seen, self._job.moment(step), self._out)
         for name, leaf in self._leaves.items():
             if leaf.device.type != "cpu":  # there the arrays are the tensors' own memory
                 leaf.detach().copy_(torch.from_numpy(self._out[name]))
@@ -70,16 +69,16 @@ class ScoredWeights:
         Args:
             decay: share of itself that each score loses now.
         """
-        for name, leaf in self._leaves.items():
-            assert leaf.grad is not None, f"{name} has no gradient"
-            scores, gradient = self._scores[name], _array(leaf.grad.contiguous())
-            with np.errstate(all="ignore"):  # the loop notices a network that diverges
+        with np.errstate(all="ignore"):  # the loop notices a network that diverges
+            for name, leaf in self._leaves.items():
+                assert leaf.grad is not None, f"{name} has no gradient"
+                scores, gradient = self._scores[name], _array(leaf.grad.contiguous())
                 self._scoring.pull(name, self._seen[name], gradient)
-            scores.grad = torch.from_numpy(gradient).to(scores.device)
-            leaf.grad = None  # no optimizer knows the leaf, which would add to it
-            if decay:
-                scores.mul_(1 - decay)
-            self._kept[name] += int(np.count_nonzero(self._mask[name]))
+                scores.grad = torch.from_numpy(gradient).to(scores.device)
+                leaf.grad = None  # no optimizer knows the leaf, which would add to it
+                if decay:
+                    scores.mul_(1 - decay)
+                self._kept[name] += self._scoring.number(name)
 
     def learned(self) -> Learned:
         """Copies of the scores, of what is held, and of the sums so far."""
@@ -99,6 +98,8 @@ class ScoredWeights:
         """Take an entry of ``state``; False if it is none."""
         if key == SCORE:
             self._scores[name].copy_(torch.tensor(array))
+            # What acts was overwritten, too.
+            self._scoring = self._rule.begin(self._frozen, COMPILED)
         elif key == KEPT:
             self._kept[name] = int(array[0])
         return key in (SCORE, KEPT)

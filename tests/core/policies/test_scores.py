@@ -1,5 +1,7 @@
 """Policies that train scores: their laws, and their gradients against plain autograd."""
 
+import copy
+import dataclasses
 from dataclasses import replace
 from math import prod, sqrt
 
@@ -20,9 +22,11 @@ from pipeline.core.training.engine import Ability, Job
 from pipeline.core.training.loop import train
 from pipeline.core.training.mask_rules import first_mask
 from pipeline.core.training.results import pack, unpack
+from pipeline.core.training.score_passes import DRAWS, PLAIN, Passes
 from pipeline.core.training.score_rules import act, moment
 from pipeline.core.training.settings import Schedule
 from pipeline.engines import ENGINES, make_engine, resolve
+from pipeline.engines.reference.compiled_passes import COMPILED
 
 SCORED = [name for name, policy in POLICIES.items() if policy.trains_scores]
 COUNTED = [name for name in SCORED if POLICIES[name].asks_for_counts]
@@ -115,15 +119,85 @@ def test_the_highest_scores_are_those_of_prune_to():
     dense = {name: np.ones(shape, bool) for name, shape in shapes.items()}
     for wanted in ({"a": 0, "b": 40, "c": 4}, {"global": 11}, {"b": 3, "global": 20}):
         top = TopScores(shapes, wanted)
-        for _ in range(3):
-            scores = {  # integers, so that many are equal
-                n: rng.integers(0, 6, s).astype(np.float32) for n, s in shapes.items()
+        before = {name: np.zeros(shape, bool) for name, shape in shapes.items()}
+        for most in (6, 6, 10**6, 10**6):  # few integers, so that many are equal
+            scores = {
+                n: rng.integers(-most, most, s).astype(np.float32)
+                for n, s in shapes.items()
             }
-            for name, values in scores.items():
-                top.scores[name][...] = values
-            found = pruning.prune_to(scores, dense, wanted)
-            for name, kept in top.kept(wanted).items():
+            changed = top.keep(scores, wanted)
+            sizes = {name: np.abs(values) for name, values in scores.items()}
+            found = pruning.prune_to(sizes, dense, wanted)
+            assert top.numbers == masks.kept(found)
+            for name, kept in top.mask.items():
                 assert (kept == found[name]).all()
+                assert (np.flatnonzero(kept != before[name]) == changed[name]).all()
+                before[name] = kept.copy()
+
+
+def test_scores_that_move_a_little_are_ranked_from_those_in_doubt_alone(monkeypatch):
+    rng, size = np.random.default_rng(0), 4000
+    top = TopScores({"a": (size,)}, {"a": 1200})
+    scores = {"a": rng.standard_normal(size).astype(np.float32)}
+    top.keep(scores, {"a": 1200})
+    monkeypatch.setattr(pruning, "top", None)  # what ranks all of them
+    drift = rng.standard_normal(size).astype(np.float32)
+    for _ in range(200):
+        scores["a"] += np.float32(1e-4) * drift
+        top.keep(scores, {"a": 1200})
+        assert (
+            np.abs(scores["a"][top.mask["a"]]).min()
+            > np.abs(scores["a"][~top.mask["a"]]).max()
+        )
+        assert np.count_nonzero(top.mask["a"]) == 1200
+
+
+SPECIAL = [0.0, -0.0, np.nan, -np.nan, np.inf, -np.inf, 1.0, -1.0, 1e-40]
+
+
+def floats(rng, size=999):
+    found = rng.standard_normal(size).astype(np.float32)
+    found[: len(SPECIAL)] = SPECIAL
+    return found
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("name", [f.name for f in dataclasses.fields(Passes)])
+def test_compiled_passes_make_the_same_bits(name):
+    rng = np.random.default_rng(0)
+    kept, signs = rng.random(999) < 0.5, rng.integers(-1, 2, 999).astype(np.int8)
+    drawn = rng.integers(0, 2**16, 999).astype(np.uint16)
+    drawn[:4] = 0, 2**16 - 1, 0, 2**16 - 1
+    chances = np.tanh(floats(rng))
+    chances[:4] = -1, 1, 1, -1
+    zero, half, one = np.float32([0, 0.5, 1])
+    arguments = {
+        "in_doubt": (floats(rng), half, one, kept, np.zeros(999, np.intp)),
+        "times_sign": (floats(rng)[::-1].copy(), floats(rng), floats(rng)),
+        "draw": (chances, drawn, signs.astype(np.float32), kept, floats(rng)),
+        "times_slope": (floats(rng), floats(rng)[::-1].copy(), chances, zero, half),
+        "turn": (floats(rng), floats(rng)[::-1].copy(), half, kept, floats(rng)),
+        "spread": (signs, half, floats(rng)),
+    }[name]
+    results = []
+    for passes in (PLAIN, COMPILED):
+        mine = copy.deepcopy(arguments)
+        number = getattr(passes, name)(*mine)
+        arrays = [array for array in mine if isinstance(array, np.ndarray)]
+        for array in [one for one in arrays if one.dtype == np.float32]:
+            array[np.isnan(array)] = np.nan  # of one kind
+            np.add(array, zero, out=array)  # no −0
+        results.append((number, [array.tobytes() for array in arrays]))
+    assert results[0] == results[1]
+
+
+def test_chances_of_0_and_1_are_kept_to():
+    drawn = np.array([0, 2**16 - 1], np.uint16)
+    for certain in (False, True):
+        kept, out = np.empty(2, bool), np.empty(2, np.float32)
+        ends = np.full(2, 1 if certain else -1, np.float32)
+        assert PLAIN.draw(ends, drawn, np.ones(2, np.float32), kept, out) == 2 * certain
+        assert kept.tolist() == [certain] * 2
 
 
 def test_the_density_of_a_pool_is_that_of_all_its_tensors():
@@ -160,8 +234,23 @@ def test_biprop_binarizes_with_the_best_of_all_sizes():
 
 
 def test_a_layer_that_biprop_empties_is_zero():
-    empty = np.zeros((2, 3), bool)
-    assert biprop.best_size(np.zeros((2, 3), np.float32), empty) == 0
+    sizes = biprop.Sizes(np.float32([[1, -2], [3, 4]]))
+    sizes.change(np.array([1, 3]), np.array([True, True]))
+    assert sizes.best(2) == 3
+    sizes.change(np.array([1, 3]), np.array([False, False]))
+    assert sizes.best(0) == 0
+
+
+def test_the_sum_of_sizes_does_not_depend_on_who_came_and_went():
+    rng = np.random.default_rng(0)
+    weights = (1e-3 * rng.standard_normal(5000)).astype(np.float32)
+    sizes, kept = biprop.Sizes(weights), np.zeros(5000, bool)
+    for _ in range(20):
+        places = np.flatnonzero(rng.random(5000) < 0.3)
+        kept[places] ^= True
+        sizes.change(places, kept[places])
+    mean = np.abs(weights[kept].astype(np.float64)).mean()
+    assert sizes.best(int(kept.sum())) == np.float32(mean)
 
 
 def test_biprop_ramps_in_global_scope_from_half_on():
@@ -189,12 +278,6 @@ def test_a_supermask_is_drawn_with_the_probabilities_of_its_scores():
     assert digest(other) != digest(mask)
     _, again = act(rule, weights, scores, LAST)
     assert digest(again) == digest(mask)
-
-
-def test_probabilities_of_large_scores_are_0_and_1():
-    out = np.empty(2, np.float32)
-    supermask.logistic(np.array([-2000, 2000], np.float32), out)
-    assert out.tolist() == [0, 1]
 
 
 def test_a_signed_supermask_keeps_hides_and_turns():
@@ -280,8 +363,8 @@ def plain_gem_miner(w, s):
 
 def plain_supermask(w, s, *, rescaled):
     chance = torch.sigmoid(s)
-    raw = supermask.draws(LAST.draw(), tuple(w.shape)).astype(np.float32)
-    drawn = torch.from_numpy(raw) < torch.floor(chance * supermask.DRAWS)
+    raw = supermask.draws(LAST.draw(), w.numel()).astype(np.float32).reshape(w.shape)
+    drawn = torch.from_numpy(raw) < torch.floor(chance * DRAWS)
     mask = straight(drawn.float(), chance)
     acting = w * mask
     return acting * (w.numel() / mask.sum()) if rescaled else acting
@@ -292,7 +375,7 @@ def plain_signed(w, s):
     return w * straight(torch.sign(s) * (s.abs() > 0.4 * bound), s)
 
 
-PLAIN = {
+FORMULAS = {
     "edge-popup": lambda w, s: plain_edge_popup(w, s, scale=1.0),
     "edge-popup-scaled": lambda w, s: plain_edge_popup(
         w, s, scale=sqrt(w.numel() / round(0.3 * w.numel()))
@@ -324,7 +407,7 @@ def test_weights_and_gradients_are_those_of_the_written_out_formula(policy):
     gradient = rng.standard_normal(whole.shape).astype(np.float32)
 
     s = torch.tensor(scores[first], requires_grad=True)
-    acting = PLAIN[policy](torch.tensor(weights[first]), s)
+    acting = FORMULAS[policy](torch.tensor(weights[first]), s)
     acting.backward(torch.tensor(gradient))
     np.testing.assert_allclose(out[first], acting.detach().numpy(), rtol=1e-5, atol=1e-7)
     scoring.pull(first, scores[first], gradient)

@@ -82,6 +82,12 @@ def test_the_signs_of_training_are_kept_where_it_left_weights():
     assert np.sign(weights[MASK["fc.weight"]]).tolist() == [-1, -1, 1, 1]
 
 
+def test_the_magnitudes_of_training_get_the_signs_of_a_draw():
+    sizes, signs = kernel("trained-magnitudes"), np.sign(kernel("reinit"))
+    assert np.abs(sizes).tolist() == np.abs(TRAINED["fc.weight"]).tolist()
+    assert (np.sign(sizes) == signs)[TRAINED["fc.weight"] != 0].all()
+
+
 @pytest.mark.parametrize("name", ["signed-reinit", "trained-sign-reinit"])
 def test_signed_draws_have_the_magnitudes_of_reinit(name):
     assert np.abs(kernel(name)).tolist() == np.abs(kernel("reinit")).tolist()
