@@ -120,7 +120,7 @@ def test_only_a_start_that_needs_the_mask_looks_at_it(name):
 
 def test_only_a_start_that_needs_trained_weights_looks_at_them(name):
     start = starts.STARTS[name]
-    turned = {tensor: -values for tensor, values in make_given().trained.items()}
+    turned = {tensor: -2 * values for tensor, values in make_given().trained.items()}
     found, other = (
         content(starts.start_source(name, make_given(trained=trained)))
         for trained in (None, turned)
@@ -148,7 +148,7 @@ def test_a_missing_input_is_named(name):
 
 
 def test_only_a_start_at_a_later_step_looks_at_early_weights(name):
-    turned = {tensor: -values for tensor, values in make_given().early.items()}
+    turned = {tensor: -2 * values for tensor, values in make_given().early.items()}
     found, other = (
         content(starts.start_source(name, make_given(early=early)))
         for early in (None, turned)
