@@ -1,4 +1,4 @@
-"""Forecast an experiment: its trainings and stages, and the time and disk they need.
+"""Forecast an experiment: trainings, approximations, stages, and their time and disk.
 
 The time is based on trainings measured on this machine (``artifacts/timing``). If a task
 has none yet, it is based on the multiply-adds of its network at a typical rate of one core.
@@ -12,6 +12,7 @@ from statistics import median
 
 from pipeline.artifacts import files, paths
 from pipeline.config.settings import Settings, build_network, total_steps
+from pipeline.core.constructions import CONSTRUCTIONS
 from pipeline.core.models.layers import parameters
 from pipeline.core.models.totals import multiply_adds
 from pipeline.engines import ENGINES
@@ -46,6 +47,8 @@ class Forecast:
     num_missing: int
     num_stale: int
     """trainings whose result is there, and is of other settings or code"""
+    num_sought: int
+    """networks that are still to be found in random ones"""
     seconds: float
     num_bytes: float
 
@@ -84,11 +87,18 @@ def forecast(
         waves = math.ceil(load.num / at_once)
         rates = _measured(load.task) if measured else []
         seconds += STAGE_OVERHEAD_S + waves * load.share * _seconds(settings, load, rates)
+    sought = [
+        item
+        for item in items_of(current, "approximations")
+        if found.state(item.stage) != "done"
+    ]
+    seconds += sum(_search_seconds(settings, item, at_once) for item in sought)
     return Forecast(
         num_stages=3 + sum(len(items) for items in current.values()),
         num_trainings=sum(load.num for load in loads),
         num_missing=sum(load.num for load in missing if load.state == "missing"),
         num_stale=sum(load.num for load in missing if load.state == "stale"),
+        num_sought=sum(len(item.seeds) for item in sought),
         seconds=seconds,
         num_bytes=sum(
             load.num * _num_weights(settings, load.task) * load.bytes_per_weight
@@ -118,6 +128,9 @@ def describe(settings: Settings, current: Plan, standing: Standing) -> str:
         lacking.append(f"{found.num_stale} are stale ({standing.why()})")
     if found.num_missing:
         lacking.append(f"{found.num_missing} have no result yet")
+    if found.num_sought:
+        networks = "network is" if found.num_sought == 1 else "networks are"
+        lacking.append(f"{found.num_sought} {networks} sought in random ones")
     if not lacking:
         return f"{text}; all of them have current results"
     return (
@@ -125,6 +138,15 @@ def describe(settings: Settings, current: Plan, standing: Standing) -> str:
         f"{_duration(found.seconds)} and {found.num_bytes / 1e6:,.0f} MB if none is in "
         "DVC's cache"
     )
+
+
+def _search_seconds(settings: Settings, item: Item, at_once: int) -> float:
+    """The seconds that a stage takes which seeks trained networks in random ones."""
+    asked = settings.approximations[item["approximation"]]
+    per_weight = CONSTRUCTIONS[asked.construction].forecast(asked.candidates)
+    waves = math.ceil(len(item.seeds) / at_once)
+    weights = _num_weights(settings, item["task"])
+    return STAGE_OVERHEAD_S + waves * weights * per_weight
 
 
 def _loads(settings: Settings, current: Plan, found: Standing) -> Iterator[Load]:

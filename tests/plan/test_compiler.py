@@ -549,6 +549,21 @@ def test_what_has_a_result_is_not_forecast(empty: Settings) -> None:
     )
 
 
+def test_networks_that_are_sought_in_random_ones_are_priced(empty: Settings) -> None:
+    def sought(candidates: int) -> tuple[forecast.Forecast, str]:
+        one = {"of": "dense", "construction": "direct", "candidates": candidates}
+        asked = settings(approximations={"strong": one})
+        plan = compiler.compile_plan(asked, GROUP)
+        there = on_disk(plan)
+        return forecast.forecast(asked, plan, there), forecast.describe(asked, plan, there)
+
+    found, text = sought(30)
+    without = forecast.forecast(empty, compiled(), on_disk(compiled()))
+    assert (found.num_sought, without.num_sought) == (2, 0)
+    assert without.seconds < sought(20)[0].seconds < found.seconds
+    assert ", 2 networks are sought in random ones: about " in text
+
+
 def test_the_forecast_of_the_paper_is_sane(empty: Settings) -> None:
     asked = settings(
         tasks__main__data="mnist",
