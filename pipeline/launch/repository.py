@@ -59,6 +59,7 @@ def make(folder: Path, settings: str) -> list[Path]:
     Raises:
         InitError: the folder is a clone of this repository, lies in no git repository, or
             has files of other content where ours belong. Nothing is written then.
+        ParamsError: the folder's own params.yaml is wrong; likewise.
     """
     top = _git_top(folder)
     _refuse_clone(folder, top)
@@ -69,6 +70,8 @@ def make(folder: Path, settings: str) -> list[Path]:
             f"{_listed(differing, folder)} of other content lie there; see the difference "
             "with `lt-pipeline init --update`, or name a folder of its own"
         )
+    if (folder / params.FILE).exists():
+        params.load(folder)  # before anything is written
     folder.mkdir(parents=True, exist_ok=True)
     if dvc is None:
         _init_dvc(folder, top)

@@ -71,6 +71,14 @@ def test_settings_that_are_there_stay_and_are_planned(repository: Path) -> None:
     assert {item.number("round") for item in items_of(plan, "retrain")} == {1, 2}
 
 
+def test_settings_that_are_wrong_are_told_before_anything_is_written(
+    repository: Path,
+) -> None:
+    (repository / "params.yaml").write_text("rounds: x\n")
+    assert "params.yaml: experiment, seeds, tasks" in refused(repository, "init")
+    assert set(contents(repository)) == {"params.yaml"}
+
+
 def test_its_stages_are_those_of_this_repository_without_its_code(repository: Path) -> None:
     run(repository, "init")
     yaml = YAML(typ="safe", pure=True)
