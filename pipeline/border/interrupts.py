@@ -49,12 +49,16 @@ def raised() -> Iterator[None]:
 def left_to_others() -> Iterator[None]:
     """Leave Ctrl-C to the program that is waited for, which has it too.
 
-    ``subprocess`` would kill that program a quarter of a second later.
+    That program calls ``let_through`` when it can say so in one line: Python, while it
+    starts, would print a traceback. ``subprocess`` would kill it a quarter of a second
+    after a Ctrl-C.
     """
     before = signal.signal(signal.SIGINT, lambda *_: None)
+    hold_back()
     try:
         yield
     finally:
+        let_through()
         signal.signal(signal.SIGINT, before)
 
 

@@ -54,7 +54,9 @@ def write(settings: Settings, root: Path = Path(), *, fresh: bool = False) -> Pl
 
 
 def refuse_forgotten(standing: Standing, plan: Plan, *, sought: bool) -> None:
-    """Refuse where DVC would make everything again because its record is lost.
+    """Refuse where DVC would make results again because their records are lost.
+
+    One stage may lack its record because dvc was killed before it wrote that.
 
     Args:
         standing: of the results.
@@ -62,12 +64,13 @@ def refuse_forgotten(standing: Standing, plan: Plan, *, sought: bool) -> None:
         sought: whether DVC's cache and git were searched for the record already.
 
     Raises:
-        PlanError: if there are trainings with results, and no result has a record.
+        PlanError: if trainings have results, and more than one of them has no record.
     """
     trainings = [item for item in items_of(plan) if item.kind.trains]
     there = [item for item in trainings if item.stage not in standing.missing]
-    if there and not standing.recorded:
-        num = sum(len(item.seeds) for item in there)
+    lost = [item for item in there if item[item.kind.shown] not in standing.recorded]
+    if len(lost) > 1 or (lost and not standing.recorded):
+        num = sum(len(item.seeds) for item in lost)
         advice = (
             "neither DVC's cache nor git has it: restore dvc.lock from elsewhere"
             if sought

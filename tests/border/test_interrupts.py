@@ -50,6 +50,16 @@ def test_one_that_was_held_back_comes_when_it_may() -> None:
     assert ended(code) == (130, f"held\n{interrupts.LINE}\n")
 
 
+def test_a_program_that_is_waited_for_starts_with_it_held_back() -> None:
+    child = f"{INTERRUPT}; print('started')"  # which never lets it through
+    with interrupts.left_to_others():
+        done = subprocess.run(
+            [sys.executable, "-c", child], check=False, capture_output=True, text=True
+        )
+        signal.raise_signal(signal.SIGINT)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "started\n", "")
+
+
 def test_the_work_itself_gets_an_exception() -> None:
     interrupts.end_in_one_line()
     around = signal.getsignal(signal.SIGINT)

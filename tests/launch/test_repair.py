@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from helpers.command import run
 from helpers.experiment import write
+from ruamel.yaml import YAML
 
 from pipeline.config import params
 from pipeline.launch import repair
@@ -110,6 +111,22 @@ def test_results_without_any_record_are_not_made_again_without_force(
     assert ended.code == 2
     assert "18 finished trainings have no record" in ended.errors
     assert run(experiment_root, "plan", "--force").code == 0
+
+
+def test_results_without_their_records_are_not_made_again_without_force(
+    experiment_root: Path,
+) -> None:
+    entries = records.entries(records.FILE.read_bytes())
+    trained = [name for name in entries if name.startswith("retrain@")]
+
+    def without(*stages: str) -> str:
+        kept = {name: one for name, one in entries.items() if name not in stages}
+        with records.FILE.open("w") as opened:
+            YAML().dump({"schema": "2.0", "stages": kept}, opened)
+        return run(experiment_root, "plan").errors
+
+    assert without(trained[0]) == ""  # as after a kill
+    assert "4 finished trainings have no record" in without(*trained[:2])
 
 
 def test_a_run_beside_another_one_is_refused(

@@ -2,12 +2,14 @@
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from helpers.command import run
 from helpers.experiment import write
 
+from pipeline.border import interrupts
 from pipeline.config import params
 from pipeline.plan import plan_file
 
@@ -17,7 +19,7 @@ class Became(SystemExit):
 
 
 @pytest.fixture
-def commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+def commands(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[list[str]]]:
     """The commands that this process would have become."""
     found: list[list[str]] = []
 
@@ -26,7 +28,8 @@ def commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         raise Became(0)
 
     monkeypatch.setattr(os, "execv", become)
-    return found
+    yield found
+    interrupts.let_through()  # what it would have become would have done that
 
 
 def test_run_plans_and_passes_stages_and_options_on(
