@@ -52,7 +52,8 @@ def test_every_key_is_explained_once() -> None:
         for key in KEYS
         if key.startswith(("datasets", "approximations")) or ".prune.mask." in key
     }
-    yours |= {key for key in KEYS if key.startswith("variants.NAME.prune.scores")}
+    recipe = ("variants.NAME.prune.scores", "variants.NAME.prune.blocks")
+    yours |= {key for key in KEYS if key.startswith(recipe)}
     yours.add("variants.NAME.rewind.task")
     assert set(KEYS) - yours == paths(raw() | {"analyses": {"line": CONNECTION}})
     assert len(KEYS) == len(reference.every())
