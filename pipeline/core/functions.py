@@ -12,8 +12,6 @@ from functools import cache, partial
 from importlib import import_module
 from typing import Any, TypeVar
 
-import numpy as np
-
 NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 """``package.module:function``"""
 
@@ -94,10 +92,12 @@ def not_arrays(found: object) -> str:
     >>> not_arrays({"fc1.weight": [1, 2]})
     'fc1.weight is a list, not an array of numpy'
     """
+    from numpy import ndarray  # here: the help of the command line reads registries
+
     if not isinstance(found, Mapping):
         return f"it returns {type(found).__name__}; return numpy arrays by name"
     for name, values in found.items():
-        if not isinstance(values, np.ndarray):
+        if not isinstance(values, ndarray):
             return f"{name} is a {type(values).__name__}, not an array of numpy"
     return ""
 
