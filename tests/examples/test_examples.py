@@ -41,8 +41,10 @@ def copy_of(example: str, folder: Path) -> None:
     raw |= {"rounds": 1, "seeds": [0], "workers": 1}
     for task in raw["tasks"].values():
         task["train"] |= {"steps": 2, "evaluate_every": 1, "batch_size": 8}
+    writer = YAML(typ="safe", pure=True)
+    writer.default_flow_style = False  # inside { } DVC takes no name with a colon
     with (folder / params.FILE).open("w") as opened:
-        YAML(typ="safe", pure=True).dump(raw, opened)
+        writer.dump(raw, opened)
 
 
 def forget(package: str) -> None:
