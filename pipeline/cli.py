@@ -175,7 +175,7 @@ def run(
         from pipeline.launch import repair, repro
         from pipeline.plan import plan_file
         from pipeline.plan.current import standing
-        from pipeline.run import kernels, overall
+        from pipeline.run import kernels, overall, stage_server
         from pipeline.walk import driver as walking
 
         account.refuse_homeless()
@@ -193,6 +193,7 @@ def run(
             walking.walk(settings, current, found)
         overall.leave(settings, current, found)
         kernels.start(settings, current, found, os.getpid())
+        stage_server.start()
         repro.become_dvc(["repro", *passed_on])
 
 

@@ -69,6 +69,11 @@ def dvc() -> int | None:
     return _watched[-1].pid if _watched else None
 
 
+def follow(pid: int) -> None:
+    """Take a process for the dvc of this stage, whose command watches it."""
+    _watched[:] = [one for one in (_process(pid),) if one]
+
+
 def interrupt_when_gone() -> None:
     """From now on, end like after Ctrl-C when dvc is gone: the work keeps checkpoints."""
     signal.signal(GONE, signal.default_int_handler)
