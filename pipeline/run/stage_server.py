@@ -75,12 +75,12 @@ class Server:
         self._followed = os.pidfd_open(pid)
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(address)
+        self._listener.listen(BACKLOG)  # stages wait while this process imports
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._followed, selectors.EVENT_READ)
 
     def run(self) -> None:
         """Serve."""
-        self._listener.listen(BACKLOG)
         self._selector.register(self._listener, selectors.EVENT_READ)
         try:
             while True:

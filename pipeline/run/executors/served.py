@@ -17,6 +17,8 @@ SOCKET = "LT_STAGE_SERVER"
 """the variable that names the server's socket"""
 BEGUN = b"+"
 """what the server answers when it runs the stage"""
+PATIENCE_S = 30.0
+"""until a server that does not answer is taken for lost"""
 LONGEST = 1 << 20
 """bytes of a request"""
 STAGES = "pipeline.stages."
@@ -35,9 +37,11 @@ def hand_over(dvc: int | None) -> None:
         return
     with socket.socket(socket.AF_UNIX) as channel:
         try:
+            channel.settimeout(PATIENCE_S)
             channel.connect(address)
             _send(channel, command, dvc)
             begun = channel.recv(1) == BEGUN
+            channel.settimeout(None)
         except OSError:
             return
         if begun:
@@ -69,7 +73,7 @@ def _send(channel: socket.socket, command: tuple[str, list[str]], dvc: int) -> N
 
 def received(channel: socket.socket) -> tuple[dict[str, Any], list[int]]:
     """What a stage's command sends: the request, and its three streams."""
-    channel.settimeout(5)
+    channel.settimeout(PATIENCE_S)
     streams: list[int] = []
     try:
         head, streams, _, _ = socket.recv_fds(channel, 4, 3)

@@ -1,0 +1,111 @@
+"""A stage that is served ends, prints and is interrupted as one that runs by itself."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from helpers.experiment import write
+
+from pipeline.border import interrupts
+from pipeline.run import instances
+from pipeline.run.executors import lifeline, served
+
+pytestmark = pytest.mark.skipif(
+    not hasattr(os, "pidfd_open"), reason="only Linux tells of the end of any process"
+)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("served")
+    write(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The socket of a server that follows a process of its own."""
+    followed = subprocess.Popen(["sleep", "600"])
+    folder = tmp_path_factory.mktemp("s")
+    named = str(folder / "stages")
+    module = "pipeline.run.stage_server"
+    server = subprocess.Popen(
+        [sys.executable, "-m", module, str(followed.pid), named], cwd=root
+    )
+    while not Path(named).exists():
+        assert server.poll() is None
+        time.sleep(0.02)
+    yield named
+    followed.kill()
+    followed.wait()
+    assert server.wait(30) == 0
+    assert not folder.exists()
+
+
+def started(root: Path, address: str, *command: str) -> subprocess.Popen[str]:
+    """A stage whose dvc is this process."""
+    return subprocess.Popen(
+        [sys.executable, "-m", f"pipeline.stages.{command[0]}", *command[1:]],
+        cwd=root,
+        env=os.environ | {lifeline.STAGE: "stage", served.SOCKET: address},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def worker_of(root: Path, stage: str) -> int:
+    """The process that held the lock of a stage last."""
+    return int((root / f".lt/locks/{stage}.lock").read_text())
+
+
+def test_a_stage_runs_in_a_child_of_the_server(root: Path, address: str) -> None:
+    stage = started(root, address, "plan")
+    _, said = stage.communicate(timeout=60)
+    assert stage.returncode == 0
+    assert said.startswith("plan: ")
+    assert (root / "artifacts/inputs/results.txt").exists()
+    assert worker_of(root, "plan") != stage.pid
+
+
+def test_an_error_is_its_line_and_its_exit_code(root: Path, address: str) -> None:
+    stage = started(root, address, "prune", "nothing")
+    out, said = stage.communicate(timeout=60)
+    assert (stage.returncode, out) == (2, "")
+    assert said.startswith("lt-pipeline: pipeline/plan.json has no prune with the key")
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupt_or_the_end_of_the_command_ends_the_stage(
+    root: Path, address: str, number: signal.Signals
+) -> None:
+    with (
+        instances.held("plan", root / instances.LOCKS),
+        started(root, address, "plan") as stage,
+    ):
+        assert stage.stderr is not None
+        assert "still works on it" in stage.stderr.readline()
+        stage.send_signal(number)
+        said = stage.stderr.read()  # until the child, which has it too, has ended
+    assert stage.returncode == (interrupts.CODE if number == signal.SIGINT else -number)
+    assert said == f"{interrupts.LINE}\n"
+
+
+@pytest.mark.parametrize("lacks", ["server", "workspace"])
+def test_whoever_is_not_served_runs_by_itself(
+    root: Path, address: str, tmp_path: Path, lacks: str
+) -> None:
+    folder = root
+    if lacks == "workspace":
+        folder = tmp_path
+        write(folder)
+    stage = started(folder, address if lacks == "workspace" else "/no/such", "plan")
+    stage.communicate(timeout=60)
+    assert stage.returncode == 0
+    assert worker_of(folder, "plan") == stage.pid
