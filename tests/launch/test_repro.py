@@ -12,6 +12,7 @@ from helpers.experiment import write
 from pipeline.border import interrupts
 from pipeline.config import params
 from pipeline.plan import plan_file
+from pipeline.run import stage_server
 
 
 class Became(SystemExit):
@@ -28,6 +29,7 @@ def commands(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[list[str]]]:
         raise Became(0)
 
     monkeypatch.setattr(os, "execv", become)
+    monkeypatch.setattr(stage_server, "start", lambda: None)
     yield found
     interrupts.let_through()  # what it would have become would have done that
 
