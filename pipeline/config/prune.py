@@ -5,7 +5,15 @@ from math import prod
 
 from pipeline import engines
 from pipeline.config.mask_from import Owner
-from pipeline.config.settings import OWN, Prune, Settings, Task, Variant, build_network
+from pipeline.config.settings import (
+    OWN,
+    Prune,
+    Settings,
+    Task,
+    Variant,
+    build_network,
+    total_steps,
+)
 from pipeline.config.yaml_shape import choose, choose_or_import
 from pipeline.core import criteria
 from pipeline.core.counts import DIVIDING
@@ -35,6 +43,8 @@ def problems(where: str, variant: Variant, settings: Settings) -> Iterator[str]:
         yield from _recipe(where, prune, tasks, settings.rounds)
     if prune.policy.changes:
         yield from _changing(where, prune.policy, tasks)
+    if prune.step is not None:
+        yield from _step(f"{where}.step", prune, tasks)
     if prune.scores is not None:
         yield from _scores(f"{where}.scores", prune, tasks)
 
@@ -153,6 +163,23 @@ def _changing(where: str, policy: Policy, tasks: Mapping[str, Task]) -> Iterator
             engines.resolve(train.engine, network, 1.0, train.device, needs)
         except ValueError as error:
             yield f"{where}.schedule: task {name}: {error}"
+
+
+def _step(where: str, prune: Prune, tasks: Mapping[str, Task]) -> Iterator[str]:
+    """Check from which step of the dense training masks are cut."""
+    if prune.policy.reads != "dense":
+        able = " or ".join(name for name in SCHEDULES if POLICIES[name].reads == "dense")
+        yield (
+            f"{where}: {prune.step} found; only {able} cuts the dense network: write "
+            f"schedule: {able}, or leave the step out"
+        )
+    for name, task in tasks.items():
+        total = total_steps(task)
+        if not 1 <= (prune.step or 0) < total:
+            yield (
+                f"{where}: {prune.step} found; the training of task {name} has {total} "
+                f"steps: give 1 to {total - 1}, or leave it out for the end"
+            )
 
 
 def _scores(where: str, prune: Prune, tasks: Mapping[str, Task]) -> Iterator[str]:

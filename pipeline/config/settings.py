@@ -37,7 +37,7 @@ from pipeline.core.optimizers import is_built_in
 from pipeline.core.policies import RECIPE, SCHEDULES, Policy
 from pipeline.core.programs import PROGRAMS, Program, program_of
 from pipeline.core.training.engine import Ability, needed_for
-from pipeline.core.training.settings import ScoreTraining, TrainSettings
+from pipeline.core.training.settings import ADAM_BETAS, ScoreTraining, TrainSettings
 from pipeline.core.transforms import TRANSFORMS
 from pipeline.data.facts import FACTS
 from pipeline.data.known import Known
@@ -123,6 +123,10 @@ class Task:
             needed.add(Ability.OWN_OPTIMIZER)
         if self.train.processes > 1:
             needed.add(Ability.SHARE_BATCHES)
+        if self.train.adam_betas != ADAM_BETAS:
+            needed.add(Ability.OTHER_BETAS)
+        if self.train.loss_precision == "float64":
+            needed.add(Ability.DOUBLE_LOSS)
         return frozenset(needed)
 
     @property
@@ -188,6 +192,9 @@ class Prune:
     fraction: Annotated[dict[Kind, float | None] | None, _asked_for("fraction")] = None
     """per kind of layer: fraction of the remaining weights removed per round; 0 keeps
     them all but counts them, null leaves them out of the count"""
+    step: Annotated[int | None, OnlyWritten()] = None
+    """where masks are cut from the dense network: after so many of its steps; left out: at
+    the end of its training"""
     scores: Annotated[ScoreTraining | None, OnlyWritten()] = None
     """how scores are trained, where the schedule trains scores; left out: as the task's
     weights are"""

@@ -26,10 +26,21 @@ def scored(logits: Tensor, data: Description) -> Tensor:
     return logits[..., list(at), :]
 
 
-def mean_loss(logits: Tensor, labels: Tensor, data: Description) -> Tensor:
-    """The mean cross-entropy of a batch over all its labels."""
-    rows = scored(logits, data)
+def mean_loss(
+    logits: Tensor, labels: Tensor, data: Description, precision: str | None = None
+) -> Tensor:
+    """The mean cross-entropy of a batch over all its labels.
+
+    In float32 the softmax of a confident network rounds its gradient to 0 ("softmax
+    collapse", Prieto et al. 2025, arXiv:2501.04697); ``precision`` float64 keeps it.
+    """
+    rows = in_precision(scored(logits, data), precision)
     return F.cross_entropy(rows.flatten(0, -2), labels.flatten())
+
+
+def in_precision(logits: Tensor, precision: str | None) -> Tensor:
+    """The logits in the precision in which a loss is computed from them."""
+    return logits.double() if precision == "float64" else logits
 
 
 def loss_and_correct(

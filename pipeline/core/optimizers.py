@@ -37,12 +37,18 @@ class Optimizer(Entry):
     """the module that defines it; empty = it is built into the engines"""
     momentum: bool = False
     """whether it has the setting ``momentum``"""
+    betas: bool = False
+    """whether it has the setting ``betas``"""
 
 
 OPTIMIZERS: Registry[Optimizer] = Registry(
     "optimizer",
     __name__,
-    {"sgd": Optimizer(momentum=True), "adam": Optimizer(), "adamw": Optimizer()},
+    {
+        "sgd": Optimizer(momentum=True),
+        "adam": Optimizer(betas=True),
+        "adamw": Optimizer(betas=True),
+    },
     own=Optimizer,
 )
 

@@ -109,7 +109,14 @@ ENGINES = Registry(
             module="batched",
             trains=stackable,
             devices=CPU | CUDA,
-            abilities=frozenset({Ability.READ_VECTORS, Ability.READ_TOKENS}),
+            abilities=frozenset(
+                {
+                    Ability.READ_VECTORS,
+                    Ability.READ_TOKENS,
+                    Ability.OTHER_BETAS,
+                    Ability.DOUBLE_LOSS,
+                }
+            ),
             several_jobs=True,
             preferred_on=CUDA,
         ),

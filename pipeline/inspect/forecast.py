@@ -195,8 +195,11 @@ def _seconds(settings: Settings, load: Load, rates: Sequence[float]) -> float:
     # The test set is evaluated where the validation loss improves: at half of the points.
     facts = task.dataset
     looks = num_steps // task.train.evaluate_every + 1
+    looks += int((task.train.evaluations_per_decade or 0) * math.log10(num_steps))
     tested = facts.num_test if task.train.test_cadence == "every" else facts.num_test // 2
-    seen = 3 * task.train.batch_size * num_steps + looks * (facts.num_validation + tested)
+    fitted = facts.num_train if task.train.evaluate_train else 0
+    looked_at = facts.num_validation + tested + fitted
+    seen = 3 * task.train.batch_size * num_steps + looks * looked_at
     engine = ENGINES[load.engine]
     work *= engine.forecast.work_left(load.density)
     if engine.forecast.compiled_rate and engine.compiles(network):

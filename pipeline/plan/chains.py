@@ -68,11 +68,13 @@ class ChainGroup:
         """The networks that the masks of a round were cut from.
 
         They are the mask owner's, and the dense ones in its first round and where it
-        prunes in one shot; θ₀ if it prunes before any training. For masks that are cut,
-        not found while a round trains.
+        prunes in one shot, after some of their steps if it says so; θ₀ if it prunes
+        before any training. For masks that are cut, not found while a round trains.
         """
         if not self.owner.prune.policy.looks_at_trained:
             return paths.theta0_folder(self.owner_task, self.seeds)
+        if self.owner.prune.step is not None:
+            return paths.early_folder(self.owner_task, self.owner.prune.step, self.seeds)
         source = self.owner.prune.policy.source_round(round)
         name = self.mask_owner if source else DENSE
         return paths.trained_folder(
@@ -178,7 +180,7 @@ def instances(settings: Settings, groups: list[tuple[int, ...]]) -> Iterator[Ins
 
 
 def early_steps(settings: Settings, task: str) -> list[int]:
-    """The steps of a task's dense training from which a round or a copy begins."""
+    """The steps of a task's dense training whose weights a round or a copy looks at."""
     rewound = {
         variant.rewind.first_step
         for variant in settings.variants.values()
@@ -189,10 +191,15 @@ def early_steps(settings: Settings, task: str) -> list[int]:
             else task == variant.rewind.task
         )
     }
+    cut = {
+        variant.prune.step
+        for variant in settings.variants.values()
+        if task in variant.tasks and variant.prune.step is not None
+    }
     copied = {
         step
         for analysis in settings.analyses.values()
         if task in analysis.tasks
         for step in analysis.steps or ()
     }
-    return sorted((rewound | copied) - {0})
+    return sorted((rewound | cut | copied) - {0})

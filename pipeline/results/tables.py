@@ -45,6 +45,8 @@ COLUMNS = (
     "multiply_adds",
     "find_multiply_adds",
 )
+OF_FITS = ("fitted_step", "generalized_step", "delay")
+"""columns that stand there where a training was evaluated on its training set"""
 MEANS = ("density", "test_accuracy", "early_stop_step")
 
 
@@ -117,8 +119,9 @@ def rounds_csv(rows: Sequence[Row]) -> str:
     """The rows as CSV: numbers in full, an empty cell for None, ``true`` and ``false``."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows([_cell(row[name]) for name in COLUMNS] for row in rows)
+    columns = [*COLUMNS, *(n for n in OF_FITS if any(n in row for row in rows))]
+    writer.writerow(columns)
+    writer.writerows([_cell(row.get(name)) for name in columns] for row in rows)
     return text.getvalue()
 
 
@@ -233,7 +236,8 @@ def _row(result: RoundResult) -> Row:
         "multiply_adds": multiply_adds(result),
         "find_multiply_adds": cost_before(result, multiply_adds),
     }
-    return {n: known.get(n, result.facts.get(n)) for n in COLUMNS}
+    row = {n: known.get(n, result.facts.get(n)) for n in COLUMNS}
+    return row | {n: result.facts[n] for n in OF_FITS if n in result.facts}
 
 
 def _cell(value: object) -> object:

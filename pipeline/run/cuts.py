@@ -32,7 +32,8 @@ class Source:
     initial: Path
     """folder of the weights before the training that is looked at"""
     networks: Path
-    """folder of the networks that are cut: trained ones with their masks, or θ₀"""
+    """folder of the networks that are cut: trained ones with their masks, the dense ones
+    after some steps, or θ₀"""
 
 
 def mask(source: Source, seed: int) -> Mask:
@@ -61,7 +62,7 @@ def mask(source: Source, seed: int) -> Mask:
     def batches(size: int) -> Iterator[Batch]:
         return shuffled_batches(data(), size, stream("score_batch"))
 
-    if policy.looks_at_trained:
+    if policy.looks_at_trained and source.prune.step is None:
         before = files.load_mask(source.networks, seed)
     else:
         before = first_mask(network)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.artifacts.parquet import load_curves
-from pipeline.results.tables import RoundResult, cost_before, rows
+from pipeline.results.tables import OF_FITS, RoundResult, cost_before, rows
 from pipeline.tracking.timing import Timing, seconds
 
 ROUND_METRICS = (
@@ -63,6 +63,7 @@ def round_metrics(root: Path, result: RoundResult, timing: Timing) -> list[Metri
     row = rows([result])[0]
     row["find_seconds"] = cost_before(result, lambda one: seconds(root, one))
     values = {name: row.get(name) for name in ROUND_METRICS}
+    values |= {name: row[name] for name in OF_FITS if name in row}
     values["sparsity"] = 1 - row["density"]
     values["round"] = result.round
     for layer, size in result.sizes.items():

@@ -1,6 +1,7 @@
 """The reference engine agrees with torch by hand, and with its own past."""
 
 import csv
+import math
 import os
 import sys
 from dataclasses import replace
@@ -27,6 +28,7 @@ from pipeline.core.models.layers import (
 )
 from pipeline.core.training.engine import Job
 from pipeline.core.training.settings import Schedule
+from pipeline.engines import make_engine
 from pipeline.engines.reference import make
 
 TRAJECTORIES = Path(__file__).parents[1] / "reference"
@@ -49,6 +51,7 @@ CONV = (
     ReLU(),
     Linear(name="fc2", inputs=32, outputs=10, kind="output"),
 )
+ONE_LAYER = (Flatten(), Linear(name="fc1", inputs=64, outputs=10, kind="output"))
 SETTINGS = replace(PLAIN, engine="reference")
 MOMENTUM = {
     "optimizer": "sgd",
@@ -136,13 +139,39 @@ def assert_agrees(job, expected, *, num_steps):
             {"optimizer": "adamw", "lr": 1e-2, "weight_decay": 0.1},
             lambda w: torch.optim.AdamW(w, lr=1e-2, weight_decay=0.1, foreach=False),
         ),
+        (
+            {"optimizer": "adamw", "lr": 1e-2, "weight_decay": 0.1, "betas": (0.5, 0.6)},
+            lambda w: torch.optim.AdamW(
+                w, lr=1e-2, betas=(0.5, 0.6), weight_decay=0.1, foreach=False
+            ),
+        ),
     ],
-    ids=["sgd", "adam", "adamw"],
+    ids=["sgd", "adam", "adamw", "betas"],
 )
 def test_three_steps_are_those_of_plain_torch(settings, make_optimizer):
     job = make_job(**settings)
     expected = by_hand(job, make_optimizer, num_steps=3)
     assert_agrees(job, expected, num_steps=3)
+
+
+@pytest.mark.parametrize("engine", ["reference", "batched"])
+def test_a_confident_network_has_a_gradient_in_float64_alone(engine):
+    """Logits that are 30 apart: float32 rounds the softmax to 1, float64 does not."""
+    job = make_job(ONE_LAYER, optimizer="sgd", lr=1.0)
+    right = {"fc1.bias": np.where(np.arange(10) == 3, 0, -30).astype(np.float32)}
+    start = {"fc1.weight": np.zeros((10, 64), np.float32), **right}
+    labels = np.full(len(job.data.train), 3)
+    train = replace(job.data.train, labels=labels)
+    job = replace(job, start=start, mask={}, data=replace(job.data, train=train))
+    moved = {}
+    for precision in ("float32", "float64"):
+        settings = replace(job.settings, loss_precision=precision)
+        made = make_engine(engine, [replace(job, settings=settings)])
+        made.advance(1)
+        (weights,) = made.weights()
+        moved[precision] = float(weights["fc1.bias"][3])
+    assert moved["float64"] == pytest.approx(9 * math.exp(-30), rel=1e-3, abs=0)
+    assert moved["float32"] == 0
 
 
 def test_augmented_batches_are_those_drawn_for_each_step():

@@ -47,6 +47,8 @@ class Ability(Enum):
     TRAIN_SCORES = "train scores in place of weights"
     READ_VECTORS = "read vectors"
     READ_TOKENS = "read sequences of tokens"
+    OTHER_BETAS = "train with betas other than 0.9 and 0.999"
+    DOUBLE_LOSS = "compute the loss in float64"
     OWN_OPTIMIZER = "update weights by an optimizer of yours"
     SHARE_BATCHES = "share each batch among several processes"
 

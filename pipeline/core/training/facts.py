@@ -10,7 +10,7 @@ from pipeline.core.digests import digest
 from pipeline.core.models.layers import kernels
 from pipeline.core.models.totals import positions
 from pipeline.core.training.engine import Job
-from pipeline.core.training.results import Trained
+from pipeline.core.training.results import FITTED, Trained, first_step_at
 
 
 def facts(job: Job, trained: Trained, test_accuracy: float) -> dict[str, Any]:
@@ -38,11 +38,32 @@ def facts(job: Job, trained: Trained, test_accuracy: float) -> dict[str, Any]:
         "mask": digest(trained.mask),
         "trained": digest(trained.weights),
     }
+    if "train" in trained.curves:
+        found |= _delay(trained)
     if trained.kept_steps is not None:
         found["kept_steps"] = trained.kept_steps
     if trained.scores is not None:
         found["scores"] = digest(trained.scores)
     return found
+
+
+def _delay(trained: Trained) -> dict[str, Any]:
+    """The steps at which training and validation set are solved, and their ratio.
+
+    A set that is not solved in the training is censored: its step is None, and so is the
+    ratio. The source takes 95 % and the test set (Minegishi et al. 2023,
+    arXiv:2310.19470); this takes the validation set, on which every evaluation looks. A
+    network that has solved the training set at step 0 counts as one at step 1.
+    """
+    fitted, general = (
+        first_step_at(trained.curves[split], FITTED) for split in ("train", "validation")
+    )
+    known = fitted is not None and general is not None
+    return {
+        "fitted_step": fitted,
+        "generalized_step": general,
+        "delay": max(general, 1) / max(fitted, 1) if known else None,
+    }
 
 
 def cost_facts(job: Job) -> dict[str, Any]:
@@ -55,9 +76,10 @@ def cost_facts(job: Job) -> dict[str, Any]:
 
 
 def curve_rows(seed: int, trained: Trained) -> dict[str, Any]:
-    """The validation curve and then the test curve as columns, each in order of step."""
+    """All curves as columns, in order of the step; validation first, and test last."""
+    order = ("validation", "train", "test")
     rows = sorted(
-        (int(step), split != "validation", split, float(loss), float(accuracy))
+        (int(step), order.index(split), split, float(loss), float(accuracy))
         for split, curve in trained.curves.items()
         for step, loss, accuracy in zip(curve.step, curve.loss, curve.accuracy, strict=True)
     )

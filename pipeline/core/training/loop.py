@@ -24,7 +24,6 @@ from pipeline.core.training.engine import (
 )
 from pipeline.core.training.mask_rules import LivingMask, Seen
 from pipeline.core.training.results import (
-    SPLITS,
     Curve,
     Curves,
     Lane,
@@ -32,8 +31,10 @@ from pipeline.core.training.results import (
     Trained,
     rank,
     read_off,
+    splits_of,
 )
 from pipeline.core.training.score_rules import Learned
+from pipeline.core.training.settings import TrainSettings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,10 +68,12 @@ def train(
     bit for bit, on the whole training's schedule.
 
     The loop evaluates on the validation set at the first step, at every multiple of
-    ``evaluate_every``, and at the last step. With cadence ``improved`` it evaluates on
-    the test set where the network's own validation loss is a new minimum, and at the end;
-    with ``every``, at each evaluation. A network whose loss is NaN or infinite at an
-    evaluation stops there, with the weights it has; the others go on.
+    ``evaluate_every`` (and on a logarithmic grid, where settings ask for one), and at the
+    last step; there, too, on the training set, where settings say so. With cadence
+    ``improved`` it evaluates on the test set where the network's own validation loss is a
+    new minimum, and at the end; with ``every``, at each evaluation. A network whose loss
+    is NaN or infinite at an evaluation stops there, with the weights it has; the others
+    go on.
 
     For a job with a mask rule, the mask changes between two updates, before any evaluation
     at that step. Only evaluations of its final mask are candidates for the early stop. A
@@ -133,8 +136,7 @@ class _Plan:
 
     first_step: int
     end_step: int
-    evaluate_every: int
-    test_every: bool
+    settings: TrainSettings
     changes: tuple[int, ...]
     """steps after which masks change; empty where they stay the same"""
     candidates_since: int
@@ -142,8 +144,7 @@ class _Plan:
 
     def next_evaluation(self, step: int) -> int:
         """The first step after this one at which to evaluate."""
-        following = (step // self.evaluate_every + 1) * self.evaluate_every
-        return min(following, self.end_step)
+        return min(self.settings.next_evaluation(step), self.end_step)
 
     def next_stop(self, step: int) -> int:
         """The first step after this one at which the engine must pause."""
@@ -174,8 +175,7 @@ def _plan(jobs: Sequence[Job]) -> _Plan:
     return _Plan(
         first_step=job.first_step,
         end_step=job.end_step,
-        evaluate_every=settings.evaluate_every,
-        test_every=settings.test_cadence == "every",
+        settings=settings,
         changes=job.changes,
         candidates_since=job.candidates_since,
     )
@@ -193,7 +193,8 @@ class _Lane:
                 self.living.restore(known.living)
         self.stopped: Weights | None = known.stopped if known else None
         self.rows = {
-            split: _rows(known.curves[split] if known else None) for split in SPLITS
+            split: _rows(known.curves[split] if known else None)
+            for split in splits_of(job.settings)
         }
 
     def stop(self, step: int, weights: Weights) -> None:
@@ -272,12 +273,16 @@ def _look(engine: Engine, lanes: list[_Lane], plan: _Plan, step: int) -> None:
     seen = engine.evaluate("validation")
     for i in active:
         lanes[i].rows["validation"].append((step, seen[i].loss, seen[i].accuracy))
+    if plan.settings.evaluate_train:
+        fitted = engine.evaluate("train")
+        for i in active:
+            lanes[i].rows["train"].append((step, fitted[i].loss, fitted[i].accuracy))
     diverged = [i for i in active if not math.isfinite(seen[i].loss)]
     last = step == plan.end_step
     wanted = [
         i
         for i in active
-        if plan.test_every
+        if plan.settings.test_cadence == "every"
         or last
         or i in diverged
         or lanes[i].is_new_minimum(plan.candidates_since)

@@ -12,9 +12,10 @@ from pipeline.core.models.layers import parameters
 from pipeline.core.training.engine import Evaluation, Job, State
 from pipeline.core.training.mask_rules import LivingMask
 from pipeline.core.training.score_rules import Learned, act, held_names
+from pipeline.core.training.settings import TrainSettings
 
 SPLITS = ("validation", "test")
-"""the splits on which a training is evaluated"""
+"""the splits on which every training is evaluated"""
 
 Doubles = NDArray[np.float64]
 
@@ -29,7 +30,13 @@ class Curve:
 
 
 Curves = dict[str, Curve]
-"""One curve per split: validation at every evaluation, test as ``test_cadence`` says."""
+"""One curve per split: validation at every evaluation, test as ``test_cadence`` says, and
+train at every evaluation where settings ask for it."""
+
+
+def splits_of(settings: TrainSettings) -> tuple[str, ...]:
+    """The splits on which a training is evaluated."""
+    return ("train", *SPLITS) if settings.evaluate_train else SPLITS
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -150,6 +157,22 @@ def early_stop_step(validation: Curve, since: int) -> int:
     return int(validation.step[first + int(np.argmin(ranks))])
 
 
+FITTED = 0.99
+"""the accuracy from which a set counts as solved"""
+
+
+def first_step_at(curve: Curve, accuracy: float) -> int | None:
+    """The first evaluated step with at least this accuracy; None = never, censored.
+
+    >>> steps, losses = np.array([0, 5, 9]), np.zeros(3)
+    >>> curve = Curve(step=steps, loss=losses, accuracy=np.array([0.1, 0.995, 0.9]))
+    >>> first_step_at(curve, 0.99), first_step_at(curve, 0.999)
+    (5, None)
+    """
+    reached = curve.step[curve.accuracy >= accuracy]
+    return int(reached[0]) if len(reached) else None
+
+
 def _reading(curves: Curves, step: int) -> Reading:
     def at(curve: Curve) -> Evaluation:
         row = int(np.searchsorted(curve.step, step))
@@ -205,7 +228,8 @@ def unpack(packed: State) -> Snapshot:
 
 
 def _lane(packed: State) -> Lane:
-    columns = {split: _below(f"{split}/", packed) for split in SPLITS}
+    known = [split for split in ("train", *SPLITS) if f"{split}/step" in packed]
+    columns = {split: _below(f"{split}/", packed) for split in known}
     stopped = _below("stopped/", packed)
     return Lane(
         curves={

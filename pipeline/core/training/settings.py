@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, fields, replace
 from itertools import pairwise
 from typing import Annotated, Literal
 
-from pipeline.core.fields import Importable, Needed, OneOf
+from pipeline.core.fields import Importable, Needed, OneOf, OnlyWritten
 from pipeline.core.optimizers import OPTIMIZERS
 
 ADAM_BETAS = (0.9, 0.999)
-"""the betas of Adam and AdamW in every engine: torch's defaults, also in the kernels"""
+"""the betas of Adam and AdamW where settings name none: torch's defaults"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,8 +87,19 @@ class TrainSettings:
     augment: Literal["none", "flip-crop"] = "none"
     """how training images are changed; flip-crop: horizontal flips and shifts by up to
     4 pixels, zero-padded"""
+    betas: Annotated[tuple[float, ...] | None, OnlyWritten()] = None
+    """the two betas of adam and adamw, each in [0, 1); left out: 0.9 and 0.999"""
+    loss_precision: Annotated[Literal["float32", "float64"] | None, OnlyWritten()] = None
+    """in which precision the loss is computed from the logits, and so its gradient; left
+    out: float32. Without weight decay it can decide whether a network generalizes late"""
     evaluate_every: int
     """steps between two evaluations on the validation set"""
+    evaluations_per_decade: Annotated[int | None, OnlyWritten()] = None
+    """evaluations on a logarithmic grid of steps, so many for each factor of 10, beside
+    those at multiples of evaluate_every"""
+    evaluate_train: Annotated[bool, OnlyWritten()] = False
+    """whether each evaluation is on the training set, too; results then say at which steps
+    training and validation accuracy reach 99 %"""
     test_cadence: Literal["improved", "every"] = "improved"
     """improved: test set only when validation loss has improved, and at the end; every:
     at each evaluation"""
@@ -110,7 +121,8 @@ class TrainSettings:
         )
 
     def _length_problems(self) -> Iterable[tuple[bool, str]]:
-        for name in ("steps", "epochs", "batch_size", "evaluate_every"):
+        counted = ("steps", "epochs", "batch_size", "evaluate_every")
+        for name in (*counted, "evaluations_per_decade"):
             number = getattr(self, name)
             yield (
                 number is not None and number < 1,
@@ -159,6 +171,16 @@ class TrainSettings:
             "or use 'sgd'",
         )
         yield (
+            self.betas is not None and not OPTIMIZERS[self.optimizer].betas,
+            f"betas is {list(self.betas or ())} but optimizer is {self.optimizer!r}; leave "
+            "it out, or use 'adam' or 'adamw'",
+        )
+        yield (
+            len(self.betas or ADAM_BETAS) != 2
+            or not all(0 <= beta < 1 for beta in self.betas or ()),
+            f"betas is {list(self.betas or ())}; give two numbers in [0, 1)",
+        )
+        yield (
             not (self.weight_decay >= 0 and math.isfinite(self.weight_decay)),
             f"weight_decay is {self.weight_decay}; give a finite number, 0 or more",
         )
@@ -166,6 +188,34 @@ class TrainSettings:
             re.fullmatch(r"cpu|cuda(:\d+)?", self.device) is None,
             f"device is {self.device!r}; write cpu, cuda, or cuda:N",
         )
+
+    @property
+    def adam_betas(self) -> tuple[float, float]:
+        """The betas of adam and adamw."""
+        first, second = self.betas or ADAM_BETAS
+        return first, second
+
+    def next_evaluation(self, step: int) -> int:
+        """The first step after this one at which to evaluate, if the training lasts.
+
+        >>> from dataclasses import replace
+        >>> train = TrainSettings(
+        ...     steps=99, batch_size=1, optimizer="sgd", lr=1.0, evaluate_every=30
+        ... )
+        >>> train.next_evaluation(0), train.next_evaluation(30)
+        (30, 60)
+        >>> grid = replace(train, evaluations_per_decade=4)
+        >>> [grid.next_evaluation(step) for step in (0, 1, 2, 3, 6, 10, 18, 30)]
+        [1, 2, 3, 6, 10, 18, 30, 32]
+        """
+        following = (step // self.evaluate_every + 1) * self.evaluate_every
+        if self.evaluations_per_decade is None:
+            return following
+        per_decade = self.evaluations_per_decade
+        power = math.floor(per_decade * math.log10(step)) if step else 0
+        while (found := round(10 ** (power / per_decade))) <= step:
+            power += 1
+        return min(following, found)
 
     def total_steps(self, num_train: int) -> int:
         """The number of updates for a training set of that size; only full batches count.

@@ -20,7 +20,7 @@ from torch.func import vmap
 
 from pipeline.core.arrays import Weights
 from pipeline.core.batches import Dataset
-from pipeline.core.losses import scored
+from pipeline.core.losses import in_precision, scored
 from pipeline.core.models.forward import forward
 from pipeline.core.models.layers import parameters
 from pipeline.core.training.engine import Evaluation, Job, State, refuse_frozen
@@ -174,6 +174,7 @@ class Batched:
         if self._settings.augment == "flip-crop":
             inputs = moved(inputs, *self._inputs.flip_crop())
         logits = self._forward(inputs, lanes_of_inputs=0)  # (S, B, …, K)
+        logits = in_precision(logits, self._settings.loss_precision)
         # Losses are summed over lanes, so each lane's gradient is that of its own loss.
         loss = _cross_entropy(logits, labels).sum() / labels[0].numel()
         trained = self._trained

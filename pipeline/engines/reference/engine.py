@@ -156,7 +156,8 @@ class Reference:
         }  # the forward pass writes running statistics
         with exact_convolutions(), chance(self._job, self._step):
             logits = forward(self._job.network, weights, inputs, training=True)
-            loss = mean_loss(logits, labels, self._job.data.description)
+            precision = self._job.settings.loss_precision
+            loss = mean_loss(logits, labels, self._job.data.description, precision)
             found: Sequence[Tensor | None] = torch.autograd.grad(
                 loss, [weights[name] for name in names], allow_unused=True
             )
@@ -205,7 +206,8 @@ class Reference:
         """Leave the gradients of a batch's mean loss."""
         with chance(self._job, self._step):
             logits = forward(self._job.network, self._weights, inputs, training=True)
-        mean_loss(logits, labels, self._job.data.description).backward()
+        precision = self._job.settings.loss_precision
+        mean_loss(logits, labels, self._job.data.description, precision).backward()
 
 
 def _scored(job: Job, weights: dict[str, Tensor]) -> "ScoredWeights":
@@ -235,16 +237,16 @@ def _optimizer(
     # method to call instead: 1.3 s that no training here needs.
     add = inspect.unwrap(torch.optim.Optimizer.add_param_group)
     add.__dynamo_disable = add  # as torch itself sets it
-    lr = settings.lr
+    lr, betas = settings.lr, settings.adam_betas
     match settings.optimizer:
         case "sgd":
             return torch.optim.SGD(
                 weights, lr, settings.momentum, weight_decay=decay, fused=True
             )
         case "adam":
-            return torch.optim.Adam(weights, lr, weight_decay=decay, fused=True)
+            return torch.optim.Adam(weights, lr, betas, weight_decay=decay, fused=True)
         case "adamw":
-            return torch.optim.AdamW(weights, lr, weight_decay=decay, fused=True)
+            return torch.optim.AdamW(weights, lr, betas, weight_decay=decay, fused=True)
         case own:
             made: object = OPTIMIZERS.load(own)(weights, settings)
             if not isinstance(made, torch.optim.Optimizer):

@@ -92,4 +92,5 @@ class _Loss(nn.Module):
 
     def forward(self, inputs: Tensor, labels: Tensor) -> Tensor:
         logits = forward(self._job.network, self._named, inputs, training=True)
-        return mean_loss(logits, labels, self._job.data.description)
+        precision = self._job.settings.loss_precision
+        return mean_loss(logits, labels, self._job.data.description, precision)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from pipeline.core.training.settings import ADAM_BETAS, TrainSettings
+from pipeline.core.training.settings import TrainSettings
 
 ADAM_EPSILON = 1e-8
 """added to the denominator by Adam and AdamW: torch's default"""
@@ -63,8 +63,8 @@ class Fused:
         fused(
             *(weights, found, *moments, [], [num_updates] * len(weights)),
             lr=lr,
-            beta1=ADAM_BETAS[0],
-            beta2=ADAM_BETAS[1],
+            beta1=settings.adam_betas[0],
+            beta2=settings.adam_betas[1],
             weight_decay=settings.weight_decay,
             eps=ADAM_EPSILON,
             amsgrad=False,

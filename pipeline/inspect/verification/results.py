@@ -234,7 +234,7 @@ def _curves(subject: Subject, seed: int) -> Curves:
     table = parquet.load_curves(subject.item.path("results") / "curves.parquet")
     columns = {name: np.array(table[name].to_pylist()) for name in table.column_names}
     found = {}
-    for split in SPLITS:
+    for split in sorted({*SPLITS, *columns["split"].tolist()}):
         rows = (columns["seed"] == seed) & (columns["split"] == split)
         found[split] = Curve(
             step=columns["step"][rows],
@@ -264,10 +264,10 @@ def _curves_problem(subject: Subject, path: Path) -> str:
 
 def _due(job: Job, validation: Curve) -> list[tuple[int, str]]:
     """The steps and splits of the evaluations of a training, in the order of its file."""
-    every = job.settings.evaluate_every
     since = job.candidates_since
-    grid = range((job.first_step // every + 1) * every, job.end_step, every)
-    steps = [job.first_step, *grid, job.end_step][: len(validation.step)]
+    steps = [job.first_step]
+    while steps[-1] < job.end_step and len(steps) < len(validation.step):
+        steps.append(min(job.settings.next_evaluation(steps[-1]), job.end_step))
     if math.isfinite(validation.loss[-1]) and steps[-1] != job.end_step:
         raise ValueError(f"the curve of seed {job.seed} ends at step {steps[-1]}")
     found, best = [], math.inf
@@ -276,6 +276,8 @@ def _due(job: Job, validation: Curve) -> list[tuple[int, str]]:
         new = step >= since and loss < best
         best = loss if new else best
         found.append((step, "validation"))
+        if job.settings.evaluate_train:
+            found.append((step, "train"))
         if job.settings.test_cadence == "every" or new or step == steps[-1]:
             found.append((step, "test"))
     return found

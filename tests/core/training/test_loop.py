@@ -11,6 +11,7 @@ from pipeline.core.batches import Dataset, Split
 from pipeline.core.description import of_images
 from pipeline.core.models.layers import Linear
 from pipeline.core.training.engine import Evaluation, Job
+from pipeline.core.training.facts import facts
 from pipeline.core.training.loop import train
 from pipeline.core.training.results import pack, unpack
 
@@ -49,7 +50,7 @@ class KnownLosses:
 
     def evaluate(self, split):
         self.asked.append((split, self.step))
-        offset = {"validation": 0, "test": 10}[split]
+        offset = {"train": -1, "validation": 0, "test": 10}[split]
         return [
             Evaluation(loss=lane[self.step] + offset, accuracy=self.step / 100 + offset)
             for lane in self.losses
@@ -105,6 +106,42 @@ def test_an_early_stop_in_the_last_5_percent_of_the_steps_is_censored(lowest, ce
 def test_the_grid_holds_the_first_step_the_multiples_and_the_end():
     trained = train_one([1.0] * 8, steps=7, evaluate_every=3)
     assert trained.curves["validation"].step.tolist() == [0, 3, 6, 7]
+
+
+def test_a_logarithmic_grid_stands_beside_the_multiples():
+    asked = {"steps": 40, "evaluate_every": 15, "evaluations_per_decade": 2}
+    trained = train_one([1.0] * 41, **asked)
+    grid = [0, 1, 3, 10, 15, 30, 32, 40]
+    assert trained.curves["validation"].step.tolist() == grid
+    assert "train" not in trained.curves
+
+
+def test_where_it_is_asked_for_each_evaluation_is_on_the_training_set_too():
+    asked = {"evaluate_every": 3, "evaluate_train": True}
+    snapshots = []
+    trained = train_one(
+        FALLING, lambda progress: snapshots.append(progress.snapshot()), **asked
+    )
+    assert trained.curves["train"].step.tolist() == [0, 3, 6]
+    assert trained.curves["train"].loss.tolist() == [5.0, 2.0, -1.0]
+    again = unpack(pack(snapshots[-1])).lanes[0].curves["train"]
+    assert again.step.tolist() == [0, 3, 6]
+
+
+def test_the_delay_is_the_ratio_of_the_first_steps_at_99_percent():
+    def trained(fitted, general):
+        found = train_one(FALLING, evaluate_every=3, evaluate_train=True)
+        known = {"train": np.array(fitted), "validation": np.array(general)}
+        known = {n: replace(found.curves[n], accuracy=a) for n, a in known.items()}
+        return replace(found, curves=found.curves | known)
+
+    def of(*curves):
+        found = facts(job(), trained(*curves), 0.5)
+        return [found[name] for name in ("fitted_step", "generalized_step", "delay")]
+
+    assert of([0.5, 0.995, 0.9], [0.1, 0.2, 1.0]) == [3, 6, 2.0]
+    assert of([0.5, 0.995, 1.0], [0.1, 0.2, 0.98]) == [3, None, None]
+    assert "delay" not in facts(job(), train_one(FALLING), 0.5)
 
 
 def test_a_late_start_keeps_the_grid_of_the_dense_network():
