@@ -244,6 +244,8 @@ QUICK_ONLY = {
     "lstm-rows",
     "gru-rows",
     "grok-addition",
+    "transfer-lenet",
+    "elastic-baselines",
 }
 """questions of this project, for which no source has settings"""
 PAPER_ONLY = {
@@ -438,6 +440,20 @@ SOURCES: dict[str, dict[str, dict[str, Any]]] = {
     "zhou-criteria-lenet": {"main": LENET | {"steps": 55 * 916, "fractions": THREE_ROUNDS}},
     "zhou-actions-lenet": {"main": LENET | {"steps": 55 * 916, "fractions": THREE_ROUNDS}},
     "zhou-conv-2": {"main": CONV_2 | {"steps": 27 * 750}},
+    "elastic-mlp": {
+        f"mlp-{depth}": ADAM
+        | {
+            "data": "mnist",
+            "model": "mlp",
+            "init": "kaiming-normal",
+            "steps": 40 * 429,
+            "batch_size": 128,
+            "optimizer": "sgd",
+            "lr": 0.1,
+            "fractions": {"fc": 0.2, "output": None},
+        }
+        for depth in (2, 3, 4)
+    },
     "zhou-conv-4": {"main": CONV_4 | {"steps": 34 * 750}},
     "zhou-conv-6": {"main": CONV_6 | {"steps": 40 * 750}},
 }
