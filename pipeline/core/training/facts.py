@@ -58,12 +58,10 @@ def _delay(trained: Trained) -> dict[str, Any]:
     fitted, general = (
         first_step_at(trained.curves[split], FITTED) for split in ("train", "validation")
     )
-    known = fitted is not None and general is not None
-    return {
-        "fitted_step": fitted,
-        "generalized_step": general,
-        "delay": max(general, 1) / max(fitted, 1) if known else None,
-    }
+    delay = None
+    if fitted is not None and general is not None:
+        delay = max(general, 1) / max(fitted, 1)
+    return {"fitted_step": fitted, "generalized_step": general, "delay": delay}
 
 
 def cost_facts(job: Job) -> dict[str, Any]:
