@@ -47,6 +47,7 @@ FIGURES = MappingProxyType(
             density_curves.test_accuracy_early_stop, ROUNDS
         ),
         "early_stop_step": FigureKind(density_curves.early_stop_step, ROUNDS),
+        "delay": FigureKind(density_curves.delay, "rounds with train.evaluate_train: true"),
         "validation_curves": FigureKind(
             learning_curves.validation_curves, "learning curves"
         ),

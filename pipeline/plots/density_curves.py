@@ -6,7 +6,7 @@ from the least to the greatest seed.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from matplotlib.artist import Artist
@@ -64,13 +64,27 @@ class Metric:
     name: str
     label: str
     scale: int
+    censored: str = ""
+    """what a hollow marker says of seeds whose value is not known in full; empty = all
+    values are known"""
 
 
 TEST_ACCURACY = Metric(name="test_accuracy", label="Test accuracy (%)", scale=PERCENT)
 AT_EARLY_STOP = Metric(
     name="test_accuracy_early_stop", label="Test accuracy at early stop (%)", scale=PERCENT
 )
-EARLY_STOP = Metric(name="early_stop_step", label="Early-stop step (updates)", scale=1)
+EARLY_STOP = Metric(
+    name="early_stop_step",
+    label="Early-stop step (updates)",
+    scale=1,
+    censored="lower bound: a stop in the last 5 %",
+)
+DELAY = Metric(
+    name="delay",
+    label="Step of 99 % validation accuracy\n/ step of 99 % training accuracy",
+    scale=1,
+    censored="some seeds did not reach 99 % (at the top: none)",
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,6 +113,19 @@ def early_stop_step(given: FigureInput) -> Drawn | None:
     return _compare(given, EARLY_STOP)
 
 
+def delay(given: FigureInput) -> Drawn | None:
+    """How much later than the training set the validation set is solved."""
+    rows = given.store.rounds
+    if not any(row.get(DELAY.name) for row in rows):
+        return None
+    known = tuple(
+        row | {DELAY.name: value, "censored": value is None}
+        for row in rows
+        for value in (row.get(DELAY.name),)
+    )
+    return _compare(replace(given, store=replace(given.store, rounds=known)), DELAY)
+
+
 def draw_curves(
     axes: Axes,
     given: FigureInput,
@@ -125,12 +152,12 @@ def draw_curves(
     series: list[Artist] = []
     for name, line in points.items():
         _draw_variant(axes, line, style[name], scale=metric.scale, shift=shift[name])
-        if metric == EARLY_STOP:
+        if metric.censored:
             _mark_censored(axes, line, style[name], shift=shift[name])
         series.append(Line2D([], [], label=name, **style[name]))
     dense = _dense(rows, metric)
     series += _draw_dense(axes, dense, scale=metric.scale) if dense else []
-    series += _marks(points, censored=metric == EARLY_STOP)
+    series += _marks(points, censored=metric.censored)
     every = [p.density for line in points.values() for p in line.values()]
     weights_axis(axes, every, room=room, beside=max(*shift.values(), 1.0))
     canvas = Canvas(
@@ -206,11 +233,14 @@ def _draw_variant(
 def _mark_censored(
     axes: Axes, points: Mapping[int, Spread], style: Mapping[str, Any], *, shift: float
 ) -> None:
-    """Draw hollow markers where validation loss was still falling at the end."""
+    """Draw hollow markers where seeds are censored; at the top where none has a value."""
+    hollow = {**style, "linestyle": "none", "markerfacecolor": "white"}
+    top = {"transform": axes.get_xaxis_transform(), "clip_on": False}
     for p in points.values():
         if p.num_censored and p.mean is not None:
-            hollow = {**style, "linestyle": "none", "markerfacecolor": "white"}
             axes.plot(shift * p.density, p.mean, zorder=3, **hollow)
+        elif p.num_censored:
+            axes.plot(shift * p.density, 0.97, zorder=3, **hollow, **top)
 
 
 def _dense(rows: Sequence[Row], metric: Metric) -> Spread | None:
@@ -239,7 +269,7 @@ def _draw_dense(axes: Axes, reached: Spread, *, scale: int) -> list[Artist]:
     )
 
 
-def _marks(points: Points, *, censored: bool) -> list[Artist]:
+def _marks(points: Points, *, censored: str) -> list[Artist]:
     """Legend entries for bars, and censored and diverged seeds, if there are any."""
     every = [p for line in points.values() for p in line.values()]
     handles: list[Artist] = []
@@ -252,8 +282,7 @@ def _marks(points: Points, *, censored: bool) -> list[Artist]:
             "marker": "o",
             "markerfacecolor": "white",
         }
-        label = "lower bound: a stop in the last 5 %"
-        handles.append(Line2D([], [], linestyle="none", label=label, **hollow))
+        handles.append(Line2D([], [], linestyle="none", label=censored, **hollow))
     if any(p.num_diverged for p in every):
         label = "some seeds diverged"
         handles.append(Line2D([], [], linestyle="none", label=label, **DIVERGED))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.border.redaction import redacted
 from pipeline.core.looks import DEFAULT, Looks
-from pipeline.results.tables import Row
+from pipeline.results.tables import OF_FITS, Row
 from pipeline.tracking.addresses import TrackingError, sqlite_file, store_uri
 from pipeline.tracking.choice import Choice, Runs
 from pipeline.tracking.distinct_names import distinct_names, settings_of
@@ -45,7 +45,8 @@ class TrackedStore:
 
     experiment: str
     rounds: tuple[Row, ...]
-    """task, variant, seed, round, and ``ROUND_METRICS``; None where unknown"""
+    """task, variant, seed, round, and ``ROUND_METRICS``; None where unknown. With
+    ``OF_FITS`` where a training was evaluated on its training set; None = censored"""
     layers: tuple[Row, ...]
     """task, variant, seed, round, layer, density"""
     curves: tuple[Row, ...]
@@ -261,7 +262,8 @@ def _row(child: "Run", parent: "Run", names: Mapping[str, str]) -> Row:
         if value is not None and name in COUNTS:
             value = int(value)
         row[name] = bool(value) if name in FLAGS else value
-    return row
+    fits = OF_FITS if metrics.keys() & set(OF_FITS) else ()
+    return row | {name: metrics.get(name) for name in fits}
 
 
 def _layers(child: "Run", row: Row) -> list[Row]:

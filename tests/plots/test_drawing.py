@@ -64,6 +64,7 @@ def with_everything(root):
     """A store that has something for every figure."""
     store = stored(root, variants=("ticket", "reinit", "a", "b", "c"))
     costs = {"multiply_adds": 9, "find_multiply_adds": 5, "seconds": 2, "find_seconds": 1}
+    costs["delay"] = 3
     return replace(
         store,
         rounds=tuple(
