@@ -71,7 +71,8 @@ def _cut_variant(variant: dict[str, Any]) -> dict[str, Any]:
     rewind = variant["rewind"]
     # The rate falls at step 1; fine-tuning from there would be learning-rate rewinding.
     step = None if rewind["step"] is None or rewind["to"] == "fine-tune" else 1
-    return variant | {"rewind": rewind | {"step": step}}
+    prune = variant["prune"] | ({"step": 1} if "step" in variant["prune"] else {})
+    return variant | {"rewind": rewind | {"step": step}, "prune": prune}
 
 
 def _cut_analysis(analysis: dict[str, Any]) -> dict[str, Any]:
@@ -94,16 +95,20 @@ def alike() -> list[list[str]]:
     return list(groups.values())
 
 
+NAMES = {".of", ".to", *(f".prune.mask{end}" for end in ("", ".task", ".variant"))}
+"""keys whose values are names of the user's"""
+
+
 def words(raw: dict[str, Any]) -> set[Word]:
     """What the settings choose by a word: a start, a criterion, an optimizer, …
 
     Names of variants are one word. Networks and data have tests of their own.
     """
-    own = raw["variants"].keys()
+    own = raw["variants"].keys() | raw["tasks"].keys()
     parts = (raw[part].values() for part in PARTS)
     found = {pair for part in parts for one in part for pair in _words(one, "")}
     return {
-        (key, "…" if key in {".of", ".to", ".prune.mask"} and word in own else word)
+        (key, "…" if key in NAMES and word in own else word)
         for key, word in found
         if key not in {".data", ".model.name"}
     }
@@ -145,6 +150,7 @@ def named(raw: dict[str, Any]) -> set[object]:
     users = [*raw["variants"].values(), *analyses]
     return {
         *(one for one in masks if isinstance(one, str)),
+        *(name for one in masks if isinstance(one, dict) for name in one.values()),
         *(analysis[end] for analysis in analyses for end in ("of", "to")),
         *(task for user in users for task in user["tasks"]),
     }
