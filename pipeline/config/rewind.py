@@ -49,7 +49,7 @@ class Rewind:
     step: Annotated[int | None, Needed("for early", _needs_step)] = None
     """where the round begins on schedule and data order. ``early``: also whose weights
     are taken; ``trained``: learning-rate rewinding, ``fine-tune``: where it begins, null
-    = 0 for both; else null"""
+    = 0 for both; ``taken``: the step of the variant that it is taken from; else null"""
     task: Annotated[str | None, OnlyWritten()] = None
     """the task whose dense networks, seed by seed, give the weights of early, trained and
     fine-tune; left out: this task's chain"""

@@ -25,6 +25,7 @@ from pipeline.core import criteria, data_orders
 from pipeline.core.optimizers import is_built_in
 from pipeline.core.training.engine import Ability
 from pipeline.core.training.settings import for_scores
+from pipeline.core.transforms import TRANSFORMS
 from pipeline.plan import expected, fingerprints
 from pipeline.plan.chains import ChainGroup, chain_groups, early_steps
 from pipeline.plan.items import Fields, Item, Plan, items_of
@@ -298,6 +299,8 @@ def expected_densities(settings: Settings, task: str, variant: str) -> list[floa
     With ``compat`` thresholds decide, and trainings; this is then close to what they do.
     """
     prune = settings.variants[variant].prune
+    if prune.transform is not None and TRANSFORMS[prune.transform].keeps_all:
+        return [1.0] * (settings.rounds + 1)
     if prune.owner is not None:
         return expected_densities(settings, prune.owner.task or task, prune.owner.variant)
     if prune.kept is not None:

@@ -235,7 +235,7 @@ def _mark_censored(
 ) -> None:
     """Draw hollow markers where seeds are censored; at the top where none has a value."""
     hollow = {**style, "linestyle": "none", "markerfacecolor": "white"}
-    top = {"transform": axes.get_xaxis_transform(), "clip_on": False}
+    top: dict[str, Any] = {"transform": axes.get_xaxis_transform(), "clip_on": False}
     for p in points.values():
         if p.num_censored and p.mean is not None:
             axes.plot(shift * p.density, p.mean, zorder=3, **hollow)

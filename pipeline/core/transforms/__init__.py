@@ -23,6 +23,8 @@ class Transform(Entry):
     """whether it takes from the random stream"""
     keeps_counts: bool = True
     """whether every tensor keeps as many weights as before"""
+    keeps_all: bool = False
+    """whether its masks keep every weight, whatever it was given"""
     between_networks: bool = False
     """whether it can make a mask of one network from that of another"""
     maps_blocks: bool = False
@@ -37,7 +39,7 @@ TRANSFORMS: Registry[Transform] = Registry(
         "elastic": Transform(
             module="elastic", keeps_counts=False, between_networks=True, maps_blocks=True
         ),
-        "everything": Transform(module="everything", keeps_counts=False),
+        "everything": Transform(module="everything", keeps_counts=False, keeps_all=True),
         "shuffle": Transform(module="shuffle", draws=True),
     },
     offers="transform",
