@@ -247,7 +247,7 @@ def test_an_unknown_optimizer_is_refused() -> None:
             TICKET + "rewind__step",
             1,
             "variants.ticket.rewind.step: theta0 starts at step 0; write null (a step is "
-            "for early, fine-tune, trained)",
+            "for early, fine-tune, taken, trained)",
         ),
         (
             TICKET + "rewind",

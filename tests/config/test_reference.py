@@ -52,8 +52,10 @@ def test_every_key_is_explained_once() -> None:
         for key in KEYS
         if key.startswith(("datasets", "approximations")) or ".prune.mask." in key
     }
-    recipe = ("variants.NAME.prune.scores", "variants.NAME.prune.blocks")
+    recipe = tuple(f"variants.NAME.prune.{key}" for key in ("scores", "blocks", "step"))
     yours |= {key for key in KEYS if key.startswith(recipe)}
+    train = ("betas", "loss_precision", "evaluations_per_decade", "evaluate_train")
+    yours |= {f"tasks.NAME.train.{key}" for key in train}
     yours.add("variants.NAME.rewind.task")
     assert set(KEYS) - yours == paths(raw() | {"analyses": {"line": CONNECTION}})
     assert len(KEYS) == len(reference.every())
