@@ -83,7 +83,7 @@ DELAY = Metric(
     name="delay",
     label="Step of 99 % validation accuracy\n/ step of 99 % training accuracy",
     scale=1,
-    censored="some seeds did not reach 99 % (at the top: none)",
+    censored="some seeds never; above: all",
 )
 
 
@@ -233,14 +233,14 @@ def _draw_variant(
 def _mark_censored(
     axes: Axes, points: Mapping[int, Spread], style: Mapping[str, Any], *, shift: float
 ) -> None:
-    """Draw hollow markers where seeds are censored; at the top where none has a value."""
+    """Draw hollow markers where seeds are censored; above the axes, if all are."""
     hollow = {**style, "linestyle": "none", "markerfacecolor": "white"}
     top: dict[str, Any] = {"transform": axes.get_xaxis_transform(), "clip_on": False}
     for p in points.values():
         if p.num_censored and p.mean is not None:
             axes.plot(shift * p.density, p.mean, zorder=3, **hollow)
         elif p.num_censored:
-            axes.plot(shift * p.density, 0.97, zorder=3, **hollow, **top)
+            axes.plot(shift * p.density, 1.03, zorder=3, **hollow, **top)
 
 
 def _dense(rows: Sequence[Row], metric: Metric) -> Spread | None:
