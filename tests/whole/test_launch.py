@@ -59,6 +59,7 @@ def test_a_run_that_is_killed_in_its_walk_goes_on_to_the_bits_of_dvc_alone(
     assert next(filter(TRAINED.match, lines), None)
     running.kill()
     assert running.wait() < 0
+    running.stderr.close()
     while workspace.processes():
         time.sleep(0.1)
     alone = finished.hashes()
