@@ -12,7 +12,14 @@ from typing import Any
 
 from pipeline.border import user_code, user_failures
 from pipeline.border.errors import UserError
-from pipeline.contracts import criteria, optimizers, policies, starts, transforms
+from pipeline.contracts import (
+    criteria,
+    optimizers,
+    policies,
+    score_policies,
+    starts,
+    transforms,
+)
 from pipeline.core import functions
 from pipeline.core.criteria import CRITERIA, Criterion
 from pipeline.core.optimizers import OPTIMIZERS, Optimizer
@@ -42,6 +49,8 @@ CONTRACTS: dict[type, Contract] = {
     Optimizer: Contract(registry=OPTIMIZERS, properties=optimizers.PROPERTIES),
 }
 """by the record that a function declares"""
+OF_SCORES = Contract(registry=POLICIES, properties=score_policies.PROPERTIES)
+"""of policies that train scores in place of weights"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,16 +84,19 @@ def check(name: str, root: Path) -> list[Checked]:
     except ValueError as error:
         raise UserError(str(error)) from None
     record = functions.record_of(name)
-    contract = CONTRACTS.get(type(record))
-    if contract is None:
+    if type(record) not in CONTRACTS:
         kinds = ", ".join(kind.__name__ for kind in CONTRACTS)
         raise UserError(
             f"{functions.function_in(name)} declares no record, which says what it is; "
             f"write @declares(…) before it, with one of {kinds}"
         )
-    if isinstance(record, Policy) and record.trains_scores:
-        raise UserError(f"{name} trains scores, and there is no contract of such policies")
-    return list(_checked(name, contract))
+    return list(_checked(name, contract_of(record)))
+
+
+def contract_of(record: object) -> Contract:
+    """The contract of an entry with this record."""
+    scored = isinstance(record, Policy) and record.trains_scores
+    return OF_SCORES if scored else CONTRACTS[type(record)]
 
 
 def _checked(name: str, contract: Contract) -> Iterator[Checked]:

@@ -11,13 +11,12 @@ from pipeline.core.criteria import CRITERIA
 from pipeline.core.cuts import CUTS
 
 OURS = [
-    (contract, name)
+    (contracts.contract_of(record), name)
     for contract in contracts.CONTRACTS.values()
     for name, record in contract.registry.items()
     if getattr(record, "program", False) is False
     and not (contract.registry is CRITERIA and record.cut)
     and (contract.registry.kind != "schedule" or record.changes)
-    and not getattr(record, "trains_scores", False)
 ]
 
 
@@ -139,3 +138,48 @@ def test_an_optimizer_keeps_its_contract_or_does_not(tmp_path: Path) -> None:
     assert ended.code == 1
     assert "keep what is remembered in the optimizer's state" in ended.output
     assert "the rate does not matter" in ended.output
+
+
+SCORES = """
+    from dataclasses import fields
+
+    from pipeline.core.functions import declares
+    from pipeline.core.policies import WITHOUT_CRITERION, Policy, edge_popup
+
+    RECORD = Policy(trains_scores=True, reads=None, nested=False, needs=WITHOUT_CRITERION)
+
+    @declares(RECORD)
+    def mine(asked, tensors):
+        return edge_popup.rule(asked, tensors)
+
+    class Counting:
+        def __init__(self, own):
+            self.own, self.steps = own, 0
+            self.number, self.pull = own.number, own.pull
+
+        def act(self, scores, moment, out):
+            self.steps += 1
+            mask = self.own.act(scores, moment, out)
+            for name, kept in mask.items():
+                out[name][~kept] = self.steps
+            return mask
+
+    class Rule(edge_popup.EdgePopup):
+        def begin(self, weights, *passes):
+            return Counting(super().begin(weights, *passes))
+
+    @declares(RECORD)
+    def counting(asked, tensors):
+        own = edge_popup.rule(asked, tensors)
+        return Rule(**{f.name: getattr(own, f.name) for f in fields(own) if f.init})
+"""
+
+
+def test_a_policy_of_scores_keeps_its_contract_or_does_not(tmp_path: Path) -> None:
+    ended = checked(tmp_path, SCORES, "scores:mine")
+    assert ended.code == 0, ended
+    assert len(ended.output.splitlines()) == len(contracts.OF_SCORES.properties)
+    ended = checked(tmp_path, SCORES, "scores:counting")
+    assert ended.code == 1
+    assert "has pruned weights that act at step 0" in ended.output
+    assert "other weights act; keep everything in the scores" in ended.output
