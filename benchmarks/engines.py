@@ -31,7 +31,7 @@ from torch import Tensor
 
 from pipeline.core.batches import Dataset
 from pipeline.core.models.layers import Conv, Linear, MaxPool, Network, layers_of
-from pipeline.core.training.engine import Engine
+from pipeline.core.training.engine import Ability, Engine
 from pipeline.engines import ENGINES, make_engine
 
 SLICE_S = 0.25
@@ -159,7 +159,9 @@ def measure(case: Case, data: Dataset) -> list[Row]:
         engines = {
             name: make_engine(name, [job])
             for name, record in ENGINES.items()
-            if not record.program and record.trains(network)
+            if not record.program
+            and record.trains(network)
+            and Ability.SHARE_BATCHES not in record.abilities  # alone it is the reference
         }
         rows += measured(case, density, floor, engines)
         for row in rows[-len(engines) :]:

@@ -4,6 +4,7 @@ import importlib
 import io
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -58,9 +59,11 @@ def made(module: str) -> ModuleType:
 
 
 @pytest.fixture
-def _in_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _in_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
+    forget("mine")
+    yield
     forget("mine")
 
 

@@ -48,9 +48,16 @@ def address(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
 
 
 def started(root: Path, address: str, *command: str) -> subprocess.Popen[str]:
-    """A stage whose dvc is this process."""
+    """A stage whose dvc is this process; it hears Ctrl-C even if the tests do not."""
     return subprocess.Popen(
-        [sys.executable, "-m", f"pipeline.stages.{command[0]}", *command[1:]],
+        [
+            "env",
+            "--default-signal=INT",
+            sys.executable,
+            "-m",
+            f"pipeline.stages.{command[0]}",
+            *command[1:],
+        ],
         cwd=root,
         env=os.environ | {lifeline.STAGE: "stage", served.SOCKET: address},
         stdout=subprocess.PIPE,

@@ -299,11 +299,13 @@ def test_the_command_takes_a_format(experiment_root: Path) -> None:
 
 def of_a_module(root: Path) -> Exported:
     """The network that a function of the user's gives."""
-    (root / "mine.py").write_text(
+    (root / "exported_module.py").write_text(
         "from torch import nn\n\n\ndef build(data):\n"
         "    return nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.Linear(8, 10))\n"
     )
-    task = raw()["tasks"]["main"] | {"model": {"import": "mine:build", "init": "module"}}
+    task = raw()["tasks"]["main"] | {
+        "model": {"import": "exported_module:build", "init": "module"}
+    }
     rng = np.random.default_rng(0)
     shapes = {"1.weight": (8, 64), "1.bias": (8,), "2.weight": (10, 8), "2.bias": (10,)}
     return Exported(
