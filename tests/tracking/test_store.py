@@ -304,10 +304,11 @@ def test_two_processes_at_once_make_every_run_once(tmp_path):
 def test_a_store_lies_in_its_folder_whatever_that_is_called(root, monkeypatch):
     odd = root.with_name("x?v=2 a%20b #1")
     root.rename(odd)
-    monkeypatch.chdir(odd)
+    # From below it: MLflow keeps the stores of a process by their relative addresses.
+    monkeypatch.chdir(odd / "artifacts")
     uri = store_uri(odd)
-    assert addresses.sqlite_file(uri).absolute() == odd / "mlflow.db"
-    assert write(Path()).created == ()
+    assert addresses.sqlite_file(uri).resolve() == odd / "mlflow.db"
+    assert write(odd).created == ()
     assert list(odd.parent.iterdir()) == [odd]
 
 
