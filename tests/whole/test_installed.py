@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -16,22 +17,27 @@ pytestmark = pytest.mark.slow
 
 
 class Installed:
-    """A user's repository, and the folder in which the package is installed."""
+    """A user's repository, and the fresh environment in which the package is installed."""
 
     def __init__(self, folder: Path, home: Path) -> None:
-        self.site = folder / "site"
+        self.programs = folder / "venv/bin"
         self.theirs = Workspace(root=folder / "theirs", home=home)
 
     def run(self, *command: str) -> Ran:
         """A command in the repository that must succeed."""
-        programs = f"{self.site / 'bin'}:{environment(self.theirs.home)['PATH']}"
-        env = {"PYTHONPATH": str(self.site), "PATH": programs}
-        return self.theirs.done(*command, env=env)
+        programs = f"{self.programs}:{environment(self.theirs.home)['PATH']}"
+        return self.theirs.done(*command, env={"PATH": programs})
+
+    @property
+    def site(self) -> Path:
+        """The folder of the packages."""
+        (found,) = self.programs.parent.glob("lib/python*/site-packages")
+        return found
 
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory, home: Path) -> Installed:
-    """The wheel, built from a copy and installed without its dependencies."""
+    """The wheel, built from a copy, in an environment that borrows its dependencies."""
     folder = tmp_path_factory.mktemp("installed")
     for name in SOURCES:
         if (ROOT / name).is_dir():
@@ -46,8 +52,11 @@ def installed(tmp_path_factory: pytest.TempPathFactory, home: Path) -> Installed
     build = ("wheel", "--no-deps", "--no-build-isolation", "--no-index", source)
     builder.done(*pip, *build, "--wheel-dir", "wheels")
     (wheel,) = (folder / "wheels").glob("*.whl")
-    install = ("install", "--no-deps", "--no-index", "--target", str(found.site))
-    builder.done(*pip, *install, str(wheel))
+    builder.done(sys.executable, "-m", "venv", "--without-pip", "venv")
+    # A path alone: what makes the tests' own package importable there is not read.
+    (found.site / "borrowed.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
+    into = ("--python", str(found.programs / "python"))
+    builder.done(*pip, *into, "install", "--no-deps", "--no-index", str(wheel))
     _copy_example(found.theirs.root)
     (found.theirs.root / "pipeline").mkdir()
     (found.theirs.root / "pipeline/__init__.py").write_text("raise SystemExit('theirs')\n")
