@@ -6,6 +6,7 @@ lines that say which instances there are; a test holds ``dvc.yaml`` against the 
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 INPUTS = "inputs"
 """the field of every item that names its inputs file, see ``fingerprints``"""
@@ -57,6 +58,9 @@ class Kind:
     """None: it trains nothing"""
     stays: bool = False
     """whether its outputs stay when an instance leaves the plan"""
+    walked: Literal["whole", "by seed"] | None = None
+    """what a walk of the plan makes at once; None: it leaves the kind to DVC, because its
+    instances are small, or read trainings of several seeds"""
 
 
 _FLOAT32, _BOOL, _PLACES = 4, 1, 2
@@ -67,6 +71,7 @@ KINDS: dict[str, Kind] = {
     for kind in (
         Kind(
             name="data",
+            walked="whole",
             reads=(),
             writes=("data",),
             settings=(),
@@ -75,6 +80,7 @@ KINDS: dict[str, Kind] = {
         ),
         Kind(
             name="own",
+            walked="whole",
             reads=(),
             raw=("raw",),
             writes=("data",),
@@ -84,6 +90,7 @@ KINDS: dict[str, Kind] = {
         ),
         Kind(
             name="init",
+            walked="by seed",
             reads=("data",),
             writes=("theta0",),
             settings=_NETWORK,
@@ -91,6 +98,7 @@ KINDS: dict[str, Kind] = {
         ),
         Kind(
             name="train",
+            walked="by seed",
             reads=("data", "theta0"),
             writes=("trained", "results", "timing"),
             settings=_TRAINING,
@@ -101,6 +109,7 @@ KINDS: dict[str, Kind] = {
         ),
         Kind(
             name="early",
+            walked="by seed",
             reads=("data", "theta0"),
             writes=("early", "timing"),
             settings=_TRAINING,
@@ -111,6 +120,7 @@ KINDS: dict[str, Kind] = {
         ),
         Kind(
             name="prune",
+            walked="by seed",
             reads=("data", "initial", "source"),
             writes=("masks",),
             settings=(
@@ -124,6 +134,7 @@ KINDS: dict[str, Kind] = {
         ),
         Kind(
             name="given",
+            walked="by seed",
             reads=("data",),
             raw=("raw",),
             writes=("masks",),
@@ -132,6 +143,7 @@ KINDS: dict[str, Kind] = {
         ),
         Kind(
             name="rewind",
+            walked="by seed",
             reads=("data", "theta0", "mask", "behind"),
             writes=("starts",),
             settings=(
@@ -147,6 +159,7 @@ KINDS: dict[str, Kind] = {
         ),
         Kind(
             name="retrain",
+            walked="by seed",
             reads=("data", "start", "mask"),
             writes=("trained", "results", "timing"),
             settings=(
@@ -164,6 +177,7 @@ KINDS: dict[str, Kind] = {
         ),
         Kind(
             name="copies",
+            walked="by seed",
             reads=("data", "start", "mask"),
             writes=("copies", "timing"),
             settings=(

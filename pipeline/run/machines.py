@@ -27,14 +27,17 @@ def processor(device: str) -> str:
         import torch
 
         return torch.cuda.get_device_name(device)
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    known = [line for line in lines if line.startswith(("model name", "flags", "Features"))]
+    shown = ("model name", "flags", "Features")
+    known = [line for line in _cpu_lines() if line.startswith(shown)]
     return "\n".join(known[:2]) or f"{platform.machine()} {platform.processor()}"
 
 
 def _cpu_name() -> str:
+    names = (li.partition(":")[2].strip() for li in _cpu_lines() if "model name" in li)
+    return next(names, platform.processor())
+
+
+def _cpu_lines() -> list[str]:
+    """What Linux says of the processor."""
     info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if "model name" in line]
-    return names[0] if names else platform.processor()
+    return info.read_text().splitlines() if info.exists() else []

@@ -27,7 +27,7 @@ from pipeline.plan.kinds import KINDS
 from pipeline.run import instances
 from pipeline.run.executors import lifeline, processes, served
 
-STAGES = ("plan", "data", "init", "train", "early", "prune", "rewind", "retrain")
+STAGES = ("plan", *(kind.name for kind in KINDS.values() if kind.walked))
 """whose imports are shared; others import what these lack"""
 BACKLOG = 8
 

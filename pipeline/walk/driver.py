@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from pipeline.artifacts import files
 from pipeline.border.errors import UserError
-from pipeline.config.settings import Settings
+from pipeline.config.settings import Settings, build_network
 from pipeline.plan.current import Standing
 from pipeline.plan.items import Plan, items_of
 from pipeline.run import instances, kept, kernels, machines, trials
@@ -18,7 +18,7 @@ from pipeline.run.kept import bounds
 from pipeline.run.trainings import Source
 from pipeline.walk import graph as graphs
 from pipeline.walk import restorable, works
-from pipeline.walk.graph import DATA, SHADOW, Graph, Node
+from pipeline.walk.graph import SHADOW, Graph, Node
 from pipeline.walk.view import View
 
 FEWEST = 2
@@ -58,7 +58,7 @@ def walk(settings: Settings, plan: Plan, found: Standing) -> None:
         files.remove(SHADOW)
         try:
             with (
-                WarmWorkers(num, _preloads(graph)) as executor,
+                WarmWorkers(num, _preloads(settings, graph)) as executor,
                 View(graph.num_trainings) as view,
             ):
                 Walk(settings=settings, graph=graph, executor=executor, view=view).run(
@@ -69,11 +69,17 @@ def walk(settings: Settings, plan: Plan, found: Standing) -> None:
         bounds.keep(kept.asked().place, _say)
 
 
-def _preloads(graph: Graph) -> list[str]:
-    """What the workers share: also torch, if an engine of the walk needs it."""
-    names = {str(node.item["engine"]) for node in graph.nodes.values() if node.trains}
-    light = {"sparse", "dense"} >= names
-    shared = [preloads.KERNELS] if light else [preloads.KERNELS, preloads.FORWARD]
+def _preloads(settings: Settings, graph: Graph) -> list[str]:
+    """What the workers share: what the engines of the walk need."""
+    trained = {
+        (node.item["engine"], node.item["task"])
+        for node in graph.nodes.values()
+        if node.trains
+    }
+    shared = {
+        preloads.module_for(engine, build_network(settings.tasks[task]))
+        for engine, task in trained
+    }
     return [*shared, "pipeline.walk.works", "pipeline.stages.retrain"]
 
 
@@ -156,9 +162,8 @@ class Walk:
 
     def _work(self, node: Node) -> Work:
         item, settings = node.item, self.settings
-        if item.kind.name in DATA:
+        if node.seed is None:
             return works.Data(item=item, settings=settings)
-        assert node.seed is not None, "only data sets have no seed"
         if not node.trains:
             return works.Made(item=item, settings=settings, seed=node.seed)
         source: Source = works.stage_of(item).source(item, settings)

@@ -12,11 +12,6 @@ from pipeline.plan.items import Item, Plan, items_of
 
 SHADOW = Path(".lt/walk")
 """where a walk puts what stages would put below the root"""
-DATA = ("data", "own")
-LIGHT = ("init", "prune", "given", "rewind")
-TRAINING = ("train", "early", "retrain", "copies")
-WALKED = (*DATA, *LIGHT, *TRAINING)
-"""kinds of stages; the others are small, or read trainings of several seeds"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,7 +33,7 @@ class Node:
     @property
     def trains(self) -> bool:
         """Whether it is a training."""
-        return self.item.kind.name in TRAINING
+        return self.item.kind.trains is not None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +106,7 @@ def graph(
             continue
         written = {item[name] for name in item.kind.writes}
         read = {item[name] for name in item.kind.reads}
-        left = item.kind.name not in WALKED or item.stage in restored
+        left = item.kind.walked is None or item.stage in restored
         if left or read & refused or _left(settings, item):
             refused |= written
         else:
@@ -164,14 +159,14 @@ def _nodes(item: Item, walked: Mapping[str, Item]) -> Iterator[tuple[Node, froze
     """The pieces of work of an instance, with what each waits for."""
     moved = replace(item, fields=_moved(item, walked))
     behind = [walked[item[name]] for name in item.kind.reads if item[name] in walked]
-    for seed in (None,) if item.kind.name in DATA else item.seeds:
+    for seed in (None,) if item.kind.walked == "whole" else item.seeds:
         names = (name for one in behind for name in _names(one, seed))
         yield Node(item=moved, seed=seed), frozenset(names)
 
 
 def _names(item: Item, seed: int | None) -> Iterator[str]:
     """The pieces of work of an instance that one with this seed waits for."""
-    if item.kind.name in DATA:
+    if item.kind.walked == "whole":
         yield Node(item=item, seed=None).name
         return
     for one in (seed,) if seed in item.seeds else item.seeds:

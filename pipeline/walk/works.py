@@ -19,6 +19,9 @@ from pipeline.run.kept import Kept
 from pipeline.run.trainings import SeedsWork, Source
 from pipeline.walk.graph import SHADOW
 
+TRAINED = "trained"
+"""the field of folders that hold trainings as their workers left them"""
+
 
 def stage_of(item: Item) -> ModuleType:
     """The file of an instance's stage."""
@@ -70,19 +73,18 @@ class Trains:
         for copy in source.copies:
             work = SeedsWork(source=source, copy=copy, seeds=(self.seed,), kept=self.kept)
             work.run(report, stop)
-        if self.item.kind.name == "copies":
-            return  # the walk reads none of them
         one = finished.find(
             source.key, source.copies, source.copies[0], self.seed, source.engine
         )
-        if self.item.kind.name == "early":
-            arrays, facts = stage_of(self.item).made(source, one)
-            folder = SHADOW / self.item["early"]
+        written = self.item.kind.writes[0]
+        folder, stage = SHADOW / self.item[written], stage_of(self.item)
+        if written == TRAINED:
+            for part in source.parts:
+                kept = paths.seed_file(one.folder, self.seed, part)
+                _link(kept, folder / kept.name)
+        elif hasattr(stage, "made"):  # what others read of such a training
+            arrays, facts = stage.made(source, one)
             files.save_arrays(paths.seed_file(folder, self.seed), arrays, **facts)
-            return
-        for part in source.parts:
-            kept = paths.seed_file(one.folder, self.seed, part)
-            _link(kept, SHADOW / self.item["trained"] / kept.name)
 
 
 def _link(source: Path, target: Path) -> None:

@@ -12,11 +12,12 @@ from helpers.experiment import SEEDS, settings
 
 from pipeline.artifacts import files, paths
 from pipeline.artifacts.paths import DENSE, Instance
-from pipeline.core import data_orders
+from pipeline.plan import items
 from pipeline.run import checkpoints, finished, kept, trainings
 from pipeline.run.executors.processes import Notice, Report
 from pipeline.run.kept import places
 from pipeline.run.trainings import SeedsWork, Source
+from pipeline.stages import train
 
 pytestmark = pytest.mark.usefixtures("experiment_root")
 KEY = "main-dense-r00-s0-1"
@@ -25,19 +26,8 @@ Damage = Callable[[Path], None]
 
 
 def source() -> Source:
-    task = settings().tasks["main"]
-    return Source(
-        label="main/dense/r00/s0-1",
-        seeds=SEEDS,
-        task=task,
-        data=paths.data_file("digits"),
-        engine="reference",
-        metric="at-end",
-        starts=paths.theta0_folder("main", SEEDS),
-        masks=None,
-        round=0,
-        copies=data_orders.of_round(DENSE, common_noise=True),
-    )
+    known = settings()
+    return train.source(items.find("train", "main-s0-1", known), known)
 
 
 def work() -> SeedsWork:

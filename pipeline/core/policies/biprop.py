@@ -21,7 +21,7 @@ any number. A layer that is emptied all the same has α = 0.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import ceil, frexp, ldexp, log2, prod, sqrt
 
 import numpy as np
@@ -33,7 +33,7 @@ from pipeline.core.cuts.asked import Asked
 from pipeline.core.models.layers import Parameter, Role
 from pipeline.core.top_scores import Places, TopScores
 from pipeline.core.training.score_passes import PLAIN, Passes
-from pipeline.core.training.score_rules import Moment, Shapes, uniform
+from pipeline.core.training.score_rules import ForTensors, Moment, uniform
 
 RAMP = 0.1
 """share of the steps in which the number of weights that act falls"""
@@ -42,10 +42,9 @@ RAMP_UP_TO = 0.5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Biprop:
+class Biprop(ForTensors):
     """The rule of biprop: how many weights act, and for which fan-in they are drawn."""
 
-    shapes: Shapes
     bounds: Mapping[str, float]
     """initial scores lie within ± these"""
     sizes: Mapping[str, int]
@@ -55,12 +54,6 @@ class Biprop:
     scales: Mapping[str, float]
     """what multiplies the weights of a tensor"""
     also_trains: frozenset[Role]
-    decays_by_itself: bool = field(default=False, init=False)
-
-    @property
-    def counted(self) -> tuple[str, ...]:
-        """The tensors that have scores."""
-        return tuple(self.shapes)
 
     @property
     def ramps(self) -> bool:

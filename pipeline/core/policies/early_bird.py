@@ -33,7 +33,7 @@ from pipeline.core import masks
 from pipeline.core.arrays import Mask
 from pipeline.core.cuts.asked import Asked
 from pipeline.core.models.layers import BatchNorm, Conv, Layers, Linear, Residual
-from pipeline.core.training.mask_rules import Arrays, Seen
+from pipeline.core.training.mask_rules import Arrays, Seen, Shrinking
 
 INTERVAL = 196
 """updates between two looks"""
@@ -143,7 +143,7 @@ def _until_kernel(layers: Sequence[Any]) -> list[Any]:
     return found
 
 
-class Searching:
+class Searching(Shrinking):
     """The mask of one network, which is cut once."""
 
     def __init__(self, rule: EarlyBird, dense: Mask, first: int, last: int) -> None:
@@ -155,10 +155,9 @@ class Searching:
             first: step at which the training begins.
             last: step at which the ticket is drawn in any case.
         """
-        self.mask = dense
+        super().__init__(dense, first)
         self._rule, self._last = rule, last
-        self._since, self._drawn = first, False
-        self._spent = dict.fromkeys(dense, 0)
+        self._drawn = False
         total = sum(one.number for one in rule.channels)
         self._seen = np.zeros((0, total), bool)
 
@@ -176,25 +175,15 @@ class Searching:
         if not self._drawn:
             self._draw(seen.step, self._kept(seen))
 
-    def kept_steps(self, step: int) -> dict[str, int]:
-        """Per tensor, the sum over all steps so far of the number of weights kept."""
-        return {
-            name: self._spent[name] + (step - self._since) * kept
-            for name, kept in masks.kept(self.mask).items()
-        }
-
     def state(self) -> dict[str, NDArray[Any]]:
         """A copy of everything that a continuation needs."""
-        state: dict[str, NDArray[Any]] = {"since": np.array([self._since])}
-        state |= {"drawn": np.array([self._drawn]), "seen": self._seen.copy()}
-        state |= {f"mask/{name}": kept.copy() for name, kept in self.mask.items()}
-        return state | {f"spent/{n}": np.array([s]) for n, s in self._spent.items()}
+        own = {"drawn": np.array([self._drawn]), "seen": self._seen.copy()}
+        return super().state() | own
 
     def restore(self, state: Arrays) -> None:
         """Go on from a state taken by ``state()``."""
-        self.mask = {n: np.asarray(state[f"mask/{n}"], np.bool_) for n in self.mask}
-        self._spent = {n: int(state[f"spent/{n}"][0]) for n in self._spent}
-        self._since, self._drawn = int(state["since"][0]), bool(state["drawn"][0])
+        super().restore(state)
+        self._drawn = bool(state["drawn"][0])
         self._seen = np.asarray(state["seen"], np.bool_)
 
     def _settled(self) -> bool:
@@ -206,8 +195,8 @@ class Searching:
         return bool(((self._seen[:-1] != self._seen[-1]).mean(axis=1) <= bound).all())
 
     def _draw(self, step: int, kept: Bools) -> None:
-        self._spent, self._since = self.kept_steps(step), step
-        self.mask, self._drawn = self._under(kept), True
+        self.shrink(self._under(kept), step)
+        self._drawn = True
 
     def _kept(self, seen: Seen) -> Bools:
         """Which channels stay: the largest, so many that few enough weights are left."""

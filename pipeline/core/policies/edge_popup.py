@@ -15,7 +15,7 @@ that is kept. Biases are there and stay as they begin; the source's layers have 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import prod, sqrt
 
 import numpy as np
@@ -23,30 +23,22 @@ import numpy as np
 from pipeline.core.arrays import Floats, Mask, Scores, Weights
 from pipeline.core.counts import densities
 from pipeline.core.cuts.asked import Asked
-from pipeline.core.models.layers import Parameter, Role
+from pipeline.core.models.layers import Parameter
 from pipeline.core.top_scores import TopScores
 from pipeline.core.training.score_passes import PLAIN, Passes
-from pipeline.core.training.score_rules import Moment, Shapes, uniform
+from pipeline.core.training.score_rules import ForTensors, Moment, uniform
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class EdgePopup:
+class EdgePopup(ForTensors):
     """The rule of edge-popup: how many weights act, and what multiplies them."""
 
-    shapes: Shapes
     bounds: Mapping[str, float]
     """initial scores lie within ± these"""
     counts: Mapping[str, int]
     """weights that act, per pool as for ``pruning.prune_to``"""
     scales: Mapping[str, float]
     """what multiplies the weights of a tensor"""
-    also_trains: frozenset[Role] = field(default=frozenset(), init=False)
-    decays_by_itself: bool = field(default=False, init=False)
-
-    @property
-    def counted(self) -> tuple[str, ...]:
-        """The tensors that have scores."""
-        return tuple(self.shapes)
 
     def settled(self, first: int, end: int) -> int:  # noqa: ARG002 - the same at any step
         """As many weights act at every step."""

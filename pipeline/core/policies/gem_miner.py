@@ -19,7 +19,7 @@ none.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import prod
 
 import numpy as np
@@ -28,9 +28,9 @@ from pipeline.core import pruning
 from pipeline.core.arrays import Floats, Mask, Scores, Weights
 from pipeline.core.counts import in_pools
 from pipeline.core.cuts.asked import Asked
-from pipeline.core.models.layers import Parameter, Role
+from pipeline.core.models.layers import Parameter
 from pipeline.core.training.score_passes import PLAIN, Passes
-from pipeline.core.training.score_rules import Moment, Shapes
+from pipeline.core.training.score_rules import ForTensors, Moment
 
 FREEZES = 29
 """moments at which scores freeze"""
@@ -41,25 +41,13 @@ FROZEN = np.float32(-(2.0**10))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class GemMiner:
+class GemMiner(ForTensors):
     """The rule of Gem-Miner: how many weights are left in the end."""
 
-    shapes: Shapes
     sizes: Mapping[str, int]
     """weights of each pool"""
     counts: Mapping[str, int]
     """those left in the end, per pool as for ``pruning.prune_to``"""
-    also_trains: frozenset[Role] = field(default=frozenset(), init=False)
-    decays_by_itself: bool = field(default=False, init=False)
-
-    @property
-    def counted(self) -> tuple[str, ...]:
-        """The tensors that have scores."""
-        return tuple(self.shapes)
-
-    def settled(self, first: int, end: int) -> int:  # noqa: ARG002 - never before the end
-        """The end, where all weights that are left act."""
-        return end
 
     def counts_at(self, moment: Moment) -> dict[str, int]:
         """Weights that are not frozen at a moment, per pool."""

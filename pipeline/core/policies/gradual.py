@@ -16,16 +16,14 @@ steps.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pipeline.core import masks, pruning
+from pipeline.core import pruning
 from pipeline.core.arrays import Mask
 from pipeline.core.counts import POOL
 from pipeline.core.cuts.asked import Asked
-from pipeline.core.training.mask_rules import Arrays, Seen
+from pipeline.core.training.mask_rules import Seen, Shrinking
 
 BEGIN = Fraction(1, 4)
 END = Fraction(3, 4)
@@ -98,7 +96,7 @@ def counts_at(
     }
 
 
-class Pruning:
+class Pruning(Shrinking):
     """The mask of one network, which shrinks while the network trains."""
 
     def __init__(
@@ -112,18 +110,10 @@ class Pruning:
             first: step at which the training begins.
             steps: the updates after which to prune, from ``pruning_steps``.
         """
+        super().__init__(dense, first)
         self._steps = steps
-        self.mask = dense
         self._target = target
         self._sizes = _pool_sizes(dense, target)
-        self._spent = dict.fromkeys(dense, 0)
-        self._since = first
-
-    def restore(self, state: Arrays) -> None:
-        """Go on from a state taken by ``state()``."""
-        self.mask = {n: np.asarray(state[f"mask/{n}"], np.bool_) for n in self.mask}
-        self._spent = {n: int(state[f"spent/{n}"][0]) for n in self._spent}
-        self._since = int(state["since"][0])
 
     def change(self, seen: Seen) -> None:
         """Remove the smallest weights still kept, as many as are due after this update."""
@@ -134,24 +124,9 @@ class Pruning:
         """Prune to the target at once, because the training ends here."""
         self._cut(seen, self._target)
 
-    def kept_steps(self, step: int) -> dict[str, int]:
-        """Per tensor, the sum over all steps so far of the number of weights kept."""
-        return {
-            name: self._spent[name] + (step - self._since) * kept
-            for name, kept in masks.kept(self.mask).items()
-        }
-
-    def state(self) -> dict[str, NDArray[Any]]:
-        """A copy of everything that a continuation needs."""
-        state: dict[str, NDArray[Any]] = {"since": np.array([self._since])}
-        state |= {f"mask/{name}": kept.copy() for name, kept in self.mask.items()}
-        return state | {f"spent/{n}": np.array([s]) for n, s in self._spent.items()}
-
     def _cut(self, seen: Seen, counts: Mapping[str, int]) -> None:
-        self._spent = self.kept_steps(seen.step)
-        self._since = seen.step
         scores = {name: np.abs(seen.weights[name]) for name in self.mask}
-        self.mask = pruning.prune_to(scores, self.mask, counts)
+        self.shrink(pruning.prune_to(scores, self.mask, counts), seen.step)
 
 
 def _pool_sizes(dense: Mask, target: Mapping[str, int]) -> dict[str, int]:

@@ -22,32 +22,21 @@ import numpy as np
 
 from pipeline.core.arrays import Floats, Mask, Scores, Weights
 from pipeline.core.cuts.asked import Asked
-from pipeline.core.models.layers import Parameter, Role
+from pipeline.core.models.layers import Parameter
 from pipeline.core.training.score_passes import PLAIN, Passes
-from pipeline.core.training.score_rules import Moment, Shapes, uniform
+from pipeline.core.training.score_rules import ForTensors, Moment, uniform
 
 THRESHOLD = 0.4
 """share of the bound of the initial numbers below which a weight is hidden"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SignedSupermask:
+class SignedSupermask(ForTensors):
     """The rule of signed supermasks."""
 
-    shapes: Shapes
     bounds: Mapping[str, float]
     """initial numbers lie within ± these"""
-    also_trains: frozenset[Role] = field(default=frozenset(), init=False)
     decays_by_itself: bool = field(default=True, init=False)
-
-    @property
-    def counted(self) -> tuple[str, ...]:
-        """The tensors that have scores."""
-        return tuple(self.shapes)
-
-    def settled(self, first: int, end: int) -> int:  # noqa: ARG002 - never before the end
-        """The end, whose mask is the result."""
-        return end
 
     def initial(self, rng: np.random.Generator) -> Scores:
         """Uniform numbers."""

@@ -14,38 +14,26 @@ the result, with its accuracy. If a layer draws no weight at all, its factor is 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.arrays import Floats, Mask, Scores, Weights
 from pipeline.core.cuts.asked import Asked
-from pipeline.core.models.layers import Parameter, Role
+from pipeline.core.models.layers import Parameter
 from pipeline.core.training.score_passes import PLAIN, Passes
-from pipeline.core.training.score_rules import Moment, Shapes
+from pipeline.core.training.score_rules import ForTensors, Moment
 
 BLOCK = 2**13
 """numbers that stay in the processor's cache together"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Supermask:
+class Supermask(ForTensors):
     """The rule of learned supermasks."""
 
-    shapes: Shapes
     rescaled: bool
-    also_trains: frozenset[Role] = field(default=frozenset(), init=False)
-    decays_by_itself: bool = field(default=False, init=False)
-
-    @property
-    def counted(self) -> tuple[str, ...]:
-        """The tensors that have scores."""
-        return tuple(self.shapes)
-
-    def settled(self, first: int, end: int) -> int:  # noqa: ARG002 - never before the end
-        """The end, whose mask is the result."""
-        return end
 
     def initial(self, rng: np.random.Generator) -> Scores:  # noqa: ARG002 - all alike
         """Scores of 0: every weight acts half of the time."""

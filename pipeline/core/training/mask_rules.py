@@ -61,6 +61,45 @@ class LivingMask(Protocol):
         """Go on from a state taken by ``state()``."""
 
 
+class Shrinking:
+    """A mask that loses weights, with the sum over all steps of how many it kept."""
+
+    def __init__(self, dense: Mask, first: int) -> None:
+        """Begin with the dense mask at the first step.
+
+        Args:
+            dense: a mask of the tensors that count, which keeps everything.
+            first: step at which the training begins.
+        """
+        self.mask = dense
+        self._since = first
+        self._spent = dict.fromkeys(dense, 0)
+
+    def shrink(self, mask: Mask, step: int) -> None:
+        """Keep less after a step's update."""
+        self._spent, self._since = self.kept_steps(step), step
+        self.mask = mask
+
+    def kept_steps(self, step: int) -> dict[str, int]:
+        """Per tensor, the sum over all steps so far of the number of weights kept."""
+        return {
+            name: self._spent[name] + (step - self._since) * kept
+            for name, kept in masks.kept(self.mask).items()
+        }
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """A copy of everything that a continuation needs."""
+        state: dict[str, NDArray[Any]] = {"since": np.array([self._since])}
+        state |= {f"mask/{name}": kept.copy() for name, kept in self.mask.items()}
+        return state | {f"spent/{n}": np.array([s]) for n, s in self._spent.items()}
+
+    def restore(self, state: Arrays) -> None:
+        """Go on from a state taken by ``state()``."""
+        self.mask = {n: np.asarray(state[f"mask/{n}"], np.bool_) for n in self.mask}
+        self._spent = {n: int(state[f"spent/{n}"][0]) for n in self._spent}
+        self._since = int(state["since"][0])
+
+
 class MaskRule(Protocol):
     """How a mask is going to change, fixed before the training begins.
 

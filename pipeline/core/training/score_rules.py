@@ -7,7 +7,7 @@ own. The rules themselves are in ``core/policies``.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
@@ -107,6 +107,25 @@ class ScoreRule(Protocol):
             weights: of the tensors that count.
             passes: how to go through all scores of a tensor.
         """
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ForTensors:
+    """What most score rules share: nothing else trains, and the last mask is the result."""
+
+    shapes: Shapes
+    """of the tensors that have scores"""
+    also_trains: frozenset[Role] = field(default=frozenset(), init=False)
+    decays_by_itself: bool = field(default=False, init=False)
+
+    @property
+    def counted(self) -> tuple[str, ...]:
+        """The tensors that have scores."""
+        return tuple(self.shapes)
+
+    def settled(self, first: int, end: int) -> int:  # noqa: ARG002 - never before the end
+        """The end, whose mask is the result."""
+        return end
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

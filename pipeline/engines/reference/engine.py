@@ -6,7 +6,7 @@ exceptions.
 """
 
 import inspect
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
@@ -87,10 +87,11 @@ class Reference:
         self._act()
         loss, correct = 0.0, 0
         with torch.no_grad(), exact_convolutions():
-            for inputs, labels in self._data.in_order(split):
+            for inputs, labels in self._shown(split):
                 logits = forward(self._job.network, self._weights, inputs, training=False)
                 found = loss_and_correct(logits, labels, self._job.data.description)
                 loss, correct = loss + found[0], correct + found[1]
+        loss, correct = self._total(loss, correct)
         num = self._data.num_labels(split)
         return [Evaluation(loss=loss / num, accuracy=correct / num)]
 
@@ -162,6 +163,14 @@ class Reference:
                 loss, [weights[name] for name in names], allow_unused=True
             )
         return {n: g for n, g in zip(names, found, strict=True) if g is not None}
+
+    def _shown(self, split: str) -> Iterator[tuple[Tensor, Tensor]]:
+        """The batches of a split that this engine evaluates."""
+        return self._data.in_order(split)
+
+    def _total(self, loss: float, correct: int) -> tuple[float, int]:
+        """The sums over all batches, from those over these."""
+        return loss, correct
 
     def _batch(self, examples: Tensor) -> tuple[Tensor, Tensor]:
         """Inputs and labels of a batch, as this step trains on them."""

@@ -1,7 +1,8 @@
 """What each process does: the reference engine's steps, on its part of every batch."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -9,10 +10,10 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from pipeline.core.losses import loss_and_correct, mean_loss
+from pipeline.core.losses import mean_loss
 from pipeline.core.models.forward import forward
 from pipeline.core.training.engine import Evaluation, Job
-from pipeline.engines.reference.engine import Reference, chance, exact_convolutions
+from pipeline.engines.reference.engine import Reference, chance
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,27 +40,25 @@ class Replica(Reference):
             self._loss = DistributedDataParallel(self._loss)
 
     def evaluate(self, split: str) -> list[Evaluation]:
-        """Loss and accuracy on a split, of which each process does its batches."""
-        rank, of = self._place.rank, self._place.of
-        found = torch.zeros(2, dtype=torch.float64)
-        self._share_statistics()
-        with torch.no_grad(), exact_convolutions():
-            for i, (inputs, labels) in enumerate(self._data.in_order(split)):
-                if i % of == rank:
-                    logits = forward(
-                        self._job.network, self._weights, inputs, training=False
-                    )
-                    found += torch.tensor(
-                        loss_and_correct(logits, labels, self._job.data.description),
-                        dtype=torch.float64,
-                    )
-        if of > 1:
-            device = next(iter(self._weights.values())).device
-            found = found.to(device)
-            dist.all_reduce(found)
-        loss, correct = found.tolist()
-        num = self._data.num_labels(split)
-        return [Evaluation(loss=loss / num, accuracy=correct / num)]
+        """Loss and accuracy on a split, with the first process's running statistics."""
+        if self._place.of > 1:
+            for weight in self._weights.values():
+                if not weight.requires_grad:
+                    dist.broadcast(weight, 0)
+        return super().evaluate(split)
+
+    def _shown(self, split: str) -> Iterator[tuple[Tensor, Tensor]]:
+        """Every so many batches."""
+        return islice(super()._shown(split), self._place.rank, None, self._place.of)
+
+    def _total(self, loss: float, correct: int) -> tuple[float, int]:
+        """The sums of all processes."""
+        if self._place.of == 1:
+            return loss, correct
+        device = next(iter(self._weights.values())).device
+        sums = torch.tensor([loss, correct], dtype=torch.float64, device=device)
+        dist.all_reduce(sums)
+        return float(sums[0]), int(sums[1])
 
     def _backward(self, inputs: Tensor, labels: Tensor) -> None:
         """Leave the gradients of the whole batch's mean loss, from this part of it."""
@@ -70,13 +69,6 @@ class Replica(Reference):
         with chance(self._job, self._step, part=rank):
             loss = self._loss(inputs.tensor_split(of)[rank], own)
         (share * loss).backward()
-
-    def _share_statistics(self) -> None:
-        """Take the first process's running statistics, with which all evaluate."""
-        if self._place.of > 1:
-            for weight in self._weights.values():
-                if not weight.requires_grad:
-                    dist.broadcast(weight, 0)
 
 
 class _Loss(nn.Module):

@@ -12,13 +12,14 @@ from helpers.experiment import SEEDS, settings
 
 from pipeline.artifacts import files, paths
 from pipeline.artifacts.paths import DENSE, Instance
-from pipeline.core import data_orders
 from pipeline.core.training import loop
+from pipeline.plan import items
 from pipeline.run import checkpoints, finished, kept, trainings
 from pipeline.run.executors.processes import Notice, Report
 from pipeline.run.kept import bounds, listing, places
 from pipeline.run.kept.places import File, Folder, Place, Remote
 from pipeline.run.trainings import SeedsWork, Source
+from pipeline.stages import train
 
 KEY = "main-dense-r00-s0-1"
 SEED = 1
@@ -38,18 +39,8 @@ def place(experiment_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def source() -> Source:
-    return Source(
-        label="main/dense/r00/s0-1",
-        seeds=SEEDS,
-        task=settings().tasks["main"],
-        data=paths.data_file("digits"),
-        engine="reference",
-        metric="at-end",
-        starts=paths.theta0_folder("main", SEEDS),
-        masks=None,
-        round=0,
-        copies=data_orders.of_round(DENSE, common_noise=True),
-    )
+    known = settings()
+    return train.source(items.find("train", "main-s0-1", known), known)
 
 
 def run() -> list[str]:
