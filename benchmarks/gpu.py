@@ -1,4 +1,4 @@
-"""What only a GPU can do: check the batched engine on CUDA, time it, run Conv-2 with seeds.
+"""Run on a GPU: check the batched engine on CUDA, time it, run Conv-2 with seeds.
 
     python benchmarks/gpu.py --minutes 13 --out gpu
 

@@ -1,4 +1,4 @@
-"""What the benchmarks share: data, jobs, turns, facts of the machine, saving.
+"""Helpers of all benchmarks: data, jobs, turns, facts of the machine, saving.
 
 Ratios are taken within one run. What is compared is measured in turns, so that a busy
 moment hits all of it, and medians are reported.

@@ -1,4 +1,4 @@
-"""What is paid beside training: DVC, stages, processes, memory.
+"""Measure the costs beside training: DVC, stages, processes, memory.
 
     python benchmarks/overheads.py --out overheads.json
 

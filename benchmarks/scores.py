@@ -1,4 +1,4 @@
-"""How long a step takes that trains scores, against one that trains weights.
+"""Time a step that trains scores against one that trains weights.
 
     python benchmarks/scores.py [--model lenet-300-100] [--batch-size 60] [--rounds 100]
 

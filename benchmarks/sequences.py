@@ -1,4 +1,4 @@
-"""How long a step of a recurrent network takes, against the same model in a loop by hand.
+"""Time a step of a recurrent network against the same model in a loop by hand.
 
     python benchmarks/sequences.py
 

@@ -1,4 +1,4 @@
-"""How long PHEW's walks take for LeNet-300-100, from sparse to dense.
+"""Time PHEW's walks for LeNet-300-100, from sparse to dense.
 
     python benchmarks/walks.py --out walks.json
 

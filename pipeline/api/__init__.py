@@ -1,1 +1,1 @@
-"""What notebooks and scripts call: results as tidy tables, tickets as torch tensors."""
+"""Functions for notebooks and scripts: results as tables, tickets as torch tensors."""

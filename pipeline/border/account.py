@@ -1,4 +1,4 @@
-"""What the system knows of the user's account: in a container it may know nothing."""
+"""Find the user's name and home folder; in a container the system may know neither."""
 
 import getpass
 import os

@@ -1,4 +1,4 @@
-"""What settings have to know of the user's own data sets: sizes, and what examples are.
+"""Learn of the user's own data sets what settings need: sizes, and kinds of examples.
 
 A data set is read for this once, and again when its files, its settings or its code have
 changed; what was found is kept in ``.lt/datasets``.

@@ -1,4 +1,4 @@
-"""What settings have to know of masks in files: how many weights each round keeps."""
+"""Learn of masks in files what settings need: how many weights each round keeps."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""How many weights each round keeps: exact integers, known before any training.
+"""Count the weights that each round keeps: exact integers, known before any training.
 
 Counts are kept per *pool*: the weights that are ranked against each other. In layerwise
 scope every tensor is a pool under its own name; in every other scope all tensors with a

@@ -1,4 +1,4 @@
-"""What the examples of a data set are: the kinds of their inputs and of their labels.
+"""Describe the examples of a data set: the kinds of their inputs and of their labels.
 
 Networks are built for a description, and everything that has to know of examples (engines,
 evaluations, costs, the plan) reads it there. Loss and accuracy follow from the labels.

@@ -1,4 +1,4 @@
-"""How many seeds a decision needs, and how large an effect a number of seeds can see.
+"""Compute how many seeds a decision needs, and how large an effect some seeds can see.
 
 The numbers are those of a one-sided paired t test at the level of one look, from the
 noncentral t (Johnson & Welch 1940, Biometrika 31, 362-389). The sign-flip test has nearly

@@ -1,4 +1,4 @@
-"""What is known of a data set before a stage reads it."""
+"""The facts of a data set that are known before a stage reads it."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What a training runs on: host, processor, versions."""
+"""Describe the machine of a training: host, processor, versions."""
 
 import platform
 from importlib.metadata import version

@@ -1,4 +1,4 @@
-"""How values are written in MLflow: settings, percentages, truths, lists of rounds."""
+"""Write values for MLflow: settings, percentages, truths, lists of rounds."""
 
 import json
 from collections.abc import Mapping, Sequence

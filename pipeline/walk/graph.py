@@ -1,4 +1,4 @@
-"""What a walk has to do: pieces of work per instance and seed, and what each waits for."""
+"""List the pieces of work of a walk, per instance and seed, and what each waits for."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace

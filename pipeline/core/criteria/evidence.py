@@ -1,4 +1,4 @@
-"""What a criterion may look at, and what it may answer beside scores."""
+"""The evidence that a criterion may look at, and its possible answers beside scores."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What is asked of a cut: how many weights the mask keeps, and by which criterion."""
+"""The request to a cut: how many weights the mask keeps, and by which criterion."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""How a network is trained: the settings below ``train`` of a task.
+"""The settings of a training: those below ``train`` of a task.
 
 A combination that makes no sense raises a ValueError. Its one line names the field as it
 stands below ``train``, the value found there, and what to write instead.

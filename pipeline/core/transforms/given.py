@@ -1,4 +1,4 @@
-"""What a transform may look at."""
+"""The masks, networks and random stream that a transform may look at."""
 
 from dataclasses import dataclass, field
 

@@ -1,4 +1,4 @@
-"""What params.yaml says of a data set of the user's: an entry of ``datasets``."""
+"""Settings of a data set of the user's: an entry of ``datasets``."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field

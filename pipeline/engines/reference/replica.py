@@ -1,4 +1,4 @@
-"""What each process does: the reference engine's steps, on its part of every batch."""
+"""One process of a shared training: the reference engine, on its part of every batch."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

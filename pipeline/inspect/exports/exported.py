@@ -1,4 +1,4 @@
-"""What is exported: weights, mask and provenance; network and test set on demand."""
+"""The content of an export: weights, mask, provenance; network and test set on demand."""
 
 from dataclasses import dataclass
 from functools import cached_property

@@ -1,4 +1,4 @@
-"""Whether the results of approximations agree with the networks that they are of."""
+"""Check that results of approximations agree with the networks that they are of."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What all checks of artifacts share: findings, and how a check becomes one."""
+"""Findings about artifacts, and how a check becomes one."""
 
 import json
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Whether files with networks hold what their stages write, computed again.
+"""Check that files with networks hold what their stages write, computed again.
 
 Facts beside the arrays name them by digest, and what can be drawn or cut again is.
 """

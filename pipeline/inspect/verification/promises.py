@@ -1,4 +1,4 @@
-"""What each variant's recipe promises, checked on the masks and weights of its chains.
+"""Check the promises of each variant's recipe on the masks and weights of its chains.
 
 Everything is computed again from weights and masks; result files are never trusted.
 """

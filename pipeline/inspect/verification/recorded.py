@@ -1,4 +1,4 @@
-"""Whether outputs have the bytes that DVC has recorded, hashed anew.
+"""Check that outputs have the bytes that DVC has recorded, hashed anew.
 
 `dvc status` trusts the time and the size of a file; damage may keep both.
 """

@@ -1,4 +1,4 @@
-"""Whether result files, curves, timings, lines and tables agree with what they are about.
+"""Check that result files, curves, timings, lines and tables agree with their networks.
 
 The facts of a training follow from its weights, its mask and its learning curves, so they
 are read off again. The numbers of a curve are what evaluations gave, so that only the hash

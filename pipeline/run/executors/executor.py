@@ -1,4 +1,4 @@
-"""What runs pieces of work for a whole plan: one interface, whoever has the machines.
+"""An executor runs pieces of work for a whole plan: one interface for all machines.
 
 An executor knows neither DVC nor MLflow nor what a piece of work is. Whatever becomes of
 it, nothing finished is lost: works leave their results in files.

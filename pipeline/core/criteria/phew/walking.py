@@ -1,4 +1,4 @@
-"""How a walk goes through a network, whatever draws its steps."""
+"""Walks through a network: their steps and their ends, whatever draws the steps."""
 
 from dataclasses import dataclass
 from typing import Protocol
