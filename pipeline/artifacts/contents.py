@@ -79,6 +79,12 @@ def result_files(root: Path = Path()) -> list[Path]:
     return sorted((root / FOLDER / "results").glob("*/*/*/s*/result.json"))
 
 
+def approximation_files(root: Path = Path()) -> list[Path]:
+    """Every ``approximation.json`` below the root, sorted by path."""
+    found = (root / FOLDER / "approximations").glob("*/*/*/s*/approximation.json")
+    return sorted(found)
+
+
 def line_files(root: Path = Path()) -> list[Path]:
     """Every ``lines.json`` below the root, sorted by path; beside it ``lines.parquet``."""
     return sorted((root / FOLDER / "lines").glob("*/*/*/s*/lines.json"))

@@ -9,7 +9,7 @@ from pipeline.border.root import holds_code
 from pipeline.config import machine, own_code, params
 from pipeline.config.settings import Settings
 from pipeline.core import functions
-from pipeline.plan import groups
+from pipeline.plan import fingerprints, groups
 from pipeline.plan.compiler import compile_plan, regroup
 from pipeline.plan.current import Standing
 from pipeline.plan.items import (
@@ -27,8 +27,12 @@ EXPERIMENT = "DVC_EXP_NAME"
 """the variable in which ``dvc exp run`` tells a stage the name of its experiment"""
 NO_CODE = Path("pipeline/stages/plan.py")
 """dep of stage ``plan`` in a clone where params.yaml names no function"""
-SUMMARY = Path("results/summary.json")
-"""dep of stage ``track`` where there are no lines: DVC knows no dep that may be missing"""
+TRACKED_INSTEAD = {
+    "lines": Path("results/summary.json"),
+    "approximations": fingerprints.inputs_file("results"),
+}
+"""kind of stage whose results are tracked -> dep of stage ``track`` where there is none of
+it: DVC knows no dep that may be missing, and takes none twice"""
 
 
 def write(settings: Settings, root: Path = Path(), *, fresh: bool = False) -> Plan:
@@ -47,8 +51,11 @@ def write(settings: Settings, root: Path = Path(), *, fresh: bool = False) -> Pl
     machine.refuse_impossible(settings)
     begun = {} if fresh else groups.begun(root)
     plan = compile_plan(settings, groups.settle(settings.seeds, begun))
-    lines = paths.FOLDER / "lines" if plan["lines"] else SUMMARY
-    watched = {"tracked_lines": str(lines), "user_code": str(_user_code(settings, root))}
+    watched = {
+        f"tracked_{kind}": str(paths.FOLDER / kind if plan[kind] else instead)
+        for kind, instead in TRACKED_INSTEAD.items()
+    }
+    watched["user_code"] = str(_user_code(settings, root))
     files.save_json(root / plan_path(root), {"plan": plan, **watched})
     return plan
 

@@ -12,6 +12,7 @@ from pipeline.artifacts.files import atomic
 from pipeline.border.errors import UserError
 from pipeline.core.registry import unknown
 from pipeline.plots import (
+    approximations,
     barriers,
     cost,
     criteria,
@@ -63,6 +64,9 @@ FIGURES = MappingProxyType(
         ),
         "mask_overlap": FigureKind(
             barriers.mask_overlap, "a connection of different masks under analyses"
+        ),
+        "approximation": FigureKind(
+            approximations.approximation, "an entry under approximations in params.yaml"
         ),
         "protocols": FigureKind(
             protocols.protocols, "two tasks with the same variant", all_tasks=True

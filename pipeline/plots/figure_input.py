@@ -40,5 +40,6 @@ class FigureInput:
             curves=mine(store.curves),
             lines=mine(store.lines),
             barriers=mine(store.barriers),
+            approximations=mine(store.approximations),
         )
         return replace(self, store=part, published=mine(self.published))

@@ -1,7 +1,8 @@
 """Track results in MLflow: ``track`` writes them into a store, ``read`` gives tables.
 
 One run per chain (a variant on a task with one seed) and one child run per round; one run
-per analysis and seed, and one child run per place. MLflow is a view: ``track`` can
+per analysis and seed, with one child run per place; one run per approximation and seed,
+with one child run per target. MLflow is a view: ``track`` can
 rebuild it from the result files at any time.
 """
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.artifacts import files, parquet
-from pipeline.artifacts.files import ArtifactError
+from pipeline.artifacts import parquet
 from pipeline.artifacts.paths import DENSE
 from pipeline.config.analysis import NAMED_ENDS
 from pipeline.plan.places import Place
-from pipeline.results.tables import RoundResult, Row, round_results
+from pipeline.results.tables import RoundResult, Row
+from pipeline.tracking.behind import NetworkKey, network_results, saved_of_seeds
 from pipeline.tracking.chains import chain_key, chain_name, digest_of
 
 COMMON_SETTINGS = ("kind", "of", "to", "pairs", "points", "recalibration_batches")
@@ -88,7 +88,7 @@ def tracked_analyses(root: Path, places: Iterable[Place]) -> list[TrackedAnalysi
         ArtifactError: a file is unreadable, or two folders hold the same seed.
     """
     lines = [one for place in places for one in _read_place(root, place)]
-    networks = _network_results(root, lines)
+    networks = network_results(root, (key for one in lines for key in one.networks))
     groups: dict[tuple[str, str, int], list[PlaceResult]] = defaultdict(list)
     for one in lines:
         result = _place_result(one, networks)
@@ -155,61 +155,37 @@ class _SeedLines:
         return settings
 
     @property
-    def variants(self) -> list[str]:
-        """The variants at the ends of the lines; the dense network counts as one."""
-        return ends(self.asked)
+    def networks(self) -> list[NetworkKey]:
+        """The networks at the ends of the lines."""
+        place = self.place
+        return [(place.task, end, place.round, self.seed) for end in ends(self.asked)]
 
 
 def _read_place(root: Path, place: Place) -> list[_SeedLines]:
-    found: dict[int, _SeedLines] = {}
-    for file in sorted((root / place.lines).parent.glob("s*/lines.json")):
-        content = files.load_json(file)
-        table = parquet.load_lines(file.with_name("lines.parquet")).to_pylist()
-        with files.understood(file):
-            seeds = {int(seed) for seed in content["seeds"]}
-            dict(content["settings"])
-        for seed in sorted(seeds & set(place.seeds)):
-            if seed in found:
-                raise ArtifactError(
-                    f"{file.parent} and {found[seed].folder} both hold seed {seed}; "
-                    "delete the older one and run `dvc repro`"
-                )
-            rows = [row for row in table if row["seed"] == seed]
-            found[seed] = _SeedLines(
-                place=place, seed=seed, folder=file.parent, content=content, rows=rows
-            )
-    return [found[seed] for seed in sorted(found)]
-
-
-_NetworkKey = tuple[str, str, int, int]
-"""task, variant or dense, round, seed"""
-
-
-def _network_results(
-    root: Path, lines: Iterable[_SeedLines]
-) -> dict[_NetworkKey, RoundResult]:
-    """The results of the networks at the ends of the lines."""
-    wanted: dict[str, dict[str, tuple[set[int], set[int]]]] = defaultdict(dict)
-    for one in lines:
-        for variant in one.variants:
-            empty: tuple[set[int], set[int]] = (set(), set())
-            rounds, seeds = wanted[one.place.task].setdefault(variant, empty)
-            rounds.add(one.place.round)
-            seeds.add(one.seed)
-    if not wanted:
-        return {}
-    results = round_results(root, wanted)
-    return {(r.task, r.variant, r.round, r.seed): r for r in results}
+    found = saved_of_seeds((root / place.lines).parent, "lines.json", place.seeds)
+    tables = {
+        folder: parquet.load_lines(folder / "lines.parquet").to_pylist()
+        for folder, _ in found.values()
+    }
+    return [
+        _SeedLines(
+            place=place,
+            seed=seed,
+            folder=folder,
+            content=content,
+            rows=[row for row in tables[folder] if row["seed"] == seed],
+        )
+        for seed, (folder, content) in found.items()
+    ]
 
 
 def _place_result(
-    lines: _SeedLines, networks: Mapping[_NetworkKey, RoundResult]
+    lines: _SeedLines, networks: Mapping[NetworkKey, RoundResult]
 ) -> PlaceResult | None:
     place, seed = lines.place, lines.seed
-    keys = [(place.task, variant, place.round, seed) for variant in lines.variants]
-    if any(key not in networks for key in keys):
+    if any(key not in networks for key in lines.networks):
         return None
-    first, *others = (networks[key] for key in keys)
+    first, *others = (networks[key] for key in lines.networks)
     behind = [first.settings, *(result.settings for result in others)]
     pairs = lines.content["seeds"][str(seed)]
     return PlaceResult(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from pipeline.artifacts.paths import DENSE
 from pipeline.config import params
 from pipeline.tracking.held import Held, held
+from pipeline.tracking.kinds import KINDS, NUMBERS, TrackedKind
 from pipeline.tracking.runs import Tree
 
 if TYPE_CHECKING:
@@ -20,10 +21,6 @@ if TYPE_CHECKING:
 
 Runs = Held | Literal["current", "all"]
 """the runs of a workspace; those that the store marks as current; or every run"""
-CHAIN_TAGS = ("key", "task", "variant", "seed")
-ANALYSIS_TAGS = ("key", "task", "analysis", "asks", "of", "seed")
-PLACE_TAGS = ("seed", "round", "step", "pairs", "statistics", "points")
-NUMBERS = ("seed", "round", "step", "pairs", "points")
 
 
 def asked_for(experiment: str | None, root: Path = Path()) -> tuple[str, Runs]:
@@ -66,7 +63,7 @@ class Choice:
 
         A dense network stands for itself only if no other chain has it.
         """
-        trees = _trees(runs, CHAIN_TAGS, rounds, ("round",), child_tag="round")
+        trees = _trees(runs, rounds, KINDS["chain"])
         found = []
         for tree in filter(self._is_chosen, trees.values()):
             dense = trees.get(tree.run.data.tags.get("dense", ""))
@@ -81,9 +78,11 @@ class Choice:
         }
         return [t for t in found if t.run.data.tags["key"] not in taken]
 
-    def analyses(self, runs: Iterable["Run"], places: Iterable["Run"]) -> list[Tree]:
-        """Analyses with their places."""
-        trees = _trees(runs, ANALYSIS_TAGS, places, PLACE_TAGS, child_tag="place")
+    def others(
+        self, kind: TrackedKind, runs: Iterable["Run"], children: Iterable["Run"]
+    ) -> list[Tree]:
+        """Runs of another kind than chains, such as analyses with their places."""
+        trees = _trees(runs, children, kind)
         return [
             replace(tree, children=[c for c in tree.children if self._is_held(tree, c)])
             for tree in filter(self._is_chosen, trees.values())
@@ -133,14 +132,14 @@ class Choice:
 
     def _is_held(self, tree: Tree, child: "Run") -> bool:
         if self.held is not None:
-            name = child.data.tags.get("round" if _is_round(child) else "place")
+            name = child.data.tags.get(child.data.tags["kind"])
             return name in self.held[tree.run.data.tags["key"]].children
         return self.all_runs or child.data.tags.get("current") == "true"
 
 
 def _in_span(name: str, tags: Mapping[str, str]) -> bool:
-    """Whether a round or place is among those that the run's tag calls current."""
-    span = tags.get("current_rounds", tags.get("current_places", ""))
+    """Whether a child run is among those that the run's tag calls current."""
+    span = next((tags[n] for n in tags if n.startswith("current_")), "")
     first, dash, last = span.partition("-")
     if dash and first.isdecimal() and last.isdecimal() and name.isdecimal():
         return int(first) <= int(name) <= int(last)
@@ -148,23 +147,18 @@ def _in_span(name: str, tags: Mapping[str, str]) -> bool:
 
 
 def _trees(
-    runs: Iterable["Run"],
-    tags: Sequence[str],
-    children: Iterable["Run"],
-    child_tags: Sequence[str],
-    *,
-    child_tag: str,
+    runs: Iterable["Run"], children: Iterable["Run"], kind: TrackedKind
 ) -> dict[str, Tree]:
     """Key -> the run of that key with most children, each round or place once."""
     mine: dict[str, list[Run]] = defaultdict(list)
     for child in children:
-        if _says(child, child_tags) and "density" in child.data.metrics:
+        if _says(child, kind.child_tags) and "density" in child.data.metrics:
             mine[child.data.tags.get("mlflow.parentRunId", "")].append(child)
     found: dict[str, Tree] = {}
     for run in runs:
-        if _says(run, tags):
+        if _says(run, kind.tags):
             whole = Tree(run=run, children=mine[run.info.run_id])
-            kept = list(whole.complete(child_tag).values())
+            kept = list(whole.complete(kind.child).values())
             tree = Tree(run=run, children=sorted(kept, key=_round))
             other = found.get(run.data.tags["key"])
             if other is None or len(other.children) < len(kept):
@@ -188,4 +182,4 @@ def _round(child: "Run") -> int:
 
 def _place(child: "Run") -> str:
     tags = child.data.tags
-    return f"round {tags['round']}" if _is_round(child) else tags.get("place", "")
+    return f"round {tags['round']}" if _is_round(child) else tags.get(tags["kind"], "")

@@ -4,10 +4,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from pipeline.tracking.kinds import CHILDREN, KINDS
+
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-IDENTITY = frozenset({"task", "variant", "analysis", "seed", "round", "place"})
+IDENTITY = frozenset({"task", "seed", "round", "variant", *KINDS, *CHILDREN.values()})
 """parameters that say what a run is of; all others are settings"""
 MOST_SETTINGS = 3
 """how many settings a name may list"""
@@ -17,8 +19,8 @@ def distinct_names(parents: Sequence["Run"], tag: str) -> dict[str, str]:
     """Run id -> the name in the tag, and the settings that tell runs of one name apart.
 
     Args:
-        parents: runs of chains or of analyses.
-        tag: ``variant`` or ``analysis``.
+        parents: runs of one kind.
+        tag: the one with the name: ``variant``, ``analysis``, ``approximation``.
     """
     groups: dict[tuple[str, str], list[Run]] = defaultdict(list)
     for run in parents:

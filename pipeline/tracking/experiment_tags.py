@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pipeline.artifacts.paths import DENSE
 from pipeline.results.tables import rows
 from pipeline.tracking.analyses import TrackedAnalysis
+from pipeline.tracking.approximations import TrackedApproximation
 from pipeline.tracking.chains import Chain
 from pipeline.tracking.formats import NOTE, network_and_data
 from pipeline.tracking.saved_view import saved_view
@@ -17,7 +18,10 @@ TASKS = "tasks"
 
 
 def experiment_tags(
-    name: str, chains: Sequence[Chain], analyses: Sequence[TrackedAnalysis]
+    name: str,
+    chains: Sequence[Chain],
+    analyses: Sequence[TrackedAnalysis],
+    approximations: Sequence[TrackedApproximation],
 ) -> dict[str, str]:
     """All tags of an experiment.
 
@@ -25,12 +29,14 @@ def experiment_tags(
         name: of the experiment.
         chains: in the order of the plan.
         analyses: of the experiment.
+        approximations: of the experiment.
     """
     networks = sorted({network_and_data(chain.first.settings) for chain in chains})
     named = dict.fromkeys(chain.first.variant for chain in chains)
     variants = [name for name in named if name != DENSE] or list(named)
     seeds = {chain.first.seed for chain in chains}
     last = max((chain.rounds[-1].round for chain in chains), default=0)
+    about = _about_analyses(analyses) + _about_approximations(approximations)
     text = f"""**{name}**: {"; ".join(networks)}. Variants {", ".join(variants)}; \
 {len(seeds)} seeds; {last} rounds of pruning.
 
@@ -43,7 +49,7 @@ seeds; its chart view draws accuracy and early-stop step by round and against de
 the child runs: `tags.kind = "chain"`. Results of earlier settings and of temporary \
 experiments (`tags.dvc_experiment`) stay with `current = "false"`.
 - Rounds are found by their settings: `params.train.lr = "0.01" and metrics.density < 0.05`.
-- The same as figures for a paper: `lt-pipeline plot`.{_about_analyses(analyses)}"""
+- The same as figures for a paper: `lt-pipeline plot`.{about}"""
     table = rows(record for chain in chains for record in chain.rounds)
     tasks = json.dumps(list(dict.fromkeys(chain.first.task for chain in chains)))
     return {NOTE: text, TASKS: tasks, **TRAINING_VIEW, **saved_view(table)}
@@ -56,3 +62,12 @@ def _about_analyses(analyses: Sequence[TrackedAnalysis]) -> str:
     return f"""
 - Analyses {", ".join(names)}: `tags.kind = "analysis"`, one run per seed with `step` = \
 round (step k for the dense network); child runs, one per place, hold the lines."""
+
+
+def _about_approximations(approximations: Sequence[TrackedApproximation]) -> str:
+    names = list(dict.fromkeys(one.first.approximation for one in approximations))
+    if not names:
+        return ""
+    return f"""
+- Approximations {", ".join(names)}: `tags.kind = "approximation"`, one run per seed with \
+`step` = round of the target; child runs, one per target."""

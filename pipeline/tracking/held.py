@@ -5,6 +5,7 @@ DVC. So no mark in the store can say what is current; a reader asks for the keys
 workspace it stands in, which follow from params.yaml alone.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,13 @@ from pipeline.config.settings import Settings
 from pipeline.core.analysis.pairs import seeds_between
 from pipeline.plan import items
 from pipeline.plan.places import places
+from pipeline.plan.targets import target_places
 from pipeline.tracking.analyses import analysis_key, analysis_name, analysis_settings, ends
+from pipeline.tracking.approximations import (
+    approximation_key,
+    approximation_name,
+    approximation_settings,
+)
 from pipeline.tracking.chains import chain_key, chain_name
 
 
@@ -26,7 +33,7 @@ class HeldRun:
 
     name: str
     children: tuple[str, ...]
-    """rounds, or names of places, in order"""
+    """rounds, or names of places or targets, in order"""
 
 
 Held = Mapping[str, HeldRun]
@@ -34,7 +41,7 @@ Held = Mapping[str, HeldRun]
 
 
 def held(settings: Settings, root: Path = Path()) -> Held:
-    """The runs of all chains and analyses that the settings ask for.
+    """The runs of all chains, analyses and approximations that the settings ask for.
 
     Args:
         settings: of the workspace.
@@ -42,7 +49,13 @@ def held(settings: Settings, root: Path = Path()) -> Held:
     """
     raw = params.resolved(root)
     groups = items.groups_in(items.read(root)) or [settings.seeds]
-    return dict([*_chains(settings, raw), *_analyses(settings, raw, groups)])
+    return dict(
+        [
+            *_chains(settings, raw),
+            *_analyses(settings, raw, groups),
+            *_approximations(settings, raw),
+        ]
+    )
 
 
 def _chains(settings: Settings, raw: Mapping[str, Any]) -> Iterator[tuple[str, HeldRun]]:
@@ -77,3 +90,19 @@ def _analyses(
                 where = place.path.split("/")[2]
                 found[key] = HeldRun(name=name, children=(*before, where))
     yield from found.items()
+
+
+def _approximations(
+    settings: Settings, raw: Mapping[str, Any]
+) -> Iterator[tuple[str, HeldRun]]:
+    rounds: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for place in target_places(settings, [settings.seeds]):
+        rounds[place.task, place.approximation].append(f"r{place.round:02d}")
+    for (task, approximation), names in rounds.items():
+        asked = raw["approximations"][approximation]
+        of = None if asked["of"] == DENSE else asked["of"]
+        behind = approximation_settings(asked, params.behind_in(raw, task, of))
+        for seed in settings.seeds:
+            key = approximation_key(task, approximation, seed, behind)
+            name = approximation_name(task, approximation, seed)
+            yield key, HeldRun(name=name, children=tuple(names))

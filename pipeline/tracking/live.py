@@ -89,7 +89,11 @@ def main(number: int) -> None:
 
 def _results() -> dict[Path, int]:
     """Every file that says a result is there, with the time it was written."""
-    found = [*contents.result_files(), *contents.line_files()]
+    found = [
+        *contents.result_files(),
+        *contents.line_files(),
+        *contents.approximation_files(),
+    ]
     try:
         return {path: path.stat().st_mtime_ns for path in found}
     except FileNotFoundError:

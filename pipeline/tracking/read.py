@@ -14,8 +14,10 @@ from pipeline.tracking.choice import Choice, Runs
 from pipeline.tracking.distinct_names import distinct_names, settings_of
 from pipeline.tracking.experiment_tags import TASKS
 from pipeline.tracking.experiments import with_chains
+from pipeline.tracking.kinds import KINDS
 from pipeline.tracking.looks import declared_looks
 from pipeline.tracking.read_analyses import read_analyses
+from pipeline.tracking.read_approximations import read_approximations
 from pipeline.tracking.round_metrics import CURVE, LAYER, ROUND_METRICS
 from pipeline.tracking.runs import Tree
 from pipeline.tracking.source_tags import COMMIT
@@ -62,6 +64,9 @@ class TrackedStore:
     """one row per line: the columns of ``lines`` up to ``statistics``, then error_barrier,
     loss_barrier, error_a, error_b, distance, sign_changes, mask_overlap,
     mask_overlap_by_chance"""
+    approximations: tuple[Row, ...] = ()
+    """task, approximation, of, construction, candidates, epsilon_asked, round, density (of
+    the target), seed, and ``approximation_runs.FACTS``"""
     analyses: Mapping[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
     """task, analysis -> the settings behind its results and its network ``of``"""
     looks: Looks = DEFAULT
@@ -101,7 +106,8 @@ def read(
     Args:
         uri: the store; None = MLFLOW_TRACKING_URI, else mlflow.db in the repository.
         experiment: its name.
-        variants: only these, and analyses of them or of the dense network; None = all.
+        variants: only these, and analyses and approximations of them or of the dense
+            network; None = all.
         runs: those that ``held`` gives for the workspace that asks; or ``current``, those
             of the workspace that wrote last; or ``all``, results of earlier settings and
             dropped rounds too. If a name has results of several settings, the settings
@@ -127,10 +133,8 @@ def read(
         choice = Choice(runs)
         every = find_runs(client, number, "tags.kind = 'chain'")
         chains = choice.chains(every, find_runs(client, number, "tags.kind = 'round'"))
-        analyses = choice.analyses(
-            find_runs(client, number, "tags.kind = 'analysis'"),
-            find_runs(client, number, "tags.kind = 'place'"),
-        )
+        analyses = _trees(client, number, choice, "analysis")
+        approximations = _trees(client, number, choice, "approximation")
         _check_variants(experiment, variants, [c.run for c in chains], analyses)
         order = _order(_tasks(found, chains, choice))
         chains.sort(key=order)
@@ -159,9 +163,10 @@ def read(
         },
         lines=tables.lines,
         barriers=tables.barriers,
+        approximations=read_approximations(approximations, variants),
         analyses=tables.settings,
         looks=declared_looks(found.tags),
-        lacking=choice.lacking([*chains, *analyses], variants),
+        lacking=choice.lacking([*chains, *analyses, *approximations], variants),
         commits=tuple(sorted({c.run.data.tags.get(COMMIT, "")[:7] for c in chains} - {""})),
     )
 
@@ -188,6 +193,15 @@ def read_all(
     if not experiment and not (file and not file.exists()):
         names = with_chains(uri)
     return [read(uri, name, runs="all", curves=(), root=root) for name in names]
+
+
+def _trees(client: "MlflowClient", number: str, choice: Choice, name: str) -> list[Tree]:
+    """The runs of a kind that are read, with their child runs."""
+    kind = KINDS[name]
+    runs, children = (
+        find_runs(client, number, f"tags.kind = '{one}'") for one in (name, kind.child)
+    )
+    return choice.others(kind, runs, children)
 
 
 def _experiment(client: "MlflowClient", name: str, uri: str) -> "Experiment":

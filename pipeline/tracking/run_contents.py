@@ -19,7 +19,7 @@ from pipeline.tracking.timing import timing_at, timing_of
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChildContent:
-    """The child run of one round of a chain, or of one place of an analysis."""
+    """A child run, such as that of one round of a chain."""
 
     name: str
     started: int
@@ -36,15 +36,15 @@ class ChildContent:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunContent:
-    """The run of one chain or of one analysis with one seed."""
+    """The run of one chain, one analysis or one approximation with one seed."""
 
     name: str
     key: str
     """the tag by which the run is found again"""
     kind: str
-    """``chain`` or ``analysis``"""
+    """one of ``kinds.KINDS``"""
     child_tag: str
-    """the tag that tells its child runs apart: ``round`` or ``place``"""
+    """the tag that tells its child runs apart, such as ``round``"""
     digests: Mapping[str, str]
     """value of the child tag -> digest of the results, in order"""
     borrowed: frozenset[str] = frozenset()
@@ -82,7 +82,7 @@ def of_chain(
     def child(number: str) -> ChildContent:
         result = by_round[number]
         timing = timing_of(root, result)
-        kept = _artifacts(("trained", "results"), _below(result), hashes)
+        kept = artifact_tags(("trained", "results"), _below(result), hashes)
         tags = chain_tags.round_tags(result, timing) | kept
         return ChildContent(
             name=f"{chain.name}-r{result.round:02d}",
@@ -166,10 +166,10 @@ def _below(result: RoundResult) -> str:
 
 
 def _kept_lines(place: PlaceResult, hashes: Hashes) -> dict[str, str]:
-    return _artifacts(("lines",), place.path, hashes)
+    return artifact_tags(("lines",), place.path, hashes)
 
 
-def _artifacts(kinds: Sequence[str], below: str, hashes: Hashes) -> dict[str, str]:
+def artifact_tags(kinds: Sequence[str], below: str, hashes: Hashes) -> dict[str, str]:
     """Tags with the path of artifacts, and with DVC's hash where it has one."""
     tags = {}
     for kind in kinds:

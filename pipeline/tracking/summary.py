@@ -43,7 +43,7 @@ PLACE = ("workers", "data")
 def results_digest(root: Path = Path()) -> str:
     """The SHA-256 of the plan and of all results: what was tracked and drawn."""
     content = hashlib.sha256((root / items.plan_path(root)).read_bytes())
-    for file in contents.result_files(root):
+    for file in [*contents.result_files(root), *contents.approximation_files(root)]:
         content.update(file.read_bytes())
     for file in contents.line_files(root):
         content.update(file.read_bytes())

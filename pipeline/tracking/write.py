@@ -24,12 +24,16 @@ from pipeline.core.looks import DEFAULT, Looks
 from pipeline.plan import compiler
 from pipeline.plan.places import Place
 from pipeline.plan.places import places as places_of
+from pipeline.plan.targets import TargetPlace, target_places
 from pipeline.results.tables import Active, round_results
 from pipeline.tracking import dvc_hashes, experiments, runs
 from pipeline.tracking.addresses import WEB, TrackingError, sqlite_file, store_uri
 from pipeline.tracking.analyses import tracked_analyses
+from pipeline.tracking.approximation_runs import of_approximation
+from pipeline.tracking.approximations import tracked_approximations
 from pipeline.tracking.chains import chains_of
 from pipeline.tracking.experiment_tags import experiment_tags
+from pipeline.tracking.kinds import CHILDREN
 from pipeline.tracking.looks import TAG as LOOKS
 from pipeline.tracking.looks import looks_tag
 from pipeline.tracking.run_contents import RunContent, of_analysis, of_chain
@@ -41,8 +45,6 @@ from pipeline.tracking.winning_tags import winning_tags
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-CHILDREN = {"chain": "round", "analysis": "place"}
-"""kind of a run -> kind of its child runs, and the tag that tells them apart"""
 SUMMARY = "summary"
 """kind of the run that ``summary`` writes"""
 PARENT = "mlflow.parentRunId"
@@ -82,6 +84,7 @@ class Asked:
     experiment: str
     active: Active
     places: Sequence[Place]
+    targets: Sequence[TargetPlace]
     looks: Looks
 
 
@@ -91,6 +94,7 @@ def asked_by(settings: Settings) -> Asked:
         experiment=settings.experiment,
         active=compiler.active(settings),
         places=tuple(places_of(settings, [settings.seeds])),
+        targets=tuple(target_places(settings, [settings.seeds])),
         looks=settings.declared_looks,
     )
 
@@ -102,7 +106,7 @@ def track(
     active: Active,
     places: Iterable[Place] = (),
     *,
-    looks: Looks = DEFAULT,
+    targets: Iterable[TargetPlace] = (),
 ) -> TrackReport:
     """Write the results of the plan into MLflow.
 
@@ -115,14 +119,20 @@ def track(
         uri: the store; None = MLFLOW_TRACKING_URI, else mlflow.db in the repository.
         active: tasks, variants, rounds and seeds of the plan.
         places: of the plan's analyses, each with all seeds.
-        looks: at which numbers of seeds the experiment is judged, as declared.
+        targets: of the plan's approximations, likewise.
 
     Raises:
         TrackingError: the store cannot be used, or there is nothing to write into a new
             one.
         ArtifactError: a result is unreadable.
     """
-    asked = Asked(experiment=experiment, active=active, places=tuple(places), looks=looks)
+    asked = Asked(
+        experiment=experiment,
+        active=active,
+        places=tuple(places),
+        targets=tuple(targets),
+        looks=DEFAULT,
+    )
     return write(root, uri, asked)
 
 
@@ -135,13 +145,8 @@ def write(root: Path, uri: str | None, asked: Asked, *, live: bool = False) -> T
     uri = store_uri(root, uri)
     chains = chains_of(round_results(root, asked.active))
     analyses = tracked_analyses(root, asked.places)
-    file = sqlite_file(uri)
-    if not chains and not analyses and file and not file.exists():
-        raise TrackingError(
-            "there are no results to track in artifacts/; make them with `dvc repro`, or "
-            "fetch them with `dvc pull`"
-        )
-    tags = experiment_tags(asked.experiment, chains, analyses)
+    approximations = tracked_approximations(root, asked.targets)
+    tags = experiment_tags(asked.experiment, chains, analyses, approximations)
     seeds = {chain.first.seed for chain in chains}
     declared = partial(looks_tag, looks=asked.looks, num_seeds=len(seeds))
     winning = winning_tags(chains, asked.looks)
@@ -149,7 +154,14 @@ def write(root: Path, uri: str | None, asked: Asked, *, live: bool = False) -> T
     contents = [
         *(of_chain(root, one, winning.get(one.key, {}), hashes) for one in chains),
         *(of_analysis(root, one, hashes) for one in analyses),
+        *(of_approximation(root, one, hashes) for one in approximations),
     ]
+    file = sqlite_file(uri)
+    if not contents and file and not file.exists():
+        raise TrackingError(
+            "there are no results to track in artifacts/; make them with `dvc repro`, or "
+            "fetch them with `dvc pull`"
+        )
     with locked(root), opened(uri) as client:
         marks = enclosing(root) == root.resolve()
         number = experiments.found(

@@ -1,4 +1,4 @@
-"""Tracked lines and barriers made of numbers: parabolas between two networks."""
+"""Tracked lines, barriers and approximations made of numbers."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -25,6 +25,17 @@ CONNECTION: dict[str, Any] = {
     "step": 0,
     "density": 0.8,
 }
+APPROXIMATION: dict[str, Any] = {
+    "task": "main",
+    "approximation": "strong",
+    "of": "dense",
+    "construction": "direct",
+    "epsilon_asked": 0.01,
+    "round": 0,
+    "density": 1.0,
+    "target_accuracy": 0.98,
+    "kept_to_target": 5.0,
+}
 WAYS = ("interpolated",)
 
 
@@ -36,7 +47,7 @@ def lines(
     ways: Sequence[str] = WAYS,
     points: int = 5,
 ) -> tuple[Row, ...]:
-    """Error .02 at the ends; the barrier grows by .01 with the seed."""
+    """Parabolas: error .02 at the ends; the barrier grows by .01 with the seed."""
     return tuple(
         place
         | {"seed": seed, "pair": 0, "statistics": way, "alpha": alpha, "loss": 0.1}
@@ -65,3 +76,21 @@ def barriers(
         for seed in seeds
         for way in ways
     )
+
+
+def approximations(
+    construction: str = "direct",
+    candidates: Sequence[int] = (4, 6, 8),
+    seeds: Sequence[int] = (0, 1),
+    **facts: object,
+) -> list[Row]:
+    """Errors fall by half per candidate; the median grows with the seed."""
+    return [
+        APPROXIMATION
+        | {"construction": construction, "candidates": n, "seed": seed}
+        | {"error_median": (1 + seed) * 2.0**-n, "error_p99": 2.0 ** (1 - n)}
+        | {"epsilon": 2.0 ** (3 - n), "accuracy": 0.98 - 2.0**-n}
+        | facts
+        for n in candidates
+        for seed in seeds
+    ]

@@ -4,7 +4,13 @@ from dataclasses import replace
 
 import pytest
 from helpers import synthetic, tracked_stores
-from helpers.tracked_analyses import CONNECTION, INSTABILITY, barriers, lines
+from helpers.tracked_analyses import (
+    CONNECTION,
+    INSTABILITY,
+    approximations,
+    barriers,
+    lines,
+)
 
 from pipeline.artifacts import parquet
 from pipeline.plots import FIGURES, PlotError, draw
@@ -72,6 +78,7 @@ def with_everything(root):
         ),
         lines=lines(INSTABILITY | {"task": "x"}, barrier=0.1),
         barriers=barriers(CONNECTION | {"task": "x"}, barrier=0.1, overlap=0.5),
+        approximations=tuple(approximations(task="x")),
     )
 
 
