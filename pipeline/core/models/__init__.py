@@ -1,6 +1,7 @@
 """The models by name. Each family is one file, imported when one of its models is built."""
 
 from dataclasses import dataclass
+from functools import cache
 
 from pipeline.core.description import Description
 from pipeline.core.models.layers import Network
@@ -80,5 +81,11 @@ def build(
         raise ValueError(
             f"{name} has widths of its own; for {widths} take model {' or '.join(layered)}"
         )
+    return _built(name, widths, data)
+
+
+@cache
+def _built(name: str, widths: tuple[int, ...] | None, data: Description) -> Network:
+    """Networks hold no values, so that one can serve all; a module takes a trial each."""
     network: Network = MODELS.load(name)(name, widths, data)
     return network
