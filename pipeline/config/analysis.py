@@ -4,11 +4,12 @@
 the line between the copies of a pair (Frankle et al. 2020, arXiv:1912.05671).
 ``connection`` trains nothing and evaluates the line between two networks of the experiment.
 
-Networks of two initializations have their hidden units in different orders, and we do not
-search for a permutation that matches them. So a barrier between seeds says that the line
-between the networks as they are rises; it does not say that no line to a reordered network
-is flat (Entezari et al. 2022, arXiv:2110.06296; Ainsworth et al. 2023, arXiv:2209.04836).
-Overlaps of their masks are by position, too.
+Networks of two initializations have their hidden units in different orders. So a barrier
+between seeds says that the line between the networks as they are rises; it does not say
+that no line to a reordered network is flat (Entezari et al. 2022, arXiv:2110.06296;
+Ainsworth et al. 2023, arXiv:2209.04836). Overlaps of their masks are by position, too. With
+``match_units`` the other seed's network and mask are reordered before (``core/analysis/
+matching.py``).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +19,7 @@ from typing import Annotated, Literal
 from pipeline.artifacts.paths import DENSE
 from pipeline.config.yaml_shape import choose
 from pipeline.core.analysis.pairs import OTHER_SEED
-from pipeline.core.fields import Default, Needed, OneOf, Tree
+from pipeline.core.fields import Default, Needed, OneOf, OnlyWritten, Tree
 
 PREVIOUS = "previous"
 """the other end of a connection is the network of the previous round"""
@@ -85,6 +86,9 @@ class Analysis:
     recalibration_batches: int | None = None
     """training batches that make the running statistics of norms anew at each point;
     null = interpolated statistics only"""
+    match_units: Annotated[bool, OnlyWritten()] = False
+    """to ``other-seed``: whether the hidden units of that network are put into the order in
+    which they answer to the training examples most like those of this one"""
 
     @property
     def trains(self) -> bool:
@@ -104,6 +108,8 @@ class Known:
     """variant -> its tasks"""
     normed: Sequence[str]
     """tasks whose networks have running statistics"""
+    modules: Sequence[str]
+    """tasks whose networks are torch modules"""
     changing: Sequence[str]
     """variants whose masks change while they train"""
     owners: Mapping[str, str]
@@ -128,6 +134,19 @@ def problems(where: str, analysis: Analysis, known: Known) -> Iterator[str]:
     else:
         yield from _connection(where, analysis, known)
     yield from _points(where, analysis, known)
+    if analysis.match_units:
+        yield from _matching(f"{where}.match_units", analysis, known)
+
+
+def _matching(where: str, analysis: Analysis, known: Known) -> Iterator[str]:
+    if analysis.to != OTHER_SEED:
+        yield f"{where}: only a network to {OTHER_SEED} has other units; leave it out"
+    for task in analysis.tasks:
+        if task in known.modules:
+            yield (
+                f"{where}: the network of task {task} is a torch module, whose units are "
+                "not known; leave it out"
+            )
 
 
 def _points(where: str, analysis: Analysis, known: Known) -> Iterator[str]:

@@ -24,7 +24,7 @@ from pipeline.config.yaml_shape import choose
 from pipeline.core import models
 from pipeline.core.looks import LEAST_OPEN
 from pipeline.core.models.init import CHOICES, INITS
-from pipeline.core.models.layers import has_statistics
+from pipeline.core.models.layers import Module, has_statistics
 from pipeline.data.facts import FACTS
 
 NAME = r"[a-z][a-z0-9]*([_-][a-z0-9]+)*"
@@ -124,6 +124,11 @@ def _analyses(settings: Settings) -> Iterator[str]:
             for name, task in settings.tasks.items()
             if has_statistics(build_network(task))
         ],
+        modules=[
+            name
+            for name, task in settings.tasks.items()
+            if isinstance(build_network(task), Module)
+        ],
         changing=[name for name, v in settings.variants.items() if v.prune.policy.changes],
         owners={
             name: v.prune.owner.variant if v.prune.owner else name
@@ -158,6 +163,8 @@ def _model(where: str, model: Model) -> Iterator[str]:
     if model.options and model.import_ is None:
         yield f"{where}.options: they are arguments of an imported function; remove them"
     ours = models.MODELS.get(model.name)
+    if model.draw < 0:
+        yield f"{where}.draw: {model.draw} found; number the draw: 0, 1, …"
     known = CHOICES if ours is None or ours.is_module else INITS
     if model.init not in known:
         yield f"{where}.init: {choose(model.init, known)}"

@@ -93,6 +93,9 @@ class Model:
     of the data and returns a ``torch.nn.Module``, or a tuple of layer records"""
     options: Annotated[dict[str, Any], OnlyWritten()] = field(default_factory=dict)
     """arguments of that function, by name"""
+    draw: Annotated[int, OnlyWritten()] = 0
+    """number of the draw of theta0, 0 or more: tasks with different ones begin a seed with
+    different weights; left out: 0"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -14,6 +14,7 @@ from pipeline.config.analysis import PRUNED, Analysis
 from pipeline.config.settings import Task, network_for
 from pipeline.core import masks
 from pipeline.core.arrays import Weights
+from pipeline.core.models import units
 from pipeline.core.training.engine import Evaluation
 from pipeline.run.checkpoints import InterruptedTraining
 from pipeline.run.executors import cores, preloads, processes
@@ -67,7 +68,7 @@ class PairWork:
         """Evaluate every point on the test set and leave rows and facts."""
         import torch
 
-        from pipeline.core.analysis import lines
+        from pipeline.core.analysis import lines, matching
 
         torch.set_num_threads(1)
         data = files.load_dataset(self.data)
@@ -75,6 +76,9 @@ class PairWork:
         ends = self.ends
         a, b = (files.load_arrays(file) for file in ends.weights)
         mask_a, mask_b = (files.load_arrays(file) for file in ends.masks)
+        if self.analysis.match_units:
+            found = matching.orders(network, a, b, data)
+            b, mask_b = (units.permuted(network, one, found) for one in (b, mask_b))
         ways = lines.ways(
             network,
             data,

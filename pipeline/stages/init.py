@@ -33,7 +33,7 @@ def made(item: Item, settings: Settings, seed: int) -> tuple[Weights, dict[str, 
     """The weights of one seed at step 0, and the facts beside them."""
     task = settings.tasks[item["task"]]
     network = network_for(task, files.load_description(item.path("data")))
-    rng = seeding.generator(seed, "init")
+    rng = seeding.generator(seed, "init", copy=task.model.draw)
     theta0 = initial_weights(network, task.model.init, rng)
     if seed == item.seeds[0] and isinstance(network, Module):
         _check_repeats(network, task.model, seed, digest(theta0))
@@ -42,7 +42,8 @@ def made(item: Item, settings: Settings, seed: int) -> tuple[Weights, dict[str, 
 
 def _check_repeats(network: Module, model: Model, seed: int, found: str) -> None:
     """Check that the module draws from torch's generator alone, which is seeded."""
-    again = initial_weights(network, model.init, seeding.generator(seed, "init"))
+    rng = seeding.generator(seed, "init", copy=model.draw)
+    again = initial_weights(network, model.init, rng)
     if digest(again) != found:
         raise CodeError(
             f"{model.name} draws other weights at every call; draw them with torch, not "

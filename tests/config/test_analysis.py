@@ -122,6 +122,10 @@ def test_copies_of_a_network_that_is_pruned_while_it_trains_are_refused() -> Non
             "to: null found; name previous, pruned, dense, other-seed, or another variant",
         ),
         ({"to": "ticket"}, "to: ticket is what it starts from; name another end"),
+        (
+            {"match_units": True},
+            "match_units: only a network to other-seed has other units; leave it out",
+        ),
         ({"to": "renit"}, "to: unknown: renit; did you mean reinit? (known: ticket, "),
         ({"rounds": [0]}, "rounds: 0 found; ticket is run for the rounds 1 to 2"),
         ({"steps": [0]}, "steps: a connection trains no copies; write null"),

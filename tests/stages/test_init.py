@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.experiment import SEEDS, write
+from helpers.experiment import SEEDS, raw, write
 
 from pipeline.artifacts import files, paths
 from pipeline.core.digests import digest
@@ -38,3 +38,17 @@ def test_a_seed_is_drawn_alike_in_any_group(
     init.run("main-s1_5")
     other = paths.theta0_folder("main", (1, 5))
     assert found == paths.seed_file(other, 1).read_bytes()
+
+
+def test_another_draw_begins_the_same_seed_with_other_weights(
+    experiment_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(experiment_root / "artifacts/data", tmp_path / "artifacts/data")
+    monkeypatch.chdir(tmp_path)
+    model = raw()["tasks"]["main"]["model"]
+    for draw in (0, 1):
+        write(tmp_path, tasks__main__model=model | {"draw": draw}, seeds=[1])
+        init.run("main-s1")
+        found = files.load_weights(paths.theta0_folder("main", (1,)), 1)
+        known = files.load_weights(experiment_root / FOLDER, 1)
+        assert (digest(found) == digest(known)) is (draw == 0)

@@ -17,6 +17,7 @@ from pipeline.core.arrays import Weights
 from pipeline.core.digests import digest
 from pipeline.core.models.init import initial_weights
 from pipeline.core.models.layers import parameters
+from pipeline.core.models.units import permuted
 from pipeline.run.lines import Ends
 from pipeline.run.lines import run as run_lines
 from pipeline.stages import copies, lines
@@ -210,6 +211,40 @@ def test_two_seeds_have_one_line_between_them(place: str, folder: str) -> None:
     overlap = value["seeds"]["0"]["0"]["mask_overlap"]
     found = [files.load_mask(trained, seed) for seed in SEEDS]
     assert overlap == (masks.mask_overlap(*found) if folder != "dense/r00" else None)
+
+
+def test_the_units_of_another_seeds_network_are_matched_where_it_is_asked(
+    tmp_path: Path,
+) -> None:
+    """A network, and itself with its units in another order: nothing lies between them."""
+    analysis = CONNECTION | {"of": "dense", "to": "other-seed", "rounds": None, "points": 3}
+    asked = settings(variants={}, analyses={"line": analysis | {"match_units": True}})
+    task = asked.tasks["main"]
+    trained = Path("artifacts/trained/main/dense/r00/s0-1")
+    network, order = build_network(task), np.array([3, 0, 7, 5, 1, 2, 6, 4])
+    ends_at = {}
+    for part in ("weights", "mask"):
+        a = ends_at[part, 0] = paths.seed_file(trained, 0, part)
+        b = ends_at[part, 1] = tmp_path / f"{part}.safetensors"
+        moved = permuted(network, files.load_arrays(a), [order])
+        files.save_arrays(b, moved)
+    ends = Ends(
+        seed=0,
+        pair=0,
+        round=0,
+        weights=(ends_at["weights", 0], ends_at["weights", 1]),
+        masks=(ends_at["mask", 0], ends_at["mask", 1]),
+        start=None,
+    )
+    (seen,) = run_lines(
+        "matched",
+        task,
+        asked.analyses["line"],
+        [ends],
+        data=paths.data_file("digits"),
+        at_once=1,
+    )
+    assert seen.facts["distance"] == 0
 
 
 def test_a_batch_norm_network_is_seen_with_either_statistics(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def write(exported: Exported, out: Path) -> str:
             f"{model.import_} is a network of yours, which a file cannot draw again; give "
             "another --format"
         )
-    theta0 = _drawn(exported.network, model.init, provenance["seed"])
+    theta0 = _drawn(exported.network, model.init, provenance["seed"], model.draw)
     arrays: dict[str, NDArray[Any]] = {}
     for name, values in exported.weights.items():
         if name in exported.mask:
@@ -51,7 +51,12 @@ def write(exported: Exported, out: Path) -> str:
             arrays[name + SIZE] = _one_size(name, values, kept, theta0[name])
         elif values.tobytes() != theta0[name].tobytes():
             arrays[name] = values
-    network = {"model": model.name, "widths": model.widths, "init": model.init}
+    network = {
+        "model": model.name,
+        "widths": model.widths,
+        "init": model.init,
+        "draw": model.draw,
+    }
     data = described(files.load_description(exported.data))
     files.save_arrays(out, arrays, **provenance, **network, data=data)
     assert digest(read(out)) == digest(exported.weights), "other weights were read back"
@@ -70,7 +75,8 @@ def read(path: Path) -> Weights:
         widths = facts["widths"] and tuple(facts["widths"])
         data = description_in(facts["data"])
         network = models.build(facts["model"], widths=widths, data=data)
-        theta0 = _drawn(network, facts["init"], facts["seed"])
+        draw = facts.get("draw", 0)  # files of versions without it have the first one
+        theta0 = _drawn(network, facts["init"], facts["seed"], draw)
         if digest(theta0) != facts["theta0"]:
             raise ArtifactError(
                 f"{path}: seed {facts['seed']} draws other weights here than where the "
@@ -81,8 +87,8 @@ def read(path: Path) -> Weights:
         raise ArtifactError(f"{path} is no binary network; export it again") from None
 
 
-def _drawn(network: Network, init: str, seed: int) -> Weights:
-    return initial_weights(network, init, seeding.generator(seed, "init"))
+def _drawn(network: Network, init: str, seed: int, draw: int) -> Weights:
+    return initial_weights(network, init, seeding.generator(seed, "init", copy=draw))
 
 
 def _one_size(

@@ -47,8 +47,9 @@ def theta0(subject: Subject) -> Looks:
         path = paths.seed_file(subject.item.path("theta0"), seed)
 
         def look(path: Path = path, seed: int = seed) -> str:
-            rng = seeding.generator(seed, "init")
-            drawn = initial_weights(subject.network, subject.task.model.init, rng)
+            model = subject.task.model
+            rng = seeding.generator(seed, "init", copy=model.draw)
+            drawn = initial_weights(subject.network, model.init, rng)
             return _arrays(drawn, files.load_arrays(path), "init draws") or difference(
                 {"theta0": digest(drawn)}, files.load_facts(path)
             )
