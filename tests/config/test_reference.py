@@ -56,7 +56,8 @@ def test_every_key_is_explained_once() -> None:
     yours |= {key for key in KEYS if key.startswith(recipe)}
     train = ("betas", "loss_precision", "evaluations_per_decade", "evaluate_train")
     yours |= {f"tasks.NAME.train.{key}" for key in train}
-    yours.add("variants.NAME.rewind.task")
+    others = ("variants.NAME.rewind.task", "tasks.NAME.model.draw")
+    yours |= {*others, "analyses.NAME.match_units"}
     assert set(KEYS) - yours == paths(raw() | {"analyses": {"line": CONNECTION}})
     assert len(KEYS) == len(reference.every())
     assert all(len(key.sentence) > 10 for key in KEYS.values())
@@ -106,7 +107,7 @@ def test_a_key_is_found_by_its_path_or_its_last_part(asked: str, found: list[str
 
 def test_a_mapping_comes_with_its_keys() -> None:
     found = [key.path for key in reference.find("tasks.main.model")]
-    ends = ("", ".name", ".widths", ".init", ".import", ".options")
+    ends = ("", ".name", ".widths", ".init", ".import", ".options", ".draw")
     assert found == [f"tasks.NAME.model{end}" for end in ends]
 
 
