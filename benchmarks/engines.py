@@ -33,6 +33,7 @@ from pipeline.core.batches import Dataset
 from pipeline.core.models.layers import Conv, Linear, MaxPool, Network, layers_of
 from pipeline.core.training.engine import Ability, Engine
 from pipeline.engines import ENGINES, make_engine
+from pipeline.engines.dense.layers import channels_last
 
 SLICE_S = 0.25
 """seconds of training in one measurement"""
@@ -116,7 +117,7 @@ def _linear(layer: Linear, batch_size: int, *, is_first: bool) -> Work:
 
 def _convolution(layer: Conv, shape: tuple[int, ...], *, is_first: bool) -> Work:
     def drawn(*shape: int) -> Tensor:
-        return torch.rand(shape).contiguous(memory_format=torch.channels_last)
+        return channels_last(torch.rand(shape))
 
     batch_size, _, *plane = shape
     images, gradients = drawn(*shape), drawn(batch_size, layer.outputs, *plane)

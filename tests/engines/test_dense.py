@@ -29,7 +29,14 @@ from pipeline.core.models.layers import (
 from pipeline.core.training.engine import Job
 from pipeline.engines import ENGINES, make_engine
 from pipeline.engines.dense import layers
-from pipeline.engines.dense.layers import SMALL_PRODUCT, gradients, logits, product
+from pipeline.engines.dense.layers import (
+    SMALL_PRODUCT,
+    gradients,
+    in_order,
+    logits,
+    product,
+)
+from pipeline.engines.dense.layers import channels_last as channels_last_of
 
 torch.set_num_threads(1)
 
@@ -186,6 +193,19 @@ def test_a_large_product_passes_nan_on():
     found = product(left, right)
     assert found[3].isnan().all()
     assert not found[4].isnan().any()
+
+
+def test_images_of_one_channel_are_convolved_with_channels_last_as_all_others():
+    # Both formats describe such images; torch takes the slower one if it may choose.
+    weights, images = channels_last_of(drawn(4, 1, 3, 3)), drawn(2, 1, 9, 7)
+    found = F.conv2d(channels_last_of(images), weights, None, 1, 1)
+    assert found.stride() == (4 * 9 * 7, 1, 4 * 7, 4)
+    torch.testing.assert_close(found, F.conv2d(images, weights, None, 1, 1))
+
+
+def test_a_relu_comes_behind_the_pool_that_follows_it():
+    behind = [type(layer) for layer in in_order(NETWORKS["odd sizes"])]
+    assert behind == [Conv, MaxPool, ReLU, Flatten, Linear]
 
 
 @pytest.mark.parametrize(

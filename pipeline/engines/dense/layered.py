@@ -19,7 +19,7 @@ from pipeline.core.batches import Dataset
 from pipeline.core.models.layers import Flatten, Network, layers_of, parameters
 from pipeline.core.training.engine import Evaluation, Job, State
 from pipeline.core.training.schedules import learning_rate
-from pipeline.engines.dense.layers import Gradients, gradients, logits
+from pipeline.engines.dense.layers import Gradients, channels_last, gradients, logits
 from pipeline.engines.shared.compiled import moved
 from pipeline.engines.shared.updates import Fused
 
@@ -189,9 +189,7 @@ def _own(array: NDArray[np.generic]) -> Tensor:
     tensor = torch.tensor(array)
     if tensor.dtype == torch.int64:
         tensor = tensor.int()
-    return (
-        tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
-    )
+    return channels_last(tensor) if tensor.ndim == 4 else tensor
 
 
 def _copy(tensor: Tensor) -> NDArray[np.float32]:
