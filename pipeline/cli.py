@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.inspect.exports import DEFAULT, FORMS
+from pipeline.run import executors
 
 if TYPE_CHECKING:
     from pipeline.config.settings import Settings
@@ -166,6 +167,9 @@ def run(
             help="Stages, and any option of `dvc repro`; default: everything stale.",
         ),
     ] = None,
+    on: Annotated[
+        str, typer.Option(help=f"What trains: {executors.shown()}.")
+    ] = executors.DEFAULT,
 ) -> None:
     """Plan, train what lacks side by side, then `dvc repro` with these options."""
     with _at_root() as root:
@@ -180,8 +184,9 @@ def run(
 
         account.refuse_homeless()
         settings = params.load()
-        repair.refuse_second_run(root)
         passed_on = [*(arguments or ()), *context.args]
+        walking.refuse(on, passed_on)
+        repair.refuse_second_run(root)
         current = plan_file.write(settings)
         _note(repair.unlock(root))
         _note(repair.restore_records(current, root))
@@ -190,7 +195,7 @@ def run(
             plan_file.refuse_forgotten(found, current, sought=True)
         print(forecast.describe(settings, current, found))
         if walking.fits(passed_on):
-            walking.walk(settings, current, found)
+            walking.walk(settings, current, found, on)
         overall.leave(settings, current, found)
         kernels.start(settings, current, found, os.getpid())
         stage_server.start()

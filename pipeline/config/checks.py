@@ -3,6 +3,7 @@
 Pruning, rewinding, analyses and ``compat`` have their checks in files of their own.
 """
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -14,6 +15,7 @@ from pipeline.config.rewind import Masks, Retraining
 from pipeline.config.settings import (
     OWN,
     Model,
+    Resources,
     Settings,
     Task,
     Variant,
@@ -170,10 +172,21 @@ def _model(where: str, model: Model) -> Iterator[str]:
         yield f"{where}.init: {choose(model.init, known)}"
 
 
+def _resources(where: str, asked: Resources) -> Iterator[str]:
+    gpus, memory = asked.gpus, asked.memory_gb
+    if asked.cpus < 1:
+        yield f"{where}.cpus: {asked.cpus} found; give 1 or more"
+    if gpus is not None and not (0 <= gpus <= 1 or (gpus > 1 and gpus == int(gpus))):
+        yield f"{where}.gpus: {gpus} found; give a fraction from 0 to 1, or a whole number"
+    if memory is not None and not 0 < memory < math.inf:
+        yield f"{where}.memory_gb: {memory} found; give more than 0, or null"
+
+
 def _task(where: str, task: Task, datasets: Iterable[str]) -> Iterator[str]:
     if task.known is None and task.data not in FACTS:
         yield f"{where}.data: {choose(task.data, [*FACTS, *datasets])}"
     yield from _model(f"{where}.model", task.model)
+    yield from _resources(f"{where}.resources", task.resources or Resources())
     try:
         network = build_network(task)
     except ValueError as error:

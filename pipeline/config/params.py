@@ -119,11 +119,14 @@ def completed(raw: object) -> dict[str, Any]:
 
 
 def resolved(root: Path = Path()) -> dict[str, Any]:
-    """All settings as plain values, as they are recorded with results.
+    """All settings that decide results as plain values, as they are recorded with them.
 
     Call it only after ``load`` has accepted the file.
     """
-    return completed(parse_yaml((root / FILE).read_text(encoding="utf-8")))
+    full = completed(parse_yaml((root / FILE).read_text(encoding="utf-8")))
+    for task in full["tasks"].values():
+        task.pop("resources", None)
+    return full
 
 
 def parse_yaml(text: str) -> Any:  # noqa: ANN401 - YAML is any value

@@ -6,7 +6,7 @@ reads the settings, and ``checks`` says whether they fit together.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
 import pydantic
@@ -99,6 +99,19 @@ class Model:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Resources:
+    """What one training takes of a machine of a cluster; it decides no result."""
+
+    cpus: int = 1
+    """processors that are reserved for it; it has one thread whatever stands here"""
+    gpus: float | None = None
+    """GPUs, or a fraction of one that trainings share; null = one where ``train.device``
+    is a GPU, else none"""
+    memory_gb: float | None = None
+    """memory that is reserved for it; null = none is"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Task:
     """Data, model and training settings under one name."""
 
@@ -110,6 +123,9 @@ class Task:
     """how the network is trained"""
     compat: Annotated[str | None, OneOf(PROGRAMS)] = None
     """whose program's departures from the algorithm are kept, to compare with it"""
+    resources: Annotated[Resources | None, OnlyWritten()] = None
+    """what one training takes of a machine of a cluster, for ``lt-pipeline run --on``; it
+    decides no result"""
     known: Annotated[Known | None, Derived()] = None
     """what is known of the data set, where it is the user's own"""
 
@@ -117,6 +133,13 @@ class Task:
     def dataset(self) -> Known:
         """What is known of the data set before a stage reads it."""
         return self.known or FACTS[self.data]
+
+    @property
+    def takes(self) -> Resources:
+        """What one training takes of a machine of a cluster, without null."""
+        asked = self.resources or Resources()
+        usual = 0.0 if self.train.device == "cpu" else 1.0
+        return asked if asked.gpus is not None else replace(asked, gpus=usual)
 
     @property
     def needs(self) -> frozenset[Ability]:

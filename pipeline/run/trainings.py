@@ -6,6 +6,7 @@ stage then writes its artifacts from them at once.
 """
 
 import json
+import platform
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,6 +21,7 @@ import numpy as np
 from pipeline import engines
 from pipeline.artifacts import files, paths
 from pipeline.border import exits, user_failures
+from pipeline.border.errors import UserError
 from pipeline.border.user_code import CodeError
 from pipeline.config.settings import Task, network_for
 from pipeline.core import metrics
@@ -44,6 +46,16 @@ CHECKPOINT_S = 10.0
 """seconds of work that a killed training repeats at most"""
 LONGEST_UNIT = 210
 """characters of a unit's name, which leave room for what decides it"""
+
+
+OTHER_BITS = (
+    "computes other bits than this machine, and nothing is trained there; LT_NUMERICS=any "
+    "allows it"
+)
+
+
+class OtherBitsError(UserError):
+    """A machine is of another numerics class than its training asks for."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -153,13 +165,20 @@ class SeedsWork:
     seeds: tuple[int, ...]
     kept: Kept
     """where finished trainings are looked for, and left"""
+    numerics: str | None = None
+    """the class that a machine must have to train them; None = that of any machine"""
 
     def run(self, report: Tell, stop: Callable[[], bool]) -> None:
-        """Get the seeds, or train from the last checkpoint on and leave them beside it."""
-        source = self.source
-        jobs = self._jobs(files.load_dataset(source.data))
-        with _of_user(source.task), account.watched(lambda: _told(report, stop)):
-            numerics = source.canary(jobs[0]).found()
+        """Get the seeds, or train from the last checkpoint on and leave them beside it.
+
+        Raises:
+            OtherBitsError: if this machine computes other bits than are asked for.
+        """
+        jobs = self._jobs(files.load_dataset(self.source.data))
+        with self._watched(report, stop):
+            numerics = self.source.canary(jobs[0]).found()
+            if self.numerics not in (None, numerics):
+                raise OtherBitsError(f"{platform.node()} {OTHER_BITS}")
             named = self._named(jobs, numerics)
             say = _noticing(report)
             if not named.is_there(say):
@@ -171,10 +190,31 @@ class SeedsWork:
 
         False where this machine does not know its numerics class yet: a worker tells it.
         """
+        named = self._named_here()
+        return named is not None and named.is_there(say)
+
+    def put(self, say: Say) -> None:
+        """Keep the seeds, which another machine has finished."""
+        if (named := self._named_here()) is not None:
+            named.put(say)
+
+    def find_class(self, report: Tell, stop: Callable[[], bool]) -> None:
+        """Let the numerics class of this machine be known from now on."""
+        jobs = self._jobs(files.load_dataset(self.source.data))
+        with self._watched(report, stop):
+            self.source.canary(jobs[0]).found()
+
+    def _named_here(self) -> "Named | None":
+        """The seeds by their names on this machine, as far as its class is known."""
         description = files.load_description(self.source.data)
-        jobs = self._jobs(_without_examples(description))
+        jobs = self._jobs(without_examples(description))
         numerics = self.source.canary(jobs[0]).known()
-        return numerics is not None and self._named(jobs, numerics).is_there(say)
+        return None if numerics is None else self._named(jobs, numerics)
+
+    @contextmanager
+    def _watched(self, report: Tell, stop: Callable[[], bool]) -> Iterator[None]:
+        with _of_user(self.source.task), account.watched(lambda: _told(report, stop)):
+            yield
 
     def _jobs(self, data: Dataset) -> list[Job]:
         network = network_for(self.source.task, data.description)
@@ -395,6 +435,6 @@ def _noticing(report: Tell) -> Say:
 _NONE = Split(inputs=np.empty((0,), np.uint8), labels=np.empty((0,), np.int64))
 
 
-def _without_examples(description: Description) -> Dataset:
+def without_examples(description: Description) -> Dataset:
     """What names a training needs of its data, so that nobody has to read them."""
     return Dataset(train=_NONE, validation=_NONE, test=_NONE, description=description)

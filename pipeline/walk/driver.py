@@ -2,18 +2,19 @@
 
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
 from pipeline.artifacts import files
 from pipeline.border.errors import UserError
 from pipeline.config.settings import Settings, build_network
 from pipeline.plan.current import Standing
-from pipeline.plan.items import Plan, items_of
-from pipeline.run import instances, kept, kernels, machines, trials
+from pipeline.plan.items import Item, Plan, items_of
+from pipeline.run import executors, instances, kept, kernels, machines, trials
 from pipeline.run.executors import cores, preloads
-from pipeline.run.executors.executor import Ended, Executor
+from pipeline.run.executors.executor import Ended, Executor, wait
+from pipeline.run.executors.portable import Portable
 from pipeline.run.executors.processes import Notice, Report, Work
-from pipeline.run.executors.warm import WarmWorkers
 from pipeline.run.kept import bounds
 from pipeline.run.trainings import Source
 from pipeline.walk import graph as graphs
@@ -34,7 +35,23 @@ def fits(arguments: Sequence[str]) -> bool:
     return WITH.issuperset(arguments)
 
 
-def walk(settings: Settings, plan: Plan, found: Standing) -> None:
+def refuse(on: str, arguments: Sequence[str]) -> None:
+    """Refuse an executor that is not there, or that these arguments would not use.
+
+    Raises:
+        ExecutorError: with one line.
+    """
+    record = executors.record_of(on)
+    if not record.is_here and not fits(arguments):
+        raise executors.ExecutorError(
+            f"--on {on}: other machines train for the whole plan; leave out "
+            f"{' '.join(arguments)}, or leave out --on"
+        )
+
+
+def walk(
+    settings: Settings, plan: Plan, found: Standing, on: str = executors.DEFAULT
+) -> None:
     """Do the trainings of a plan that are not done; DVC records them afterwards.
 
     A piece of work that fails is told in a line, and left to its stage with all that
@@ -44,26 +61,35 @@ def walk(settings: Settings, plan: Plan, found: Standing) -> None:
         settings: of the plan.
         plan: of the experiment in the working directory.
         found: which of its results are there.
+        on: the executor of the trainings; all else is done on this machine.
 
     Raises:
+        ExecutorError: if it cannot be used.
         KeyboardInterrupt: as it came, after the workers have kept their checkpoints.
     """
     done = {item.stage for item in items_of(plan) if found.state(item.stage) == "done"}
     restored = restorable.stages(plan) - done
     graph = graphs.graph(settings, plan, done, restored)
-    if len({node.item.stage for node in graph.nodes.values() if node.trains}) < FEWEST:
+    trained = {node.item.stage for node in graph.nodes.values() if node.trains}
+    is_here = executors.record_of(on).is_here
+    if not trained or (len(trained) < FEWEST and is_here):
         return
     num = settings.workers or cores.available_cores()
+    shared = _preloads(settings, graph)
     with instances.held("walk"):
         files.remove(SHADOW)
         try:
-            with (
-                WarmWorkers(num, _preloads(settings, graph)) as executor,
-                View(graph.num_trainings) as view,
-            ):
-                Walk(settings=settings, graph=graph, executor=executor, view=view).run(
-                    kernels.needs_of(settings, plan), at_once=num
+            with ExitStack() as opened:
+                here = opened.enter_context(
+                    executors.opened(executors.DEFAULT, num, shared)
                 )
+                trainer = here
+                if not is_here:
+                    trainer = opened.enter_context(executors.opened(on, num, shared))
+                view = opened.enter_context(View(graph.num_trainings))
+                Walk(
+                    settings=settings, graph=graph, here=here, trainer=trainer, view=view
+                ).run(kernels.needs_of(settings, plan), at_once=num)
         finally:
             files.remove(SHADOW)
         bounds.keep(kept.asked().place, _say)
@@ -89,7 +115,10 @@ class Walk:
 
     settings: Settings
     graph: Graph
-    executor: Executor
+    here: Executor[Work]
+    """of what is no training"""
+    trainer: Executor[Portable]
+    """of the trainings; the same one, if they are done on this machine"""
     view: View
     _waiting: dict[str, set[str]] = field(default_factory=dict)
     _running: set[str] = field(default_factory=set)
@@ -97,6 +126,8 @@ class Walk:
     """what was lost once with its process"""
     _engines: dict[tuple[str, str, str], str] = field(default_factory=dict)
     """engine of the plan, task, optimizer -> the engine that works here"""
+    _classes: dict[str, str] = field(default_factory=dict)
+    """engine and task -> numerics class of this machine"""
 
     def run(self, needs: Sequence[kernels.Need], *, at_once: int) -> None:
         """Do everything.
@@ -109,7 +140,7 @@ class Walk:
         self._begin(trains=False)
         kernels.make_ready(needs, at_once=at_once, say=self.view.say)
         while self._begin(trains=True) or self._running:
-            for name, told in self.executor.wait():
+            for name, told in wait(self.here, self.trainer):
                 self._take_in(name, told)
 
     def _begin(self, *, trains: bool) -> bool:
@@ -118,13 +149,13 @@ class Walk:
         ready = [name for name, before in self._waiting.items() if not before]
         for name in sorted(ready, key=lambda one: -self.graph.to_come[one]):
             node = self.graph.nodes[name]
-            if not self.executor.free:
-                break
             if node.trains and not trains:
+                continue
+            if not (self.trainer if node.trains else self.here).free:
                 continue
             del self._waiting[name]
             try:
-                self.executor.begin(name, self._work(node))
+                self._give(name, node)
             except UserError as error:
                 self._fail(name, str(error))
             else:
@@ -160,15 +191,37 @@ class Walk:
                 if self._waiting.pop(later, None) is not None:
                     left.append(later)
 
-    def _work(self, node: Node) -> Work:
+    def _give(self, name: str, node: Node) -> None:
+        """Give a piece of work to its executor.
+
+        Raises:
+            UserError: if it cannot be done here.
+        """
         item, settings = node.item, self.settings
         if node.seed is None:
-            return works.Data(item=item, settings=settings)
-        if not node.trains:
-            return works.Made(item=item, settings=settings, seed=node.seed)
-        source: Source = works.stage_of(item).source(item, settings)
+            self.here.begin(name, works.Data(item=item, settings=settings))
+        elif node.trains:
+            self.trainer.begin(name, self._training(item, node.seed))
+        else:
+            self.here.begin(name, works.Made(item=item, settings=settings, seed=node.seed))
+
+    def _training(self, item: Item, seed: int) -> works.Trains:
+        source: Source = works.stage_of(item).source(item, self.settings)
         source = replace(source, engine=self._engine(source))
-        return works.Trains(item=item, source=source, seed=node.seed, kept=kept.asked())
+        place = kept.asked()
+        asked = None if place.others else self._class(source, seed)
+        return works.Trains(item=item, source=source, seed=seed, kept=place, numerics=asked)
+
+    def _class(self, source: Source, seed: int) -> str | None:
+        """The numerics class that other machines must have; None if there are none."""
+        if self.trainer is self.here:
+            return None
+        kind = repr((source.engine, source.task, source.score_rule is None))
+        if kind not in self._classes:
+            self._classes[kind] = works.numerics_here(
+                source, seed, lambda told: self.view.show("", told)
+            )
+        return self._classes[kind]
 
     def _engine(self, source: Source) -> str:
         """The engine that works here; it is tried once."""

@@ -13,7 +13,7 @@ from pipeline.artifacts import paths
 from pipeline.config import params
 from pipeline.plan import plan_file
 from pipeline.plan.current import standing
-from pipeline.run import finished, trainings
+from pipeline.run import executors, finished, trainings
 from pipeline.run.checkpoints import InterruptedTraining
 from pipeline.run.executors.executor import Ended, Told
 from pipeline.run.executors.processes import Work
@@ -32,7 +32,7 @@ CHANGES: dict[str, Any] = {
 }
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class Here:
     """An executor that does every piece of work at once, in this process."""
 
@@ -62,7 +62,9 @@ class Here:
         work.run(lambda told: self._told.append((name, told)), lambda: False)
         self._told.append((name, Ended()))
 
-    def wait(self) -> Iterable[Told]:
+    channels: tuple[()] = ()
+
+    def told(self, _ready: object) -> Iterable[Told]:
         told, self._told = self._told, []
         return told
 
@@ -72,7 +74,7 @@ def walk(monkeypatch: pytest.MonkeyPatch, **how: object) -> Here:
     settings = params.load()
     plan = plan_file.check(settings)
     executor = Here(**how)  # type: ignore[arg-type]
-    monkeypatch.setattr(driver, "WarmWorkers", lambda *_: executor)
+    monkeypatch.setattr(executors, "opened", lambda *_: executor)
     driver.walk(settings, plan, standing(plan))
     return executor
 

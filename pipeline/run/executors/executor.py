@@ -4,10 +4,17 @@ An executor knows neither DVC nor MLflow nor what a piece of work is. Whatever b
 it, nothing finished is lost: works leave their results in files.
 """
 
-from collections.abc import Iterable
+import sys
+import traceback
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol, Self
+from multiprocessing import connection
+from multiprocessing.connection import Connection
+from typing import Protocol, Self, TypeVar
 
+from pipeline.border import exits
+from pipeline.border.redaction import redacted
+from pipeline.run.executors import processes
 from pipeline.run.executors.processes import Notice, Report, Work
 
 
@@ -23,21 +30,56 @@ class Ended:
 
 Told = tuple[str, Report | Notice | Ended]
 """the name of a piece of work, and what it tells"""
+WorkT = TypeVar("WorkT", bound=Work, contravariant=True)
 
 
-class Executor(Protocol):
+class Teller(Protocol):
+    """Tells of works that run."""
+
+    @property
+    def channels(self) -> Collection[Connection]:
+        """Where something can be read as soon as there is something to tell."""
+
+    def told(self, ready: Collection[object]) -> Iterable[Told]:
+        """What works tell, now that these channels can be read.
+
+        Raises:
+            UserError: if nothing can be run any more; with one line.
+        """
+
+
+class Executor(Teller, Protocol[WorkT]):
     """Runs pieces of work side by side; a context, whose end stops what still runs."""
 
     @property
     def free(self) -> int:
         """How many pieces of work may be begun now."""
 
-    def begin(self, name: str, work: Work) -> None:
-        """Begin a piece of work, which is picklable; it is told of by this name."""
+    def begin(self, name: str, work: WorkT) -> None:
+        """Begin a piece of work, which is picklable; it is told of by this name.
 
-    def wait(self) -> Iterable[Told]:
-        """Wait until some work tells something."""
+        Raises:
+            UserError: if it cannot be begun; with one line.
+        """
 
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *_: object) -> None: ...
+
+
+def wait(*tellers: Teller) -> Iterator[Told]:
+    """Wait until some work of these executors tells something."""
+    channels = {one for teller in tellers for one in teller.channels}
+    ready = connection.wait(channels) if channels else []
+    for teller in dict.fromkeys(tellers):
+        yield from teller.told(ready)
+
+
+def ended_by(error: Exception) -> Ended:
+    """What to tell of a work that raised an error; a fault of ours is shown whole."""
+    line = exits.expected(error)
+    if line is None:
+        error.add_note(exits.REPORT)
+        sys.stderr.write(redacted("".join(traceback.format_exception(error))))
+        line = processes.how_it_ended(1)
+    return Ended(line)

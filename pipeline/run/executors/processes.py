@@ -141,13 +141,18 @@ def run_all(
 
 def context(preload: Collection[str]) -> BaseContext:
     """What starts processes of one thread that share these imported modules."""
-    for variable in THREAD_VARIABLES:
-        os.environ[variable] = "1"
+    one_thread()
     servers = "forkserver" in multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("forkserver" if servers else "spawn")
     context.set_forkserver_preload(sorted(preload))
     _keep_sockets_short()
     return context
+
+
+def one_thread() -> None:
+    """Let processes that this one starts compute in one thread."""
+    for variable in THREAD_VARIABLES:
+        os.environ[variable] = "1"
 
 
 def _keep_sockets_short() -> None:

@@ -5,21 +5,16 @@ piece of work after another. So libraries are imported and kernels are loaded on
 """
 
 import signal
-import sys
-import traceback
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import connection
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Self
 
-from pipeline.border import exits
-from pipeline.border.redaction import redacted
 from pipeline.run.checkpoints import InterruptedTraining
 from pipeline.run.executors import lifeline, processes
-from pipeline.run.executors.executor import Ended, Told
+from pipeline.run.executors.executor import Ended, Told, ended_by
 from pipeline.run.executors.processes import Work
 
 
@@ -75,9 +70,13 @@ class WarmWorkers:
         with suppress(BrokenPipeError, ConnectionError):
             worker.channel.send(work)
 
-    def wait(self) -> Iterable[Told]:
-        """Wait until some work tells something, or a process has ended."""
-        ready = connection.wait([worker.channel for worker in self._workers])
+    @property
+    def channels(self) -> list[Connection]:
+        """One per process."""
+        return [worker.channel for worker in self._workers]
+
+    def told(self, ready: Collection[object]) -> Iterable[Told]:
+        """What works tell, and which processes have ended."""
         for worker in [one for one in self._workers if one.channel in ready]:
             name = worker.work
             try:
@@ -123,10 +122,10 @@ def _done(work: Work, channel: Connection, stopping: list[int]) -> Ended:
     except (InterruptedTraining, BrokenPipeError, ConnectionError):
         raise
     except Exception as error:
-        line = exits.expected(error)
-        if line is None:
-            error.add_note(exits.REPORT)
-            sys.stderr.write(redacted(traceback.format_exc()))
-            line = processes.how_it_ended(1)
-        return Ended(line)
+        return ended_by(error)
     return Ended()
+
+
+def opened(address: str, num: int, preload: Iterable[str]) -> WarmWorkers:  # noqa: ARG001
+    """The processes of this machine, which have no address."""
+    return WarmWorkers(num, preload)

@@ -64,6 +64,11 @@ class Kept:
     others: bool
     """whether what machines of other classes made may be taken"""
 
+    @property
+    def is_url(self) -> bool:
+        """Whether other machines find it by the same name, without a common folder."""
+        return places.is_url(self.place)
+
     def fetch(self, folder: Path, training: Training, say: Say) -> bool:
         """Get a finished training, if it is there.
 

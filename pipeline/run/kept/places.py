@@ -167,7 +167,7 @@ def asked() -> str:
     named = os.environ.get(VARIABLE)
     if not named:
         return str(root.enclosing(Path.cwd()) / DEFAULT)
-    return named if _is_url(named) else str(Path(named).expanduser().absolute())
+    return named if is_url(named) else str(Path(named).expanduser().absolute())
 
 
 def find(named: str) -> Place:
@@ -176,10 +176,11 @@ def find(named: str) -> Place:
     Raises:
         ImportError, ValueError: if it is a URL of an unknown kind.
     """
-    return Remote(named) if _is_url(named) else Folder(Path(named))
+    return Remote(named) if is_url(named) else Folder(Path(named))
 
 
-def _is_url(named: str) -> bool:
+def is_url(named: str) -> bool:
+    """Whether a place is a URL, and no folder."""
     return "://" in named
 
 

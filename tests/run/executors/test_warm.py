@@ -8,6 +8,7 @@ import pytest
 from helpers.works import Fails, Killed, Says, SaysProcess
 
 from pipeline.border.errors import UserError
+from pipeline.run.executors import executor
 from pipeline.run.executors.executor import Ended, Told
 from pipeline.run.executors.processes import Notice
 from pipeline.run.executors.warm import WarmWorkers
@@ -22,7 +23,7 @@ def workers() -> Iterator[WarmWorkers]:
 def told_until_the_end(workers: WarmWorkers, name: str) -> list[Told]:
     found: list[Told] = []
     while (name, Ended) not in [(one, type(told)) for one, told in found]:
-        found += workers.wait()
+        found += executor.wait(workers)
     return found
 
 
@@ -62,6 +63,6 @@ def test_the_end_stops_works_that_wait_to_be_asked() -> None:
 
     with WarmWorkers(1, ["helpers.works"]) as workers:
         workers.begin("a", UntilStopped())
-        assert list(workers.wait()) == [("a", Notice("begun"))]
+        assert list(executor.wait(workers)) == [("a", Notice("begun"))]
         (process,) = [worker.process for worker in workers._workers]
     assert process.exitcode == 0

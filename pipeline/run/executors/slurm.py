@@ -1,0 +1,184 @@
+"""Let Slurm run pieces of work, through submitit: one job per piece.
+
+Jobs run in the folder of the experiment, which all nodes must share. Partition, account and
+limits are those of Slurm's own variables, such as ``SBATCH_PARTITION``. A job that reaches
+its time limit, or has to make room, is queued again and goes on from its checkpoint.
+"""
+
+import math
+import threading
+from collections.abc import Collection, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from pipeline.artifacts import files
+from pipeline.border import exits
+from pipeline.config.settings import Resources
+from pipeline.run.executors import ExecutorError, processes
+from pipeline.run.executors.executor import Ended, Told, ended_by
+from pipeline.run.executors.mailbox import Mailbox
+from pipeline.run.executors.portable import Portable
+from pipeline.run.executors.processes import Notice, Report, Work
+
+if TYPE_CHECKING:
+    import submitit
+
+FOLDER = Path(".lt/slurm")
+"""of the files that submitit exchanges with its jobs; it goes with the end"""
+MOST = 500
+"""jobs in the queue at a time: sites limit them"""
+MINUTES = 24 * 60
+"""until a job is queued again, where SBATCH_TIMELIMIT says nothing else"""
+POLL_S = 1.0
+
+
+@dataclass(kw_only=True, slots=True)
+class Job:
+    """A piece of work as submitit runs it on a node."""
+
+    name: str
+    work: Work
+    said: dict[str, Told] = field(default_factory=dict)
+    """each notice once, and the last report"""
+
+    def __call__(self) -> list[Told]:
+        """Do it; returns what it told, and how it ended."""
+        ended = Ended()
+        try:
+            self.work.run(self._hear, lambda: False)
+        except Exception as error:
+            ended = ended_by(error)
+        return [*self.said.values(), (self.name, ended)]
+
+    def checkpoint(self) -> "submitit.helpers.DelayedSubmission":
+        """What submitit queues again: the same, which finds its checkpoint."""
+        from submitit.helpers import DelayedSubmission
+
+        return DelayedSubmission(self)
+
+    def _hear(self, told: Report | Notice) -> None:
+        of = told.text if isinstance(told, Notice) else ""
+        self.said[of] = (self.name, told)
+
+
+class SlurmJobs:
+    """Jobs of Slurm's; a context."""
+
+    def __init__(self, cluster: str = "slurm") -> None:
+        """Find Slurm.
+
+        Args:
+            cluster: submitit's name of it; ``local`` runs jobs here, for tests.
+
+        Raises:
+            ExecutorError: if there is none.
+        """
+        import submitit
+
+        processes.one_thread()
+        files.remove(FOLDER)
+        try:
+            self._submitit = submitit.AutoExecutor(folder=FOLDER / "%j", cluster=cluster)
+        except (RuntimeError, ValueError, OSError) as error:
+            raise ExecutorError(
+                f"--on slurm: Slurm cannot be used here ({_line(error)}); run it on a "
+                "machine that submits jobs to Slurm"
+            ) from None
+        self._jobs: dict[str, submitit.Job[list[Told]]] = {}
+        self._mail = Mailbox()
+        self._end = threading.Event()
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._listen, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._thread.join()
+        for job in self._jobs.values():
+            with suppress(Exception):  # it may have ended, and Slurm be gone
+                job.cancel(check=False)
+        self._mail.close()
+        files.remove(FOLDER)
+
+    @property
+    def free(self) -> int:
+        """How many jobs may be queued now."""
+        return MOST - len(self._jobs)
+
+    def begin(self, name: str, work: Portable) -> None:
+        """Queue a job.
+
+        Raises:
+            ExecutorError: if Slurm refuses it.
+        """
+        if work.is_done(lambda told: self._mail.put((name, told))):
+            self._mail.put((name, Ended()))
+            return
+        try:
+            self._submitit.update_parameters(name="lt-pipeline", **_asked(work.needs))
+            job = self._submitit.submit(Job(name=name, work=work))
+        except Exception as error:  # submitit's own, and the system's
+            raise ExecutorError(f"Slurm refuses the job ({_line(error)})") from None
+        with self._lock:
+            self._jobs[name] = job
+
+    @property
+    def channels(self) -> list[Connection]:
+        """One for all jobs."""
+        return [self._mail.channel]
+
+    def told(self, ready: Collection[object]) -> Iterable[Told]:  # noqa: ARG002
+        """What jobs have told at their ends."""
+        return self._mail.take()
+
+    def _listen(self) -> None:
+        while not self._end.wait(POLL_S):
+            with self._lock:
+                running = dict(self._jobs)
+            for name, job in running.items():
+                if job.done():
+                    found = _result(name, job)
+                    with self._lock:
+                        del self._jobs[name]
+                    self._mail.put(*found)
+
+
+def _asked(needs: Resources) -> dict[str, Any]:
+    """What submitit calls these resources; Slurm shares no GPU among jobs."""
+    return {
+        "timeout_min": MINUTES,
+        "cpus_per_task": needs.cpus,
+        "gpus_per_node": math.ceil(needs.gpus or 0),
+        "mem_gb": needs.memory_gb,
+    }
+
+
+def _result(name: str, job: "submitit.Job[list[Told]]") -> list[Told]:
+    try:
+        found: list[Told] = job.result()
+        return found
+    except Exception as error:  # submitit's own, which hold a log
+        return [
+            (name, Ended(f"its job ended without a result ({_line(error)})", vanished=True))
+        ]
+
+
+def _line(error: Exception) -> str:
+    """The first line of an error."""
+    known = exits.expected(error)
+    return (known or f"{error}".strip() or type(error).__name__).splitlines()[0][:200]
+
+
+def opened(address: str, num: int, preload: Iterable[str]) -> SlurmJobs:  # noqa: ARG001
+    """Slurm, as the environment describes it.
+
+    Raises:
+        ExecutorError: if there is none.
+    """
+    return SlurmJobs()
