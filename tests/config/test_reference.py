@@ -50,7 +50,8 @@ def test_every_key_is_explained_once() -> None:
     yours |= {
         key
         for key in KEYS
-        if key.startswith(("datasets", "approximations")) or ".prune.mask." in key
+        if key.startswith(("datasets", "approximations", "tasks.NAME.resources"))
+        or ".prune.mask." in key
     }
     recipe = tuple(f"variants.NAME.prune.{key}" for key in ("scores", "blocks", "step"))
     yours |= {key for key in KEYS if key.startswith(recipe)}
