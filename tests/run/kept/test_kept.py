@@ -115,7 +115,7 @@ def test_a_name_needs_no_examples() -> None:
     (whole,) = SeedsWork(source=one, copy=0, seeds=(SEED,), kept=kept.asked())._jobs(
         files.load_dataset(one.data)
     )
-    few = replace(whole, data=trainings._without_examples(description))
+    few = replace(whole, data=trainings.without_examples(description))
     assert one.name([whole]) == one.name([few])
 
 
