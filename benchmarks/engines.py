@@ -7,7 +7,9 @@ The dense floor is the time of a dense step's matrix products and convolutions a
 are random within each layer, as dense as rounds of 20 % (hidden layers) and 10 % (output)
 pruning leave them. Everything is measured in turns within one run, and the medians are
 reported. Real MNIST where there is some, else random data of the same shape. Conv-2 is
-measured without evaluations, which would take minutes. About 4 minutes.
+measured without evaluations, which would take minutes. Beside the rates stand the
+multiply-adds of a step and the peaks of the core (``peaks.py``), which say what binds.
+About 4 minutes.
 
 A new engine joins by its entry in ``pipeline.engines.ENGINES``, a new model by one
 in ``CASES``.
@@ -17,23 +19,41 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
+from typing import TYPE_CHECKING, Any
 
+import layers
 import measuring
+import numpy as np
+import peaks
 import torch
 import torch.nn.functional as F  # noqa: N812
 from measuring import DENSITIES, PAPER, PAPER_CADENCE, Report
 from torch import Tensor
 
+from pipeline.core.arrays import Floats, Mask
 from pipeline.core.batches import Dataset
-from pipeline.core.models.layers import Conv, Linear, MaxPool, Network, layers_of
+from pipeline.core.models.layers import (
+    Conv,
+    Flatten,
+    Linear,
+    MaxPool,
+    Network,
+    layers_of,
+    parameters,
+)
 from pipeline.core.training.engine import Ability, Engine
 from pipeline.engines import ENGINES, make_engine
 from pipeline.engines.dense.layers import channels_last
+from pipeline.engines.shared.vectors import LANES
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 SLICE_S = 0.25
 """seconds of training in one measurement"""
@@ -63,6 +83,10 @@ class Row:
     floor_steps_per_s: float
     evaluation_share: float | None
     """of the whole time, with the validation set every 100 steps; None: not measured"""
+    multiply_adds: float
+    """of a step's products and convolutions, of the weights that the engine computes with;
+    batches filled up to whole vectors, and pixels that are 0 in a whole batch left out by
+    engines that do so"""
 
 
 CASES = (
@@ -134,19 +158,24 @@ def _convolution(layer: Conv, shape: tuple[int, ...], *, is_first: bool) -> Work
 
 def main() -> None:
     """Measure, print, and save the table and its figure."""
-    arguments = measuring.parser(__doc__).parse_args()
+    options = measuring.parser(__doc__)
+    options.add_argument("--layers", type=Path, help="a report of layers.py to draw beside")
+    arguments = options.parse_args()
     torch.set_num_threads(1)
     begin = time.monotonic()
     data, source = measuring.load(arguments.data_root)
+    before = peaks.measure()
     rows = [row for case in CASES for row in measure(case, data)]
     report = measuring.save(
         arguments.out,
         begin,
         rows=[asdict(row) for row in rows],
         data=source,
+        peaks=asdict(peaks.best(before, peaks.measure())),
         repeats={case.model: case.repeats for case in CASES},
     )
-    plot(rows, report, arguments.out.with_suffix(".png"))
+    beside = read_rows(arguments.layers) if arguments.layers else []
+    plot(rows, report, arguments.out.with_suffix(".png"), beside)
 
 
 def measure(case: Case, data: Dataset) -> list[Row]:
@@ -164,7 +193,15 @@ def measure(case: Case, data: Dataset) -> list[Row]:
             and record.trains(network)
             and Ability.SHARE_BATCHES not in record.abilities  # alone it is the reference
         }
-        rows += measured(case, density, floor, engines)
+        shares = {
+            name: kept_shares(network, job.mask, data, case.batch_size, engine=name)
+            for name in engines
+        }
+        work = {
+            name: step_multiply_adds(network, data, case.batch_size, shares[name])
+            for name in engines
+        }
+        rows += measured(case, density, floor, engines, work)
         for row in rows[-len(engines) :]:
             print(line(row), flush=True)
     return rows
@@ -186,6 +223,7 @@ def measured(
     density: float,
     floor: Callable[[], None],
     engines: Mapping[str, Engine],
+    multiply_adds: Mapping[str, float],
 ) -> list[Row]:
     """One row per engine, from measurements in turns."""
     floor_s: list[float] = []
@@ -211,9 +249,50 @@ def measured(
                 steps_per_s=1 / step,
                 floor_steps_per_s=1 / median(floor_s),
                 evaluation_share=evaluation_share(evaluation_s[name], step),
+                multiply_adds=multiply_adds[name],
             )
         )
     return rows
+
+
+def kept_shares(
+    network: Network, mask: Mask, data: Dataset, batch_size: int, *, engine: str
+) -> dict[str, float]:
+    """By name of a kernel, the share of its weights that an engine computes with."""
+    kernels = [name for name, tensor in parameters(network).items() if tensor.kind]
+    if not engine.startswith("sparse"):
+        return dict.fromkeys(kernels, 1.0)
+    shares = {name: float(mask[name].mean()) for name in kernels}
+    if isinstance(layers_of(network)[0], Flatten):
+        shares[kernels[0]] = float((mask[kernels[0]] * _lit(data, batch_size)).mean())
+    return shares
+
+
+def _lit(data: Dataset, batch_size: int) -> Floats:
+    """For each pixel, in what share of 20 batches it is not 0 in every image."""
+    images = data.train.images[: 20 * batch_size]
+    batches = images.reshape(-1, batch_size, int(np.prod(images.shape[1:])))
+    lit: Floats = batches.any(axis=1).mean(axis=0)
+    return lit
+
+
+def step_multiply_adds(
+    network: Network, data: Dataset, batch_size: int, shares: Mapping[str, float]
+) -> float:
+    """Multiply-adds of a step: three products per layer, two in the first one."""
+    columns = -(-batch_size // LANES) * LANES
+    _, *plane = data.images.shape
+    total, num_products = 0.0, 2
+    for layer in layers_of(network):
+        if isinstance(layer, MaxPool):
+            plane = [side // 2 for side in plane]
+        if isinstance(layer, Conv | Linear):
+            name = f"{layer.name}.weight"
+            weights = shares[name] * float(np.prod(parameters(network)[name].shape))
+            positions = float(np.prod(plane)) if isinstance(layer, Conv) else 1.0
+            total += num_products * columns * positions * weights
+            num_products = 3
+    return total
 
 
 def evaluation_share(evaluation_s: Sequence[float], step_s: float) -> float | None:
@@ -253,31 +332,57 @@ def seconds(work: Callable[[int], None]) -> float:
     return (time.perf_counter() - begin) / times
 
 
-def plot(rows: Sequence[Row], report: Report, file: Path) -> None:
-    """Steps per second against density, one panel per model."""
+def plot(
+    rows: Sequence[Row], report: Report, file: Path, beside: Sequence[layers.Row] = ()
+) -> None:
+    """Steps per second against density, one panel per model.
+
+    Args:
+        rows: what was measured.
+        report: what is known of the machine.
+        file: of the figure.
+        beside: single layers, which get panels of their own.
+    """
+    models = sorted({row.model for row in rows})
+    names = list(dict.fromkeys(row.layer for row in beside))
+    num_rows = 2 if names else 1
+    num_columns = max(len(models), len(names))
+    width, height = 4.8 * num_columns, 3.9 * num_rows
+    with measuring.figure(file, width=width, height=height) as drawn:
+        panels = drawn.subplots(num_rows, num_columns, squeeze=False)
+        for axes, model in zip(panels[0], models, strict=False):
+            draw(axes, [row for row in rows if row.model == model])
+        for axes, name in zip(panels[-1], names, strict=False):
+            layers.draw(axes, [row for row in beside if row.layer == name])
+        drawn.suptitle(measuring.machine_line(report), fontsize=8)
+
+
+def draw(axes: "Axes", rows: Sequence[Row]) -> None:
+    """Draw one model's steps per second against density."""
     from pipeline.plots import style
 
-    models = sorted({row.model for row in rows})
-    looks = style.looks(list(dict.fromkeys(row.engine for row in rows)))
-    with measuring.figure(file, width=4.8 * len(models), height=3.9) as drawn:
-        panels = drawn.subplots(ncols=len(models), squeeze=False)[0]
-        for axes, model in zip(panels, models, strict=True):
-            shown = [row for row in rows if row.model == model]
-            for engine in dict.fromkeys(row.engine for row in shown):
-                points = [(r.density, r.steps_per_s) for r in shown if r.engine == engine]
-                axes.plot(*zip(*points, strict=True), label=engine, **looks[engine])
-            floor = median(row.floor_steps_per_s for row in shown)
-            densities = sorted({row.density for row in shown})
-            flat = [floor] * len(densities)
-            floors = {"color": style.DENSE_COLOR, "linewidth": 1.1}
-            axes.plot(densities, flat, "--", label="dense floor", **floors)
-            kept = [floor / density for density in densities]
-            axes.plot(densities, kept, ":", label="kept-weight floor", **floors)
-            axes.set(yscale="log", ylabel="Training steps per second")
-            axes.set_title(f"{model}, batch {shown[0].batch_size}, 1 thread")
-            style.weights_axis(axes, densities)
-            axes.legend()
-        drawn.suptitle(measuring.machine_line(report), fontsize=8)
+    engines = list(dict.fromkeys(row.engine for row in rows))
+    looks = style.looks(engines)
+    for engine in engines:
+        points = [(row.density, row.steps_per_s) for row in rows if row.engine == engine]
+        axes.plot(*zip(*points, strict=True), label=engine, **looks[engine])
+    floor = median(row.floor_steps_per_s for row in rows)
+    densities = sorted({row.density for row in rows})
+    floors: dict[str, Any] = {"color": style.DENSE_COLOR, "linewidth": 1.1}
+    flat = [floor] * len(densities)
+    axes.plot(densities, flat, "--", label="dense floor", **floors)
+    kept = [floor / density for density in densities]
+    axes.plot(densities, kept, ":", label="kept-weight floor", **floors)
+    axes.set(yscale="log", ylabel="Training steps per second")
+    axes.set_title(f"{rows[0].model}, batch {rows[0].batch_size}, 1 thread")
+    style.weights_axis(axes, densities)
+    axes.legend()
+
+
+def read_rows(file: Path) -> list[layers.Row]:
+    """The rows of a report of ``layers.py``."""
+    report: Report = json.loads(file.read_text(encoding="utf-8"))
+    return [layers.Row(**row) for row in report["rows"]]
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import measuring
 import numpy as np
@@ -49,6 +50,9 @@ from pipeline.engines.sparse.forward import forward
 from pipeline.engines.sparse.inputs import take_biases
 from pipeline.engines.sparse_conv.convolutions import convolve
 from pipeline.engines.sparse_conv.kernels import add_sums, order_values
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 CASES = (
     (Shape(inputs=784, outputs=300, batch_size=64), (0.2, 0.1, 0.036, 0.01)),
@@ -252,15 +256,22 @@ def plot(rows: Sequence[Row], report: Report, file: Path) -> None:
     with measuring.figure(file, width=5.6 * len(layers)) as drawn:
         panels = drawn.subplots(ncols=len(layers), squeeze=False)[0]
         for axes, layer in zip(panels, layers, strict=True):
-            shown = [row for row in rows if row.layer == layer]
-            for way in dict.fromkeys(row.way for row in shown):
-                points = [(r.density, r.microseconds) for r in shown if r.way == way]
-                axes.plot(*zip(*points, strict=True), marker="o", label=way)
-            axes.set(xscale="log", yscale="log", xlabel="density", title=layer)
-            axes.set_ylabel("µs, forward and backward")
-            axes.invert_xaxis()
-            axes.legend()
+            draw(axes, [row for row in rows if row.layer == layer])
         drawn.suptitle(measuring.machine_line(report), fontsize="medium")
+
+
+def draw(axes: "Axes", rows: Sequence[Row]) -> None:
+    """Draw one layer's time against density, each library with its look."""
+    from pipeline.plots import style
+
+    ways = list(dict.fromkeys(row.way for row in rows))
+    looks = style.looks(ways)
+    for way in ways:
+        points = [(row.density, row.microseconds) for row in rows if row.way == way]
+        axes.plot(*zip(*points, strict=True), label=way, **looks[way])
+    axes.set(yscale="log", ylabel="µs, forward and backward", title=rows[0].layer)
+    style.weights_axis(axes, sorted({row.density for row in rows}))
+    axes.legend()
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ Each part runs in a fresh clone of the commit that is checked out (``HEAD``), so
 number can name its commit. What it finds replaces the text between two markers,
 ``<!-- NAME -->`` and ``<!-- /NAME -->``, in ``README.md``, ``docs/results.md`` and
 ``docs/speed.md``; figures go to ``docs/figures``. MNIST is read from ``LT_DATA_ROOT``.
+``LT_RIVALS_PYTHON`` may name an interpreter that sees the libraries of ``rivals.py``.
 """
 
 import argparse
@@ -21,11 +22,11 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import mean
-from typing import Any
 
 import clone
 import measuring
 from measuring import ROOT, Report
+from speed_tables import layers_table, peaks_table, speed_sentence, speed_table
 
 Blocks = Mapping[str, str]
 """name of a pair of markers -> the text between them"""
@@ -90,17 +91,21 @@ def mnist(root: Path) -> Blocks:
 
 
 def engines(root: Path) -> Blocks:
-    """Steps per second of every engine: the figure, a sentence, and the table."""
-    script = [sys.executable, "benchmarks/engines.py", "--out", "engines.json"]
-    command = ["env", f"PYTHONPATH={root}", *script]
-    where = _run(root, [command])
+    """Steps per second of every engine, and layers of other libraries beside ours."""
+    path = ["env", f"PYTHONPATH={root}"]
+    layers = ["benchmarks/layers.py", "--out", "layers.json"]
+    engines = ["benchmarks/engines.py", "--out", "engines.json", "--layers", "layers.json"]
+    rivals = os.environ.get("LT_RIVALS_PYTHON", sys.executable)
+    where = _run(root, [[*path, rivals, *layers], [*path, sys.executable, *engines]])
     _take(root / "engines.png", "engines.png")
-    report: Report = json.loads((root / "engines.json").read_text(encoding="utf-8"))
-    load = f"load {report['load_average'][0]}"
-    made = f"*Made by `python benchmarks/engines.py --out engines.json` {where}, {load}.*"
+    report, of_layers = _report(root / "engines.json"), _report(root / "layers.json")
+    made = _made("engines.py", where, report)
     return {
         "engines": f"{speed_sentence(report['rows'])}\n{made}",
         "engines-table": f"{speed_table(report['rows'])}\n\n{made}",
+        "engines-peaks": f"{peaks_table(report['rows'], report['peaks'])}\n\n{made}",
+        "engines-layers": f"{layers_table(of_layers['rows'])}\n\n"
+        + _made("layers.py", where, of_layers),
     }
 
 
@@ -182,48 +187,6 @@ def long_table(rows: Sequence[Row], rounds: Iterable[int]) -> str:
     return "\n".join(lines)
 
 
-def speed_sentence(rows: Sequence[Mapping[str, Any]]) -> str:
-    """How fast tickets train beside the dense network, of LeNet."""
-    rate = {(row["engine"], row["density"]): row["steps_per_s"] for row in _lenet(rows)}
-    dense = max(rate["dense", 1.0], rate["sparse", 1.0])
-    fast = [f"{rate['sparse', kept] / dense:.1f}" for kept in (0.1, 0.036, 0.01)]
-    return (
-        f"LeNet-300-100 (batch 60, Adam, one thread) trains {fast[0]}, {fast[1]} and "
-        f"{fast[2]} times as many steps per second\nat 10, 3.6 and 1 % of its weights as "
-        f"dense; plain torch does {rate['reference', 1.0]:,.0f} steps/s, the dense engine "
-        f"{rate['dense', 1.0]:,.0f},\nthe sparse engine at 3.6 % "
-        f"{rate['sparse', 0.036]:,.0f}."
-    )
-
-
-def speed_table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Steps per second, and in brackets multiples of the dense floor."""
-    tables = []
-    for model in dict.fromkeys(row["model"] for row in rows):
-        shown = [row for row in rows if row["model"] == model]
-        densities = list(dict.fromkeys(row["density"] for row in shown))
-        head = " | ".join(f"{density:g}" for density in densities)
-        lines = [f"| {model}, density | {head} |", "|---|" + "--:|" * len(densities)]
-        for engine in dict.fromkeys(row["engine"] for row in shown):
-            cells = [_rate(row) for row in shown if row["engine"] == engine]
-            lines.append(f"| {engine} | {' | '.join(cells)} |")
-        tables.append("\n".join(lines))
-    return "\n\n".join(tables)
-
-
-def _rate(row: Mapping[str, Any]) -> str:
-    rate, floor = row["steps_per_s"], row["floor_steps_per_s"]
-    return (
-        f"{rate:,.0f} ({rate / floor:.2f}×)"
-        if rate > 100
-        else f"{rate:.1f} ({rate / floor:.2f}×)"
-    )
-
-
-def _lenet(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    return [row for row in rows if row["model"] == "lenet-300-100"]
-
-
 def _seeds(rows: Sequence[Row], variant: str, number: int) -> list[Row]:
     found = [r for r in rows if r["variant"] == variant and r["round"] == str(number)]
     if not found:
@@ -267,6 +230,17 @@ def _run(root: Path, commands: Sequence[Sequence[str]]) -> str:
     commit = clone.run(root, ["git", "rev-parse", "--short", "HEAD"]).strip()
     facts = measuring.surroundings()
     return f"at commit {commit} on {facts['date']}, {facts['cpu']}, {facts['cores']} cores"
+
+
+def _report(file: Path) -> Report:
+    report: Report = json.loads(file.read_text(encoding="utf-8"))
+    return report
+
+
+def _made(script: str, where: str, report: Report) -> str:
+    out = script.replace(".py", ".json")
+    load = report["load_average"][0]
+    return f"*Made by `python benchmarks/{script} --out {out}` {where}, load {load}.*"
 
 
 def _take(drawn: Path, name: str) -> None:

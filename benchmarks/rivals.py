@@ -10,6 +10,9 @@ packages. None is installed with the pipeline:
 - sparselab: ``pip install --no-deps sparselab``;
 - oneMKL: ``pip install mkl sparse-dot-mkl``, and ``MKL_RT`` names ``lib/libmkl_rt.so.3``.
 
+Nerva (Wesselink et al. 2024, arXiv:2407.17437) is on no package index. Its sparse layers do
+what the way ``oneMKL`` does, and make oneMKL's matrix anew after each step.
+
 torch itself brings compressed sparse rows (CSR), whose products are those of the MKL that
 it was built with.
 """

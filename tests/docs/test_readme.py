@@ -83,6 +83,28 @@ def test_speed_is_a_multiple_of_the_better_dense_training(readme: ModuleType) ->
     assert "| sparse | 1,000 (1.00×) | 7,500 (7.50×) |" in readme.speed_table(rows)
 
 
+def test_the_peak_that_most_of_a_step_reaches_is_named(readme: ModuleType) -> None:
+    peaks = {"multiply_adds_per_s": 1e9, "bytes_per_s": {"L1": 8e9, "L2": 4e9, "L3": 1e9}}
+    row = {"engine": "sparse", "model": "a", "steps_per_s": 6.0, "multiply_adds": 1e8}
+    rows = [{**row, "density": 1.0}, {**row, "density": 0.1, "multiply_adds": 1e6}]
+    *_, adds, first, second, nearest = readme.peaks_table(rows, peaks).splitlines()
+    assert adds == "| sparse: multiply-adds | 60 % | 1 % |"
+    assert first == "| sparse: loads, if from L1 | 30 % | 0 % |"
+    assert second == "| sparse: loads, if from L2 | 60 % | 1 % |"
+    assert nearest == "| sparse: nearest | multiply-adds | none |"
+
+
+def test_layers_of_others_stand_beside_ours(readme: ModuleType) -> None:
+    rows = [
+        {"layer": "1→2", "density": 0.1, "way": way, "microseconds": time}
+        for way, time in (("ours", 100.0), ("other", 250.0))
+    ]
+    assert readme.layers_table(rows).splitlines()[2:] == [
+        "| ours | 100 (1.0×) |",
+        "| other | 250 (2.5×) |",
+    ]
+
+
 def test_text_goes_between_the_markers_and_nowhere_else(readme: ModuleType) -> None:
     page = "a\n<!-- x -->\nold\n<!-- /x -->\nb\n<!-- y -->\n<!-- /y -->\n"
     filled = readme.fill(page, "x", r"new \1")
@@ -103,6 +125,7 @@ def test_a_block_without_markers_is_refused(readme: ModuleType, tmp_path: Path) 
 
 def test_every_block_has_its_markers(readme: ModuleType) -> None:
     pages = "".join((ROOT / page).read_text(encoding="utf-8") for page in readme.PAGES)
-    for block in ("digits", "mnist", "mnist-table", "engines", "engines-table"):
+    parts = ("", "-table", "-peaks", "-layers")
+    for block in ("digits", "mnist", "mnist-table", *(f"engines{part}" for part in parts)):
         assert f"<!-- {block} -->" in pages
         assert f'"{block}": ' in (ROOT / "benchmarks/readme.py").read_text(encoding="utf-8")
