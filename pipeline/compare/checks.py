@@ -43,7 +43,7 @@ from pipeline.compare.samples import (
     values_of,
     why_censored,
 )
-from pipeline.compare.units import UNIT_OF, UNITS
+from pipeline.compare.units import UNITS, unit_of
 from pipeline.core import winning_tickets
 from pipeline.core.decisions import Decision, Family, Statement, decide, interval
 from pipeline.core.statistics import Interval, share_interval, t_interval
@@ -94,7 +94,7 @@ def _difference(check: Difference | Equivalence, runs: FittingRuns) -> Measured:
     else:
         low, high = _bounds(check.low, check.high)
     notes = _failed(check, runs, samples)
-    return _worst(samples, (low, high), runs, unit=UNIT_OF[check.kind], notes=notes)
+    return _worst(samples, (low, high), runs, unit=unit_of(check), notes=notes)
 
 
 def _reading(check: Reading, runs: FittingRuns) -> Measured:
@@ -109,7 +109,7 @@ def _reading(check: Reading, runs: FittingRuns) -> Measured:
     refuse_unmeasured(samples, check.metric)
     bounds = _bounds(check.low, check.high)
     notes = _failed(check, runs, samples)
-    return _worst(samples, bounds, runs, unit=UNIT_OF[check.kind], notes=notes)
+    return _worst(samples, bounds, runs, unit=unit_of(check), notes=notes)
 
 
 def _ratio(check: Ratio, runs: FittingRuns) -> Measured:
@@ -118,7 +118,7 @@ def _ratio(check: Ratio, runs: FittingRuns) -> Measured:
     low, high = _bounds(check.low, check.high)
     bounds = (math.log(low) if low > 0 else low, math.log(high))
     notes = _lost(runs, STEP)
-    return _worst(samples, bounds, runs, unit=UNIT_OF[check.kind], notes=notes, log=True)
+    return _worst(samples, bounds, runs, unit=unit_of(check), notes=notes, log=True)
 
 
 def _leaves(check: Leaves, runs: FittingRuns) -> Measured:
@@ -147,7 +147,7 @@ def _leaves(check: Leaves, runs: FittingRuns) -> Measured:
     if left == samples[-1].density:
         notes += ("it has not left in the last round",)
     return Measured(
-        unit=UNIT_OF[check.kind],
+        unit=unit_of(check),
         value=left,
         # No range: curves of single seeds are noisier than the mean and leave earlier.
         low=None,
@@ -180,7 +180,7 @@ def _winning(check: Winning, runs: FittingRuns) -> Measured:
     low, high = share_interval(won, num)
     where = "" if len(pairs_at) == 1 else f", at the worst of {len(pairs_at)} densities"
     return Measured(
-        unit=UNIT_OF[check.kind],
+        unit=unit_of(check),
         value=won / num,
         low=low,
         high=high,
@@ -221,7 +221,7 @@ def _barrier(check: Barrier, runs: FittingRuns) -> Measured:
     refuse_unmeasured(samples, BARRIER)
     notes = _barrier_notes([row for _, rows in found for row in rows], by_statistics)
     bounds = _bounds(check.low, check.high)
-    return _worst(samples, bounds, runs, unit=UNIT_OF[check.kind], notes=tuple(notes))
+    return _worst(samples, bounds, runs, unit=unit_of(check), notes=tuple(notes))
 
 
 def _barriers(rows: Sequence[Row], density: float) -> Sample:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, get_args
 
 import pydantic
 from ruamel.yaml import YAML
@@ -23,11 +23,12 @@ DENSE = "dense"
 ABOUT = ("data", "model.name")
 """settings that say which results a protocol is about; every protocol names them"""
 
-Metric = Literal[
-    "test_accuracy",
-    "test_accuracy_early_stop",
-]
+Accuracy = Literal["test_accuracy", "test_accuracy_early_stop"]
 """columns of the tracked store that are fractions"""
+Loss = Literal["test_loss"]
+"""columns that are nats per label"""
+LOSSES: tuple[str, ...] = get_args(Loss)
+Metric = Accuracy | Loss
 Value = str | bool | int | float | None
 Required = Mapping[str, Value | tuple[Value, ...]]
 """setting, named as in the store -> its value, or all allowed values; null = absent"""
@@ -142,7 +143,7 @@ class Leaves:
     kind: Literal["leaves"]
     variant: str
     against: str
-    metric: Metric
+    metric: Accuracy
     upper: float
     lower: float
     margin: float
@@ -196,7 +197,8 @@ class Claim:
     sure: Sure
     protocol: str
     published: float | str
-    """the number, as a fraction, a ratio or a density; or words if the source has none"""
+    """the number, as a fraction, in nats, as a ratio or a density; or words if the source
+    has none"""
     check: Check
 
 

@@ -11,6 +11,7 @@ was chosen before any result was looked at.
 from collections.abc import Mapping, Sequence
 from statistics import median
 
+from pipeline.compare.claims import LOSSES
 from pipeline.core.statistics import share_interval
 from pipeline.results.tables import Row
 
@@ -26,13 +27,15 @@ def sound(rows: Sequence[Row], metric: str) -> list[Row]:
 
     Args:
         rows: one per seed and repetition.
-        metric: a column of accuracies, as fractions; None where a training diverged.
+        metric: a column of accuracies, as fractions, or of losses, which go with the
+            accuracy at the end; None where a training diverged.
     """
     known = [row for row in rows if row.get(metric) is not None]
     if not known:
         return []
-    least = median(row[metric] for row in known) - LOST
-    kept = [row for row in known if row[metric] >= least]
+    accuracy = "test_accuracy" if metric in LOSSES else metric
+    least = median(row[accuracy] for row in known) - LOST
+    kept = [row for row in known if row[accuracy] >= least]
     return kept if len(known) - len(kept) <= RARE * len(known) else known
 
 

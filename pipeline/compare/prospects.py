@@ -174,6 +174,7 @@ def _rows(settings: Settings, task: str, variant: str) -> Iterator[Row]:
                 "kept": round(1e6 * density),
                 "test_accuracy": 1.0,
                 "test_accuracy_early_stop": 1.0,
+                "test_loss": 0.0,
                 "early_stop_step": max(1, steps // 2),
                 "censored": False,
                 "diverged": False,

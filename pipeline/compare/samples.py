@@ -105,7 +105,7 @@ def values_of(rows: Sequence[Row], metric: str) -> Groups:
 
 
 def minus(first: Sequence[Row], second: Sequence[Row], *, metric: str) -> Groups:
-    """Differences of accuracies per common seed, over all repetitions of either side.
+    """Differences of a metric per common seed, over all repetitions of either side.
 
     Runs that failed are left out (``failures``).
     """

@@ -3,7 +3,15 @@
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from pipeline.compare.claims import Check, Equivalence, Leaves, Winning
+from pipeline.compare.claims import (
+    LOSSES,
+    Check,
+    Difference,
+    Equivalence,
+    Leaves,
+    Reading,
+    Winning,
+)
 from pipeline.core import winning_tickets
 
 UNITS: Mapping[str, Callable[[float], str]] = MappingProxyType(
@@ -13,9 +21,10 @@ UNITS: Mapping[str, Callable[[float], str]] = MappingProxyType(
         "density": lambda v: f"{100 * v:.3g} %",
         "share": lambda v: f"{100 * v:.0f} %",
         "ratio": lambda v: f"{v:.2f}×",
+        "nats": lambda v: f"{v:.3f} nats",
     }
 )
-UNIT_OF = MappingProxyType(
+_OF_ACCURACY = MappingProxyType(
     {
         "difference": "points",
         "equivalence": "points",
@@ -26,7 +35,14 @@ UNIT_OF = MappingProxyType(
         "barrier": "percent",
     }
 )
-"""kind of check -> unit of its published number"""
+"""kind of check -> unit of its published number, where it is not about losses"""
+
+
+def unit_of(check: Check) -> str:
+    """The unit of what a check measures and of its published number: a key of UNITS."""
+    if isinstance(check, Difference | Equivalence | Reading) and check.metric in LOSSES:
+        return "nats"
+    return _OF_ACCURACY[check.kind]
 
 
 def accepted(check: Check) -> str:
@@ -39,9 +55,10 @@ def accepted(check: Check) -> str:
             points = 100 * winning_tickets.ACCURACY_MARGIN
             return f"margins {points:g} pp and one evaluation"
         case Equivalence():
-            return f"± {100 * check.margin:g} pp"
+            is_loss = unit_of(check) == "nats"
+            return f"± {check.margin:g} nats" if is_loss else f"± {100 * check.margin:g} pp"
         case _:
-            return _range(check.low, check.high, UNITS[UNIT_OF[check.kind]])
+            return _range(check.low, check.high, UNITS[unit_of(check)])
 
 
 def _range(low: float | None, high: float | None, shown: Callable[[float], str]) -> str:

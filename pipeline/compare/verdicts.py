@@ -17,7 +17,7 @@ from pipeline.compare.claims import Book, Claim
 from pipeline.compare.fitting_runs import FittingRuns, NoAnswerError, fitting_runs
 from pipeline.compare.samples import curve_of
 from pipeline.compare.setups import Setup, setups
-from pipeline.compare.units import UNIT_OF, accepted
+from pipeline.compare.units import accepted, unit_of
 from pipeline.compare.untrained import failure, needed_accuracy
 from pipeline.core.decisions import Family
 from pipeline.core.looks import ALPHA, Looks
@@ -87,7 +87,7 @@ def compare(stores: Sequence[TrackedStore], book: Book | None = None) -> list[Co
 
 def _checked(claim: Claim, book: Book, found: Sequence[Setup]) -> Compared:
     verdict: Verdict
-    unit = UNIT_OF[claim.check.kind]
+    unit = unit_of(claim.check)
     try:
         runs = fitting_runs(claim, book, found)
     except NoAnswerError as answer:

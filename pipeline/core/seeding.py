@@ -22,6 +22,7 @@ PURPOSES = frozenset(
         "score_batch",
         "scores",
         "split",
+        "text",
     }
 )
 

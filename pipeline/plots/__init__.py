@@ -47,6 +47,7 @@ FIGURES = MappingProxyType(
         "test_accuracy_early_stop": FigureKind(
             density_curves.test_accuracy_early_stop, ROUNDS
         ),
+        "test_loss": FigureKind(density_curves.test_loss, ROUNDS),
         "early_stop_step": FigureKind(density_curves.early_stop_step, ROUNDS),
         "delay": FigureKind(density_curves.delay, "rounds with train.evaluate_train: true"),
         "validation_curves": FigureKind(

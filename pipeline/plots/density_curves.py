@@ -64,6 +64,10 @@ class Metric:
     name: str
     label: str
     scale: int
+    decimals: int = 0
+    """of the numbers on the axis, where they are no percentages"""
+    begins_at_0: bool = True
+    """whether the axis does, where its numbers are no percentages"""
     censored: str = ""
     """what a hollow marker says of seeds whose value is not known in full; empty = all
     values are known"""
@@ -72,6 +76,9 @@ class Metric:
 TEST_ACCURACY = Metric(name="test_accuracy", label="Test accuracy (%)", scale=PERCENT)
 AT_EARLY_STOP = Metric(
     name="test_accuracy_early_stop", label="Test accuracy at early stop (%)", scale=PERCENT
+)
+TEST_LOSS = Metric(
+    name="test_loss", label="Test loss (nats)", scale=1, decimals=2, begins_at_0=False
 )
 EARLY_STOP = Metric(
     name="early_stop_step",
@@ -106,6 +113,13 @@ def test_accuracy(given: FigureInput) -> Drawn | None:
 def test_accuracy_early_stop(given: FigureInput) -> Drawn | None:
     """Test accuracy at the step of least validation loss."""
     return _compare(given, AT_EARLY_STOP)
+
+
+def test_loss(given: FigureInput) -> Drawn | None:
+    """Test loss at the end of training, per label."""
+    if all(row.get(TEST_LOSS.name) is None for row in given.store.rounds):
+        return None
+    return _compare(given, TEST_LOSS)
 
 
 def early_stop_step(given: FigureInput) -> Drawn | None:
@@ -190,8 +204,12 @@ def _compare(given: FigureInput, metric: Metric) -> Drawn | None:
     curves = draw_curves(axes, given, metric, looks(variants))
     axes.set_ylabel(metric.label)
     if metric.scale == 1:
-        axes.set_ylim(bottom=0)
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+        if metric.begins_at_0:
+            axes.set_ylim(bottom=0)
+        places = metric.decimals
+        axes.yaxis.set_major_formatter(
+            FuncFormatter(lambda value, _: f"{value:,.{places}f}")
+        )
     figure.legend(handles=curves.series, loc="outside upper center", ncols=3)
     if curves.marks:
         figure.legend(handles=curves.marks, loc="outside lower center")

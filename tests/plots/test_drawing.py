@@ -59,6 +59,7 @@ def table(path):
 BASIC = (
     "test_accuracy",
     "test_accuracy_early_stop",
+    "test_loss",
     "early_stop_step",
     "validation_curves",
     "layer_density",
@@ -82,7 +83,7 @@ def with_everything(root):
     )
 
 
-def test_six_figures_and_a_table_beside_each(tmp_path):
+def test_seven_figures_and_a_table_beside_each(tmp_path):
     files = draw(stored(tmp_path), out=tmp_path / "figures")
     assert [file.name for file in files] == [f"{name}.png" for name in BASIC]
     beside = {path.name for path in (tmp_path / "figures").iterdir()}
@@ -201,13 +202,13 @@ def test_diverged_seeds_are_counted_not_averaged(tmp_path):
 
 def test_a_single_round_and_many_variants_can_be_drawn(tmp_path):
     store = stored(tmp_path, rounds=1, seeds=(0,), variants=tuple("abcdefgh"))
-    assert len(draw(store, out=tmp_path / "f")) == 7
+    assert len(draw(store, out=tmp_path / "f")) == 8
 
 
 def test_a_store_without_curves_or_layers_can_be_drawn(tmp_path):
     store = replace(stored(tmp_path), curves=(), layers=())
     files = draw(store, out=tmp_path)
-    assert [file.stem for file in files] == [*BASIC[:3], "cost"]
+    assert [file.stem for file in files] == [*BASIC[:4], "cost"]
 
 
 def test_a_task_that_only_trains_densely_has_no_curves_over_rounds(tmp_path):

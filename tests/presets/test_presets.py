@@ -37,6 +37,11 @@ def cut(raw: dict[str, Any]) -> dict[str, Any]:
 
     A line between seeds takes two.
     """
+    texts = {
+        name: source | {"text": source["text"] | {"length": 5, "characters": 1_000}}
+        for name, source in raw.get("datasets", {}).items()
+        if source.get("text")
+    }
     tasks = {name: _cut_task(task) for name, task in raw["tasks"].items()}
     variants = {name: _cut_variant(variant) for name, variant in raw["variants"].items()}
     analyses = {name: _cut_analysis(one) for name, one in raw["analyses"].items()}
@@ -45,6 +50,11 @@ def cut(raw: dict[str, Any]) -> dict[str, Any]:
         "seeds": [0, 1] if between_seeds else [0],
         "rounds": 1,
         "workers": 1,
+        **(
+            {"datasets": {n: s | {"allow_duplicates": True} for n, s in texts.items()}}
+            if texts
+            else {}
+        ),
         "tasks": tasks,
         "variants": variants,
         "analyses": analyses,
@@ -337,6 +347,7 @@ BINARY = POPUP | {
     "momentum": 0,
     "weight_decay": 0,
 }
+TEXT = ADAM | {"data": "sentences", "init": "module", "batch_size": 30, "lr": 0.001}
 SUPERMASK = LENET | {"steps": 2_000 * 220, "batch_size": 250, "fractions": {}}
 THREE_ROUNDS = {"fc": 0.488, "output": 0.271}
 SOURCES: dict[str, dict[str, dict[str, Any]]] = {
@@ -472,6 +483,16 @@ SOURCES: dict[str, dict[str, dict[str, Any]]] = {
         }
         for cell in ("lstm", "gru")
     },
+    "lstm-text": {
+        "main": TEXT
+        | {"model": "lstm", "steps": 10 * 533}
+        | {"fractions": dict.fromkeys(("embedding", "input", "recurrent", "output"), 0.36)}
+    },
+    "transformer-text": {
+        "main": TEXT
+        | {"model": "transformer", "steps": 10_000, "warmup_steps": 400}
+        | {"fractions": dict.fromkeys(("embedding", "attention", "fc", "output"), 0.36)}
+    },
     "zhou-conv-4": {"main": CONV_4 | {"steps": 34 * 750}},
     "zhou-conv-6": {"main": CONV_6 | {"steps": 40 * 750}},
 }
@@ -486,13 +507,12 @@ def fixed(raw: dict[str, Any], name: str) -> dict[str, Any]:
     """What a source says of a task and of how its masks are cut."""
     task = raw["tasks"][name]
     train = task["train"]
-    facts = FACTS[task["data"]]
-    per_epoch = facts.num_train // train["batch_size"]
     return {
         "data": task["data"],
         "model": task["model"]["name"],
         "init": task["model"]["init"],
-        "steps": train["steps"] or train["epochs"] * per_epoch,
+        "steps": train["steps"]
+        or train["epochs"] * (FACTS[task["data"]].num_train // train["batch_size"]),
         **{key: train[key] for key in ("batch_size", "optimizer", "lr", "momentum")},
         "weight_decay": train["weight_decay"],
         "milestones": train["schedule"]["milestones"],

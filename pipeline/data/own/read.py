@@ -12,7 +12,7 @@ from pipeline.border import user_code
 from pipeline.border.errors import UserError
 from pipeline.core.batches import Dataset
 from pipeline.data.known import Known
-from pipeline.data.own import arithmetic, arrays
+from pipeline.data.own import arithmetic, arrays, text
 from pipeline.data.own.source import Source
 
 
@@ -35,7 +35,7 @@ def read(name: str, source: Source, root: Path) -> Dataset:
     try:
         return arrays.dataset(_found(source, root), source)
     except ValueError as error:
-        where = source.path or source.import_ or "arithmetic"
+        where = source.path or source.import_ or source.maker.rpartition(".")[2]
         raise OwnDataError(f"datasets.{name}: {where}: {_one_line(error)}") from None
 
 
@@ -54,6 +54,8 @@ def _found(source: Source, root: Path) -> Mapping[str, NDArray[Any]]:
         return arithmetic.arrays(source.arithmetic)
     if source.path is not None and not (root / source.path).exists():
         raise ValueError("there is no such file or folder; paths begin at params.yaml")
+    if source.text is not None:
+        return text.arrays(source.text, root, (source.validation, source.test))
     if source.npz is not None:
         return _npz(root / source.npz)
     if source.folder is not None:

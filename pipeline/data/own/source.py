@@ -7,13 +7,15 @@ from typing import Annotated, Any
 import pydantic
 
 from pipeline.border import user_code
-from pipeline.data.own import arithmetic
+from pipeline.core.fields import OnlyWritten
+from pipeline.data.own import arithmetic, sentences
 from pipeline.data.own.arithmetic import Arithmetic
+from pipeline.data.own.text import Text
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Source:
-    """One data set of the user's: exactly one of npz, folder, import and arithmetic."""
+    """One data set of the user's: from exactly one kind of source."""
 
     npz: str | None = None
     """a file of numpy arrays; see the guide for their names"""
@@ -25,6 +27,8 @@ class Source:
     """``package.module:function`` of yours, which returns the arrays by name"""
     arithmetic: Arithmetic | None = None
     """the table of an operation, which is computed: the data of grokking"""
+    text: Annotated[Text | None, OnlyWritten()] = None
+    """characters, each to be told from those before it: of a file, or generated"""
     options: dict[str, Any] = field(default_factory=dict)
     """arguments of that function, by name"""
     reads: str | None = None
@@ -52,6 +56,7 @@ class Source:
             "folder": self.folder,
             "import": self.import_,
             "arithmetic": self.arithmetic,
+            "text": self.text,
         }
         given = [name for name, value in kinds.items() if value is not None]
         yield (
@@ -83,7 +88,8 @@ class Source:
     @property
     def path(self) -> str | None:
         """The file or folder that holds the examples; None if only a function knows."""
-        return self.npz or self.folder or self.reads
+        written = self.text.file if self.text is not None else None
+        return self.npz or self.folder or self.reads or written
 
     @property
     def own_module(self) -> str | None:
@@ -93,4 +99,5 @@ class Source:
     @property
     def maker(self) -> str:
         """The module, the user's or ours, that makes examples which no file holds."""
-        return self.own_module or arithmetic.__name__
+        computed = sentences if self.text is not None else arithmetic
+        return self.own_module or computed.__name__
