@@ -76,6 +76,9 @@ def main(arguments: list[str]) -> int:
     account.name_it()
     from dvc.cli import main as dvc
 
+    from pipeline.launch import lock_file
+
+    lock_file.write_stage_by_stage()
     told = Interrupts()
     if before != signal.SIG_IGN:  # as in the background
         signal.signal(signal.SIGINT, told.interrupt)
