@@ -1,21 +1,28 @@
-"""Write the verdicts of one store into the results page, and share the store as tables.
+"""Write what stores of results say into the results page, and share it as tables.
 
-    python benchmarks/results.py --uri sqlite:////path/mlflow.db [--gpu FOLDER]
+    python benchmarks/results.py --uri sqlite:////path/mlflow.db [--uri …] [--gpu FOLDER]
 
-One script, one store: which experiments it holds, with seeds, steps, commit and time; the
-figures; the verdicts, and those that the rule before 2026-11-28 (Student's t at 5 %) would
-have given otherwise; what a GPU measured, if ``--gpu`` has the folder of
-``benchmarks/gpu.py``. The text replaces what stands between ``<!-- results -->`` and
-``<!-- /results -->`` in docs/results.md. The tables go to docs/tables, where anyone can
-judge them again without training: ``lt-pipeline compare --uri docs/tables``. ``--uri``
-takes such a folder as well.
+Every experiment gets a section of docs/results.md: a table and figures between
+``<!-- EXPERIMENT -->`` and ``<!-- /EXPERIMENT -->``, and its verdicts. What people wrote
+around the markers stays. A summary stands between ``<!-- results -->`` and
+``<!-- /results -->``: seeds, steps, commit and time of each experiment, verdicts that the
+rule before 2026-11-28 (Student's t at 5 %) would have given otherwise, and what a GPU
+measured, if ``--gpu`` has the folder of ``benchmarks/gpu.py``.
+
+``--uri`` takes an MLflow store or a folder of tables; of an experiment in several of them
+the last is used. Experiments that docs/tables has already stay, so that a new store adds
+to the page. The tables go to docs/tables, where anyone can judge them again without
+training: ``lt-pipeline compare --uri docs/tables``.
 """
 
 import argparse
 import json
+import shutil
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import results_tables
 from measuring import ROOT
 
 from pipeline import plots, tracking
@@ -25,66 +32,88 @@ from pipeline.compare import (
     compare,
     published,
     run_here,
+    summary,
     untrained,
 )
+from pipeline.plots.spread import pruned_variants
 from pipeline.tracking import TrackedStore, shared_tables
 
 PAGE = ROOT / "docs" / "results.md"
 TABLES = ROOT / "docs" / "tables"
 FIGURES = ROOT / "docs" / "figures" / "store"
-DRAWN = ("test_accuracy", "early_stop_step")
-"""figures of every experiment, where the store has something for them"""
-BEGIN, END = "<!-- results -->\n", "<!-- /results -->"
+LEGIBLE = 8
+"""variants; with more, curves of accuracy show those with masks of their own alone, and
+the other curves are not drawn"""
+WINNING = "winning-ticket"
+"""id of the rows on the definition of a winning ticket"""
+LEFT_OUT = frozenset({"test_accuracy_early_stop", "validation_curves", "layer_density"})
+"""figures that repeat others, or need what tables do not have"""
+NEW = "<!-- new sections come here -->"
+"""stands in the page where sections of new experiments go"""
 
 
-def page(
-    stores: Sequence[TrackedStore], gpu: Path | None, figures: Sequence[str] = ()
-) -> str:
-    """The generated part of the page."""
-    rows = run_here(compare(stores))
-    return "\n".join(
-        [
-            *_sources(stores),
-            "",
-            *_changed(rows),
-            "",
-            LAYOUTS["markdown"](rows),
-            "",
-            *figures,
-            *_gpu(gpu),
-            "",
-        ]
-    )
-
-
-def write(text: str, path: Path = PAGE) -> None:
-    """Replace what stands between the markers.
+def write(stores: Sequence[TrackedStore], gpu: Path | None, page: Path = PAGE) -> None:
+    """Write the summary and the section of every experiment into the page.
 
     Raises:
-        ValueError: the page has no markers.
+        ValueError: the page lacks a marker.
     """
-    before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)
-    old, mark, after = rest.partition(END)
-    if not mark:
-        raise ValueError(f"{path} lacks the markers {BEGIN.strip()} and {END}")
-    del old
-    path.write_text(f"{before}{BEGIN}{text}{mark}{after}", encoding="utf-8")
+    rows = run_here(compare(stores))
+    text = page.read_text(encoding="utf-8")
+    text = replaced(text, "results", "\n".join(_summary(stores, rows, gpu)))
+    for store in stores:
+        name = store.experiment
+        if f"<!-- {name} -->" not in text:
+            text = _with_section(text, name)
+        text = replaced(text, name, "\n".join(_section(store, rows)))
+    page.write_text(text, encoding="utf-8")
+
+
+def replaced(page: str, name: str, text: str) -> str:
+    """The page with this text between the markers of that name.
+
+    Raises:
+        ValueError: the page lacks the markers.
+    """
+    begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+    before, mark, rest = page.partition(begin)
+    _, last, after = rest.partition(end)
+    if not (mark and last):
+        raise ValueError(f"the page lacks the markers {begin.strip()} and {end}")
+    return f"{before}{begin}{text.strip()}\n{end}{after}"
+
+
+def _with_section(page: str, name: str) -> str:
+    """The page with an empty section, where new ones go."""
+    if NEW not in page:
+        raise ValueError(f"the page lacks the marker {NEW}")
+    section = f"### {name}\n\n<!-- {name} -->\n<!-- /{name} -->\n\n"
+    return page.replace(NEW, section + NEW)
+
+
+def _summary(
+    stores: Sequence[TrackedStore], rows: Sequence[Compared], gpu: Path | None
+) -> Iterator[str]:
+    yield from _sources(stores)
+    yield ""
+    yield f"Verdicts: {summary(rows)}."
+    yield ""
+    yield from _changed(rows)
+    yield ""
+    yield from _gpu(gpu)
 
 
 def _sources(stores: Sequence[TrackedStore]) -> Iterator[str]:
     yield "| experiment | seeds | steps | trainings | commit | core hours |"
     yield "|---|--:|--:|--:|---|--:|"
     for store in stores:
-        trainings = {
-            (r["task"], r["variant"] if r["round"] else "", r["round"], r["seed"]): r
-            for r in store.rounds
-        }.values()
-        steps = sorted({f"{row['steps']:,}" for row in trainings if row["steps"]})
+        trainings = results_tables.trainings(store.rounds)
+        steps = sorted({row["steps"] for row in trainings if row["steps"]})
         hours = sum(row.get("seconds") or 0.0 for row in trainings) / 3600
         cells = [
-            store.experiment,
+            f"[{store.experiment}](#{store.experiment.replace('.', '')})",
             str(len({row["seed"] for row in trainings})),
-            ", ".join(steps),
+            ", ".join(f"{number:,}" for number in steps),
             str(len(trainings)),
             ", ".join(store.commits) or "–",
             f"{hours:.1f}" if hours else "–",
@@ -104,6 +133,64 @@ def _changed(rows: Sequence[Compared]) -> Iterator[str]:
     yield "|---|---|---|"
     for row in changed:
         yield f"| {row.claim} | {row.by_t} | {row.verdict} |"
+
+
+def _section(store: TrackedStore, rows: Sequence[Compared]) -> Iterator[str]:
+    """Tables, figures and verdicts of one experiment."""
+    yield from results_tables.tables(store)
+    yield from drawn(store)
+    mine = [row for row in rows if store.experiment in row.experiment.split(", ")]
+    claims = [row for row in mine if row.id != WINNING]
+    if claims:
+        yield LAYOUTS["markdown"](claims).partition("\n\n")[2]  # without its title
+        yield ""
+    tickets = [row for row in mine if row.id == WINNING]
+    if tickets:
+        yield from results_tables.winning(tickets)
+
+
+def drawn(store: TrackedStore, folder: Path = FIGURES) -> Iterator[str]:
+    """Draw every figure that the experiment has data for; a line of the page for each."""
+    out = folder / store.experiment
+    shutil.rmtree(out, ignore_errors=True)
+    for name in _figures(store):
+        shown = _own_masks(store) if name == "test_accuracy" else store
+        try:
+            files = plots.draw(
+                shown,
+                out=out,
+                figures=(name,),
+                published=published(store),
+                untrained=untrained(store),
+            )
+        except plots.PlotError:
+            continue  # the store has nothing for this figure
+        for file in files:
+            file.with_suffix(".csv").unlink()  # docs/tables has the numbers
+            where = f"figures/store/{out.name}/{file.name}"
+            yield f"![{store.experiment}: {file.stem}]({where})"
+            yield ""
+
+
+def _own_masks(store: TrackedStore) -> TrackedStore:
+    """The experiment with fewer variants, where all are too many for one figure."""
+    if len(pruned_variants(store.rounds)) <= LEGIBLE:
+        return store
+    known = store.settings
+    rows = (
+        r for r in store.rounds if known[r["task"], r["variant"]]["prune.mask"] == "own"
+    )
+    return replace(store, rounds=tuple(rows))
+
+
+def _figures(store: TrackedStore) -> list[str]:
+    tasks = {row["task"] for row in store.rounds}
+    left = set(LEFT_OUT)
+    if len(pruned_variants(store.rounds)) > LEGIBLE:
+        left |= {"early_stop_step", "cost"}
+    if len(tasks) > 1:  # one figure shows them all
+        left |= {"test_accuracy", "early_stop_step", "criteria"}
+    return [name for name in plots.FIGURES if name not in left]
 
 
 def _gpu(folder: Path | None) -> Iterator[str]:
@@ -126,26 +213,6 @@ def _gpu(folder: Path | None) -> Iterator[str]:
         yield f"| {row['model']} | {row['lanes']} | {row['steps_per_s']:,.0f} |"
 
 
-def drawn(stores: Sequence[TrackedStore], folder: Path = FIGURES) -> Iterator[str]:
-    """Draw the figures of every experiment; a line of the page for each."""
-    for store in stores:
-        for name in DRAWN:
-            out = folder / store.experiment
-            try:
-                files = plots.draw(
-                    store,
-                    out=out,
-                    figures=(name,),
-                    published=published(store),
-                    untrained=untrained(store),
-                )
-            except plots.PlotError:
-                continue
-            for file in files:
-                yield f"![{store.experiment}: {name}](figures/store/{out.name}/{file.name})"
-                yield ""
-
-
 def read(uri: str) -> list[TrackedStore]:
     """The experiments of a store or of a folder of tables."""
     if Path(uri).is_dir():
@@ -154,16 +221,16 @@ def read(uri: str) -> list[TrackedStore]:
 
 
 def main() -> None:
-    """Read the store, write page and tables."""
+    """Read the stores, write tables and page."""
     options = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
-    options.add_argument("--uri", required=True)
+    options.add_argument("--uri", required=True, action="append")
     options.add_argument("--gpu", type=Path)
     given = options.parse_args()
-    stores = read(given.uri)
-    if given.gpu and given.gpu.is_dir():
-        stores += shared_tables.read(given.gpu)
-    write(page(stores, given.gpu, list(drawn(stores))))
-    shared_tables.write(stores, TABLES)
+    places = [str(TABLES), *given.uri, *([str(given.gpu)] if given.gpu else [])]
+    found = {store.experiment: store for place in places for store in read(place)}
+    shared_tables.write(list(found.values()), TABLES)
+    stores = shared_tables.read(TABLES)
+    write(stores, given.gpu)
     print(f"{PAGE} and {TABLES}: {len(stores)} experiments")
 
 

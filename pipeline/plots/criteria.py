@@ -11,8 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator
 
+from pipeline.plots.error_axis import EXPLAINED, error_axis
 from pipeline.plots.figure_input import FigureInput
 from pipeline.plots.spread import (
     Spread,
@@ -32,12 +33,6 @@ LEAST = 5
 DENSITIES_SHOWN = 3
 NEAR = 1.1
 """factor within which densities of different variants count as the same"""
-WIDE = 4.0
-"""from this ratio of errors on, the axis is logarithmic in the error: on a linear axis, one
-criterion that fails would squeeze all others"""
-ERRORS = (0.5, 1, 1.5, 2, 3, 5, 7, 10, 20, 30, 50, 70, 90)
-"""possible ticks of the logarithmic axis, in percent"""
-TICKS = 5
 LABEL = "Test accuracy at early stop (%), mean"
 NEUTRAL = "#333333"
 """color of variants without one of their own"""
@@ -73,7 +68,7 @@ def criteria(given: FigureInput) -> Drawn | None:
         _draw_column(axes, column, style)
         _draw_dense(axes, reached)
         if _accuracy_axis(axes, column, reached):
-            label = f"{named}; logarithmic in the error"
+            label = f"{named}; {EXPLAINED}"
         if first is None:
             first = axes
             axes.set_yticks(range(len(order)), order)
@@ -153,29 +148,12 @@ def _accuracy_axis(
 ) -> bool:
     """Scale the axis; True if one variant is so far off that it is logarithmic."""
     every = [*column.values(), *([reached] if reached else [])]
-    known = [p for p in every if p.low is not None and p.high is not None]
-    errors = [100 * (1 - (value or 0)) for p in known for value in (p.low, p.high)]
-    least, most = max(min(errors, default=1), 0.1), max(errors, default=1)
-    if most / least < WIDE:
-        axes.set_xlim(right=min(axes.get_xlim()[1], 100))
-        axes.xaxis.set_major_locator(MaxNLocator(4))
-        return False
-    axes.set_xscale("function", functions=(_to_axis, _from_axis))
-    axes.set_xlim(100 - 1.2 * most, 100 - least / 1.2)
-    marks = [e for e in ERRORS if least / 1.2 <= e <= 1.2 * most]
-    thin = marks[:: -(-len(marks) // TICKS) or 1]
-    axes.xaxis.set_major_locator(FixedLocator([100 - e for e in thin]))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
-    return True
-
-
-def _to_axis(accuracy: Any) -> Any:  # noqa: ANN401 - matplotlib gives arrays of any shape
-    return -np.log(np.maximum(100 - np.asarray(accuracy, float), 1e-3))
-
-
-def _from_axis(value: Any) -> Any:  # noqa: ANN401 - matplotlib gives arrays of any shape
-    return 100 - np.exp(-np.asarray(value, float))
+    values = [100 * value for p in every for value in (p.low, p.high) if value is not None]
+    if error_axis(axes, "x", values):
+        return True
+    axes.set_xlim(right=min(axes.get_xlim()[1], 100))
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+    return False
 
 
 def _legend(figure: Figure, reached: Spread | None) -> None:

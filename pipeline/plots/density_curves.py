@@ -15,6 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter
 
+from pipeline.plots.error_axis import EXPLAINED, error_axis
 from pipeline.plots.figure_input import FigureInput
 from pipeline.plots.marks import (
     INCHES,
@@ -186,7 +187,7 @@ def draw_curves(
     published = [row for row in given.published if row["metric"] == metric.name]
     entries, placed = mark_published(canvas, published)
     marks = mark_winners(canvas, won) + entries
-    if metric.scale == PERCENT:
+    if metric.scale == PERCENT and not error_axis(axes, "y", _drawn(points, dense, placed)):
         end_at_100(axes)
     return Curves(
         series=series,
@@ -202,7 +203,8 @@ def _compare(given: FigureInput, metric: Metric) -> Drawn | None:
     figure = new_figure(5.8, 3.9)
     axes = figure.add_subplot()
     curves = draw_curves(axes, given, metric, looks(variants))
-    axes.set_ylabel(metric.label)
+    wide = axes.get_yscale() == "function"
+    axes.set_ylabel(f"{metric.label}\n{EXPLAINED}" if wide else metric.label)
     if metric.scale == 1:
         if metric.begins_at_0:
             axes.set_ylim(bottom=0)
@@ -216,6 +218,14 @@ def _compare(given: FigureInput, metric: Metric) -> Drawn | None:
     rows = -(-len(curves.series) // 3)
     figure.set_figheight(3.5 + INCHES * rows + height(curves.marks))
     return Drawn(figure, curves.table)
+
+
+def _drawn(points: Points, dense: Spread | None, published: Sequence[Row]) -> list[float]:
+    """Every accuracy on the axes, in percent: means, ends of bars, published numbers."""
+    every = [p for line in points.values() for p in line.values()]
+    ends = (v for p in [*every, *([dense] if dense else [])] for v in (p.low, p.high))
+    marks = (row["mean"] for row in published if row["kind"] != "leaves")
+    return [PERCENT * value for value in (*ends, *marks) if value is not None]
 
 
 def _draw_variant(

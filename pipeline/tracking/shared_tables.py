@@ -1,13 +1,15 @@
 """Share what a store knows of results as a folder of small Parquet files.
 
 Anyone can judge such a folder again without training and without MLflow:
-``lt-pipeline compare --uri FOLDER``. It has the rounds, the barriers, the settings behind
-them, and the declared looks of every experiment; no weights, curves or lines.
+``lt-pipeline compare --uri FOLDER``. It has the rounds, the barriers, the approximations,
+the settings behind them, and the declared looks of every experiment; no weights, curves
+or lines.
 
-    rounds.parquet     experiment, and the columns of ``TrackedStore.rounds``
-    barriers.parquet   experiment, and the columns of ``TrackedStore.barriers``
-    settings.parquet   experiment, kind (variant, analysis, looks, commits), task, of, name,
-                       value
+    rounds.parquet          experiment, and the columns of ``TrackedStore.rounds``
+    barriers.parquet        experiment, and the columns of ``TrackedStore.barriers``
+    approximations.parquet  experiment, and the columns of ``TrackedStore.approximations``
+    settings.parquet        experiment, kind (variant, analysis, looks, commits), task, of,
+                            name, value
 """
 
 import json
@@ -18,12 +20,13 @@ from typing import Any
 
 from pipeline.artifacts.files import atomic
 from pipeline.core.looks import Looks
-from pipeline.results.tables import Row
+from pipeline.results.tables import OF_FITS, Row
 from pipeline.tracking.addresses import TrackingError
 from pipeline.tracking.read import TrackedStore
 
-ROUNDS, BARRIERS, SETTINGS = "rounds.parquet", "barriers.parquet", "settings.parquet"
-FILES = (ROUNDS, BARRIERS, SETTINGS)
+ROUNDS, BARRIERS = "rounds.parquet", "barriers.parquet"
+APPROXIMATIONS, SETTINGS = "approximations.parquet", "settings.parquet"
+FILES = (ROUNDS, BARRIERS, APPROXIMATIONS, SETTINGS)
 
 
 def write(stores: Sequence[TrackedStore], folder: Path) -> None:
@@ -40,11 +43,14 @@ def write(stores: Sequence[TrackedStore], folder: Path) -> None:
     tables = {
         ROUNDS: _named((store.experiment, store.rounds) for store in stores),
         BARRIERS: _named((store.experiment, store.barriers) for store in stores),
+        APPROXIMATIONS: _named(
+            (store.experiment, store.approximations) for store in stores
+        ),
         SETTINGS: [row for store in stores for row in _settings(store)],
     }
     for name, rows in tables.items():
         with atomic(folder / name) as temporary:
-            parquet.write_table(pa.Table.from_pylist(rows), temporary)
+            parquet.write_table(pa.Table.from_pylist(_alike(rows)), temporary)
 
 
 def read(folder: Path, experiment: str | None = None) -> list[TrackedStore]:
@@ -57,14 +63,14 @@ def read(folder: Path, experiment: str | None = None) -> list[TrackedStore]:
     Raises:
         TrackingError: a file is missing or unreadable, or there is no such experiment.
     """
-    rounds, barriers, settings = (_rows(folder / name) for name in FILES)
+    *tables, settings = (_rows(folder / name) for name in FILES)
     names = sorted({row["experiment"] for row in settings})
     if experiment is not None and experiment not in names:
         raise TrackingError(
             f"no experiment {experiment!r} in {folder}; there is {', '.join(names)}"
         )
     return [
-        _store(name, _of(rounds, name), _of(barriers, name), _of(settings, name))
+        _store(name, [_of(table, name) for table in tables], _of(settings, name))
         for name in names
         if experiment in (None, name)
     ]
@@ -72,6 +78,12 @@ def read(folder: Path, experiment: str | None = None) -> list[TrackedStore]:
 
 def _named(tables: Iterable[tuple[str, Sequence[Row]]]) -> list[Row]:
     return [{"experiment": name} | row for name, rows in tables for row in rows]
+
+
+def _alike(rows: Sequence[Row]) -> list[Row]:
+    """The rows with the columns of all of them: pyarrow takes those of the first alone."""
+    columns = dict.fromkeys(name for row in rows for name in row)
+    return [{name: row.get(name) for name in columns} for row in rows]
 
 
 def _settings(store: TrackedStore) -> Iterator[Row]:
@@ -114,13 +126,17 @@ def _rows(path: Path) -> list[Row]:
 
 
 def _of(rows: Sequence[Row], experiment: str) -> list[dict[str, Any]]:
-    mine = (row for row in rows if row["experiment"] == experiment)
-    return [{n: v for n, v in row.items() if n != "experiment"} for row in mine]
+    """The rows of an experiment, without the columns that only others have."""
+    mine = [row for row in rows if row["experiment"] == experiment]
+    known = {name for row in mine for name in OF_FITS if row.get(name) is not None}
+    left = {"experiment"} | (set() if known else set(OF_FITS))
+    return [{n: v for n, v in row.items() if n not in left} for row in mine]
 
 
 def _store(
-    name: str, rounds: Sequence[Row], barriers: Sequence[Row], settings: Sequence[Row]
+    name: str, tables: Sequence[Sequence[Row]], settings: Sequence[Row]
 ) -> TrackedStore:
+    rounds, barriers, approximations = tables
     looks, commits = (
         json.loads(row["value"])
         for kind in ("looks", "commits")
@@ -134,6 +150,7 @@ def _store(
         curves=(),
         settings=_behind(settings, "variant"),
         barriers=tuple(barriers),
+        approximations=tuple(approximations),
         analyses=_behind(settings, "analysis"),
         looks=Looks(at=tuple(looks)),
         commits=tuple(commits),

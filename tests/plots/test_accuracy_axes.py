@@ -55,6 +55,18 @@ def test_the_axis_ends_at_100_percent(name):
     assert all(low < 89.8 and 90 < high < 91 for low, high in far)
 
 
+def test_where_one_network_fails_the_axis_is_logarithmic_in_the_error():
+    fails = shown(lambda _, density, seed: 0.1 if density < 0.5 else 0.98 - 0.001 * seed)
+    (axes,) = FIGURES["test_accuracy"].draw(fails.of_task("a")).figure.axes
+    assert axes.get_ylabel().endswith("logarithmic in the error")
+    to_axes = axes.transData + axes.transAxes.inverted()
+    fail, best, worst = (to_axes.transform((0.5, y))[1] for y in (10, 98, 97.8))
+    assert 0 < fail < 0.1
+    assert best - worst > 0.02  # on a linear axis .002
+    (axes,) = FIGURES["test_accuracy"].draw(shown().of_task("a")).figure.axes
+    assert axes.get_yscale() == "linear"
+
+
 @pytest.mark.parametrize("rounds", [1, 2, 8])
 def test_no_marker_is_cut_off_where_variants_stand_side_by_side(rounds):
     given = shown().of_task("a")

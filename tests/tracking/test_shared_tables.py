@@ -1,5 +1,7 @@
 """A folder of Parquet files is judged like the store that it was written from."""
 
+from dataclasses import replace
+
 import pytest
 from helpers.tracked_stores import store, with_barriers
 
@@ -19,6 +21,17 @@ def test_a_folder_gives_the_verdicts_of_its_store(tmp_path):
     found = shared_tables.read(tmp_path / "made")
     assert [one.experiment for one in found] == ["other", "toy"]
     assert compare(found) == compare(sorted(STORES, key=lambda one: one.experiment))
+
+
+def test_a_column_that_only_one_experiment_has_is_read_back_in_that_one(tmp_path):
+    plain, fitted = store(seeds=range(2)), store(experiment="fitted", seeds=range(2))
+    fits = {"fitted_step": 10, "generalized_step": None, "delay": None}
+    fitted = replace(fitted, rounds=tuple(row | fits for row in fitted.rounds))
+    approximated = replace(plain, approximations=({"task": "main", "epsilon": 0.01},))
+    shared_tables.write([approximated, fitted], tmp_path)
+    found = shared_tables.read(tmp_path)
+    assert [one.rounds for one in found] == [fitted.rounds, plain.rounds]
+    assert [one.approximations for one in found] == [(), approximated.approximations]
 
 
 def test_looks_and_one_experiment_are_read_back(tmp_path):

@@ -1,0 +1,124 @@
+"""Make the tables of an experiment's section of the results page."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from statistics import median
+
+from pipeline.compare import Compared
+from pipeline.plots.spread import Spread, by_round, one_dense, pruned_variants, spread
+from pipeline.results.tables import Row, percent
+from pipeline.tracking import TrackedStore
+
+ACCURACY, DELAY = "test_accuracy", "delay"
+UNDECIDED = "not enough seeds"
+COLUMNS = 6
+"""largest number of rounds in a table"""
+NEAR = 0.1
+"""relative difference of densities from which a cell says its own"""
+
+
+def trainings(rows: Iterable[Row]) -> list[Row]:
+    """The rows of a store, each training once: dense networks stand in every variant."""
+    found = {
+        (
+            row["task"],
+            row["variant"] if row["round"] else "",
+            row["round"],
+            row["seed"],
+        ): row
+        for row in rows
+    }
+    return list(found.values())
+
+
+def tables(store: TrackedStore) -> Iterator[str]:
+    """Accuracy of every variant at up to six densities, task by task; then the delays."""
+    tasks = list(dict.fromkeys(row["task"] for row in store.rounds))
+    for task in tasks:
+        rows = [row for row in store.rounds if row["task"] == task]
+        named = f" of `{task}`" if len(tasks) > 1 else ""
+        yield f"Test accuracy{named} (%) with these shares of the weights, {_seeds(rows)}:"
+        yield ""
+        yield from _table(rows, ACCURACY)
+        yield ""
+        if any(row.get(DELAY) is not None for row in rows):
+            yield (
+                f"Delay{named}, the step of 99 % validation accuracy over that of 99 % "
+                "training accuracy, of the seeds that get there:"
+            )
+            yield ""
+            yield from _table(
+                [row | {"censored": row[DELAY] is None} for row in rows], DELAY
+            )
+            yield ""
+
+
+def _seeds(rows: Sequence[Row]) -> str:
+    """What a cell shows."""
+    number = len({row["seed"] for row in rows})
+    return f"mean (least–greatest) of {number} seeds" if number > 1 else "one seed"
+
+
+def _table(rows: Sequence[Row], metric: str) -> Iterator[str]:
+    lines = {
+        name: {n: p for n, p in by_round(rows, name, metric).items() if n}
+        for name in pruned_variants(rows)
+    }
+    chosen = _chosen(sorted({number for line in lines.values() for number in line}))
+    densities = {number: _density(lines, number) for number in chosen}
+    dense = one_dense(rows, metric)
+    reached = f"dense: {_cell(spread(dense, metric), metric, 1.0)}" if dense else ""
+    heads = [f"{percent(density)} %" for density in densities.values()]
+    yield f"| {' | '.join([reached, *heads])} |"
+    yield f"|---|{'--:|' * len(heads)}"
+    for name, line in lines.items():
+        cells = [
+            _cell(line[number], metric, density) if number in line else ""
+            for number, density in densities.items()
+        ]
+        yield f"| `{name}` | {' | '.join(cells)} |"
+
+
+def winning(rows: Sequence[Compared]) -> Iterator[str]:
+    """The smallest winning ticket of every variant; those without one in a line."""
+    names = {row.claim.rpartition(": ")[2].rstrip("."): row for row in rows}
+    known = {
+        name: row
+        for name, row in names.items()
+        if row.measured is not None or row.verdict != UNDECIDED
+    }
+    if known:
+        yield "| ticket | smallest winning density | seeds | verdict |"
+        yield "|---|--:|--:|---|"
+    for name, row in known.items():
+        density = f"{percent(row.measured)} %" if row.measured else "–"
+        yield f"| `{name}` | {density} | {row.seeds} | {row.verdict}: {row.note} |"
+    if others := ", ".join(f"`{name}`" for name in names if name not in known):
+        yield ""
+        yield f"Not shown to win at any density, nor to lose at all: {others}."
+
+
+def _chosen(rounds: Sequence[int]) -> list[int]:
+    """Up to ``COLUMNS`` rounds, evenly spaced, with the last."""
+    steps = min(COLUMNS, len(rounds))
+    return [rounds[len(rounds) * (n + 1) // steps - 1] for n in range(steps)]
+
+
+def _density(lines: Mapping[str, Mapping[int, Spread]], number: int) -> float:
+    """The density that most variants have in a round."""
+    return median(line[number].density for line in lines.values() if number in line)
+
+
+def _cell(found: Spread, metric: str, density: float) -> str:
+    scale, digits = (100, 2) if metric == ACCURACY else (1, 1)
+    own = abs(found.density / density - 1) > NEAR
+    parts = [f"at {percent(found.density)} %:"] if own else []
+    if found.mean is None or found.low is None or found.high is None:
+        return " ".join([*parts, "never" if metric == DELAY else "–"])
+    parts.append(f"{scale * found.mean:.{digits}f}")
+    if found.num_seeds > 1:
+        parts.append(f"({scale * found.low:.{digits}f}–{scale * found.high:.{digits}f})")
+    if metric == DELAY and found.num_censored:
+        parts.append(f"{found.num_censored} never")
+    if found.num_diverged:
+        parts.append(f"{found.num_diverged} diverged")
+    return " ".join(parts)

@@ -1,0 +1,60 @@
+"""Make an axis of accuracies logarithmic in the error, where one network fails.
+
+On a linear axis, a variant that fails would squeeze all others into one line.
+"""
+
+from collections.abc import Iterable
+from typing import Any, Literal
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+WIDE = 4.0
+"""ratio of the largest to the least error from which an axis is logarithmic"""
+LEAST = 0.1
+"""least error that an axis shows, in percent"""
+ERRORS = (0.2, 0.5, 1, 1.5, 2, 3, 5, 7, 10, 20, 30, 50, 70, 90)
+"""possible ticks, in percent"""
+TICKS = 5
+EXPLAINED = "logarithmic in the error"
+"""belongs into the label of such an axis"""
+
+
+def error_axis(axes: Axes, side: Literal["x", "y"], accuracies: Iterable[float]) -> bool:
+    """Scale an axis by the accuracies on it; call it after drawing.
+
+    Args:
+        axes: that has them.
+        side: on which axis.
+        accuracies: all that are drawn, in percent.
+
+    Returns:
+        Whether the axis is logarithmic now; else it is as it was.
+    """
+    errors = [100 - accuracy for accuracy in accuracies]
+    least, most = max(min(errors, default=1), LEAST), max(errors, default=1)
+    if most / least < WIDE:
+        return False
+    scale, limits = (
+        (axes.set_xscale, axes.set_xlim)
+        if side == "x"
+        else (axes.set_yscale, axes.set_ylim)
+    )
+    scale("function", functions=(_to_axis, _from_axis))
+    limits(100 - 1.2 * most, 100 - least / 1.2)
+    marks = [e for e in ERRORS if least / 1.2 <= e <= 1.2 * most]
+    thin = marks[:: -(-len(marks) // TICKS) or 1]
+    axis = axes.xaxis if side == "x" else axes.yaxis
+    axis.set_major_locator(FixedLocator([100 - e for e in thin]))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    return True
+
+
+def _to_axis(accuracy: Any) -> Any:  # noqa: ANN401 - matplotlib gives arrays of any shape
+    return -np.log(np.maximum(100 - np.asarray(accuracy, float), 1e-3))
+
+
+def _from_axis(value: Any) -> Any:  # noqa: ANN401 - matplotlib gives arrays of any shape
+    return 100 - np.exp(-np.asarray(value, float))
