@@ -8,8 +8,7 @@ Networks of two initializations have their hidden units in different orders. So 
 between seeds says that the line between the networks as they are rises; it does not say
 that no line to a reordered network is flat (Entezari et al. 2022, arXiv:2110.06296;
 Ainsworth et al. 2023, arXiv:2209.04836). Overlaps of their masks are by position, too. With
-``match_units`` the other seed's network and mask are reordered before (``core/analysis/
-matching.py``).
+``match_units`` the other seed's network and mask are reordered before (``core/matching``).
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -273,6 +273,8 @@ def _taken(where: str, variant: Variant, owner: Owner, settings: Settings) -> It
         if task not in source.tasks:
             yield f"{where}.{key}: {named} is not run on task {task}"
     yield from _control(where, prune)
+    if prune.transform is not None:
+        yield from _looking(f"{where}.transform", variant, owner, settings)
     for task in variant.tasks if owner.task is not None else ():
         yield from _other_network(where, prune, owner.task or task, task, settings)
 
@@ -292,6 +294,27 @@ def _control(where: str, prune: Prune) -> Iterator[str]:
         yield f"{where}.transform: {problem}"
     if prune.schedule is not None:
         yield f"{where}.schedule: must be null, because {_comes_from(prune)}"
+
+
+def _looking(
+    where: str, variant: Variant, owner: Owner, settings: Settings
+) -> Iterator[str]:
+    """Check that a transform finds what its record says that it looks at."""
+    name = str(variant.prune.transform)
+    record = TRANSFORMS[name]
+    for task in variant.tasks:
+        theirs, ours = owner.task or task, variant.rewind.task or task
+        if record.needs_dense and theirs == ours:
+            yield (
+                f"{where}: {name} compares dense networks of two tasks, and {theirs} is "
+                "that of the mask and of the start; take the mask of a task that draws "
+                "other weights (model.draw)"
+            )
+        if record.needs_layers and isinstance(build_network(settings.tasks[task]), Module):
+            yield (
+                f"{where}: task {task}: {name} reads layer records, which a torch module "
+                "has not; take a model of ours, or another transform"
+            )
 
 
 def _other_network(

@@ -196,7 +196,8 @@ class Prune:
     that name a file or another task's chain"""
     transform: Annotated[str | None, OneOf(TRANSFORMS), Importable()] = None
     """what is done to another variant's mask: shuffle moves it within each layer, elastic
-    gives it to a deeper or shallower network of the family, everything keeps all"""
+    gives it to a deeper or shallower network of the family, everything keeps all, permuted
+    gives it the order of this task's units"""
     blocks: Annotated[Blocks | None, OnlyWritten()] = None
     """where the transform maps blocks: those of the other network that stand for them"""
     schedule: Annotated[

@@ -81,6 +81,23 @@ class ChainGroup:
             Instance(task=self.owner_task, variant=name, round=source, seeds=self.seeds)
         )
 
+    @property
+    def dense(self) -> Path:
+        """The dense networks whose training its rounds begin in, or would have begun in.
+
+        They are those of its own task, unless its start names another one.
+        """
+        return self._dense(self.variant.rewind.task or self.task)
+
+    @property
+    def dense_source(self) -> Path:
+        """The dense networks of the task that finds its masks."""
+        return self._dense(self.owner_task)
+
+    def _dense(self, task: str) -> Path:
+        instance = Instance(task=task, variant=DENSE, round=0, seeds=self.seeds)
+        return paths.trained_folder(instance)
+
     def _found_at(self, round: int) -> Path:
         """The folder with the mask that the mask's owner found for a round.
 
@@ -126,8 +143,7 @@ class ChainGroup:
             step = self.variant.rewind.first_step
             return paths.early_folder(named or self.task, step, self.seeds)
         if named is not None:
-            dense = Instance(task=named, variant=DENSE, round=0, seeds=self.seeds)
-            return paths.trained_folder(dense)
+            return self._dense(named)
         if self.variant.prune.policy.changes:
             return paths.theta0_folder(self.task, self.seeds)
         if start.needs_taken:

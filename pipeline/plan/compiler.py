@@ -197,27 +197,9 @@ def _rounds(
             common["mask_task"] = group.owner_task
         if group.variant.prune.blocks is not None:
             common["mapped"] = group.name
-        if group.variant.prune.file is not None:
-            given: Fields = {
-                "raw": str(group.mask_source_at(round)),
-                "masks": str(paths.masks_folder(instance)),
-                INPUTS: _inputs("given", task, names),
-            }
-            yield "given", instance, common | given
-        elif group.variant.prune.makes_masks:
-            how = group.variant.prune
-            used = {"transforms": how.transform}
-            if how.policy.cuts:
-                assert how.criterion is not None, "a recipe whose masks are cut has one"
-                used["criteria"] = how.criterion
-                used["cuts"] = criteria.cut_of(how.criterion, task.program.cut)
-            pruned: Fields = {
-                "initial": str(group.initial_at(round)),
-                "source": str(group.mask_source_at(round)),
-                "masks": str(paths.masks_folder(instance)),
-                INPUTS: _inputs("prune", task, names, **used),
-            }
-            yield "prune", instance, common | pruned
+        if group.variant.prune.makes_masks:
+            kind, made = _masks(group, round, task)
+            yield kind, instance, common | made
         mask, starts = str(group.mask_before(round)), str(paths.starts_folder(instance))
         rewound: Fields = {
             "theta0": str(paths.theta0_folder(group.task, group.seeds)),
@@ -237,6 +219,27 @@ def _rounds(
             prune=group.variant.prune,
         )
         yield "retrain", instance, common | retrained | engine | _round_outputs(instance)
+
+
+def _masks(group: ChainGroup, round: int, task: Task) -> tuple[str, Fields]:
+    """The stage that makes the mask with which a round begins."""
+    how, names = group.variant.prune, (group.task, group.name)
+    made: Fields = {"masks": str(paths.masks_folder(group.at(round)))}
+    source = str(group.mask_source_at(round))
+    if how.file is not None:
+        return "given", made | {"raw": source, INPUTS: _inputs("given", task, names)}
+    if how.transform is not None and TRANSFORMS[how.transform].needs_dense:
+        inputs = _inputs("matched", task, names, transforms=how.transform)
+        both = {"dense": str(group.dense), "dense_source": str(group.dense_source)}
+        return "matched", made | both | {"source": source, INPUTS: inputs}
+    used = {"transforms": how.transform}
+    if how.policy.cuts:
+        assert how.criterion is not None, "a recipe whose masks are cut has one"
+        used["criteria"] = how.criterion
+        used["cuts"] = criteria.cut_of(how.criterion, task.program.cut)
+    inputs = _inputs("prune", task, names, **used)
+    initial = str(group.initial_at(round))
+    return "prune", made | {"initial": initial, "source": source, INPUTS: inputs}
 
 
 def _data(task: Task) -> str:

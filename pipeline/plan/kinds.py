@@ -142,6 +142,19 @@ KINDS: dict[str, Kind] = {
             shown="masks",
         ),
         Kind(
+            name="matched",
+            walked="by seed",
+            reads=("data", "source", "dense", "dense_source"),
+            writes=("masks",),
+            settings=(
+                *_NETWORK,
+                "variants.{variant}.prune",
+                "tasks.{mask_task}.data",
+                "tasks.{mask_task}.model",
+            ),
+            shown="masks",
+        ),
+        Kind(
             name="rewind",
             walked="by seed",
             reads=("data", "theta0", "mask", "behind"),

@@ -68,7 +68,8 @@ class PairWork:
         """Evaluate every point on the test set and leave rows and facts."""
         import torch
 
-        from pipeline.core.analysis import lines, matching
+        from pipeline.core import matching
+        from pipeline.core.analysis import lines
 
         torch.set_num_threads(1)
         data = files.load_dataset(self.data)

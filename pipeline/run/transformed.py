@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from pipeline.artifacts import files
+from pipeline.artifacts import files, paths
 from pipeline.border import user_code
 from pipeline.config.settings import Prune, Task, build_network
 from pipeline.core import seeding, transforms
@@ -25,6 +26,20 @@ class Source:
     round: int
     masks: Path
     """folder of the masks that are taken"""
+    dense: "Dense | None" = None
+    """for transforms that look at dense networks"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Dense:
+    """Files of the dense networks of two tasks."""
+
+    data: Path
+    """the prepared data set"""
+    network: Path
+    """folder of those of the start"""
+    source: Path
+    """folder of those of the mask"""
 
 
 def mask(source: Source, seed: int) -> Mask:
@@ -35,6 +50,7 @@ def mask(source: Source, seed: int) -> Mask:
     """
     assert source.prune.transform is not None, "the recipe transforms a mask"
     given = Given(
+        **_trained(source.dense, seed),
         mask=files.load_mask(source.masks, seed),
         source=build_network(source.mask_task),
         network=build_network(source.task),
@@ -46,3 +62,13 @@ def mask(source: Source, seed: int) -> Mask:
     name = source.prune.transform
     with user_code.blamed(name if is_function(name) else None):
         return transforms.transform(name, given)
+
+
+def _trained(dense: Dense | None, seed: int) -> dict[str, Any]:
+    if dense is None:
+        return {}
+    return {
+        "dense": files.load_arrays(paths.seed_file(dense.network, seed, "weights")),
+        "dense_source": files.load_arrays(paths.seed_file(dense.source, seed, "weights")),
+        "data": files.load_dataset(dense.data),
+    }

@@ -54,6 +54,7 @@ def test_a_plan_has_one_instance_per_variant_round_and_group() -> None:
         "early",
         "prune",
         "given",
+        "matched",
         "rewind",
         "retrain",
         "copies",

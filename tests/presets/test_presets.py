@@ -112,7 +112,8 @@ NAMES = {".of", ".to", *(f".prune.mask{end}" for end in ("", ".task", ".variant"
 def words(raw: dict[str, Any]) -> set[Word]:
     """What the settings choose by a word: a start, a criterion, an optimizer, …
 
-    Names of variants are one word. Networks and data have tests of their own.
+    Names of variants are one word. Networks, data and weights of other tasks have tests of
+    their own.
     """
     own = raw["variants"].keys() | raw["tasks"].keys()
     parts = (raw[part].values() for part in PARTS)
@@ -120,7 +121,7 @@ def words(raw: dict[str, Any]) -> set[Word]:
     return {
         (key, "…" if key in NAMES and word in own else word)
         for key, word in found
-        if key not in {".data", ".model.name"}
+        if key not in {".data", ".model.name", ".rewind.task"}
     }
 
 
@@ -163,6 +164,7 @@ def named(raw: dict[str, Any]) -> set[object]:
         *(name for one in masks if isinstance(one, dict) for name in one.values()),
         *(analysis[end] for analysis in analyses for end in ("of", "to")),
         *(task for user in users for task in user["tasks"]),
+        *(variant["rewind"].get("task") for variant in raw["variants"].values()),
     }
 
 
@@ -253,6 +255,7 @@ QUICK_ONLY = {
     "at-init-lenet",
     "rigl-lenet",
     "winning-sign-lenet",
+    "permuted-lenet",
     "edge-popup-lenet",
     "biprop-lenet",
     "gem-miner-lenet",
@@ -274,6 +277,7 @@ PAPER_ONLY = {
     "synflow-vgg-16",
     "snip-lenet",
     "early-bird-vgg-16",
+    "permuted-resnet-20",
 }
 """too slow for two cores at any size that would say something"""
 UNPAIRED = {"digits", "mnist-lenet", "subset-sum-direct", "subset-sum-relu"}
@@ -443,6 +447,17 @@ SOURCES: dict[str, dict[str, dict[str, Any]]] = {
             "milestones": [80 * 351, 120 * 351],
             "fractions": {"conv": 0.9628, "shortcut": 0.9628, "output": 0.9628},
         }
+    },
+    "permuted-resnet-20": {
+        name: CONNECTED
+        | {
+            "steps": 200 * 351,
+            "lr": lr,
+            "weight_decay": 0.0005,
+            "milestones": [],
+            "fractions": {"conv": 0.2, "shortcut": None, "output": 0.2},
+        }
+        for name, lr in (("main", 0.08), ("other", 0.08), ("sparse", 0.02))
     },
     "edge-popup-conv-4": {"main": POPUP},
     "biprop-conv-4": {"main": POPUP, "binary": BINARY},

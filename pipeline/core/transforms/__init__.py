@@ -30,6 +30,11 @@ class Transform(Entry):
     maps_blocks: bool = False
     """whether blocks of one network stand for those of another, as ``prune.blocks`` says;
     a start that is taken from the mask's variant is then carried over in the same way"""
+    needs_dense: bool = False
+    """whether it looks at the trained dense networks of two tasks, that of the mask and
+    that of the start, and at the data set"""
+    needs_layers: bool = False
+    """whether it reads layer records, which torch modules have not"""
 
 
 TRANSFORMS: Registry[Transform] = Registry(
@@ -40,6 +45,7 @@ TRANSFORMS: Registry[Transform] = Registry(
             module="elastic", keeps_counts=False, between_networks=True, maps_blocks=True
         ),
         "everything": Transform(module="everything", keeps_counts=False, keeps_all=True),
+        "permuted": Transform(module="permuted", needs_dense=True, needs_layers=True),
         "shuffle": Transform(module="shuffle", draws=True),
     },
     offers="transform",
@@ -60,8 +66,11 @@ def transform(name: str, given: Given) -> Mask:
 
     Raises:
         ValueError: if there is no such transform, or if what it makes is no mask of the
-            network, or does not keep the counts that its record promises.
+            network, or does not keep the counts that its record promises, or if what it
+            needs is not given.
     """
+    if TRANSFORMS[name].needs_dense and not (given.dense and given.dense_source):
+        raise ValueError(f"the transform {name!r} needs two dense networks; give them")
     changed: Mask = TRANSFORMS.load(name)(given)
     shapes = {n: tensor.shape for n, tensor in kernels(given.network).items()}
     if problem := not_arrays(changed) or masks.problem(changed, shapes):

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pipeline.core.arrays import Mask
+from pipeline.core.arrays import Mask, Weights
+from pipeline.core.batches import Dataset
 from pipeline.core.models.blocks import Blocks
 from pipeline.core.models.layers import Network
 
@@ -22,5 +23,12 @@ class Given:
     networks"""
     blocks: Blocks = field(default_factory=Blocks)
     """which blocks of the source stand for those of the network, for transforms that ask"""
+    dense: Weights = field(default_factory=dict)
+    """trained weights of the dense network that the start belongs to; {} if the transform
+    needs none"""
+    dense_source: Weights = field(default_factory=dict)
+    """those of the dense network that the mask was found in"""
+    data: Dataset | None = None
+    """the data set of the network; None if the transform needs no dense networks"""
     rng: np.random.Generator
     """random stream ``mask_shuffle`` of the round and the variant"""

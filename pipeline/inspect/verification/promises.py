@@ -165,10 +165,19 @@ def _masks_are_transformed_again(
         variant=group.name,
         round=round,
         masks=group.mask_source_at(round),
+        dense=_dense_networks(settings, group),
     )
     if digest(transformed.mask(source, seed)) == digest(_mask(group, round, seed)):
         return ""
     return f"the mask is not the one that {source.prune.transform} gives again"
+
+
+def _dense_networks(settings: Settings, group: ChainGroup) -> transformed.Dense | None:
+    """What a transform that looks at dense networks reads; None for any other."""
+    if not TRANSFORMS[str(group.variant.prune.transform)].needs_dense:
+        return None
+    data = paths.data_file(settings.tasks[group.task].data)
+    return transformed.Dense(data=data, network=group.dense, source=group.dense_source)
 
 
 def _layers_are_as_in_the_source(

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from pipeline.core import masks, models
-from pipeline.core.analysis.matching import orders
 from pipeline.core.batches import Dataset, Split
 from pipeline.core.description import of_images
+from pipeline.core.matching import orders
 from pipeline.core.models.forward import forward
 from pipeline.core.models.init import initial_weights
 from pipeline.core.models.layers import kernels, parameters
@@ -100,6 +100,13 @@ def test_a_unit_that_never_answers_stands_where_nothing_else_fits():
     theirs = permuted(network, weights, known)
     found = orders(network, weights, theirs, examples())
     assert (found[1] == np.argsort(known[1])).all()
+
+
+def test_networks_that_diverged_have_an_order_all_the_same():
+    network = NETWORKS["mlp"]
+    lost = {n: np.full_like(w, np.nan) for n, w in trained(network).items()}
+    found = orders(network, lost, lost, examples())
+    assert [sorted(one) for one in found] == [[*range(n)] for n in (12, 9, 5)]
 
 
 def test_permuted_masks_keep_their_counts_and_fit_permuted_weights():

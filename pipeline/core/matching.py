@@ -6,6 +6,7 @@ put into the order in which they are correlated most with those of the other (Li
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -68,12 +69,23 @@ def orders(
     known = places(network)
     sums = [_Sums() for _ in known.units]
     both = [{n: torch.tensor(w) for n, w in one.items()} for one in (ours, theirs)]
-    with torch.no_grad():
+    with torch.no_grad(), _one_thread():
         for inputs in _batches(data):
             seen = [_answers(network, weights, inputs, known) for weights in both]
             for at, one in enumerate(sums):
                 one.add(seen[0][at], seen[1][at])
     return tuple(_order(one.correlations()) for one in sums)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Sum in one order: rounded otherwise, units that are much alike change places."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _zero() -> Tensor:
@@ -98,12 +110,15 @@ class _Sums:
         self.number += len(a)
 
     def correlations(self) -> Doubles:
-        """The correlation of each of our units with each of theirs."""
+        """The correlation of each of our units with each of theirs.
+
+        0 where there is none: of constant units, and of networks that diverged.
+        """
         a, b, aa, bb = self.first.numpy() / self.number
         covariance = self.products.numpy() / self.number - np.outer(a, b)
         scale = np.outer(_per_deviation(a, aa), _per_deviation(b, bb))
         found: Doubles = covariance * scale
-        return found
+        return np.nan_to_num(found, nan=0, posinf=0, neginf=0)
 
 
 def _per_deviation(mean: Doubles, square: Doubles) -> Doubles:
