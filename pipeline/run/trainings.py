@@ -21,7 +21,6 @@ import numpy as np
 from pipeline import engines
 from pipeline.artifacts import files, paths
 from pipeline.border import exits, user_failures
-from pipeline.border.errors import UserError
 from pipeline.border.user_code import CodeError
 from pipeline.config.settings import Task, network_for
 from pipeline.core import metrics
@@ -34,6 +33,7 @@ from pipeline.core.training.score_rules import ScoreRule
 from pipeline.engines.shared.compilation import account
 from pipeline.run import checkpoints, finished, kept, kernels, machines, overall, trials
 from pipeline.run.executors import cores, preloads, processes
+from pipeline.run.executors.portable import UnfitError
 from pipeline.run.executors.processes import Notice, Report, Tell
 from pipeline.run.finished import Finished
 from pipeline.run.kept import Kept, Say, Training, bounds
@@ -54,7 +54,7 @@ OTHER_BITS = (
 )
 
 
-class OtherBitsError(UserError):
+class OtherBitsError(UnfitError):
     """A machine is of another numerics class than its training asks for."""
 
 

@@ -120,11 +120,11 @@ class Trains:
             tell: told, in a line, what cannot be kept.
 
         Raises:
-            LostCheckpoint: if the files are not what was written there.
+            ArtifactError: if the files are not what was written there.
         """
         for path, content in left.items():
             if checkpoints.FOLDER / self.source.key not in path.parents:
-                raise checkpoints.LostCheckpoint(f"{path} is no file of a training")
+                raise files.ArtifactError(f"{path} is no file of a training")
             with files.atomic(path) as temporary:
                 temporary.write_bytes(content)
         self._show()

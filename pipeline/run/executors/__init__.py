@@ -38,6 +38,9 @@ EXECUTORS = Registry(
     __name__,
     {
         DEFAULT: ExecutorRecord(module="warm"),
+        "ray": ExecutorRecord(
+            module="ray_cluster", package="ray", extra="ray", address="ray://HOST:10001"
+        ),
         "slurm": ExecutorRecord(module="slurm", package="submitit", extra="slurm"),
     },
     offers="opened",

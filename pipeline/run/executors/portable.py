@@ -5,8 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from pipeline.border.errors import UserError
 from pipeline.config.settings import Resources
 from pipeline.run.executors.processes import Tell, Work
+
+
+class UnfitError(UserError):
+    """A machine cannot do a work that others may do; one line that says why."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

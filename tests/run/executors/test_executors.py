@@ -23,6 +23,10 @@ from pipeline.walk import driver
     ("on", "line"),
     [
         ("slrm", "--on: unknown executor: slrm; did you mean slurm? (known: processes, "),
+        (
+            "ra",
+            "--on: unknown executor: ra; did you mean ray? (known: processes, ray, slurm)",
+        ),
         ("processes://here", "--on processes://here: processes takes no address; write --"),
         ("slurm://cpu", "--on slurm://cpu: slurm takes no address; write --on slurm"),
     ],
