@@ -23,7 +23,7 @@ from pipeline.config.settings import (
     total_steps,
 )
 from pipeline.config.yaml_shape import choose
-from pipeline.core import models
+from pipeline.core import measures, models
 from pipeline.core.looks import LEAST_OPEN
 from pipeline.core.models.init import CHOICES, INITS
 from pipeline.core.models.layers import Module, has_statistics
@@ -199,6 +199,9 @@ def _task(where: str, task: Task, datasets: Iterable[str]) -> Iterator[str]:
     except ValueError as error:
         yield f"{where}.train.engine: {error}"
     yield from _lengths(where, task)
+    for name in task.train.measures or ():
+        if why := measures.refusal(name, network):
+            yield f"{where}.train.measures: {why}"
     yield from compat.problems(where, task, network)
 
 

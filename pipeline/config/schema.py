@@ -61,10 +61,13 @@ def _value(annotation: object, names: OneOf | None) -> Schema:
         text = _value(Union[kinds[0], null], names)  # noqa: UP007 - of values
         return {"anyOf": [text, *(_of_type(kind) for kind in kinds[1:])]}
     (kind,) = kinds
-    if names is not None and names.others is None:
+    listed = get_origin(kind) is tuple
+    if names is not None and names.others is None and not listed:
         return {"enum": [*names.names, *([None] if nullable else [])]}
     one = _of_type(kind)
-    if names is not None:
+    if names is not None and listed:
+        one["items"] = {"enum": list(names.names)}
+    elif names is not None:
         one["examples"] = list(names.names)
     if nullable:
         one["type"] = [one["type"], "null"]

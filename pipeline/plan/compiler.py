@@ -246,7 +246,9 @@ def _data(task: Task) -> str:
     return str(paths.data_file(task.data))
 
 
-def _inputs(stage: str, task: Task, names: Sequence[str], **used: str | None) -> str:
+def _inputs(
+    stage: str, task: Task, names: Sequence[str], **used: str | tuple[str, ...] | None
+) -> str:
     model = task.model
     which = (
         {"models": model.name}
@@ -275,9 +277,10 @@ def _training(
     density = 1.0 if prune and prune.policy.begins_dense else density
     needs |= task.needs
     engine = engines.resolve(setting, network, density, task.train.device, needs)
-    used = {
+    used: dict[str, str | tuple[str, ...] | None] = {
         "engines": engine,
         "metrics": task.program.metric,
+        "measures": task.train.measures,
         "policies": prune.schedule if prune and prune.policy.changes else None,
         "optimizer": None if is_built_in(task.train.optimizer) else task.train.optimizer,
     }

@@ -35,6 +35,7 @@ from pipeline.core import (
     constructions,
     criteria,
     cuts,
+    measures,
     metrics,
     models,
     policies,
@@ -64,6 +65,7 @@ ENTRIES: dict[str, Registry[Any]] = {
     "constructions": constructions.CONSTRUCTIONS,
     "policies": policies.POLICIES,
     "metrics": metrics.METRICS,
+    "measures": measures.MEASURES,
 }
 """the registries whose entries stand in the names of inputs files"""
 USERS = "own"
@@ -89,8 +91,13 @@ class CodeError(UserError):
     """A file of code is not Python; one line that says where."""
 
 
-def inputs_file(stage: str, *names: str, **used: str | None) -> Path:
+def inputs_file(stage: str, *names: str, **used: str | tuple[str, ...] | None) -> Path:
     """The file of a stage for a task (and variant, or analysis) that uses these entries.
+
+    Args:
+        stage: its name.
+        names: of the task, and so on.
+        used: registry -> the entry that is used, or several; None = none.
 
     >>> inputs_file("train", "main", models="lenet-300-100", engines="sparse").as_posix()
     'artifacts/inputs/main/train-models.mlp-engines.sparse.txt'
@@ -101,18 +108,22 @@ def inputs_file(stage: str, *names: str, **used: str | None) -> Path:
     >>> inputs_file("prune", models="mlp", criteria="mypkg.scores:mine(power=2)").name
     'prune-own.mypkg.scores-models.mlp.txt'
     """
-    named = {registry: name for registry, name in used.items() if name is not None}
+    named = [
+        (registry, name)
+        for registry, found in used.items()
+        for name in ((found,) if isinstance(found, str) else found or ())
+    ]
     modules = sorted(
         {
             function_in(name).partition(":")[0]
-            for registry, name in named.items()
+            for registry, name in named
             if registry == USERS or is_function(name)
         }
     )
     entries = [f"{USERS}.{module}" for module in modules]
     entries += [
         f"{registry}.{ENTRIES[registry].file_of(name).removesuffix('.py')}"
-        for registry, name in named.items()
+        for registry, name in named
         if registry != USERS and not is_function(name)
     ]
     return FOLDER.joinpath(*names, f"{'-'.join((stage, *entries))}.txt")

@@ -20,6 +20,7 @@ from pipeline.plots import (
     interpolation,
     layer_density,
     learning_curves,
+    measures,
     protocols,
 )
 from pipeline.plots.figure_input import FigureInput
@@ -53,6 +54,7 @@ FIGURES = MappingProxyType(
         "validation_curves": FigureKind(
             learning_curves.validation_curves, "learning curves"
         ),
+        "measures": FigureKind(measures.measures, "rounds with train.measures"),
         "layer_density": FigureKind(layer_density.layer_density, ROUNDS),
         "criteria": FigureKind(
             criteria.criteria, f"{criteria.LEAST} or more variants of one task"

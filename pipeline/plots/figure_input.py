@@ -38,6 +38,7 @@ class FigureInput:
             rounds=mine(store.rounds),
             layers=mine(store.layers),
             curves=mine(store.curves),
+            measures=mine(store.measures),
             lines=mine(store.lines),
             barriers=mine(store.barriers),
             approximations=mine(store.approximations),

@@ -39,8 +39,8 @@ def validation_curves(given: FigureInput) -> Drawn | None:
         return None
     task = store.rounds[0]["task"]
     variants = variants_of(store.rounds)
-    drawn = {variant: _shown_rounds(store.rounds, variant) for variant in variants}
-    colors = _colors([d for rounds in drawn.values() for d in rounds.values()])
+    drawn = {variant: shown_rounds(store.rounds, variant) for variant in variants}
+    colors = colors_of([d for rounds in drawn.values() for d in rounds.values()])
     figure, columns = panels(len(variants), rows_each=2, height=4.6)
     table: list[Row] = []
     for variant, (accuracy, loss) in zip(variants, columns, strict=True):
@@ -61,7 +61,7 @@ def validation_curves(given: FigureInput) -> Drawn | None:
     return Drawn(figure, table)
 
 
-def _shown_rounds(rows: Sequence[Row], variant: str) -> dict[int, float]:
+def shown_rounds(rows: Sequence[Row], variant: str) -> dict[int, float]:
     """Round -> density, for evenly chosen rounds that include the first and the last."""
     densities = densities_of(rows, variant)
     numbers = list(densities)
@@ -96,7 +96,7 @@ def _scale_curves(columns: Sequence[tuple[Axes, ...]], table: Sequence[Row]) -> 
     label_outer(columns)
 
 
-def _colors(densities: Sequence[float]) -> dict[str, str]:
+def colors_of(densities: Sequence[float]) -> dict[str, str]:
     """Density in percent -> color, densest first; the dense network is black."""
     labels = list(dict.fromkeys(percent(d) for d in sorted(densities, reverse=True)))
     return dict(zip(labels, ["black", *sequence(len(labels) - 1)], strict=True))

@@ -18,7 +18,7 @@ from pipeline.tracking.kinds import KINDS
 from pipeline.tracking.looks import declared_looks
 from pipeline.tracking.read_analyses import read_analyses
 from pipeline.tracking.read_approximations import read_approximations
-from pipeline.tracking.round_metrics import CURVE, LAYER, ROUND_METRICS
+from pipeline.tracking.round_metrics import CURVE, LAYER, MEASURE, ROUND_METRICS
 from pipeline.tracking.runs import Tree
 from pipeline.tracking.source_tags import COMMIT
 from pipeline.tracking.store import find_runs, metric_history, opened
@@ -53,6 +53,8 @@ class TrackedStore:
     """task, variant, seed, round, layer, density"""
     curves: tuple[Row, ...]
     """task, variant, seed, round, density, split, step, loss, accuracy"""
+    measures: tuple[Row, ...] = ()
+    """task, variant, seed, round, density, measure, step, value; where settings ask"""
     settings: Mapping[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
     """task, variant -> the settings behind its results, as ``formats.params`` names them"""
     lines: tuple[Row, ...] = ()
@@ -113,7 +115,7 @@ def read(
             dropped rounds too. If a name has results of several settings, the settings
             that differ follow it.
         curves: the splits to read ``curves`` of, which takes most of the time; with none
-            of them there are no ``lines`` either.
+            of them there are no ``measures`` and ``lines`` either.
         root: of the repository.
 
     Raises:
@@ -139,7 +141,7 @@ def read(
         order = _order(_tasks(found, chains, choice))
         chains.sort(key=order)
         names = distinct_names([chain.run for chain in chains], "variant")
-        rounds, layers, points = [], [], []
+        rounds, layers, points, measured = [], [], [], []
         for chain in chains:
             if variants is not None and chain.run.data.tags["variant"] not in variants:
                 continue
@@ -149,12 +151,14 @@ def read(
                 layers += _layers(child, row)
                 for split in curves:
                     points += _curve(client, child, row, split)
+                measured += _measures(client, child, row) if curves else []
         tables = read_analyses(client, analyses, variants, lines=bool(curves))
     return TrackedStore(
         experiment=experiment,
         rounds=tuple(rounds),
         layers=tuple(layers),
         curves=tuple(points),
+        measures=tuple(measured),
         settings={
             (chain.run.data.tags["task"], names[chain.run.info.run_id]): settings_of(
                 chain.run
@@ -289,8 +293,22 @@ def _layers(child: "Run", row: Row) -> list[Row]:
     ]
 
 
+OF_POINTS = ("task", "variant", "seed", "round", "density")
+"""columns of a round that the points of its curves have, too"""
+
+
+def _measures(client: "MlflowClient", child: "Run", row: Row) -> list[Row]:
+    head = {name: row[name] for name in OF_POINTS}
+    return [
+        head | {"measure": name.removeprefix(MEASURE), "step": step, "value": value}
+        for name in sorted(child.data.metrics)
+        if name.startswith(MEASURE)
+        for step, value in sorted(metric_history(client, child, name).items())
+    ]
+
+
 def _curve(client: "MlflowClient", child: "Run", row: Row, split: str) -> list[Row]:
-    head = {n: row[n] for n in ("task", "variant", "seed", "round", "density")}
+    head = {name: row[name] for name in OF_POINTS}
     columns = {
         kind: metric_history(client, child, f"{CURVE}{split}_{kind}")
         for kind in ("loss", "accuracy")

@@ -7,7 +7,6 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pipeline.artifacts.parquet import load_curves
 from pipeline.results.tables import OF_FITS, RoundResult, cost_before, rows
@@ -35,6 +34,7 @@ ROUND_METRICS = (
 trainings that had to happen before it"""
 LAYER = "layer_density/"
 CURVE = "curve/"
+MEASURE = "measure/"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,20 +78,29 @@ def round_metrics(root: Path, result: RoundResult, timing: Timing) -> list[Metri
 
 
 def curve_metrics(result: RoundResult, timing: Timing) -> list[MetricValue]:
-    """The learning curves of a round, at step = training step."""
+    """The learning curves and measures of a round, at step = training step."""
     table = load_curves(result.folder / "curves.parquet").to_pylist()
-    mine = [row for row in table if row["seed"] == result.seed]
-    return list(_curve_values(mine, timing))
+    points = [
+        (f"{CURVE}{row['split']}_{kind}", row["step"], row[kind])
+        for row in table
+        if row["seed"] == result.seed
+        for kind in ("loss", "accuracy")
+    ]
+    points += [
+        (f"{MEASURE}{name}", step, value)
+        for name, found in result.facts.get("measures", {}).items()
+        for step, value in zip(found["step"], found["value"], strict=True)
+    ]
+    return list(_over_time(points, timing))
 
 
-def _curve_values(curve: Sequence[dict[str, Any]], timing: Timing) -> Iterator[MetricValue]:
-    last = max((row["step"] for row in curve), default=0) or 1
-    for row in curve:
-        share = row["step"] / last
-        at = timing.started + int(share * (timing.ended - timing.started))
-        for kind in ("loss", "accuracy"):
-            if row[kind] is not None and math.isfinite(row[kind]):
-                name = f"{CURVE}{row['split']}_{kind}"
-                yield MetricValue(
-                    name=name, value=row[kind], timestamp=at, step=row["step"]
-                )
+def _over_time(
+    points: Sequence[tuple[str, int, float | None]], timing: Timing
+) -> Iterator[MetricValue]:
+    """Name, step and value as metrics; those that are not finite are left out."""
+    last = max((step for _, step, _ in points), default=0) or 1
+    for name, step, value in points:
+        if value is not None and math.isfinite(value):
+            share = step / last
+            at = timing.started + int(share * (timing.ended - timing.started))
+            yield MetricValue(name=name, value=value, timestamp=at, step=step)

@@ -55,7 +55,13 @@ def test_every_key_is_explained_once() -> None:
     }
     recipe = tuple(f"variants.NAME.prune.{key}" for key in ("scores", "blocks", "step"))
     yours |= {key for key in KEYS if key.startswith(recipe)}
-    train = ("betas", "loss_precision", "evaluations_per_decade", "evaluate_train")
+    train = (
+        "betas",
+        "loss_precision",
+        "evaluations_per_decade",
+        "evaluate_train",
+        "measures",
+    )
     yours |= {f"tasks.NAME.train.{key}" for key in train}
     others = ("variants.NAME.rewind.task", "tasks.NAME.model.draw")
     yours |= {*others, "analyses.NAME.match_units"}

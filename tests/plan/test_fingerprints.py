@@ -15,7 +15,16 @@ from helpers.workspace import ROOT
 
 from pipeline import engines
 from pipeline.config import params
-from pipeline.core import criteria, cuts, metrics, models, policies, starts, transforms
+from pipeline.core import (
+    criteria,
+    cuts,
+    measures,
+    metrics,
+    models,
+    policies,
+    starts,
+    transforms,
+)
 from pipeline.plan import compiler, fingerprints
 from pipeline.plan.fingerprints import (
     NOTHING,
@@ -37,6 +46,7 @@ NAMES = {
     "cuts": cuts.CUTS,
     "policies": [name for name, policy in policies.POLICIES.items() if policy.changes],
     "metrics": metrics.METRICS,
+    "measures": measures.MEASURES,
     "criteria": criteria.CRITERIA,
     "transforms": transforms.TRANSFORMS,
     "starts": starts.STARTS,

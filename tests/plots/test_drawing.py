@@ -77,6 +77,11 @@ def with_everything(root):
         rounds=tuple(
             row | costs | {"task": task} for task in ("x", "y") for row in store.rounds
         ),
+        measures=tuple(
+            {n: row[n] for n in ("variant", "seed", "round", "density")}
+            | {"task": "x", "measure": "weight-norm", "step": 5, "value": 2.0}
+            for row in store.rounds
+        ),
         lines=lines(INSTABILITY | {"task": "x"}, barrier=0.1),
         barriers=barriers(CONNECTION | {"task": "x"}, barrier=0.1, overlap=0.5),
         approximations=tuple(approximations(task="x")),

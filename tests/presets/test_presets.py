@@ -263,6 +263,7 @@ QUICK_ONLY = {
     "grok-addition",
     "transfer-lenet",
     "elastic-baselines",
+    "subset-sum",
 }
 """questions of this project, for which no source has settings"""
 PAPER_ONLY = {

@@ -32,6 +32,7 @@ TRAIN = {
     "evaluate_every": 15,
     "evaluations_per_decade": 2,
     "evaluate_train": True,
+    "measures": ["weight-norm", "mask-distance"],
 }
 
 
@@ -71,6 +72,10 @@ def test_masks_are_cut_at_a_step_and_results_say_when_sets_were_solved(
     result = files.load_json(paths.results_folder(dense) / "result.json")
     assert result["seeds"]["0"]["generalized_step"] is None
     assert result["settings"]["train"]["loss_precision"] == "float64"
+    measured = result["seeds"]["0"]["measures"]
+    assert measured["weight-norm"]["step"] == [0, 1, 3, 10, 15, 20]
+    assert measured["mask-distance"]["step"] == [15]
+    assert 0 < measured["mask-distance"]["value"][0] < 1
     header = (tmp_path / "results/rounds.csv").read_text().splitlines()[0]
     assert header.endswith(",fitted_step,generalized_step,delay")
 
@@ -84,6 +89,12 @@ def test_masks_are_cut_at_a_step_and_results_say_when_sets_were_solved(
         ("loss_precision", "float16", "tasks.main.train.loss_precision"),
         ("evaluations_per_decade", 0, "tasks.main.train: evaluations_per_decade is 0; giv"),
         ("engine", "dense", "tasks.main.train.engine: "),
+        ("measures", ["weigth-norm"], "tasks.main.train: measures: unknown measure: weig"),
+        (
+            "measures",
+            ["weight-norm"] * 2,
+            "tasks.main.train: measures is ['weight-norm', '",
+        ),
         ("step", 20, "variants.memorizing.prune.step: 20 found; the training of task main"),
         ("schedule", "iterative", "variants.memorizing.prune.step: 3 found; only one-shot"),
     ],

@@ -4,6 +4,7 @@ import pytest
 from helpers import synthetic
 from helpers.toy_store import EXPERIMENT, write
 
+from pipeline.artifacts import files
 from pipeline.tracking import TrackingError, read, store_uri, track
 from pipeline.tracking.store import opened
 
@@ -15,6 +16,20 @@ def test_reading_gives_every_table_in_order(root):
     assert len(store.rounds) == 2 * 2 * 3
     assert len(store.layers) == 3 * len(store.rounds)
     assert len(store.curves) == 21 * len(store.rounds)
+
+
+def test_measures_of_a_training_are_read_back_over_its_steps(root):
+    for file in root.glob("artifacts/results/main/ticket/r02/s0-1/result.json"):
+        result = files.load_json(file)
+        for seed, facts in result["seeds"].items():
+            values = [2.5, None, int(seed)]
+            facts["measures"] = {"weight-norm": {"step": [0, 10, 20], "value": values}}
+        files.save_json(file, result)
+    write(root)
+    rows = read(None, EXPERIMENT, ["ticket"], root=root).measures
+    assert {(r["round"], r["measure"]) for r in rows} == {(2, "weight-norm")}
+    found = [(r["seed"], r["step"], r["value"]) for r in rows]
+    assert found == [(0, 0, 2.5), (0, 20, 0), (1, 0, 2.5), (1, 20, 1)]
 
 
 def tasks_read(root):

@@ -44,6 +44,11 @@ def facts(job: Job, trained: Trained, test_accuracy: float) -> dict[str, Any]:
         found["kept_steps"] = trained.kept_steps
     if trained.scores is not None:
         found["scores"] = digest(trained.scores)
+    if trained.measures:
+        found["measures"] = {
+            name: {"step": one.step.tolist(), "value": one.value.tolist()}
+            for name, one in trained.measures.items()
+        }
     return found
 
 

@@ -8,7 +8,7 @@ depends on these pauses.
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 
 import numpy as np
@@ -23,6 +23,7 @@ from pipeline.core.training.engine import (
     ScoringEngine,
 )
 from pipeline.core.training.mask_rules import LivingMask, Seen
+from pipeline.core.training.measuring import Measuring
 from pipeline.core.training.results import (
     Curve,
     Curves,
@@ -118,13 +119,16 @@ def train(
             watch(_progress(engine, lanes, plan, step))
     final, learned = engine.weights(), _learned(engine, jobs)
     return [
-        read_off(
-            job,
-            lane.stopped or weights,
-            lane.curves(),
-            stopped_early=lane.stopped is not None,
-            living=lane.living,
-            learned=found,
+        replace(
+            read_off(
+                job,
+                lane.stopped or weights,
+                lane.curves(),
+                stopped_early=lane.stopped is not None,
+                living=lane.living,
+                learned=found,
+            ),
+            measures=lane.measuring.series(),
         )
         for job, lane, weights, found in zip(jobs, lanes, final, learned, strict=True)
     ]
@@ -192,6 +196,7 @@ class _Lane:
             if known:
                 self.living.restore(known.living)
         self.stopped: Weights | None = known.stopped if known else None
+        self.measuring = Measuring(job, known.measuring if known else {})
         self.rows = {
             split: _rows(known.curves[split] if known else None)
             for split in splits_of(job.settings)
@@ -203,6 +208,11 @@ class _Lane:
             self.living.finish(Seen(step=step, weights=weights))
             weights = masks.apply(weights, self.living.mask)
         self.stopped = weights
+
+    def measure(self, step: int, weights: Weights) -> None:
+        """Take the measures of its weights after a step."""
+        mask = self.living.mask if self.living else self.job.mask
+        self.measuring.take(step, weights, mask)
 
     def curves(self) -> Curves:
         """The rows as columns."""
@@ -219,6 +229,7 @@ class _Lane:
             curves=self.curves(),
             stopped=self.stopped,
             living=self.living.state() if self.living else {},
+            measuring=self.measuring.state(),
         )
 
 
@@ -273,10 +284,7 @@ def _look(engine: Engine, lanes: list[_Lane], plan: _Plan, step: int) -> None:
     seen = engine.evaluate("validation")
     for i in active:
         lanes[i].rows["validation"].append((step, seen[i].loss, seen[i].accuracy))
-    if plan.settings.evaluate_train:
-        fitted = engine.evaluate("train")
-        for i in active:
-            lanes[i].rows["train"].append((step, fitted[i].loss, fitted[i].accuracy))
+    _look_closer(engine, [(i, lanes[i]) for i in active], plan, step)
     diverged = [i for i in active if not math.isfinite(seen[i].loss)]
     last = step == plan.end_step
     wanted = [
@@ -295,6 +303,20 @@ def _look(engine: Engine, lanes: list[_Lane], plan: _Plan, step: int) -> None:
         weights = engine.weights()
         for i in diverged:
             lanes[i].stop(step, weights[i])
+
+
+def _look_closer(
+    engine: Engine, active: Sequence[tuple[int, _Lane]], plan: _Plan, step: int
+) -> None:
+    """Evaluate on the training set and take measures, where settings ask for it."""
+    if plan.settings.evaluate_train:
+        fitted = engine.evaluate("train")
+        for i, lane in active:
+            lane.rows["train"].append((step, fitted[i].loss, fitted[i].accuracy))
+    if plan.settings.measures:
+        weights = engine.weights()
+        for i, lane in active:
+            lane.measure(step, weights[i])
 
 
 def _change(engine: Engine, lanes: list[_Lane], plan: _Plan, step: int) -> None:

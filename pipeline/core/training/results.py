@@ -11,6 +11,7 @@ from pipeline.core.digests import digest
 from pipeline.core.models.layers import parameters
 from pipeline.core.training.engine import Evaluation, Job, State
 from pipeline.core.training.mask_rules import LivingMask
+from pipeline.core.training.measuring import Series
 from pipeline.core.training.score_rules import Learned, act, held_names
 from pipeline.core.training.settings import TrainSettings
 
@@ -72,6 +73,8 @@ class Trained:
     mask stayed the same"""
     scores: Scores | None = None
     """what trained in place of weights; None where weights did"""
+    measures: dict[str, Series] = field(default_factory=dict)
+    """the measures that settings ask for, by name"""
 
 
 def rank(loss: float) -> float:
@@ -190,6 +193,8 @@ class Lane:
     """weights of a diverged network at the last step of its curves; None for others"""
     living: State = field(default_factory=dict)
     """state of a mask that a rule changes; empty for other networks"""
+    measuring: State = field(default_factory=dict)
+    """state of the measures; empty where settings ask for none"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -212,8 +217,9 @@ def pack(snapshot: Snapshot) -> State:
         if lane.stopped is not None:
             for name, weight in lane.stopped.items():
                 packed[f"lane/{i}/stopped/{name}"] = weight
-        for name, array in lane.living.items():
-            packed[f"lane/{i}/living/{name}"] = array
+        for part in ("living", "measuring"):
+            for name, array in getattr(lane, part).items():
+                packed[f"lane/{i}/{part}/{name}"] = array
     return packed
 
 
@@ -242,6 +248,7 @@ def _lane(packed: State) -> Lane:
         },
         stopped={n: np.asarray(w, np.float32) for n, w in stopped.items()} or None,
         living=_below("living/", packed),
+        measuring=_below("measuring/", packed),
     )
 
 

@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Annotated, Literal
 
 from pipeline.core.fields import Importable, Needed, OneOf, OnlyWritten
+from pipeline.core.measures import MEASURES
 from pipeline.core.optimizers import OPTIMIZERS
 
 ADAM_BETAS = (0.9, 0.999)
@@ -100,6 +101,8 @@ class TrainSettings:
     evaluate_train: Annotated[bool, OnlyWritten()] = False
     """whether each evaluation is on the training set, too; results then say at which steps
     training and validation accuracy reach 99 %"""
+    measures: Annotated[tuple[str, ...] | None, OneOf(MEASURES), OnlyWritten()] = None
+    """numbers that evaluations take from the weights, for results to have over time"""
     test_cadence: Literal["improved", "every"] = "improved"
     """improved: test set only when validation loss has improved, and at the end; every:
     at each evaluation"""
@@ -118,6 +121,7 @@ class TrainSettings:
             *self._length_problems(),
             *self._process_problems(),
             *self._optimizer_problems(),
+            *self._measure_problems(),
         )
 
     def _length_problems(self) -> Iterable[tuple[bool, str]]:
@@ -187,6 +191,15 @@ class TrainSettings:
         yield (
             re.fullmatch(r"cpu|cuda(:\d+)?", self.device) is None,
             f"device is {self.device!r}; write cpu, cuda, or cuda:N",
+        )
+
+    def _measure_problems(self) -> Iterable[tuple[bool, str]]:
+        named = self.measures or ()
+        for name in named:
+            yield name not in MEASURES, f"measures: {MEASURES.problem(name)}"
+        yield (
+            len(set(named)) < len(named),
+            f"measures is {list(named)}; name each of them once",
         )
 
     @property

@@ -7,7 +7,7 @@ in dvc.lock tells whether one of them has changed; the same holds for seconds.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,16 +17,18 @@ import numpy as np
 from pipeline.artifacts import files, parquet, paths
 from pipeline.config.analysis import Analysis
 from pipeline.config.settings import Settings
-from pipeline.core import data_orders, metrics
+from pipeline.core import data_orders, measures, metrics
 from pipeline.core.analysis.interpolation import Line, evenly_spaced
 from pipeline.core.analysis.pairs import seeds_between
 from pipeline.core.arrays import Mask
 from pipeline.core.digests import digest
+from pipeline.core.measures import MEASURES, Seen
 from pipeline.core.models.layers import has_statistics, parameters
 from pipeline.core.models.totals import sizes
+from pipeline.core.training import mask_rules
 from pipeline.core.training.engine import Job
 from pipeline.core.training.facts import cost_facts, facts
-from pipeline.core.training.mask_rules import Seen
+from pipeline.core.training.measuring import Series
 from pipeline.core.training.results import SPLITS, Curve, Curves, rank, read_off
 from pipeline.core.training.score_rules import Learned, held_names
 from pipeline.engines import AUTO, ENGINES
@@ -49,10 +51,10 @@ class _Found:
     def kept_steps(self, step: int) -> dict[str, int]:  # noqa: ARG002 - as a living mask
         return self.recorded
 
-    def change(self, seen: Seen) -> None:
+    def change(self, seen: mask_rules.Seen) -> None:
         raise NotImplementedError
 
-    def finish(self, seen: Seen) -> None:
+    def finish(self, seen: mask_rules.Seen) -> None:
         raise NotImplementedError
 
     def state(self) -> dict[str, Any]:
@@ -179,10 +181,40 @@ def _facts(subject: Subject, seed: int) -> dict[str, Any]:
         living=living,
         learned=_learned(subject, job, seed),
     )
+    trained = replace(trained, measures=_measured(subject, job, seed, curves))
     accuracy = metrics.accuracy(subject.task.program.metric, trained, job.end_step)
     theta0 = files.load_weights(paths.theta0_folder(item["task"], item.seeds), seed)
     found = facts(job, trained, accuracy) | {"theta0": digest(theta0)}
     return found | (cost_facts(job) if subject.task.is_own else {})
+
+
+def _measured(subject: Subject, job: Job, seed: int, curves: Curves) -> dict[str, Series]:
+    """The measures that the result has, at the steps of evaluations where they are due.
+
+    Numbers of networks that are gone are as recorded; those of the trained one are taken
+    again.
+    """
+    if not job.settings.measures:
+        return {}
+    item, every = subject.item, job.settings.evaluate_every
+    recorded = networks.result_of(item.path("results"), seed)["measures"]
+    steps = curves["validation"].step
+    windows = [step for step in steps if step % every == 0][1:]
+    last = Seen(
+        network=job.network,
+        weights=files.load_weights(item.path("trained"), seed),
+        mask=files.load_mask(item.path("trained"), seed),
+        before={},
+    )
+    found = {}
+    for name in job.settings.measures:
+        compares = MEASURES[name].compares
+        values = [math.nan if v is None else float(v) for v in recorded[name]["value"]]
+        due = windows if compares else steps
+        if not compares:
+            values[-1] = measures.take(name, last)
+        found[name] = Series(step=np.array(due, np.int64), value=np.array(values))
+    return found
 
 
 def _possible(recorded: dict[str, int], job: Job, curves: Curves) -> dict[str, int]:

@@ -259,7 +259,7 @@ def test_an_exception_of_a_watcher_ends_the_training():
 
 @pytest.mark.parametrize("every", [1, 2, 4])
 def test_resuming_from_any_step_gives_the_same_result(every):
-    jobs = [job(evaluate_every=every)] * 2
+    jobs = [job(evaluate_every=every, measures=("weight-norm", "mask-distance"))] * 2
     lanes = [[6.0, 3.0, math.nan, 1.0, math.inf, 1.0, 1.0], [3.0, 1, 2, 0, 4, 0, 5]]
     snapshots = []
     whole = train(
@@ -284,7 +284,22 @@ def test_a_packed_snapshot_holds_arrays_only():
     assert sorted(pack(unpack(arrays))) == sorted(arrays)
 
 
+def test_measures_are_taken_at_evaluations_and_windows_at_multiples():
+    asked = {"measures": ("weight-norm", "mask-distance"), "evaluations_per_decade": 4}
+    trained = train_one(FALLING, evaluate_every=4, **asked)
+    norms = trained.measures["weight-norm"]
+    assert norms.step.tolist() == norms.value.tolist() == [0, 1, 2, 3, 4, 6]
+    assert trained.measures["mask-distance"].step.tolist() == [4]
+    found = facts(job(), trained, 0.5)["measures"]
+    assert found["weight-norm"]["value"] == [0, 1, 2, 3, 4, 6]
+    assert "measures" not in facts(job(), train_one(FALLING), 0.5)
+
+
 def assert_equal(one, other):
+    assert one.measures.keys() == other.measures.keys()
+    for name, series in one.measures.items():
+        assert series.step.tolist() == other.measures[name].step.tolist()
+        assert series.value.tolist() == other.measures[name].value.tolist()
     assert one.weights["fc1.weight"].tobytes() == other.weights["fc1.weight"].tobytes()
     for split, curve in one.curves.items():
         for column in ("step", "loss", "accuracy"):
