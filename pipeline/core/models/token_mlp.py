@@ -7,6 +7,7 @@ whose pairs (a, b) are unordered.
 
 from functools import partial
 
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from pipeline.core.description import Description, Tokens
@@ -71,7 +72,16 @@ class TokenMLP(nn.Module):
             nn.init.normal_(layer.weight, std=layer.in_features**-0.5)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Logits (B, classes) of tokens (B, L), in any order of them."""
-        summed = self.embedding(inputs).sum(1)
-        logits: Tensor = self.output(self.out_of(self.into(summed).relu()))
-        return logits
+        """Logits (B, classes) of tokens (B, L), in any order of them.
+
+        Embedding and first layer are one linear map, and so are the last two. For more
+        examples than tokens it is cheaper to multiply their weights first, and gives the
+        same to rounding.
+        """
+        if len(inputs) <= len(self.embedding.weight):
+            summed = self.embedding(inputs).sum(1)
+            logits: Tensor = self.output(self.out_of(self.into(summed).relu()))
+            return logits
+        features = F.linear(self.embedding.weight, self.into.weight)
+        hidden = F.embedding(inputs, features).sum(1).relu()
+        return F.linear(hidden, self.output.weight @ self.out_of.weight)
