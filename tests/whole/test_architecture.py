@@ -59,7 +59,9 @@ NAMES: dict[str, tuple[str, ...]] = {
 VIEWS = {Path("pipeline/stages/plan.py"), Path("pipeline/stages/track.py")}
 LOOKED_UP = {stage: {"starts"} for stage in ("train", "early", "retrain", "copies")} | {
     "prune": {"policies"},
-    "results": {"models", "policies", "starts"},
+    "lines": {"measures"},
+    "approximations": {"measures"},
+    "results": {"measures", "models", "policies", "starts"},
 }
 """registries of which a stage reads a record, and imports no module; ``results`` counts
 on networks, and one that changes makes its own results stale"""
@@ -213,6 +215,7 @@ def everything() -> items.Plan:
         "approximations": {"strong": APPROXIMATION},
         "variants__reinit__rewind": early,
         "variants__slow": slow,
+        "tasks__main__train__measures": ["weight-norm"],
     }
     parsed = settings(**changes)
     reads = replace(recipe, mask=MaskFrom(file="no.npz"), kept=({"fc1.weight": 1},) * 3)
