@@ -85,7 +85,7 @@ def test_it_is_a_data_set_of_tokens_in_classes(tmp_path) -> None:
     ("wrong", "message"),
     [
         ({"operation": "x * y"}, "operation is 'x \\* y'; give one of x \\+ y"),
-        ({"modulus": None}, "modulus is None for 'x \\+ y'"),
+        ({"modulus": None}, "modulus is null for 'x \\+ y'"),
         ({"operation": "xy in S5"}, "null for permutations"),
         ({"modulus": 1}, "give 2 to 1000"),
         ({"operation": "x / y", "modulus": 8}, "only a prime has quotients"),

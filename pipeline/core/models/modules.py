@@ -155,6 +155,7 @@ def _tried(
         with torch.no_grad():
             result = module.eval()(batch)
     except Exception as error:
+        _refuse_long(module, batch)
         raise _failed(data, error) from error
     finally:
         for hook in hooks:
@@ -197,6 +198,22 @@ def _refuse_lazy(module: nn.Module) -> None:
     for name, parameter in module.named_parameters():
         if isinstance(parameter, nn.parameter.UninitializedParameter):
             raise ValueError(f"its parameter {name} has no size yet; use no lazy layers")
+
+
+def _refuse_long(module: nn.Module, batch: Tensor) -> None:
+    """Say it where a module fails on sequences of tokens that are too long for it."""
+    if batch.is_floating_point():
+        return
+    for length in range(batch.shape[1] - 1, 0, -1):
+        try:
+            with torch.no_grad():
+                module(batch[:, :length])
+        except Exception:
+            continue
+        raise ValueError(
+            f"it takes sequences of at most {length} tokens, and those of the data have "
+            f"{batch.shape[1]}; make room for more in it, or shorten them"
+        )
 
 
 def _failed(data: Description, error: Exception) -> ValueError:

@@ -65,8 +65,8 @@ class Arithmetic:
             )
         if (self.modulus is None) != self.operation.endswith("S5"):
             raise ValueError(
-                f"modulus is {self.modulus} for {self.operation!r}; give a number of "
-                "elements, and null for permutations"
+                f"modulus is {self.modulus or 'null'} for {self.operation!r}; give a "
+                "number of elements, and null for permutations"
             )
         if self.modulus is not None and not 2 <= self.modulus <= 1000:
             raise ValueError(f"modulus is {self.modulus}; give 2 to 1000")

@@ -107,3 +107,22 @@ def test_the_token_mlp_takes_pairs_in_any_order() -> None:
 def test_what_does_not_fit_is_refused(name, widths, data, message) -> None:
     with pytest.raises(ValueError, match=message):
         build(name, widths=widths, data=data)
+
+
+class Short(torch.nn.Module):
+    """A network with places for so many tokens, however long sequences are."""
+
+    def __init__(self, places: int) -> None:
+        super().__init__()
+        self.places = torch.nn.Embedding(places, 9)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        at: torch.Tensor = self.places(torch.arange(inputs.shape[1]))
+        return at.expand(len(inputs), *at.shape)
+
+
+def test_a_sequence_longer_than_the_model_is_refused_with_both_lengths() -> None:
+    assert modules.described(lambda: Short(6), origin="six", data=TEXT).tensors
+    said = "it takes sequences of at most 4 tokens, and those of the data have 6; make room"
+    with pytest.raises(ValueError, match=said):
+        modules.described(lambda: Short(4), origin="four", data=TEXT)
