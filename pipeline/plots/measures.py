@@ -55,8 +55,9 @@ def measures(given: FigureInput) -> Drawn | None:
 def _label(panel: Sequence[Axes], names: Sequence[str]) -> None:
     """Name the axes; steps are logarithmic, as the phases of a training are."""
     for axes, name in zip(panel, names, strict=True):
-        label = "Validation\naccuracy (%)" if name == ACCURACY else MEASURES[name].label
-        axes.set_ylabel(label.replace(" of ", "\nof ").replace(" (", "\n("))
+        measure = "" if name == ACCURACY else MEASURES[name].label
+        label = measure.replace(" of ", "\nof ").replace(" (", "\n(")
+        axes.set_ylabel(label or "Validation\naccuracy (%)")
         axes.set_xscale("symlog", linthresh=1)
         axes.set_xlim(left=0)
         axes.tick_params(labelbottom=False)
