@@ -46,8 +46,18 @@ LEGIBLE = 8
 the other curves are not drawn"""
 WINNING = "winning-ticket"
 """id of the rows on the definition of a winning ticket"""
-LEFT_OUT = frozenset({"test_accuracy_early_stop", "validation_curves", "layer_density"})
-"""figures that repeat others, or need what tables do not have"""
+DRAWN = (
+    "test_accuracy",
+    "protocols",
+    "criteria",
+    "early_stop_step",
+    "delay",
+    "cost",
+    "error_barrier",
+    "mask_overlap",
+    "approximation",
+)
+"""the figures of an experiment, where it has data for them"""
 NEW = "<!-- new sections come here -->"
 """stands in the page where sections of new experiments go"""
 
@@ -184,13 +194,12 @@ def _own_masks(store: TrackedStore) -> TrackedStore:
 
 
 def _figures(store: TrackedStore) -> list[str]:
-    tasks = {row["task"] for row in store.rounds}
-    left = set(LEFT_OUT)
+    left: set[str] = set()
     if len(pruned_variants(store.rounds)) > LEGIBLE:
         left |= {"early_stop_step", "cost"}
-    if len(tasks) > 1:  # one figure shows them all
+    if len({row["task"] for row in store.rounds}) > 1:  # one figure shows them all
         left |= {"test_accuracy", "early_stop_step", "criteria"}
-    return [name for name in plots.FIGURES if name not in left]
+    return [name for name in DRAWN if name not in left]
 
 
 def _gpu(folder: Path | None) -> Iterator[str]:

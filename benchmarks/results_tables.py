@@ -1,7 +1,6 @@
 """Make the tables of an experiment's section of the results page."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from statistics import median
 
 from pipeline.compare import Compared
 from pipeline.plots.spread import Spread, by_round, one_dense, pruned_variants, spread
@@ -50,6 +49,31 @@ def tables(store: TrackedStore) -> Iterator[str]:
                 [row | {"censored": row[DELAY] is None} for row in rows], DELAY
             )
             yield ""
+    yield from _side_by_side(store, tasks)
+
+
+def _side_by_side(store: TrackedStore, tasks: Sequence[str]) -> Iterator[str]:
+    """The last round of variants that several tasks have, a column per task."""
+    where: dict[str, set[str]] = {}
+    for row in store.rounds:
+        if row["round"]:
+            where.setdefault(row["variant"], set()).add(row["task"])
+    shared = [name for name in pruned_variants(store.rounds) if len(where[name]) > 1]
+    if len(tasks) < 2 or not shared:
+        return
+    last = max(row["round"] for row in store.rounds)
+    yield f"Round {last} side by side, with the weights remaining:"
+    yield ""
+    yield f"| | {' | '.join(f'`{task}`' for task in tasks)} |"
+    yield f"|---|{'--:|' * len(tasks)}"
+    for name in shared:
+        cells = []
+        for task in tasks:
+            at = {"task": task, "variant": name, "round": last}
+            rows = [row for row in store.rounds if at.items() <= row.items()]
+            cells.append(_cell(spread(rows, ACCURACY), ACCURACY, 1.0) if rows else "")
+        yield f"| `{name}` | {' | '.join(cells)} |"
+    yield ""
 
 
 def _seeds(rows: Sequence[Row]) -> str:
@@ -104,8 +128,8 @@ def _chosen(rounds: Sequence[int]) -> list[int]:
 
 
 def _density(lines: Mapping[str, Mapping[int, Spread]], number: int) -> float:
-    """The density that most variants have in a round."""
-    return median(line[number].density for line in lines.values() if number in line)
+    """The density that the first variant has in a round."""
+    return next(line[number].density for line in lines.values() if number in line)
 
 
 def _cell(found: Spread, metric: str, density: float) -> str:
