@@ -1,6 +1,7 @@
 """Write what stores of results say into the results page, and share it as tables.
 
-    python benchmarks/results.py --uri sqlite:////path/mlflow.db [--uri …] [--gpu FOLDER]
+    python benchmarks/results.py --uri sqlite:////path/mlflow.db [--uri …]
+        [--experiment NAME …] [--gpu FOLDER]
 
 Every experiment gets a section of docs/results.md: a table and figures between
 ``<!-- EXPERIMENT -->`` and ``<!-- /EXPERIMENT -->``, and its verdicts. What people wrote
@@ -10,8 +11,9 @@ rule before 2026-11-28 (Student's t at 5 %) would have given otherwise, and what
 measured, if ``--gpu`` has the folder of ``benchmarks/gpu.py``.
 
 ``--uri`` takes an MLflow store or a folder of tables; of an experiment in several of them
-the last is used. Experiments that docs/tables has already stay, so that a new store adds
-to the page. The tables go to docs/tables, where anyone can judge them again without
+the last is used; ``--experiment`` takes only some of them, for example those that have
+ended. Experiments that docs/tables has already stay, so that a new store adds to the
+page. The tables go to docs/tables, where anyone can judge them again without
 training: ``lt-pipeline compare --uri docs/tables``.
 """
 
@@ -233,10 +235,16 @@ def main() -> None:
     """Read the stores, write tables and page."""
     options = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     options.add_argument("--uri", required=True, action="append")
+    options.add_argument("--experiment", action="append", default=[])
     options.add_argument("--gpu", type=Path)
     given = options.parse_args()
-    places = [str(TABLES), *given.uri, *([str(given.gpu)] if given.gpu else [])]
-    found = {store.experiment: store for place in places for store in read(place)}
+    places = [*given.uri, *([str(given.gpu)] if given.gpu else [])]
+    fresh = [store for place in places for store in read(place)]
+    wanted = given.experiment or [store.experiment for store in fresh]
+    if unknown := set(wanted) - {store.experiment for store in fresh}:
+        options.error(f"no experiment {', '.join(sorted(unknown))} in {', '.join(places)}")
+    found = {store.experiment: store for store in shared_tables.read(TABLES)}
+    found |= {store.experiment: store for store in fresh if store.experiment in wanted}
     shared_tables.write(list(found.values()), TABLES)
     stores = shared_tables.read(TABLES)
     write(stores, given.gpu)

@@ -1,0 +1,77 @@
+"""benchmarks/results.py: a section per experiment; the page says what the tables hold."""
+
+import importlib
+import sys
+from dataclasses import replace
+from types import ModuleType
+
+import pytest
+from helpers.tracked_stores import store
+from helpers.workspace import ROOT
+
+from pipeline.tracking import shared_tables
+
+PAGE = """before
+<!-- results -->
+old
+<!-- /results -->
+<!-- new sections come here -->
+after
+"""
+
+
+@pytest.fixture(scope="module")
+def results() -> ModuleType:
+    sys.path.append(str(ROOT / "benchmarks"))  # as when the script runs
+    return importlib.import_module("results")
+
+
+@pytest.fixture
+def written(results, tmp_path, monkeypatch):
+    """Write experiments into a page, without figures; what it says then."""
+    monkeypatch.setattr(results, "drawn", lambda _: iter(()))
+    page = tmp_path / "page.md"
+    page.write_text(PAGE, encoding="utf-8")
+
+    def write(*stores):
+        results.write(stores, None, page)
+        return page.read_text(encoding="utf-8")
+
+    return write
+
+
+def test_an_experiment_gets_a_section_and_keeps_what_people_wrote_in_it(written, tmp_path):
+    text = written(store(seeds=range(2)))
+    assert text.startswith("before\n<!-- results -->\n| experiment |")
+    assert text.endswith("<!-- new sections come here -->\nafter\n")
+    assert "### toy\n\n<!-- toy -->\nTest accuracy (%)" in text
+    assert "old" not in text
+    said = text.replace("### toy\n", "### toy\n\nSeen here.\n")
+    (tmp_path / "page.md").write_text(said, encoding="utf-8")
+    again = written(store(seeds=range(3)), store(experiment="other", seeds=range(1)))
+    assert "### toy\n\nSeen here.\n" in again
+    assert "(least–greatest) of 3 seeds" in again
+    assert again.count("<!-- toy -->") == again.count("<!-- other -->") == 1
+
+
+def test_variants_of_several_tasks_stand_side_by_side(written):
+    one = store(variants=("ticket",), seeds=range(2))
+    rows = [row | {"task": task} for task in "ab" for row in one.rounds]
+    rows = [row for row in rows if (row["task"], row["round"]) != ("b", 8)]
+    text = written(replace(one, rounds=tuple(rows), settings={}))
+    assert "Test accuracy of `b` (%)" in text
+    assert "| | `a` | `b` |" in text
+
+
+def test_seeds_that_never_generalize_are_counted_and_not_averaged(written):
+    one = store(variants=("ticket",), seeds=range(3))
+    rows = [row | {"delay": 2.0 * row["seed"] or None} for row in one.rounds]
+    text = written(replace(one, rounds=tuple(rows)))
+    assert "| `ticket` | 3.0 (2.0–4.0) 1 never |" in text
+
+
+def test_the_page_says_what_the_shared_tables_hold(results):
+    page = results.PAGE.read_text(encoding="utf-8")
+    for one in shared_tables.read(results.TABLES):
+        section = page.partition(f"<!-- {one.experiment} -->\n")[2]
+        assert section.startswith("\n".join(results.results_tables.tables(one)).strip())
