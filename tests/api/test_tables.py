@@ -1,5 +1,6 @@
 """Tidy tables are the same from a workspace and from the store it was tracked into."""
 
+import contextlib
 import shutil
 import subprocess
 import sys
@@ -18,13 +19,22 @@ from pipeline.tracking import track
 COLUMNS = ["task", "variant", "seed", "round", "density", "split", "step"]
 
 
-@pytest.fixture
-def store(experiment_root: Path) -> Path:
-    settings = params.load()
-    file = experiment_root / "mlflow.db"
-    uri = f"sqlite:///{file}"
-    track(experiment_root, settings.experiment, uri, compiler.active(settings))
+@pytest.fixture(scope="module")
+def tracked(stages_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The store of the experiment, made once; read only."""
+    file = tmp_path_factory.mktemp("tables") / "mlflow.db"
+    with contextlib.chdir(stages_run):
+        settings = params.load()
+        track(
+            stages_run, settings.experiment, f"sqlite:///{file}", compiler.active(settings)
+        )
     return file
+
+
+@pytest.fixture
+def store(tracked: Path, experiment_root: Path) -> Path:
+    """A copy of it for one test, in a workspace."""
+    return shutil.copy(tracked, experiment_root / "mlflow.db")
 
 
 def test_a_store_gives_the_tables_of_its_workspace(

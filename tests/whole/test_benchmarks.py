@@ -149,6 +149,7 @@ def test_evaluation(images: Dataset, tmp_path: Path) -> None:
     assert saved(evaluation, tmp_path, rows, goals=goals)["rows"][0]["engine"] == "dense"
 
 
+@pytest.mark.slow
 def test_workers(tmp_path: Path) -> None:
     clone, workers = script("clone"), script("workers")
     settings = workers.settings_for(
@@ -188,6 +189,7 @@ def test_made_up_outputs_are_those_of_the_stages(stages_run: Path) -> None:
             assert (stages_run / path).exists(), path
 
 
+@pytest.mark.slow
 def test_dvc_has_nothing_to_do_once_outputs_are_committed(tmp_path: Path) -> None:
     overheads = script("overheads")
     row, num_stages = overheads.repro(tmp_path / "clone", rounds=1, runs=1)
