@@ -16,12 +16,13 @@ class DatasetFacts(Known):
     """
 
     name: str
-    layout: Literal["scikit-learn", "idx", "cifar", "emnist", "svhn"]
-    """the format: shipped with scikit-learn, or files that torchvision reads"""
+    layout: Literal["scikit-learn", "idx", "cifar", "emnist", "svhn", "folders"]
+    """the format: shipped with scikit-learn, files that torchvision reads, or folders of
+    images, train/ and val/ with a folder per class in each, where val/ is the test set"""
     reader: str
-    """torchvision's class that reads it; empty if the data comes with scikit-learn"""
+    """torchvision's class that reads it; empty for the others"""
     folder: str
-    """its folder below the data root, as in torchvision; empty likewise"""
+    """its folder below the data root, as in torchvision; empty where scikit-learn has it"""
     computes_statistics: bool = False
     """whether pixel statistics are computed from the training part when it is read, in
     place of those in the description"""
@@ -166,6 +167,22 @@ _ALL = (
             "test": "f0ef6b0ae62326f3e7ffdfab6717acfc",
             "meta": "7973b15100ade9c7d40fb424638fde48",
         },
+    ),
+    DatasetFacts(
+        name="imagenet",
+        layout="folders",
+        description=of_images(
+            (3, 224, 224),
+            classes=1000,
+            mean=(0.485 * 255, 0.456 * 255, 0.406 * 255),
+            std=(0.229 * 255, 0.224 * 255, 0.225 * 255),
+        ),
+        num_train=1_271_167,
+        num_validation=10_000,
+        num_test=50_000,
+        reader="",
+        folder="imagenet",
+        checksums={},
     ),
 )
 FACTS: dict[str, DatasetFacts] = {facts.name: facts for facts in _ALL}

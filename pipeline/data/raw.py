@@ -46,7 +46,8 @@ def read_as(facts: DatasetFacts, *, root: Path, download: bool) -> Dataset:
     Args:
         facts: an entry of FACTS, or facts about other files with the same layout.
         root: data folder in torchvision's layout; only a download writes to it. MNIST
-            files may be packed. Digits come with scikit-learn and do not need it.
+            files may be packed. Digits come with scikit-learn and do not need it. Folders
+            of images have no md5; their images are counted.
         download: whether to download missing files into ``root``.
 
     Returns:
@@ -58,6 +59,8 @@ def read_as(facts: DatasetFacts, *, root: Path, download: bool) -> Dataset:
     if facts.layout == "scikit-learn":
         return _divide(facts, _read_digits(), official_test=None)
     folder = root / facts.folder
+    if facts.layout == "folders":
+        return _divide(facts, *_read_folders(facts, folder))
     needed = [name for name in facts.checksums if f"{name}.gz" not in facts.checksums]
     if download and any(_find(facts, folder, name) is None for name in needed):
         _download(facts, root)
@@ -99,6 +102,35 @@ def _read_digits() -> Split:
     digits = load_digits()
     images = digits.images[:, None].astype(np.uint8)  # whole numbers 0..16
     return Split(inputs=images, labels=digits.target.astype(np.int64))
+
+
+def _read_folders(facts: DatasetFacts, place: Path) -> tuple[Split, Split]:
+    """Training pool and test set of images in folders, brought to the size of the facts."""
+    from pipeline.data.own import folder  # Pillow, which no other layout needs
+
+    if not place.is_dir():
+        raise DataError(
+            f"{facts.name}: {place} not found; set LT_DATA_ROOT (or data.root in "
+            f"params.yaml) to the folder that holds {facts.folder}, with train/ and val/ "
+            "and a folder per class in each; it cannot be downloaded"
+        )
+    try:
+        arrays = folder.read(place, facts.description.images.shape[1])
+    except ValueError as error:
+        raise DataError(f"{facts.name}: {error}") from None
+    wanted = {"train": facts.num_train + facts.num_validation, "validation": facts.num_test}
+    for part, num in wanted.items():
+        found = len(arrays.get(f"{part}_labels", ()))
+        if found != num:
+            raise DataError(
+                f"{facts.name}: the {part} part of {place} has {found:,} images instead of "
+                f"{num:,}; complete it"
+            )
+    pool, test = (
+        Split(inputs=arrays[f"{part}_inputs"], labels=arrays[f"{part}_labels"])
+        for part in wanted
+    )
+    return pool, test
 
 
 def _read_idx(facts: DatasetFacts, _root: Path, files: list[Path]) -> tuple[Split, Split]:

@@ -69,6 +69,9 @@ def round_metrics(root: Path, result: RoundResult, timing: Timing) -> list[Metri
     for layer, size in result.sizes.items():
         name = LAYER + layer.removesuffix(".weight")
         values[name] = result.facts["kept"][layer] / size
+        parts = result.facts.get("kept_parts", {}).get(layer, ())
+        for number, kept in enumerate(parts, 1):
+            values[f"{name} {number} of {len(parts)}"] = kept * len(parts) / size
     values |= timing.of_seed(result.seed)
     return [
         MetricValue(name=name, value=float(v), timestamp=timing.ended, step=result.round)

@@ -14,7 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.io
+from PIL import Image
 
+from pipeline.core.description import of_images
 from pipeline.data.facts import FACTS
 from pipeline.data.raw import DataError, read, read_as
 from pipeline.data.torchvision_import import datasets as torchvision_datasets
@@ -236,8 +238,8 @@ def test_the_split_of_the_digits_is_pinned():
 
 
 def test_an_unknown_data_set_is_refused_with_the_known_ones(tmp_path):
-    with pytest.raises(DataError, match=r"unknown data set 'imagenet'.*'cifar-10'.*'digi"):
-        read("imagenet", root=tmp_path, download=False)
+    with pytest.raises(DataError, match=r"unknown data set 'places'.*'cifar-10'.*'digi"):
+        read("places", root=tmp_path, download=False)
 
 
 class QuietHandler(SimpleHTTPRequestHandler):
@@ -302,6 +304,47 @@ def test_the_facts_are_known_without_torch_or_scikit_learn():
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=False)
     assert done.returncode == 0
+
+
+def tiny_imagenet(folder, parts):
+    """Facts and files of an ImageNet of two classes, 8 pixels wide."""
+    for part, num in parts.items():
+        for name in ("n01440764", "n01443537"):
+            (folder / "imagenet" / part / name).mkdir(parents=True)
+            for number in range(num):
+                pixels = np.full((9, 9, 3), number + 1, np.uint8)
+                pixels[0, 0, 0] = 200
+                file = folder / "imagenet" / part / name / f"{number}.JPEG"
+                Image.fromarray(pixels).save(file)
+    shape = of_images((3, 8, 8), classes=2)
+    sizes = {"num_train": 6, "num_validation": 2, "num_test": 4}
+    return replace(FACTS["imagenet"], description=shape, **sizes)
+
+
+def test_folders_of_images_have_their_test_set_in_val(tmp_path):
+    facts = tiny_imagenet(tmp_path, {"train": 4, "val": 2})
+    data = read_as(facts, root=tmp_path, download=False)
+    assert [len(p) for p in (data.train, data.validation, data.test)] == [6, 2, 4]
+    assert data.test.labels.tolist() == [0, 0, 1, 1]
+    assert data.test.images.shape == (4, 3, 8, 8)
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({}, "imagenet not found; set LT_DATA_ROOT .* it cannot be downloaded"),
+        ({"train": 4}, "the validation part of .* has 0 images instead of 4"),
+        (
+            {"train": 3, "val": 2},
+            "the train part of .* has 6 images instead of 8; complete",
+        ),
+        ({"val": 2}, "has validation and no train/; add it"),
+    ],
+)
+def test_folders_that_lack_images_are_refused_in_one_line(tmp_path, parts, message):
+    facts = tiny_imagenet(tmp_path, parts)
+    with pytest.raises(DataError, match=f"^imagenet: .*{message}"):
+        read_as(facts, root=tmp_path, download=False)
 
 
 @pytest.mark.parametrize(

@@ -27,10 +27,11 @@ EXAMPLES = sorted(path.parent.name for path in (ROOT / "examples").glob("*/param
 MAKERS = {
     "image-folder": "make_images",
     "mask-from-file": "make_mask",
+    "photographs": "make_images",
     "tabular": "make_table",
 }
-SLOW = {"torchvision-resnet"}
-"""eleven million weights"""
+SLOW = {"torchvision-resnet", "photographs"}
+"""eleven million weights, and more"""
 
 
 def copy_of(example: str, folder: Path) -> None:

@@ -71,6 +71,7 @@ def _cut_task(task: dict[str, Any]) -> dict[str, Any]:
         "steps": 2,
         "epochs": None,
         "batch_size": 4,
+        "processes": min(task["train"]["processes"], 2),
         "evaluate_every": 2,
         "schedule": schedule | marks,
     }
@@ -181,8 +182,11 @@ def trained() -> list[ParameterSet]:
 def noise(name: str, *, small: bool) -> Dataset:
     """A few images; of CIFAR-10's 8 x 8 pixels if ``small``, which keeps networks small."""
     facts = FACTS[name]
-    is_small = small and name == "cifar-10"
-    shape = (3, 8, 8) if is_small else facts.description.images.shape
+    shape = facts.description.images.shape
+    if name == "imagenet":
+        shape = (3, 32, 32)
+    elif small and name == "cifar-10":
+        shape = (3, 8, 8)
     rng = np.random.default_rng(0)
     known = facts.description.images
     classes = facts.description.num_classes
@@ -281,7 +285,13 @@ PAPER_ONLY = {
     "permuted-resnet-20",
 }
 """too slow for two cores at any size that would say something"""
-UNPAIRED = {"digits", "mnist-lenet", "subset-sum-direct", "subset-sum-relu"}
+UNPAIRED = {
+    "digits",
+    "mnist-lenet",
+    "imagenet-resnet-50",
+    "subset-sum-direct",
+    "subset-sum-relu",
+}
 
 ADAM: dict[str, Any] = {
     "model": "lenet-300-100",

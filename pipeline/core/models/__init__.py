@@ -39,6 +39,7 @@ MODELS = Registry(
         "resnet-32": Model(module="resnet"),
         "resnet-44": Model(module="resnet"),
         "resnet-56": Model(module="resnet"),
+        "resnet-50": Model(module="resnet_50", is_module=True),
         "vgg-11": Model(module="vgg"),
         "vgg-16": Model(module="vgg"),
         "vgg-19": Model(module="vgg"),

@@ -117,6 +117,9 @@ class Parameter:
     """outputs × k² of a kernel; 0 for other tensors"""
     momentum: float = 0.1
     """share of a batch in a running statistic, torch's default"""
+    parts: int = 1
+    """matrices that are packed into this one, rows below rows: the gates of a cell, or
+    query, key and value"""
 
     @property
     def trainable(self) -> bool:

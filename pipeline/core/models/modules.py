@@ -278,15 +278,28 @@ def _parameter(name: str, value: Tensor, owner: nn.Module, kind: Kind | None) ->
         role = "shift" if name.endswith("bias") else "scale"
     elif "bias" in name.rpartition(".")[2]:
         role = "bias"
-    fans = (prod(shape[1:]), shape[0] * prod(shape[2:])) if len(shape) > 1 else (1, 1)
     is_kernel = role == "kernel"
+    parts = _parts(owner, name) if is_kernel else 1
+    fans = (1, 1)
+    if len(shape) > 1:
+        fans = prod(shape[1:]), shape[0] * prod(shape[2:]) // parts
     return Parameter(
         shape=shape,
         kind=kind,
         role=role,
         fan_in=fans[0] if is_kernel else 0,
         fan_out=fans[1] if is_kernel else 0,
+        parts=parts,
     )
+
+
+def _parts(owner: nn.Module, name: str) -> int:
+    """How many matrices torch packs into a parameter, rows below rows."""
+    if isinstance(owner, nn.MultiheadAttention):
+        return 3 if name.endswith("in_proj_weight") else 1
+    kinds = {4: (nn.LSTM, nn.LSTMCell), 3: (nn.GRU, nn.GRUCell)}
+    gates = next((number for number, kind in kinds.items() if isinstance(owner, kind)), 1)
+    return 1 if "weight_hr" in name else gates  # an LSTM's projection has none
 
 
 def _fixed(name: str, value: Tensor, kind: Kind | None) -> Parameter:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.core import masks
+from pipeline.core.arrays import Mask
 from pipeline.core.digests import digest
 from pipeline.core.models.layers import kernels
 from pipeline.core.models.totals import positions
@@ -40,6 +41,9 @@ def facts(job: Job, trained: Trained, test_accuracy: float) -> dict[str, Any]:
     }
     if "train" in trained.curves:
         found |= _delay(trained)
+    parts = _parts(job, trained.mask)
+    if parts:
+        found["kept_parts"] = parts
     if trained.kept_steps is not None:
         found["kept_steps"] = trained.kept_steps
     if trained.scores is not None:
@@ -50,6 +54,16 @@ def facts(job: Job, trained: Trained, test_accuracy: float) -> dict[str, Any]:
             for name, one in trained.measures.items()
         }
     return found
+
+
+def _parts(job: Job, mask: Mask) -> dict[str, list[int]]:
+    """The weights kept in each of the matrices that are packed into one, such as gates."""
+    packed = {n: t.parts for n, t in kernels(job.network).items() if t.parts > 1}
+    return {
+        name: mask[name].reshape(parts, -1).sum(1).tolist()
+        for name, parts in packed.items()
+        if name in mask
+    }
 
 
 def _delay(trained: Trained) -> dict[str, Any]:

@@ -41,8 +41,11 @@ def read(folder: Path, size: int) -> dict[str, NDArray[Any]]:
     arrays: dict[str, NDArray[Any]] = {}
     for part, files in listed.items():
         prefix = f"{part}_" if part else ""
-        pixels = [_pixels(path, size, "L" if gray else "RGB") for path, _ in files]
-        arrays[f"{prefix}inputs"] = np.stack(pixels)
+        # Filled in place: a list of images and their stack would be twice the memory.
+        pixels = np.empty((len(files), 1 if gray else 3, size, size), np.uint8)
+        for image, (path, _) in zip(pixels, files, strict=True):
+            image[...] = _pixels(path, size, "L" if gray else "RGB")
+        arrays[f"{prefix}inputs"] = pixels
         arrays[f"{prefix}labels"] = np.array([number for _, number in files], np.int64)
     return arrays
 

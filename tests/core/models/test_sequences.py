@@ -42,6 +42,16 @@ def test_gates_are_packed_and_kinds_tell_input_from_state(name: str, gates: int)
     }
 
 
+@pytest.mark.parametrize(("name", "gates"), [("lstm", 4), ("gru", 3)])
+def test_a_gate_is_a_matrix_of_its_own_in_fans_and_counts(name: str, gates: int) -> None:
+    tensors = parameters(network(name, (8,), ROWS))
+    assert {n: (t.parts, t.fan_in, t.fan_out) for n, t in tensors.items() if t.kind} == {
+        "cell.weight_ih_l0": (gates, 28, 8),
+        "cell.weight_hh_l0": (gates, 8, 8),
+        "output.weight": (1, 8, 10),
+    }
+
+
 def test_weights_of_the_cells_are_as_many_as_in_the_source() -> None:
     """Zhang & Stadie (arXiv:1912.00120): 684,800 for the LSTM and 513,600 for the GRU."""
     for name, wanted in (("lstm", 684_800), ("gru", 513_600)):
