@@ -153,6 +153,8 @@ def parse_seeds(text: str) -> tuple[int, ...]:
 
 OUTCOME = Path(".lt/outcome.txt")
 """what stage ``track`` said at its end; a later run that has nothing to do says it"""
+SHADOW = Path(".lt/walk")
+"""stands for the root during a walk: what stages will put below the root lies there"""
 LIVE = Path(".lt/live")
 """folder of the process that tracks while dvc runs"""
 LIVE_LOCK = LIVE / "lock"

@@ -17,16 +17,22 @@ SWITCH = "LT_LIVE_TRACKING"
 """the environment variable that turns it off: with the value ``off``"""
 
 
+def is_on() -> bool:
+    """Whether it is not turned off."""
+    return os.environ.get(SWITCH) != "off"
+
+
 def start(dvc: int | None) -> subprocess.Popen[bytes] | None:
     """Start it, unless it runs, is turned off, or has failed before in this run of dvc.
 
     Args:
-        dvc: the number of its process; None where a stage was started by hand.
+        dvc: the number of its process, or of a walk's that becomes dvc; None where a stage
+            was started by hand.
 
     Returns:
         The process, if one was started. Nobody has to wait for it.
     """
-    if dvc is None or os.environ.get(SWITCH) == "off":
+    if dvc is None or not is_on():
         return None
     failed = live_failure(dvc)
     if failed.exists():

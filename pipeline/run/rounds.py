@@ -1,6 +1,7 @@
 """Train one round and write its weights, masks, results, curves and timing."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from pipeline.artifacts import files, parquet, paths
@@ -31,6 +32,29 @@ def run(
     trainings.forget(source)
 
 
+def show(
+    item: Item, source: Source, settings: dict[str, Any], one: Finished, below: Path
+) -> None:
+    """Write the result of one finished seed, as the stage will, for those who look on.
+
+    Args:
+        item: which round of which variant.
+        source: of the training.
+        settings: what stands behind the result.
+        one: the finished seed.
+        below: folder that stands for the root.
+    """
+    ended = datetime.now(UTC)
+    started = ended - timedelta(seconds=one.timing["seconds"])
+    group = f"s{one.seed}"
+    files.save_json(
+        below / item.path("timing").parent / f"{group}.json",
+        trainings.timing({one.seed: one}, started),
+    )
+    results = below / item.path("results").parent / group
+    _write_results(results, [one], _result(item, source, settings, [one]))
+
+
 def _result(
     item: Item, source: Source, settings: dict[str, Any], done: list[Finished]
 ) -> dict[str, Any]:
@@ -55,7 +79,12 @@ def _write(
             for part in source.parts:
                 name = paths.seed_file(one.folder, one.seed, part)
                 files.copy(name, folder / name.name)
-    with files.atomic_folder(item.path("results")) as folder:
+    _write_results(item.path("results"), done, result)
+
+
+def _write_results(results: Path, done: list[Finished], result: dict[str, Any]) -> None:
+    """Write the facts and the learning curves of finished seeds."""
+    with files.atomic_folder(results) as folder:
         files.save_json(folder / "result.json", result)
         curves = [parquet.load_curves(one.folder / f"s{one.seed}.parquet") for one in done]
         parquet.save_curve_table(folder / "curves.parquet", curves)

@@ -1,11 +1,12 @@
-"""Write every finished round into the store at once, while `dvc repro` goes on.
+"""Write every finished round into the store at once, while `dvc repro` or a walk goes on.
 
     python -m pipeline.tracking.live PID
 
-Stages start it (``pipeline/run/live.py``), as a process of its own with a lower
-priority: importing MLflow takes a second. It looks for new results until the dvc with
-this process number is gone, or until the stage ``track`` ends it, which makes the store
-whole. Whatever fails here is a warning of the next stage that finishes a round.
+A walk and stages start it (``pipeline/run/live.py``), as a process of its own with a lower
+priority: importing MLflow takes a second. It looks for new results until the process of
+this number is gone, that of dvc, which that of a walk becomes; or until the stage ``track``
+ends it, which makes the store whole. Whatever fails here is a warning of the next stage that
+finishes a round.
 """
 
 import contextlib
@@ -20,7 +21,7 @@ import psutil
 
 from pipeline.artifacts import contents
 from pipeline.artifacts.files import ArtifactError
-from pipeline.artifacts.paths import LIVE_LOCK, live_failure
+from pipeline.artifacts.paths import FOLDER, LIVE_LOCK, SHADOW, live_failure
 from pipeline.border.errors import UserError
 from pipeline.border.locks import lock
 from pipeline.border.redaction import redacted
@@ -34,6 +35,9 @@ POLL_S = 1.0
 SHARE = 0.5
 """of one core that writing may take, so that a large experiment is not slowed down"""
 
+SHARE_OF_WALK = 0.2
+"""the same during a walk, whose trainings fill all cores"""
+
 
 def follow(dvc: psutil.Process) -> None:
     """Write new results as long as dvc runs."""
@@ -41,13 +45,15 @@ def follow(dvc: psutil.Process) -> None:
     rest_until = 0.0
     while dvc.is_running() and dvc.status() != psutil.STATUS_ZOMBIE:
         found = _results()
-        if found != seen and time.monotonic() >= rest_until:
+        if found and found != seen and time.monotonic() >= rest_until:
             began = time.process_time()
             PATIENCE.renew()  # nothing waits for this process
-            with contextlib.suppress(ArtifactError):  # dvc has just removed one
-                write(Path(), None, asked_by(params.load()), live=True)
+            place = _place()
+            with contextlib.suppress(ArtifactError):  # dvc or the walk removes them
+                write(Path(), None, asked_by(params.load()), live=True, place=place)
                 seen = found
-            rest_until = time.monotonic() + (time.process_time() - began) / SHARE
+            share = SHARE if place == Path() else SHARE_OF_WALK
+            rest_until = time.monotonic() + (time.process_time() - began) / share
         time.sleep(POLL_S)
 
 
@@ -85,6 +91,11 @@ def main(number: int) -> None:
             known = isinstance(error, UserError)
             text = str(error) if known else traceback.format_exc()
             live_failure(number).write_text(redacted(text), encoding="utf-8")
+
+
+def _place() -> Path:
+    """The folder with ``artifacts``: that of the walk, as long as there is one."""
+    return SHADOW if (SHADOW / FOLDER).is_dir() else Path()
 
 
 def _results() -> dict[Path, int]:

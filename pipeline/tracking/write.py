@@ -136,25 +136,33 @@ def track(
     return write(root, uri, asked)
 
 
-def write(root: Path, uri: str | None, asked: Asked, *, live: bool = False) -> TrackReport:
+def write(
+    root: Path,
+    uri: str | None,
+    asked: Asked,
+    *,
+    live: bool = False,
+    place: Path | None = None,
+) -> TrackReport:
     """The same; ``live`` while more results are to come.
 
     What contradicts the store is then left alone: later rounds may still be from an
     earlier state of the code. What the workspace no longer holds is left alone, too.
+    ``place`` is the folder with ``artifacts``, where it is not the root.
     """
-    uri = store_uri(root, uri)
-    chains = chains_of(round_results(root, asked.active))
-    analyses = tracked_analyses(root, asked.places)
-    approximations = tracked_approximations(root, asked.targets)
+    uri, place = store_uri(root, uri), root if place is None else place
+    chains = chains_of(round_results(place, asked.active))
+    analyses = tracked_analyses(place, asked.places)
+    approximations = tracked_approximations(place, asked.targets)
     tags = experiment_tags(asked.experiment, chains, analyses, approximations)
     seeds = {chain.first.seed for chain in chains}
     declared = partial(looks_tag, looks=asked.looks, num_seeds=len(seeds))
     winning = winning_tags(chains, asked.looks)
     hashes = dvc_hashes.recorded(root)
     contents = [
-        *(of_chain(root, one, winning.get(one.key, {}), hashes) for one in chains),
-        *(of_analysis(root, one, hashes) for one in analyses),
-        *(of_approximation(root, one, hashes) for one in approximations),
+        *(of_chain(place, one, winning.get(one.key, {}), hashes) for one in chains),
+        *(of_analysis(place, one, hashes) for one in analyses),
+        *(of_approximation(place, one, hashes) for one in approximations),
     ]
     file = sqlite_file(uri)
     if not contents and file and not file.exists():

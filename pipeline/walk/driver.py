@@ -1,16 +1,20 @@
 """Walk a plan: give every piece of work to an executor as soon as its inputs are there."""
 
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from pipeline.artifacts import files
+from pipeline.artifacts.paths import DENSE, SHADOW
 from pipeline.border.errors import UserError
+from pipeline.config import params
 from pipeline.config.settings import Settings, build_network
 from pipeline.plan.current import Standing
 from pipeline.plan.items import Item, Plan, items_of
-from pipeline.run import executors, instances, kept, kernels, machines, trials
+from pipeline.run import executors, instances, kept, kernels, live, machines, trials
 from pipeline.run.executors import cores, preloads
 from pipeline.run.executors.executor import Ended, Executor, wait
 from pipeline.run.executors.portable import Portable
@@ -19,13 +23,15 @@ from pipeline.run.kept import bounds
 from pipeline.run.trainings import Source
 from pipeline.walk import graph as graphs
 from pipeline.walk import restorable, works
-from pipeline.walk.graph import SHADOW, Graph, Node
+from pipeline.walk.graph import Graph, Node
 from pipeline.walk.view import View
 
 FEWEST = 2
 """instances to train below which a walk saves nothing: their stages train at once"""
 
 
+LOOKED_AT = frozenset({"data", "results", "timing"})
+"""outputs that are read to write a result into MLflow"""
 WITH = frozenset({"-k", "--keep-going", "-v", "--verbose", "-q", "--quiet"})
 """options of ``dvc repro`` that change nothing of what is run"""
 
@@ -88,11 +94,34 @@ def walk(
                     trainer = opened.enter_context(executors.opened(on, num, shared))
                 view = opened.enter_context(View(graph.num_trainings))
                 Walk(
-                    settings=settings, graph=graph, here=here, trainer=trainer, view=view
+                    settings=settings,
+                    graph=graph,
+                    here=here,
+                    trainer=trainer,
+                    view=view,
+                    resolved=_shown_at_once(plan, done),
                 ).run(kernels.needs_of(settings, plan), at_once=num)
         finally:
             files.remove(SHADOW)
         bounds.keep(kept.asked().place, _say)
+
+
+def _shown_at_once(plan: Plan, done: Collection[str]) -> dict[str, Any] | None:
+    """Let finished trainings be written into MLflow at once.
+
+    Returns:
+        The settings that stand behind results; None where that is turned off.
+    """
+    if not live.is_on():
+        return None
+    for item in items_of(plan):
+        for name in LOOKED_AT & set(item.kind.writes):
+            if item.stage in done:
+                path = SHADOW / item[name]
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.symlink_to(item.path(name).absolute())
+    live.start(os.getpid())  # this process becomes dvc
+    return params.resolved()
 
 
 def _preloads(settings: Settings, graph: Graph) -> list[str]:
@@ -120,6 +149,8 @@ class Walk:
     trainer: Executor[Portable]
     """of the trainings; the same one, if they are done on this machine"""
     view: View
+    resolved: dict[str, Any] | None
+    """the settings that stand behind results, if these are shown at once"""
     _waiting: dict[str, set[str]] = field(default_factory=dict)
     _running: set[str] = field(default_factory=set)
     _again: set[str] = field(default_factory=set)
@@ -210,7 +241,21 @@ class Walk:
         source = replace(source, engine=self._engine(source))
         place = kept.asked()
         asked = None if place.others else self._class(source, seed)
-        return works.Trains(item=item, source=source, seed=seed, kept=place, numerics=asked)
+        return works.Trains(
+            item=item,
+            source=source,
+            seed=seed,
+            kept=place,
+            numerics=asked,
+            behind=self._behind(item),
+        )
+
+    def _behind(self, item: Item) -> dict[str, Any] | None:
+        """The settings behind the result of a training, if it is shown at once."""
+        if self.resolved is None or "results" not in item.kind.writes:
+            return None
+        variant = None if item["variant"] == DENSE else item["variant"]
+        return params.behind_in(self.resolved, item["task"], variant)
 
     def _class(self, source: Source, seed: int) -> str | None:
         """The numerics class that other machines must have; None if there are none."""

@@ -3,15 +3,12 @@
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 
 from pipeline import engines
+from pipeline.artifacts.paths import SHADOW
 from pipeline.config.settings import Settings, Task
 from pipeline.core.functions import is_function
 from pipeline.plan.items import Item, Plan, items_of
-
-SHADOW = Path(".lt/walk")
-"""where a walk puts what stages would put below the root"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

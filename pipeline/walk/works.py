@@ -9,17 +9,18 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from pipeline.artifacts import files, paths
+from pipeline.artifacts.paths import SHADOW
 from pipeline.config.settings import Resources, Settings
 from pipeline.plan.items import Item
-from pipeline.run import checkpoints, finished
+from pipeline.run import checkpoints, finished, rounds
 from pipeline.run.executors import preloads, processes
 from pipeline.run.executors.portable import Parcel
 from pipeline.run.executors.processes import Notice, Tell
 from pipeline.run.kept import Kept, places
 from pipeline.run.trainings import SeedsWork, Source, without_examples
-from pipeline.walk.graph import SHADOW
 
 TRAINED = "trained"
 """the field of folders that hold trainings as their workers left them"""
@@ -70,6 +71,8 @@ class Trains:
     kept: Kept
     numerics: str | None = None
     """the class that a machine must have to train it; None = that of any machine"""
+    behind: dict[str, Any] | None = None
+    """the settings behind its result, which is shown at once; None = it is not"""
 
     @property
     def needs(self) -> Resources:
@@ -145,7 +148,7 @@ class Trains:
         ]
 
     def _show(self) -> None:
-        """Let the walk find what was trained."""
+        """Let the walk find what was trained, and those who look on."""
         source = self.source
         one = finished.find(
             source.key, source.copies, source.copies[0], self.seed, source.engine
@@ -156,7 +159,11 @@ class Trains:
             for part in source.parts:
                 kept = paths.seed_file(one.folder, self.seed, part)
                 _link(kept, folder / kept.name)
-        elif hasattr(stage, "made"):  # what others read of such a training
+        if self.behind is not None and "results" in self.item.kind.writes:
+            rounds.show(self.item, source, self.behind, one, SHADOW)
+        if written != TRAINED and hasattr(
+            stage, "made"
+        ):  # what others read of such a training
             arrays, facts = stage.made(source, one)
             files.save_arrays(paths.seed_file(folder, self.seed), arrays, **facts)
 

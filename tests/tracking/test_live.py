@@ -54,7 +54,10 @@ def test_new_results_are_written_once_until_dvc_is_gone(
 ) -> None:
     written = []
 
-    def write(root: Path, uri: str | None, asked: Asked, *, live: bool) -> None:
+    def write(
+        root: Path, uri: str | None, asked: Asked, *, live: bool, place: Path
+    ) -> None:
+        assert place == Path()
         written.append((asked.experiment, live))
         if len(written) == 2:
             dvc.kill()

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from helpers.experiment import settings, write
 
-from pipeline.artifacts import files
+from pipeline.artifacts import contents, files, parquet
+from pipeline.artifacts.paths import SHADOW
 from pipeline.config import params
 from pipeline.plan import items, plan_file
 from pipeline.plan.current import standing
@@ -17,7 +18,6 @@ from pipeline.run.kept import places
 from pipeline.run.trainings import OtherBitsError
 from pipeline.stages import retrain
 from pipeline.walk import works
-from pipeline.walk.graph import SHADOW
 
 KEY = "main-ticket-r01-s0-1"
 
@@ -59,6 +59,19 @@ def test_bits_are_those_of_a_training_here(
     files.remove(checkpoints.FOLDER)
     monkeypatch.setattr(trainings.engines, "make_engine", None)
     assert work.is_done(ignore), "it is kept"
+
+
+def test_a_result_is_shown_at_once_as_its_stage_writes_it(work: works.Trains) -> None:
+    replace(work, behind=params.behind("main", "ticket")).run(ignore, lambda: False)
+    ((folder, shown),) = contents.results(SHADOW)
+    made = work.item.path("results")
+    wanted = contents.load_result(made)
+    assert shown == wanted | {"seeds": {"1": wanted["seeds"]["1"]}}
+    rows = parquet.load_curves(made / "curves.parquet").to_pylist()
+    found = parquet.load_curves(folder / "curves.parquet").to_pylist()
+    assert found == [row for row in rows if row["seed"] == 1]
+    timing = files.load_json(SHADOW / work.item.path("timing").parent / "s1.json")
+    assert timing["seeds"]["1"]["seconds"] > 0
 
 
 def test_what_is_damaged_on_the_way_is_not_taken(work: works.Trains) -> None:

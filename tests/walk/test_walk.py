@@ -10,16 +10,17 @@ import pytest
 from helpers import experiment
 
 from pipeline.artifacts import paths
+from pipeline.artifacts.paths import SHADOW
 from pipeline.config import params
 from pipeline.plan import plan_file
 from pipeline.plan.current import standing
-from pipeline.run import executors, finished, trainings
+from pipeline.run import executors, finished, live, trainings
 from pipeline.run.checkpoints import InterruptedTraining
 from pipeline.run.executors.executor import Ended, Told
 from pipeline.run.executors.processes import Work
 from pipeline.run.kept import places
 from pipeline.walk import driver, graph
-from pipeline.walk.graph import SHADOW, Graph
+from pipeline.walk.graph import Graph
 
 CHANGES: dict[str, Any] = {
     "variants__reinit__rewind": {
@@ -74,6 +75,7 @@ def walk(monkeypatch: pytest.MonkeyPatch, **how: object) -> Here:
     settings = params.load()
     plan = plan_file.check(settings)
     executor = Here(**how)  # type: ignore[arg-type]
+    monkeypatch.setenv(live.SWITCH, "off")
     monkeypatch.setattr(executors, "opened", lambda *_: executor)
     driver.walk(settings, plan, standing(plan))
     return executor
