@@ -5,8 +5,8 @@
 A walk and stages start it (``pipeline/run/live.py``), as a process of its own with a lower
 priority: importing MLflow takes a second. It looks for new results until the process of
 this number is gone, that of dvc, which that of a walk becomes; or until the stage ``track``
-ends it, which makes the store whole. Whatever fails here is a warning of the next stage that
-finishes a round.
+ends it, which makes the store whole. Whatever fails here is a warning of the next stage
+that finishes a round.
 """
 
 import contextlib
