@@ -100,10 +100,11 @@ def _place() -> Path:
 
 def _results() -> dict[Path, int]:
     """Every file that says a result is there, with the time it was written."""
+    place = _place()
     found = [
-        *contents.result_files(),
-        *contents.line_files(),
-        *contents.approximation_files(),
+        *contents.result_files(place),
+        *contents.line_files(place),
+        *contents.approximation_files(place),
     ]
     try:
         return {path: path.stat().st_mtime_ns for path in found}

@@ -11,7 +11,8 @@ import psutil
 import pytest
 from helpers.tracked import runs
 
-from pipeline.artifacts.paths import LIVE_LOCK
+from pipeline.artifacts.paths import FOLDER, LIVE_LOCK, SHADOW
+from pipeline.results.tables import round_results
 from pipeline.run import live
 from pipeline.tracking import TrackingError
 from pipeline.tracking import live as following
@@ -68,6 +69,24 @@ def test_new_results_are_written_once_until_dvc_is_gone(
     monkeypatch.setattr(following, "POLL_S", 0.01)
     following.follow(psutil.Process(dvc.pid))
     assert written == [("toy", True)] * 2
+
+
+def test_during_a_walk_its_results_are_written(workspace, dvc, monkeypatch) -> None:
+    SHADOW.mkdir(parents=True)
+    (workspace / FOLDER).rename(SHADOW / FOLDER)
+
+    def write(
+        root: Path, uri: str | None, asked: Asked, *, live: bool, place: Path
+    ) -> None:
+        written = len(round_results(place, asked.active))
+        dvc.kill()
+        dvc.wait()
+        assert (root, place, written > 0) == (Path(), SHADOW, True)
+
+    monkeypatch.setattr(following, "write", write)
+    monkeypatch.setattr(following, "POLL_S", 0.01)
+    following.follow(psutil.Process(dvc.pid))
+    assert dvc.returncode, "it was written"
 
 
 @pytest.mark.slow  # at a lower priority; what it does is tested above
