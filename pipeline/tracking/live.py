@@ -35,8 +35,8 @@ POLL_S = 1.0
 SHARE = 0.5
 """of one core that writing may take, so that a large experiment is not slowed down"""
 
-SHARE_OF_WALK = 0.2
-"""the same during a walk, whose trainings fill all cores"""
+LONGEST_REST_S = 10.0
+"""the first writing imports MLflow and makes the store"""
 
 
 def follow(dvc: psutil.Process) -> None:
@@ -52,8 +52,8 @@ def follow(dvc: psutil.Process) -> None:
             with contextlib.suppress(ArtifactError):  # dvc or the walk removes them
                 write(Path(), None, asked_by(params.load()), live=True, place=place)
                 seen = found
-            share = SHARE if place == Path() else SHARE_OF_WALK
-            rest_until = time.monotonic() + (time.process_time() - began) / share
+            rest = min((time.process_time() - began) / SHARE, LONGEST_REST_S)
+            rest_until = time.monotonic() + rest
         time.sleep(POLL_S)
 
 
