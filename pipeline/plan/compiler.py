@@ -282,7 +282,7 @@ def _training(
         "metrics": task.program.metric,
         "measures": task.train.measures,
         "policies": prune.schedule if prune and prune.policy.changes else None,
-        "optimizer": None if is_built_in(task.train.optimizer) else task.train.optimizer,
+        "optimizers": None if is_built_in(task.train.optimizer) else task.train.optimizer,
     }
     return {"engine": engine, INPUTS: _inputs(stage, task, names, **used)}
 

@@ -38,6 +38,7 @@ from pipeline.core import (
     measures,
     metrics,
     models,
+    optimizers,
     policies,
     starts,
     transforms,
@@ -66,6 +67,7 @@ ENTRIES: dict[str, Registry[Any]] = {
     "policies": policies.POLICIES,
     "metrics": metrics.METRICS,
     "measures": measures.MEASURES,
+    "optimizers": optimizers.OPTIMIZERS,
 }
 """the registries whose entries stand in the names of inputs files"""
 USERS = "own"

@@ -259,6 +259,7 @@ QUICK_ONLY = {
     "at-init-lenet",
     "rigl-lenet",
     "winning-sign-lenet",
+    "sign-in-lenet",
     "permuted-lenet",
     "edge-popup-lenet",
     "biprop-lenet",

@@ -49,7 +49,7 @@ class Ability(Enum):
     READ_TOKENS = "read sequences of tokens"
     OTHER_BETAS = "train with betas other than 0.9 and 0.999"
     DOUBLE_LOSS = "compute the loss in float64"
-    OWN_OPTIMIZER = "update weights by an optimizer of yours"
+    OWN_OPTIMIZER = "update weights by an optimizer that is not built in"
     SHARE_BATCHES = "share each batch among several processes"
 
 

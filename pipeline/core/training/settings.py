@@ -76,13 +76,15 @@ class TrainSettings:
     batch_size: int
     """training examples per step; an incomplete last batch of an epoch is dropped"""
     optimizer: Annotated[str, OneOf(OPTIMIZERS), Importable()]
-    """the rule of an update, with torch's own settings beside those given here"""
+    """the rule of an update, with torch's own settings beside those given here; sign-in:
+    sgd on the two factors of each weight"""
     lr: float
     """learning rate, above 0, before the schedule changes it"""
     momentum: float = 0.0
-    """momentum of sgd, [0, 1); 0 for the others"""
+    """momentum of sgd and sign-in, [0, 1); 0 for the others"""
     weight_decay: float = 0.0
-    """0 or more; added to the gradient (sgd, adam) or decoupled (adamw), as torch does"""
+    """0 or more; added to the gradient (sgd, adam, sign-in) or decoupled (adamw), as torch
+    does"""
     schedule: Schedule = field(default_factory=Schedule)
     """the learning rate as a function of the step"""
     augment: Literal["none", "flip-crop"] = "none"

@@ -1,9 +1,10 @@
 """The optimizers by name, with what each can do.
 
-Those listed here are built into every engine. A function of the user's takes the weights,
-as torch tensors, and the training settings, and returns a ``torch.optim.Optimizer``; the
-reference engine trains with it. Engines set the learning rate of every step themselves, as
-``lr`` of the optimizer's groups; what the optimizer remembers must lie in its state.
+Those without a module are built into every engine. Every other one, and a function of the
+user's, takes the weights, as torch tensors, and the training settings, and returns a
+``torch.optim.Optimizer``; the reference engine trains with it. Engines set the learning
+rate of every step themselves, as ``lr`` of the optimizer's groups; what the optimizer
+remembers must lie in its state.
 """
 
 from dataclasses import dataclass
@@ -48,6 +49,7 @@ OPTIMIZERS: Registry[Optimizer] = Registry(
         "sgd": Optimizer(momentum=True),
         "adam": Optimizer(betas=True),
         "adamw": Optimizer(betas=True),
+        "sign-in": Optimizer(module="sign_in", momentum=True),
     },
     own=Optimizer,
 )
@@ -55,4 +57,4 @@ OPTIMIZERS: Registry[Optimizer] = Registry(
 
 def is_built_in(name: str) -> bool:
     """Whether every engine has an optimizer built in."""
-    return not is_function(name)
+    return not is_function(name) and not OPTIMIZERS[name].module
