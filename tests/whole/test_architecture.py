@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import typer
-from helpers.experiment import APPROXIMATION, INSTABILITY, settings
+from helpers.experiment import APPROXIMATION, INSTABILITY, raw, settings
 from helpers.workspace import ROOT, Workspace
 from ruamel.yaml import YAML
 from typer.testing import CliRunner
@@ -210,12 +210,20 @@ def everything() -> items.Plan:
         },
         "rewind": {"to": "theta0"},
     }
+    main = raw()["tasks"]["main"]
+    main["train"]["measures"] = ["weight-norm"]
+    matched = {
+        "tasks": ["other"],
+        "prune": {"mask": {"task": "main", "variant": "ticket"}, "transform": "permuted"},
+        "rewind": {"to": "theta0"},
+    }
     changes = {
+        "tasks": {"main": main, "other": main | {"model": main["model"] | {"draw": 1}}},
+        "variants__matched": matched,
         "analyses": {"stable": INSTABILITY},
         "approximations": {"strong": APPROXIMATION},
         "variants__reinit__rewind": early,
         "variants__slow": slow,
-        "tasks__main__train__measures": ["weight-norm"],
     }
     parsed = settings(**changes)
     reads = replace(recipe, mask=MaskFrom(file="no.npz"), kept=({"fc1.weight": 1},) * 3)
