@@ -46,10 +46,13 @@ class Rewind:
 
     to: Annotated[str, OneOf(CHOICES), Importable()]
     """what the weights of a round are before it trains: theta0, or another start"""
-    step: Annotated[int | None, Needed("for early", _needs_step)] = None
+    step: Annotated[int | None, Needed("for early and early-sign-reinit", _needs_step)] = (
+        None
+    )
     """where the round begins on schedule and data order. ``early``: also whose weights
     are taken; ``trained``: learning-rate rewinding, ``fine-tune``: where it begins, null
-    = 0 for both; ``taken``: the step of the variant that it is taken from; else null"""
+    = 0 for both; ``taken``: the step of the variant that it is taken from;
+    ``early-sign-reinit``: whose signs are taken, and the round begins at 0; else null"""
     task: Annotated[str | None, OnlyWritten()] = None
     """the task whose dense networks, seed by seed, give the weights of early, trained and
     fine-tune; left out: this task's chain"""
@@ -68,7 +71,7 @@ class Rewind:
     @property
     def first_step(self) -> int:
         """The step at which the round's training begins."""
-        return self.step or 0
+        return 0 if STARTS[self.to].from_beginning else self.step or 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

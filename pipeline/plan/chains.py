@@ -140,7 +140,7 @@ class ChainGroup:
         """
         start, named = STARTS[self.start], self.variant.rewind.task
         if start.step == "needed":
-            step = self.variant.rewind.first_step
+            step = self.variant.rewind.step or 0
             return paths.early_folder(named or self.task, step, self.seeds)
         if named is not None:
             return self._dense(named)
@@ -198,7 +198,7 @@ def instances(settings: Settings, groups: list[tuple[int, ...]]) -> Iterator[Ins
 def early_steps(settings: Settings, task: str) -> list[int]:
     """The steps of a task's dense training whose weights a round or a copy looks at."""
     rewound = {
-        variant.rewind.first_step
+        variant.rewind.step or 0
         for variant in settings.variants.values()
         if STARTS[variant.rewind.to].step == "needed"
         and (

@@ -44,7 +44,7 @@ def multiply_adds(settings: Recorded, facts: Mapping[str, Any]) -> int:
     """
     positions, sizes = _applied(settings, facts)
     rewind = settings["rewind"] or {}
-    steps = facts["steps"] - (rewind.get("step") or 0)
+    steps = facts["steps"] - _first_step(rewind)
     acting = sizes if rewind.get("pruned", "zero") != "zero" else sizes | facts["kept"]
     kept = {name: steps * count for name, count in acting.items()}
     kept |= facts.get("kept_steps", {})
@@ -91,6 +91,12 @@ def before(
         found |= new
         waiting += new
     return sorted(found)
+
+
+def _first_step(rewind: Mapping[str, Any]) -> int:
+    """The step at which a recorded start begins; a user's may be gone."""
+    start = STARTS.get(rewind.get("to", ""))
+    return 0 if start and start.from_beginning else rewind.get("step") or 0
 
 
 def _directly_before(training: Training, settings: Recorded) -> set[Training] | None:

@@ -149,7 +149,7 @@ def test_a_wrong_type_is_refused_with_what_was_found(
 
 
 def test_an_unknown_optimizer_is_refused() -> None:
-    said = "tasks.main.train: unknown optimizer: rmsprop (known: sgd, adam, adamw)"
+    said = "tasks.main.train: unknown optimizer: rmsprop (known: sgd, adam, adamw, sign-in)"
     assert refused(**{TRAIN + "optimizer": "rmsprop"}) == said
 
 
@@ -247,7 +247,7 @@ def test_an_unknown_optimizer_is_refused() -> None:
             TICKET + "rewind__step",
             1,
             "variants.ticket.rewind.step: theta0 starts at step 0; write null (a step is "
-            "for early, fine-tune, taken, trained)",
+            "for early, early-sign-reinit, fine-tune, taken, trained)",
         ),
         (
             TICKET + "rewind",

@@ -166,6 +166,16 @@ def test_variants_that_are_rewound_to_one_step_share_its_weights() -> None:
     assert list(found["early"]) == ["main-k000001-s0-1", "main-k000003-s0-1"]
 
 
+def test_a_start_that_only_looks_at_first_steps_begins_at_none_of_them() -> None:
+    signs = EARLY | {"to": "early-sign-reinit", "draw": 0}
+    asked = settings(variants__reinit__rewind=signs)
+    assert asked.variants["reinit"].rewind.first_step == 0
+    found = compiler.compile_plan(asked, [(0, 1)])
+    assert list(found["early"]) == ["main-k000001-s0-1"]
+    behind = found["rewind"]["main-reinit-r01-s0-1"]["behind"]
+    assert behind == "artifacts/early/main/k000001/s0-1"
+
+
 def test_the_first_steps_stand_behind_what_is_rewound_to_them() -> None:
     behind = compiler.upstream(compiled(variants__reinit__rewind=EARLY))
     assert "early@main-k000001-s0-1" in behind["artifacts/trained/main/reinit/r01/s0-1"]

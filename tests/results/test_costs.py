@@ -84,6 +84,8 @@ def test_a_training_costs_three_forward_passes_per_example_and_step():
     facts = {"steps": 50, "kept": KEPT}
     assert multiply_adds(recipe(), facts) == 3 * 10 * 50 * 107
     assert multiply_adds(recipe(to="early", step=20), facts) == 3 * 10 * 30 * 107
+    looks = recipe(to="early-sign-reinit", step=20)
+    assert multiply_adds(looks, facts) == 3 * 10 * 50 * 107
 
 
 def test_frozen_weights_act_and_so_all_of_them_count():

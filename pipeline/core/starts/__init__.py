@@ -39,6 +39,9 @@ class Start(Entry):
     step: Literal["needed", "possible"] | None = None
     """whether the round may begin at a later step of schedule and data order; if
     ``needed``, its weights are those of the dense network at that step"""
+    from_beginning: bool = False
+    """whether the round trains from step 0 all the same: it only looks at the weights of
+    the step that is needed"""
     at_last_rate: bool = False
     """whether the round trains at the rate that the schedule ends with"""
     ticket: bool = False
@@ -56,6 +59,9 @@ STARTS = Registry(
     {
         "constant": Start(module="constant", draws=True),
         "early": Start(module="returned", draws=False, step="needed", ticket=True),
+        "early-sign-reinit": Start(
+            module="drawn", draws=True, step="needed", from_beginning=True
+        ),
         "fine-tune": Start(
             module="returned",
             draws=False,

@@ -81,6 +81,21 @@ def trained_sign_reinit(given: Given) -> Weights:
     return given.theta0 | signed
 
 
+def early_sign_reinit(given: Given) -> Weights:
+    """Fresh magnitudes with the signs of the dense network after its first k steps.
+
+    The round trains from its beginning. With a few k it says when a dense training has
+    found the signs that a sparse one needs. Biases and norm parameters are those of θ₀.
+
+    Source: Gadhikar et al. 2025, arXiv:2504.12801 (signs at epochs 10 and 30).
+    """
+    drawn = reinit(given)
+    signed = {
+        k.name: np.copysign(drawn[k.name], given.early[k.name]) for k in kernels(given)
+    }
+    return given.theta0 | signed
+
+
 def trained_magnitudes(given: Given) -> Weights:
     """The magnitudes that the trained weights have, with fresh signs.
 

@@ -82,6 +82,14 @@ def test_the_signs_of_training_are_kept_where_it_left_weights():
     assert np.sign(weights[MASK["fc.weight"]]).tolist() == [-1, -1, 1, 1]
 
 
+def test_the_signs_of_early_weights_are_kept():
+    weights = kernel("early-sign-reinit")
+    kept = MASK["fc.weight"]
+    assert (np.sign(weights)[kept] == np.sign(EARLY["fc.weight"])[kept]).all()
+    sizes = np.abs(kernel("reinit"))
+    assert (np.abs(weights) == sizes).all()
+
+
 def test_the_magnitudes_of_training_get_the_signs_of_a_draw():
     sizes, signs = kernel("trained-magnitudes"), np.sign(kernel("reinit"))
     assert np.abs(sizes).tolist() == np.abs(TRAINED["fc.weight"]).tolist()
