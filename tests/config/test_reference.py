@@ -94,7 +94,7 @@ def test_a_default_is_what_leaving_the_key_out_means(path: str, default: str) ->
 def test_values_are_the_names_of_the_registry() -> None:
     assert KEYS["variants.NAME.rewind.to"].values == CHOICES
     assert "sparse-conv" in KEYS["tasks.NAME.train.engine"].values
-    assert KEYS["tasks.NAME.train.optimizer"].values == ("sgd", "adam", "adamw")
+    assert KEYS["tasks.NAME.train.optimizer"].values == ("sgd", "adam", "adamw", "sign-in")
     assert KEYS["variants.NAME.prune.mask"].others is not None
 
 
