@@ -1,4 +1,4 @@
-"""What one core can do at most: multiply-adds, and bytes loaded from each level of memory.
+"""Measure the most that one core can do: multiply-adds, and bytes loaded from each memory.
 
     python benchmarks/peaks.py --out peaks.json
 

@@ -1,4 +1,4 @@
-"""How much the mask that magnitude pruning would cut differs from that of a window ago.
+"""Measure how much the mask of magnitude pruning has changed in a window of steps.
 
 Source: Minegishi et al. 2023, "Grokking Tickets" (arXiv:2310.19470): the Jaccard distance
 of the masks of two checkpoints, which peaks where a network generalizes. As there, 40 % of

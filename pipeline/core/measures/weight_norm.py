@@ -1,4 +1,4 @@
-"""The Euclidean norm of all weights that a training changes, biases included.
+"""Measure the Euclidean norm of all weights that a training changes, biases included.
 
 In delayed generalization it falls where weight decay gets the better of memorizing
 (Power et al. 2022, arXiv:2201.02177; Liu et al. 2022, arXiv:2210.01117).

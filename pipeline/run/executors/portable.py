@@ -1,4 +1,4 @@
-"""What a piece of work must offer to be done on a machine other than the walk's."""
+"""The interface of work that can be done on a machine other than the walk's."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
