@@ -8,7 +8,7 @@ together (by ``checks``). Every refusal is one line: where, what was found, what
 import json
 from collections.abc import Mapping
 from copy import deepcopy
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -91,7 +91,7 @@ def parse(raw: object, root: Path = Path()) -> Settings:
     try:
         # JSON, because pydantic is strict there and still takes lists for tuples.
         text = json.dumps(full)
-        settings: Settings = pydantic.TypeAdapter(Settings).validate_json(text, strict=True)
+        settings = validator().validate_json(text, strict=True)
     except pydantic.ValidationError as error:
         raise ParamsError(_first(error, full)) from None
     for problem in own_data.problems(settings):
@@ -101,6 +101,12 @@ def parse(raw: object, root: Path = Path()) -> Settings:
     for problem in checks.problems(settings):
         raise ParamsError(f"{FILE}: {problem}")
     return own_masks.with_known(settings, root)
+
+
+@cache
+def validator() -> pydantic.TypeAdapter[Settings]:
+    """What pydantic makes of the types of the settings; it takes longer than the check."""
+    return pydantic.TypeAdapter(Settings)
 
 
 def completed(raw: object) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """Describe the machine of a training: host, processor, versions."""
 
 import platform
+from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,12 @@ def machine() -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the libraries that compute."""
+    return dict(_versions())
+
+
+@cache
+def _versions() -> Mapping[str, str]:
+    """They stay as they are in a process, and each is read from a file."""
     return {"python": platform.python_version()} | {
         name: version(name) for name in LIBRARIES
     }

@@ -23,12 +23,15 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.border.root import safe_path
+from pipeline.config import params
 from pipeline.plan.kinds import KINDS
 from pipeline.run import instances
 from pipeline.run.executors import lifeline, processes, served
 
 STAGES = ("plan", *(kind.name for kind in KINDS.values() if kind.walked))
 """whose imports are shared; others import what these lack"""
+TABLES = ("pipeline.artifacts.parquet", "pyarrow.compute")
+"""which every stage with curves imports when it reads or writes them"""
 BACKLOG = 8
 
 
@@ -187,8 +190,9 @@ def main(pid: int, address: str) -> None:
     """Import, then serve."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     server = Server(pid, address)
-    for name in STAGES:
-        import_module(f"pipeline.stages.{name}")
+    for name in (*(f"pipeline.stages.{stage}" for stage in STAGES), *TABLES):
+        import_module(name)
+    params.validator()
     server.run()
 
 
