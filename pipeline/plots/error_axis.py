@@ -16,7 +16,8 @@ LEAST = 0.1
 """least error that an axis shows, in percent"""
 ERRORS = (0.2, 0.5, 1, 1.5, 2, 3, 5, 7, 10, 20, 30, 50, 70, 90)
 """possible ticks, in percent"""
-TICKS = 5
+TICKS = {"x": 5, "y": 8}
+"""most ticks, because labels on x stand side by side"""
 EXPLAINED = "logarithmic in the error"
 """belongs into the label of such an axis"""
 
@@ -44,7 +45,7 @@ def error_axis(axes: Axes, side: Literal["x", "y"], accuracies: Iterable[float])
     scale("function", functions=(_to_axis, _from_axis))
     limits(100 - 1.2 * most, 100 - least / 1.2)
     marks = [e for e in ERRORS if least / 1.2 <= e <= 1.2 * most]
-    thin = marks[:: -(-len(marks) // TICKS) or 1]
+    thin = marks[:: -(-len(marks) // TICKS[side]) or 1]
     axis = axes.xaxis if side == "x" else axes.yaxis
     axis.set_major_locator(FixedLocator([100 - e for e in thin]))
     axis.set_minor_locator(NullLocator())
