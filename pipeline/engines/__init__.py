@@ -15,6 +15,7 @@ from pipeline.engines.suitability import (
     any_network,
     fully_connected,
     no_network,
+    normed_convolutional,
     plain_convolutional,
     stackable,
     without_norm,
@@ -103,6 +104,13 @@ ENGINES = Registry(
             # the dense engine at density .5, and 1.2 to 1.5 times as fast at .3.
             preferred_up_to=0.4,
             compiles=plain_convolutional,
+            forecast=Forecast(work_left=math.sqrt),
+        ),
+        "sparse-norm": EngineRecord(
+            module="sparse_conv.normed",
+            trains=normed_convolutional,
+            devices=CPU,
+            compiles=normed_convolutional,
             forecast=Forecast(work_left=math.sqrt),
         ),
         "batched": EngineRecord(

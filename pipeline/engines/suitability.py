@@ -72,6 +72,29 @@ def plain_convolutional(network: Network) -> bool:
     )
 
 
+def normed_convolutional(network: Network) -> bool:
+    """True for convolutions with batch norm as in ResNet-20 and VGG-16, then one Linear.
+
+    Convolutions have no bias, a kernel of 1 or 3 and stride 1 or 2, and a norm each. A ReLU
+    stands behind a norm, but behind the last of a residual block the sum has one. A MaxPool
+    may follow a ReLU; an average pool comes before the Linear layer.
+    """
+    if re.fullmatch(r"CNR(CNR|P|S)*GL", _spelled(network)) is None:
+        return False
+    blocks = [layer for layer in layers_of(network) if isinstance(layer, Residual)]
+    parts = [network, *(p for block in blocks for p in (block.body, block.shortcut))]
+    return (
+        all(re.fullmatch(r"(CNR)*CN", _spelled(block.body)) for block in blocks)
+        and all(re.fullmatch(r"(CN)?", _spelled(block.shortcut)) for block in blocks)
+        and all(
+            layer.kernel in {1, 3} and layer.stride in {1, 2} and not layer.bias
+            for part in parts
+            for layer in layers_of(part)
+            if isinstance(layer, Conv)
+        )
+    )
+
+
 def without_norm(network: Network) -> bool:
     """True for a sequence of Linear, Conv, ReLU, MaxPool, average pool and Flatten."""
     return re.fullmatch(r"[CFGLPR]+", _spelled(network)) is not None

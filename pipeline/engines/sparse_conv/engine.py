@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.arrays import Floats, Weights
-from pipeline.core.augmentation import MAX_SHIFT, flip_crop_draws
 from pipeline.core.models.layers import Conv, Linear, layers_of
 from pipeline.core.training.engine import Evaluation, Job, State, only_job
 from pipeline.engines.shared.compiled import (
@@ -30,13 +29,8 @@ from pipeline.engines.shared.compiled import (
 from pipeline.engines.shared.kernels import Rule
 from pipeline.engines.shared.vectors import LANES
 from pipeline.engines.sparse_conv import kernels
-from pipeline.engines.sparse_conv.records import (
-    NUM_BLOCKS,
-    WIDTH,
-    Net,
-    Order,
-    Workspace,
-)
+from pipeline.engines.sparse_conv.orders import ordered, unmoved
+from pipeline.engines.sparse_conv.records import NUM_BLOCKS, WIDTH, Net, Workspace
 from pipeline.engines.sparse_conv.wiring import Layout, kept, wire
 from pipeline.engines.suitability import names_of_layers, plain_convolutional
 
@@ -78,7 +72,7 @@ class SparseConv:
         kernels.train(
             self._net,
             flat(self._job.data.train.images, self._job.data.train.labels),
-            self._ordered(num_steps),
+            ordered(self._job, self._order, self._step, num_steps),
             Rule(*optimizer_numbers(self._job, self._step, num_steps)),
             self._work,
         )
@@ -89,7 +83,7 @@ class SparseConv:
         found = getattr(self._job.data, split)
         examples = flat(found.images, found.labels)
         num_examples = len(examples.labels)
-        order = _unmoved(np.arange(num_examples)[np.newaxis])
+        order = unmoved(np.arange(num_examples)[np.newaxis])
         loss, correct = kernels.evaluate(self._net, examples, order, self._work)
         return [Evaluation(loss=loss / num_examples, accuracy=correct / num_examples)]
 
@@ -125,21 +119,6 @@ class SparseConv:
             for part in ("value", "moment", "square")
         }
 
-    def _ordered(self, num_steps: int) -> Order:
-        job = self._job
-        order = _unmoved(self._order.indices(self._step, num_steps))
-        if job.settings.augment == "flip-crop":
-            for number in range(num_steps):
-                order.flips[number], corners = flip_crop_draws(
-                    job.settings.batch_size,
-                    seed=job.seed,
-                    round=job.round,
-                    copy=job.copy,
-                    step=self._step + number,
-                )
-                order.shifts[number] = corners - MAX_SHIFT
-        return order
-
 
 def _check(job: Job) -> None:
     if not plain_convolutional(job.network):
@@ -171,12 +150,4 @@ def _workspace(layout: Layout) -> Workspace:
         sums=aligned(layout.num_conv_weights * LANES, np.float32),
         units=aligned(num_units * WIDTH, np.float32),
         unit_gradients=aligned(num_units * WIDTH, np.float32),
-    )
-
-
-def _unmoved(examples: NDArray[np.int64]) -> Order:
-    return Order(
-        examples=examples,
-        flips=np.zeros(examples.shape, np.bool_),
-        shifts=np.zeros((*examples.shape, 2), np.int64),
     )

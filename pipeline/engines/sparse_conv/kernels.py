@@ -86,7 +86,7 @@ def _forward(
     for block in range(NUM_BLOCKS):
         if block * LANES < count:
             begin = first + block * LANES
-            _gather(net.wiring, examples, order, (step, begin), work.planes[block])
+            gather(net.wiring, examples, order, (step, begin), work.planes[block])
             for i in range(len(net.wiring.convs)):
                 conv = net.wiring.convs[i]
                 convolve(net, work, work.planes[block], conv, back=False)
@@ -99,7 +99,7 @@ def _forward(
 
 
 @kernel
-def _gather(
+def gather(
     wiring: Wiring,
     examples: Examples,
     order: Order,
@@ -139,7 +139,7 @@ def _clear(wiring: Wiring, work: Workspace, block: int) -> None:
 
 
 @kernel
-def _softmax(logits: Floats, column: int) -> tuple[int, float]:
+def softmax(logits: Floats, column: int) -> tuple[int, float]:
     """The position of a column's largest logit, and the sum of exp(logit - largest).
 
     Of equal logits the first one counts. Engines of fully connected networks use another
@@ -166,7 +166,7 @@ def _loss_gradient(
     gradients = work.unit_gradients.reshape(-1, WIDTH)[first:]
     gradients[:, len(group) :] = np.float32(0)
     for column in range(len(group)):
-        best, total = _softmax(logits, column)
+        best, total = softmax(logits, column)
         peak = logits[best, column]
         for unit in range(len(logits)):
             p = math.exp(logits[unit, column] - peak) / total
@@ -183,7 +183,7 @@ def _loss(
     logits = work.units.reshape(-1, WIDTH)[net.wiring.unit_layers[-2] :]
     for column in range(len(group)):
         label = labels[group[column]]
-        best, total = _softmax(logits, column)
+        best, total = softmax(logits, column)
         loss += math.log(total) - (logits[label, column] - logits[best, column])
         correct += best == label
     return loss, correct

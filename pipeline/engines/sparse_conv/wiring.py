@@ -75,7 +75,7 @@ def wire(network: Network, mask: Mask, data: Dataset) -> Layout:
         unit_readers=unit_readers,
         unit_layers=unit_layers,
         unit_biases=_unit_biases(convs, unit_layers),
-        values=_values(data),
+        values=normalized_bytes(data),
     )
     return Layout(
         wiring=wiring, plane_size=plane_size, num_conv_weights=int(first_weights[-1])
@@ -227,7 +227,8 @@ def _unit_biases(convs: NDArray[np.void], layers: Integers) -> Integers:
     return np.concatenate([channels, num_channels + np.arange(layers[-1] - layers[1])])
 
 
-def _values(data: Dataset) -> NDArray[np.float32]:
+def normalized_bytes(data: Dataset) -> NDArray[np.float32]:
+    """(C, 256): for each channel of the images, the normalized value of each byte."""
     pixels = np.arange(256, dtype=np.uint8).reshape(-1, 1, 1, 1)
     pixels = np.repeat(pixels, len(data.images.mean), axis=1)  # (256, C, 1, 1)
     normalized = prepared(pixels, data.images)
