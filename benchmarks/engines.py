@@ -6,10 +6,11 @@ The dense floor is the time of a dense step's matrix products and convolutions a
 (torch, one thread); the kept-weight floor is that time multiplied by the density. Masks
 are random within each layer, as dense as rounds of 20 % (hidden layers) and 10 % (output)
 pruning leave them. Everything is measured in turns within one run, and the medians are
-reported. Real MNIST where there is some, else random data of the same shape. Conv-2 is
-measured without evaluations, which would take minutes. Beside the rates stand the
+reported. Real MNIST where there is some, else random data of the same shape; for ResNet-20
+random images of CIFAR-10's shape. Networks with convolutions are measured without
+evaluations, which would take minutes. Beside the rates stand the
 multiply-adds of a step and the peaks of the core (``peaks.py``), which say what binds.
-About 4 minutes.
+About 9 minutes.
 
 A new engine joins by its entry in ``pipeline.engines.ENGINES``, a new model by one
 in ``CASES``.
@@ -21,7 +22,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -41,9 +42,11 @@ from pipeline.core.batches import Dataset
 from pipeline.core.models.layers import (
     Conv,
     Flatten,
+    Layers,
     Linear,
     MaxPool,
     Network,
+    Residual,
     layers_of,
     parameters,
 )
@@ -69,6 +72,8 @@ class Case:
     repeats: int
     evaluated: bool
     """whether the share of evaluations is measured, too"""
+    image_shape: tuple[int, int, int] | None = None
+    """of random images; None: MNIST"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,6 +97,13 @@ class Row:
 CASES = (
     Case(model="lenet-300-100", batch_size=60, repeats=7, evaluated=True),
     Case(model="conv-2", batch_size=60, repeats=3, evaluated=False),
+    Case(
+        model="resnet-20",
+        batch_size=128,
+        repeats=3,
+        evaluated=False,
+        image_shape=(3, 32, 32),
+    ),
 )
 
 
@@ -100,24 +112,45 @@ def products(
 ) -> Callable[[], None]:
     """Forward, weight gradients, and input gradients of all layers but the first.
 
-    Of Linear layers and convolutions with stride 1, whose images are channels-last.
+    Of Linear layers and convolutions, whose images are channels-last.
     """
-    _, *plane = image_shape
     works: list[Work] = []
-    for layer in layers_of(network):
+    for layer, plane in applied(layers_of(network), image_shape[1:]):
         if isinstance(layer, Conv):
             shape = (batch_size, layer.inputs, *plane)
             works.append(_convolution(layer, shape, is_first=not works))
-        elif isinstance(layer, Linear):
+        else:
             works.append(_linear(layer, batch_size, is_first=not works))
-        elif isinstance(layer, MaxPool):
-            plane = [side // 2 for side in plane]
 
     def run() -> None:
         for work in works:
             work()
 
     return run
+
+
+def applied(
+    layers: Layers, plane: tuple[int, ...]
+) -> Generator[tuple[Conv | Linear, tuple[int, ...]], None, tuple[int, ...]]:
+    """All layers with weights, each with height and width of what it reads.
+
+    Returns:
+        Height and width of what the last one leaves.
+    """
+    for layer in layers:
+        match layer:
+            case Conv() | Linear():
+                yield layer, plane
+                stride = layer.stride if isinstance(layer, Conv) else 1
+                plane = tuple(-(-side // stride) for side in plane)
+            case MaxPool():
+                plane = tuple(side // 2 for side in plane)
+            case Residual():
+                yield from applied(layer.shortcut, plane)
+                plane = yield from applied(layer.body, plane)
+            case _:
+                pass
+    return plane
 
 
 def _linear(layer: Linear, batch_size: int, *, is_first: bool) -> Work:
@@ -144,13 +177,14 @@ def _convolution(layer: Conv, shape: tuple[int, ...], *, is_first: bool) -> Work
         return channels_last(torch.rand(shape))
 
     batch_size, _, *plane = shape
-    images, gradients = drawn(*shape), drawn(batch_size, layer.outputs, *plane)
+    behind = [-(-side // layer.stride) for side in plane]
+    images, gradients = drawn(*shape), drawn(batch_size, layer.outputs, *behind)
     weight = drawn(layer.outputs, layer.inputs, layer.kernel, layer.kernel)
-    padding = [layer.kernel // 2] * 2
-    rest = [1, 1], padding, [1, 1], False, [0, 0], 1, [not is_first, True, False]
+    padding, stride = [layer.kernel // 2] * 2, [layer.stride] * 2
+    rest = stride, padding, [1, 1], False, [0, 0], 1, [not is_first, True, False]
 
     def work() -> None:
-        F.conv2d(images, weight, padding=padding)
+        F.conv2d(images, weight, stride=stride, padding=padding)
         torch.ops.aten.convolution_backward(gradients, images, weight, None, *rest)
 
     return work
@@ -180,6 +214,8 @@ def main() -> None:
 
 def measure(case: Case, data: Dataset) -> list[Row]:
     """All engines at all densities."""
+    if case.image_shape:
+        data = measuring.random_data((6_000, 500, 500), case.image_shape)
     network = measuring.network_for(case.model, data)
     settings = replace(PAPER, batch_size=case.batch_size)
     floor = products(network, data.images.shape, case.batch_size)
@@ -281,17 +317,15 @@ def step_multiply_adds(
 ) -> float:
     """Multiply-adds of a step: three products per layer, two in the first one."""
     columns = -(-batch_size // LANES) * LANES
-    _, *plane = data.images.shape
     total, num_products = 0.0, 2
-    for layer in layers_of(network):
-        if isinstance(layer, MaxPool):
-            plane = [side // 2 for side in plane]
-        if isinstance(layer, Conv | Linear):
-            name = f"{layer.name}.weight"
-            weights = shares[name] * float(np.prod(parameters(network)[name].shape))
-            positions = float(np.prod(plane)) if isinstance(layer, Conv) else 1.0
-            total += num_products * columns * positions * weights
-            num_products = 3
+    for layer, plane in applied(layers_of(network), data.images.shape[1:]):
+        name = f"{layer.name}.weight"
+        weights = shares[name] * float(np.prod(parameters(network)[name].shape))
+        stride = layer.stride if isinstance(layer, Conv) else 1
+        positions = [-(-side // stride) for side in plane]
+        per_weight = float(np.prod(positions)) if isinstance(layer, Conv) else 1.0
+        total += num_products * columns * per_weight * weights
+        num_products = 3
     return total
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 NEAR = 0.5
 """a peak of which a step reaches less does not bind it"""
-SPARSE = ("sparse", "sparse-conv")
+SPARSE = ("sparse", "sparse-conv", "sparse-norm")
 """the engines whose kernels load one vector per multiply-add"""
 Rows = Sequence[Mapping[str, Any]]
 

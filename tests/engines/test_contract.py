@@ -33,6 +33,7 @@ from pipeline.core.models.layers import (
 from pipeline.core.training.engine import Ability, Job
 from pipeline.core.training.loop import train
 from pipeline.core.training.results import pack, unpack
+from pipeline.core.training.schedules import learning_rate
 from pipeline.core.training.settings import Schedule
 from pipeline.engines import AUTO, CHOICES, ENGINES, make_engine, resolve
 
@@ -207,6 +208,47 @@ def frozen_by_hand(job, num_steps):
     return {name: weight.detach().numpy() for name, weight in weights().items()}
 
 
+def farthest(ours, expected):
+    """The greatest ‖Δ‖/‖w‖ of a tensor."""
+    return max(
+        np.linalg.norm(ours[name].astype(np.float64) - weight)
+        / max(np.linalg.norm(weight), 1e-30)
+        for name, weight in expected.items()
+    )
+
+
+def in_float64(job, num_steps):
+    """The weights after a few steps of torch in float64."""
+    settings, tensors = job.settings, parameters(job.network)
+    weights = {
+        name: torch.tensor(weight).double().requires_grad_(tensors[name].trainable)
+        for name, weight in job.start.items()
+    }
+    numbers = {"weight_decay": settings.weight_decay, "lr": settings.lr}
+    if settings.optimizer == "sgd":
+        numbers["momentum"] = settings.momentum
+    kind = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}[settings.optimizer]
+    optimizer = getattr(torch.optim, kind)(
+        [weight for weight in weights.values() if weight.requires_grad], **numbers
+    )
+    masks = {name: torch.tensor(kept) for name, kept in job.mask.items()}
+    order = job.batch_order()
+    for step in range(num_steps):
+        at = order.batch(step)
+        images = torch.tensor(prepared(job.data.train.images[at], job.data.images))
+        optimizer.zero_grad()
+        logits = forward(job.network, weights, images.double(), training=True)
+        F.cross_entropy(logits, torch.tensor(job.data.train.labels[at])).backward()
+        optimizer.param_groups[0]["lr"] = learning_rate(settings, step, job.total_steps)
+        for name, kept in masks.items():
+            weights[name].grad.mul_(kept)
+        optimizer.step()
+        with torch.no_grad():
+            for name, kept in masks.items():
+                weights[name].mul_(kept)
+    return {name: weight.detach().numpy() for name, weight in weights.items()}
+
+
 def _keep(tensor, density):
     return max(1, round(density * np.prod(tensor.shape)))
 
@@ -251,9 +293,11 @@ def test_50_steps_agree_with_the_reference(engine, network, optimizer, density, 
     (ours,) = trained(engine, job, 50).weights()
     (reference,) = trained("reference", job, 50).weights()
     assert list(ours) == list(reference)
-    for name, weight in reference.items():
-        difference = np.linalg.norm(ours[name].astype(np.float64) - weight)
-        assert difference <= 1e-5 * np.linalg.norm(weight), name
+    if farthest(ours, reference) > 1e-5:
+        # Rounding may turn a gate in the reference, too: then float64 decides.
+        exact = in_float64(job, 50)
+        assert farthest(reference, exact) > 1e-5, "the reference is right"
+        assert farthest(ours, exact) <= 1e-5
 
 
 @cover_of(ENGINES, optimizer=OPTIMIZERS, density=DENSITIES)

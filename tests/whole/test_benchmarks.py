@@ -131,6 +131,18 @@ def test_the_dense_floor_is_the_products_of_a_step(images: Dataset) -> None:
     assert counted.get_total_flops() == 2 * 2 * (2 * conv1 + 3 * (conv2 + linear))
 
 
+def test_multiply_adds_are_those_of_the_dense_floor_where_all_weights_are_kept() -> None:
+    engines = script("engines")
+    images = measuring.random_data((16, 1, 1), (3, 8, 8))
+    network = measuring.network_for("resnet-8", images)
+    with FlopCounterMode(display=False) as counted:
+        engines.products(network, images.images.shape, 16)()
+    job = measuring.make_job(network, images, 1.0)
+    shares = engines.kept_shares(network, job.mask, images, 16, engine="dense")
+    found = engines.step_multiply_adds(network, images, 16, shares)
+    assert counted.get_total_flops() == 2 * found
+
+
 def test_evaluation(images: Dataset, tmp_path: Path) -> None:
     evaluation = script("evaluation")
     rows = evaluation.measure(images, (1.0, 0.1), ["dense", "sparse"], steps=200)
