@@ -32,6 +32,7 @@ from pipeline.engines.sparse_conv.kernels import gather, softmax
 from pipeline.engines.sparse_conv.normed_records import (
     CONVOLVE,
     NORMALIZE,
+    POOL,
     SPLIT,
     NormedNet,
     NormedWorkspace,
@@ -188,10 +189,10 @@ def _back(net: NormedNet, work: NormedWorkspace, op: Op, batch_size: int) -> Non
             _convolve_back(net, work, block, op)
         elif op.kind == NORMALIZE:
             normalize_back(work, block, op)
-        elif op.kind == SPLIT:
-            split_back(work.gradients[block], op)
-        else:
+        elif op.kind == POOL:
             pool_planes_back(work, block, op)
+        elif not op.is_first:
+            split_back(work.gradients[block], op)
 
 
 @kernel

@@ -37,7 +37,7 @@ OP = np.dtype(
             "height",  # of the planes that it reads
             "width",
             "adds",  # whether these gradients hold a part already, on the way back
-            "is_first",  # whether it reads the images, which need no gradients
+            "is_first",  # whether it reads images, split or not, which need no gradients
             "first_input",  # a convolution's channels among those of all convolutions
             "first_output",
             "first_tile",

@@ -163,7 +163,7 @@ class _Builder:
             else:
                 target = self.with_gradient(*size)
             self.splits[source.at] = target
-            self.add(SPLIT, source, target)
+            self.add(SPLIT, source, target, is_first=int(source.gradient == NOTHING))
         return self.splits[source.at]
 
     def pool(self, source: _Planes) -> _Planes:
@@ -234,14 +234,12 @@ def _mark_additions(ops: Sequence[dict[str, int]], last: _Planes) -> None:
     """Tell, on the way back, who finds a part of a gradient already written."""
     written = {last.gradient}
     for op in reversed(ops):
-        if op["kind"] == NORMALIZE:
-            op["other_adds"] = int(op["other_gradient"] in written)
-            written.add(op["other_gradient"])
-        else:
-            op["adds"] = int(op["source_gradient"] in written)
-            written.add(op["source_gradient"])
-            alone = op["kind"] == CONVOLVE or not op["adds"]
-            assert alone, "only convolutions add to gradients"
+        is_norm = op["kind"] == NORMALIZE
+        gradient = op["other_gradient" if is_norm else "source_gradient"]
+        adds = gradient != NOTHING and gradient in written
+        op["other_adds" if is_norm else "adds"] = int(adds)
+        written.add(gradient)
+        assert is_norm or op["kind"] == CONVOLVE or not adds, "others only write gradients"
 
 
 def _number(convolutions: Sequence[dict[str, int]]) -> list[tuple[int, int, int, int]]:
