@@ -5,6 +5,7 @@ which experiments of DVC in temporary folders share.
 """
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -214,8 +215,9 @@ def used(named: str, use: str, say: Callable[[str], None]) -> Iterator[Place | N
 
 
 def refused(named: str, error: Exception, use: str) -> str:
-    """What to say of a place that failed."""
-    return f"finished trainings in {named} cannot be {use} ({_said(error)})"
+    """What to say of a place that failed: the same, whichever entry it was."""
+    said = re.sub(rf"^{re.escape(named)}\S*?( cannot be written)?: ", "", _said(error))
+    return f"finished trainings in {named} cannot be {use} ({said})"
 
 
 def _said(error: Exception) -> str:

@@ -149,8 +149,8 @@ def test_an_entry_cannot_write_elsewhere(tmp_path: Path) -> None:
         kept._unpack(content.getvalue(), tmp_path, SEED)
 
 
-def full(*_: object) -> None:
-    raise OSError(28, "No space left on device")
+def full(*of: object) -> None:
+    raise OSError(28, "No space left on device", "/".join(str(one) for one in of[:2]))
 
 
 def test_a_full_place_costs_one_line(monkeypatch: pytest.MonkeyPatch, place: Path) -> None:
