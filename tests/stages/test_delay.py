@@ -76,6 +76,14 @@ def test_masks_are_cut_at_a_step_and_results_say_when_sets_were_solved(
     assert measured["weight-norm"]["step"] == [0, 1, 3, 10, 15, 20]
     assert measured["mask-distance"]["step"] == [15]
     assert 0 < measured["mask-distance"]["value"][0] < 1
+    path = paths.results_folder(dense) / "result.json"
+    for factor, wrong in ((1 + 1e-14, False), (1.001, True)):
+        changed = files.load_json(path)
+        changed["seeds"]["0"]["measures"]["weight-norm"]["value"][-1] *= factor
+        files.save_json(path, changed)
+        (look,) = [f for p, f in verification.contents(settings, plan) if p == path]
+        assert bool(look()) == wrong
+        files.save_json(path, result)
     header = (tmp_path / "results/rounds.csv").read_text().splitlines()[0]
     assert header.endswith(",fitted_step,generalized_step,delay")
 
