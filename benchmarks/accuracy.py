@@ -8,7 +8,7 @@ LeNet-300-100 (2,000 steps), Conv-2 (150) and ResNet-8 (600) on MNIST at density
 are equal if the 95 % bootstrap interval of the mean difference in test accuracy lies within
 ±0.1 points. To judge the differences, the last engine of a model is compared with itself,
 too, from starts whose weights differ by 1e-6: that is what chance alone does. 16 seeds:
-the interval of 5 misses the true mean in 16 of 100 cases, that of 16 in 7. About 25
+the interval of 5 misses the true mean in 16 of 100 cases, that of 16 in 7. About 40
 minutes.
 """
 
