@@ -64,7 +64,12 @@ NEW = "<!-- new sections come here -->"
 """stands in the page where sections of new experiments go"""
 
 
-def write(stores: Sequence[TrackedStore], gpu: Path | None, page: Path = PAGE) -> None:
+def write(
+    stores: Sequence[TrackedStore],
+    gpu: Path | None,
+    page: Path = PAGE,
+    figures: Path = FIGURES,
+) -> None:
     """Write the summary and the section of every experiment into the page.
 
     Raises:
@@ -77,7 +82,7 @@ def write(stores: Sequence[TrackedStore], gpu: Path | None, page: Path = PAGE) -
         name = store.experiment
         if f"<!-- {name} -->" not in text:
             text = _with_section(text, name)
-        text = replaced(text, name, "\n".join(_section(store, rows)))
+        text = replaced(text, name, "\n".join(_section(store, rows, figures)))
     page.write_text(text, encoding="utf-8")
 
 
@@ -147,10 +152,10 @@ def _changed(rows: Sequence[Compared]) -> Iterator[str]:
         yield f"| {row.claim} | {row.by_t} | {row.verdict} |"
 
 
-def _section(store: TrackedStore, rows: Sequence[Compared]) -> Iterator[str]:
+def _section(store: TrackedStore, rows: Sequence[Compared], figures: Path) -> Iterator[str]:
     """Tables, figures and verdicts of one experiment."""
     yield from results_tables.tables(store)
-    yield from drawn(store)
+    yield from drawn(store, figures)
     mine = [row for row in rows if store.experiment in row.experiment.split(", ")]
     claims = [row for row in mine if row.id != WINNING]
     if claims:
@@ -161,7 +166,7 @@ def _section(store: TrackedStore, rows: Sequence[Compared]) -> Iterator[str]:
         yield from results_tables.winning(tickets)
 
 
-def drawn(store: TrackedStore, folder: Path = FIGURES) -> Iterator[str]:
+def drawn(store: TrackedStore, folder: Path) -> Iterator[str]:
     """Draw every figure that the experiment has data for; a line of the page for each."""
     out = folder / store.experiment
     shutil.rmtree(out, ignore_errors=True)

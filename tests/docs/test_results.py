@@ -29,7 +29,7 @@ def results() -> ModuleType:
 @pytest.fixture
 def written(results, tmp_path, monkeypatch):
     """Write experiments into a page, without figures; what it says then."""
-    monkeypatch.setattr(results, "drawn", lambda _: iter(()))
+    monkeypatch.setattr(results, "drawn", lambda *_: iter(()))
     page = tmp_path / "page.md"
     page.write_text(PAGE, encoding="utf-8")
 

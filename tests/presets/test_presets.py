@@ -284,12 +284,12 @@ PAPER_ONLY = {
     "snip-lenet",
     "early-bird-vgg-16",
     "permuted-resnet-20",
+    "imagenet-resnet-50",
 }
 """too slow for two cores at any size that would say something"""
 UNPAIRED = {
     "digits",
     "mnist-lenet",
-    "imagenet-resnet-50",
     "subset-sum-direct",
     "subset-sum-relu",
 }
@@ -470,6 +470,20 @@ SOURCES: dict[str, dict[str, dict[str, Any]]] = {
             "fractions": {"conv": 0.2, "shortcut": None, "output": 0.2},
         }
         for name, lr in (("main", 0.08), ("other", 0.08), ("sparse", 0.02))
+    },
+    "imagenet-resnet-50": {
+        "main": RESNET
+        | {
+            "data": "imagenet",
+            "model": "resnet-50",
+            "init": "module",
+            "steps": 90 * 1241,
+            "batch_size": 1024,
+            "lr": 0.4,
+            "milestones": [30 * 1241, 60 * 1241, 80 * 1241],
+            "warmup_steps": 5 * 1241,
+            "fractions": dict.fromkeys(("conv", "shortcut", "output"), 0.6838),
+        }
     },
     "edge-popup-conv-4": {"main": POPUP},
     "biprop-conv-4": {"main": POPUP, "binary": BINARY},

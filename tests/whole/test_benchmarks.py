@@ -454,11 +454,11 @@ def test_simulations_of_the_statistics_give_tables() -> None:
         assert len({line.count("|") for line in (head, rule, *rows)}) == 1
 
 
-def test_the_results_page_is_made_of_one_store(tmp_path: Path) -> None:
+def test_the_results_page_has_what_a_gpu_measured_and_figures(tmp_path: Path) -> None:
     results = script("results")
-    page = tmp_path / "page.md"
-    page.write_text(f"before\n{results.BEGIN}old\n{results.END}\nafter\n")
-    tracked = store(seeds=range(8), seconds=36.0)
+    page, figures = tmp_path / "page.md", tmp_path / "store"
+    page.write_text(f"<!-- results -->\nold\n<!-- /results -->\n{results.NEW}\nafter\n")
+    tracked = replace(store(seeds=range(8), seconds=36.0), commits=("abc1234",))
     (tmp_path / "gpu.json").write_text(
         json.dumps(
             {
@@ -470,16 +470,13 @@ def test_the_results_page_is_made_of_one_store(tmp_path: Path) -> None:
             }
         )
     )
-    results.write(results.page([replace(tracked, commits=("abc1234",))], tmp_path), page)
+    results.write([tracked], tmp_path, page, figures)
     text = page.read_text()
-    assert text.startswith("before\n")
-    assert text.endswith("\nafter\n")
-    assert "old" not in text.splitlines()
     # 8 dense networks, and 10 rounds of two variants
-    assert "| toy | 8 | 15,000 | 168 | abc1234 | 1.7 |" in text
+    assert "| [toy](#toy) | 8 | 15,000 | 168 | abc1234 | 1.7 |" in text
     assert "| conv-2 | 8 | 900 |" in text
-    assert "| The dense network reaches just over 98 % test accuracy. |" in text
-    assert "Not run yet" in results.page([tracked], None)
-    lines = list(results.drawn([tracked], tmp_path / "store"))
-    assert lines[0] == "![toy: test_accuracy](figures/store/toy/test_accuracy.png)"
-    assert (tmp_path / "store" / "toy" / "test_accuracy.png").exists()
+    assert "The dense network reaches just over 98 % test accuracy." in text
+    assert "![toy: test_accuracy](figures/store/toy/test_accuracy.png)" in text
+    assert (figures / "toy" / "test_accuracy.png").exists()
+    results.write([tracked], None, page, figures)
+    assert "Not run yet" in page.read_text()
