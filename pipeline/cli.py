@@ -240,7 +240,7 @@ def status() -> None:
         from pipeline.launch import repair
         from pipeline.plan.current import standing
 
-        settings, current = _planned()
+        settings, current = _asked()
         if going := repair.going_on(root):
             print(going)
         else:
@@ -332,7 +332,7 @@ def export(  # noqa: PLR0913 - each is an option
         from pipeline.inspect import export as exporting
         from pipeline.plan.current import standing
 
-        settings, current = _planned()
+        settings, current = _asked()
         facts, said = exporting.export(
             settings,
             current,
@@ -453,7 +453,9 @@ def compare(
         if not json and len(shown) < len(rows):
             for line in comparing.why_left_out(rows):
                 print(line)
-            print(f"{len(rows) - len(shown)} claims fit no run here; --all lists them")
+            print(
+                f"{len(rows) - len(shown)} claims in all fit no run here; --all lists them"
+            )
 
 
 def _planned() -> "tuple[Settings, Plan]":
@@ -463,6 +465,20 @@ def _planned() -> "tuple[Settings, Plan]":
 
     settings = params.load()
     return settings, plan_file.check(settings)
+
+
+def _asked() -> "tuple[Settings, Plan]":
+    """The settings of the workspace, and the plan that they ask for.
+
+    What is there can be looked at before it is planned anew; a line says that it is not.
+    """
+    from pipeline.config import params
+    from pipeline.plan import plan_file
+
+    settings = params.load()
+    current = plan_file.asked(settings)
+    _note(plan_file.misfit(current))
+    return settings, current
 
 
 def _warn(line: str) -> None:

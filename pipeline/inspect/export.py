@@ -181,7 +181,7 @@ def _find(settings: Settings, groups: list[tuple[int, ...]], ticket: Ticket) -> 
         if has_seed and 1 <= ticket.round <= settings.rounds:
             return group
     raise ExportError(
-        f"no ticket {ticket.name} of round {ticket.round}, seed {ticket.seed}; there "
+        f"no ticket of {ticket.name}, round {ticket.round}, seed {ticket.seed}; there "
         f"are variants {', '.join(settings.variants)}, rounds 1 to {settings.rounds}, "
         f"seeds {', '.join(str(seed) for seed in settings.seeds)}"
     )

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,10 @@ def going_on(root: Path) -> str:
                 continue
             if _dvc_root(Path(process.cwd())) != top:
                 continue
+            if _walks(process.cmdline()):
+                return (
+                    f"a run is going on: lt-pipeline run (process {process.pid}), training"
+                )
             stages = [_stage(child.cmdline()) for child in process.children(recursive=True)]
             now = next(filter(None, stages), "between two stages")
             return f"a run is going on: dvc (process {process.pid}), {now}"
@@ -217,7 +222,17 @@ def _dvc_root(folder: Path) -> Path:
 def _runs_stages(command: list[str]) -> bool:
     words = [Path(word).name for word in command[:4]]
     runs = {"repro", "exp", "queue"}.intersection(command[:6])
-    return bool(runs) and any(one in ("dvc", "pipeline.launch.dvc") for one in words)
+    by_dvc = bool(runs) and any(one in ("dvc", "pipeline.launch.dvc") for one in words)
+    return by_dvc or _walks(command)
+
+
+def _walks(command: list[str]) -> bool:
+    """Whether it is ``lt-pipeline run``, which trains before it becomes dvc."""
+    words = [Path(word).name for word in command[:6]]
+    ours = ("lt-pipeline", "pipeline", "pipeline.cli")
+    return words[0].startswith("python") and any(
+        one in ours and then == "run" for one, then in pairwise(words)
+    )
 
 
 def _stage(command: list[str]) -> str:

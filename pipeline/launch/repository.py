@@ -35,6 +35,7 @@ IGNORED = {
         "/mlruns/",
         "/mlartifacts/",
         "/.lt/",
+        "/.venv/",
         "__pycache__/",
     ),
     ".dvcignore": ("/.venv/", "/figures/", "/.lt/", "__pycache__/", "*.pyc"),

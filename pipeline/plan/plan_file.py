@@ -127,18 +127,28 @@ def check(settings: Settings, root: Path = Path()) -> Plan:
         PlanError: with one line that says what to run.
     """
     expected = asked(settings, root)
+    if found := misfit(expected, root):
+        raise PlanError(found)
+    return expected  # the same items, in the order of params.yaml
+
+
+def misfit(expected: Plan, root: Path = Path()) -> str:
+    """One line that says how the plan on disk differs, and what to run; empty if it fits.
+
+    Args:
+        expected: what the settings ask for, from ``asked``.
+        root: of the repository; it has a plan.
+    """
     plan = read(root)
     assert plan is not None
-    if plan != expected:
-        # DVC names its experiments to the stages that it runs for them.
-        command = (
-            "lt-pipeline exp run -S …" if EXPERIMENT in os.environ else "lt-pipeline run"
-        )
-        raise PlanError(
-            f"{plan_path(root)} does not fit params.yaml ({_difference(plan, expected)}); "
-            f"run `{command}`"
-        )
-    return expected  # the same items, in the order of params.yaml
+    if plan == expected:
+        return ""
+    # DVC names its experiments to the stages that it runs for them.
+    command = "lt-pipeline exp run -S …" if EXPERIMENT in os.environ else "lt-pipeline run"
+    return (
+        f"{plan_path(root)} does not fit params.yaml ({_difference(plan, expected)}); "
+        f"run `{command}`"
+    )
 
 
 def _difference(plan: Plan, expected: Plan) -> str:

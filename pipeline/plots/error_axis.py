@@ -12,6 +12,8 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 WIDE = 4.0
 """ratio of the largest to the least error from which an axis is logarithmic"""
+FAILS = 25.0
+"""error, in percent, from which a network fails"""
 LEAST = 0.1
 """least error that an axis shows, in percent"""
 ERRORS = (0.2, 0.5, 1, 1.5, 2, 3, 5, 7, 10, 20, 30, 50, 70, 90)
@@ -35,7 +37,7 @@ def error_axis(axes: Axes, side: Literal["x", "y"], accuracies: Iterable[float])
     """
     errors = [100 - accuracy for accuracy in accuracies]
     least, most = max(min(errors, default=1), LEAST), max(errors, default=1)
-    if most / least < WIDE:
+    if most < FAILS or most / least < WIDE:
         return False
     scale, limits = (
         (axes.set_xscale, axes.set_xlim)
@@ -45,7 +47,7 @@ def error_axis(axes: Axes, side: Literal["x", "y"], accuracies: Iterable[float])
     scale("function", functions=(_to_axis, _from_axis))
     limits(100 - 1.2 * most, 100 - least / 1.2)
     marks = [e for e in ERRORS if least / 1.2 <= e <= 1.2 * most]
-    thin = marks[:: -(-len(marks) // TICKS[side]) or 1]
+    thin = marks[::-1][:: -(-len(marks) // TICKS[side]) or 1]  # the failing one has a tick
     axis = axes.xaxis if side == "x" else axes.yaxis
     axis.set_major_locator(FixedLocator([100 - e for e in thin]))
     axis.set_minor_locator(NullLocator())

@@ -96,7 +96,7 @@ def use(name: str, root: Path, *, force: bool) -> items.Plan:
     """
     text = text_of(name)
     path = root / params.FILE
-    if not force and path.exists() and path.read_bytes() != text.encode():
+    if not force and path.exists() and not _is_a_preset(path):
         _refuse_uncommitted(root)
     settings = params.parse(params.parse_yaml(text))
     machine.refuse_impossible(settings)
@@ -105,6 +105,12 @@ def use(name: str, root: Path, *, force: bool) -> items.Plan:
         temporary.write_text(text, encoding="utf-8")
         files.sync(temporary)  # where one of the two cannot be written, neither is
         return plan_file.write(settings, root, fresh=True)
+
+
+def _is_a_preset(path: Path) -> bool:
+    """Whether a file is what ``use`` writes, so that overwriting it loses nothing."""
+    content = path.read_bytes()
+    return any(content == text_of(name).encode() for name in names())
 
 
 def _refuse_uncommitted(root: Path) -> None:

@@ -8,6 +8,7 @@ output are small files, each with the settings and the hashes of the code of one
 instance, so that a current plan invalidates nothing.
 """
 
+import os
 import sys
 
 from pipeline.config import machine, params
@@ -15,7 +16,7 @@ from pipeline.inspect import forecast
 from pipeline.plan import compiler, fingerprints, plan_file
 from pipeline.plan.current import standing
 from pipeline.run import instances, kernels, leftovers, overall
-from pipeline.run.executors import lifeline
+from pipeline.run.executors import lifeline, served
 
 
 def run() -> None:
@@ -25,7 +26,8 @@ def run() -> None:
     machine.refuse_impossible(settings)
     leftovers.remove(current)
     found = standing(current)
-    print(forecast.describe(settings, current, found), file=sys.stderr)  # noqa: T201
+    if served.SOCKET not in os.environ:  # `lt-pipeline run` has said it, and trained since
+        print(forecast.describe(settings, current, found), file=sys.stderr)  # noqa: T201
     overall.leave(settings, current, found)
     kernels.start(settings, current, found, lifeline.dvc())
     fingerprints.write(compiler.inputs_of(current), params.resolved())

@@ -645,7 +645,9 @@ def test_an_engine_that_cannot_train_a_network_is_refused_with_those_that_can():
     network = build("resnet-20", widths=None, data=of_images((3, 32, 32), classes=10))
     with pytest.raises(ValueError, match="sparse cannot train this network; give auto, or"):
         resolve("sparse", network, 1.0, "cpu")
-    with pytest.raises(ValueError, match=r"give auto, or one of reference, batched$"):
+    with pytest.raises(
+        ValueError, match=r"give auto, or one of reference, sparse-norm, batched$"
+    ):
         resolve("dense", network, 1.0, "cpu")
     message = "dense works on cpu, not on cuda; give auto, or one of reference, batched$"
     with pytest.raises(ValueError, match=message):

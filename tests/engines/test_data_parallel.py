@@ -212,6 +212,7 @@ def test_impossible_numbers_are_refused(changes, message):
         replace(ADAM, **changes)
 
 
+@pytest.mark.slow
 def test_a_whole_experiment_shares_its_batches(tmp_path):
     variants = {"ticket": experiment.raw()["variants"]["ticket"]}
     train = experiment.raw()["tasks"]["main"]["train"]

@@ -30,8 +30,8 @@ MAKERS = {
     "photographs": "make_images",
     "tabular": "make_table",
 }
-SLOW = {"torchvision-resnet", "photographs"}
-"""eleven million weights, and more"""
+SLOW = {"torchvision-resnet", "photographs", "mask-from-file"}
+"""eleven million weights, and more; or stages that other tests run"""
 
 
 def copy_of(example: str, folder: Path) -> None:

@@ -118,7 +118,9 @@ def test_a_figure_without_data_is_refused_if_it_is_named(tmp_path, name):
     assert not (tmp_path / "f").exists()
 
 
-@pytest.mark.parametrize("format", ["png", "svg", "pdf"])
+@pytest.mark.parametrize(
+    "format", ["png", *(pytest.param(f, marks=pytest.mark.slow) for f in ("svg", "pdf"))]
+)
 def test_the_same_store_gives_the_same_bytes(tmp_path, format):
     store = stored(tmp_path)
     names = ("test_accuracy", "validation_curves")

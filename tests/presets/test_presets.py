@@ -169,12 +169,28 @@ def named(raw: dict[str, Any]) -> set[object]:
     }
 
 
+COSTLY = {
+    "at-init-lenet-quick",
+    "elastic-baselines-quick",
+    "zhou-criteria-lenet-paper",
+    "zhou-actions-lenet-paper",
+}
+"""whose parts take ten seconds and more; tests of stages run what they have one by one"""
+
+
 def trained() -> list[ParameterSet]:
     """Cuts of presets: few parts with every word, and ``slow`` all of them as a whole."""
     wholes = {" ".join(names): cut(RAW[names[0]]) for names in alike()}
     parts = cover(list(wholes.values()))
     return [
-        *(pytest.param(raw, id=f"part of {raw['experiment']}") for raw in parts),
+        *(
+            pytest.param(
+                raw,
+                id=f"part of {raw['experiment']}",
+                marks=[pytest.mark.slow] if raw["experiment"] in COSTLY else [],
+            )
+            for raw in parts
+        ),
         *(pytest.param(raw, id=id, marks=pytest.mark.slow) for id, raw in wholes.items()),
     ]
 

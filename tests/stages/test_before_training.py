@@ -30,7 +30,7 @@ def settings() -> dict[str, Any]:
         return ticket | {"prune": ticket["prune"] | recipe | changes}
 
     main = raw["tasks"]["main"]
-    train = main["train"] | {"steps": STEPS, "engine": "auto"}
+    train = main["train"] | {"steps": STEPS, "engine": "reference"}
     return {
         "tasks": {"main": main | {"train": train}},
         "variants": {

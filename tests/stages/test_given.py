@@ -221,7 +221,7 @@ def test_a_mask_of_another_network_is_refused() -> None:
     [
         (
             {"to": "theta0", "task": "main"},
-            "task: theta0 takes no weights of a training; write early or fine-tune or",
+            "task: theta0 takes no weights of a training; write early or early-",
         ),
         ({"to": "trained", "task": "man"}, "task: unknown: man; did you mean main?"),
         ({"to": "early", "step": 2, "task": "main"}, "step: 2 found; the training of task"),

@@ -269,7 +269,9 @@ def test_live_writing_adds_and_touches_nothing_else(root):
     synthetic.fabricate(root, rounds=3, salt="the code has changed")
     before = [(r.info.run_id, r.data.to_dictionary()) for r in runs(root)]
     active = synthetic.active(rounds=3)
-    asked = Asked(experiment=EXPERIMENT, active=active, places=(), looks=DEFAULT)
+    asked = Asked(
+        experiment=EXPERIMENT, active=active, places=(), targets=(), looks=DEFAULT
+    )
     report = write_asked(root, None, asked, live=True)
     assert len(report.untouched) == 6
     assert [(r.info.run_id, r.data.to_dictionary()) for r in runs(root)] == before

@@ -77,8 +77,8 @@ def _end_what_a_failed_test_left(tmp_path: Path, home: Path) -> Iterator[None]:
 
 @pytest.mark.parametrize(
     "victim",
-    # A killed dvc, and an interrupt, end the stage too.
-    ["dvc", "worker", pytest.param("stage", marks=pytest.mark.slow)],
+    # A killed dvc, and an interrupt, end the stage and its workers too.
+    ["dvc", *(pytest.param(one, marks=pytest.mark.slow) for one in ("worker", "stage"))],
 )
 def test_a_killed_run_goes_on_to_the_same_bits(
     prepared: Workspace, undisturbed: dict[str, str], tmp_path: Path, victim: str

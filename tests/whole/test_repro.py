@@ -48,6 +48,7 @@ def test_edits_of_all_kinds_at_once_train_what_each_asks_for(workspace: Workspac
     assert "longer,dense,0,1," in table
 
 
+@pytest.mark.slow
 def test_a_seed_more_trains_that_seed_only(workspace: Workspace) -> None:
     before = workspace.hashes()
     workspace.edit(rounds=1, seeds=[0, 1, 7])
@@ -112,6 +113,7 @@ def test_a_task_without_variants_trains_its_dense_network(
 # Back to what was there
 
 
+@pytest.mark.slow
 def test_fewer_of_anything_trains_nothing_and_going_back_restores_it(
     workspace: Workspace,
 ) -> None:
@@ -213,6 +215,7 @@ def test_a_stage_asked_for_alone_sees_an_edit_of_its_code(workspace: Workspace) 
     assert workspace.repro(target).executed == ("plan", target)
 
 
+@pytest.mark.slow
 def test_code_of_methods_that_are_not_used_is_hashed_again_and_runs_nothing(
     workspace: Workspace,
 ) -> None:
@@ -273,6 +276,7 @@ def test_an_experiment_with_another_setting_trains_and_is_tracked(
     assert found == {f"{n}-s{s}": rounds for n, rounds in expected.items() for s in (0, 1)}
 
 
+@pytest.mark.slow
 def test_a_temporary_experiment_is_tracked_in_the_repository_around_it(
     workspace: Workspace,
 ) -> None:
@@ -321,6 +325,7 @@ def test_dvc_draws_the_results(workspace: Workspace) -> None:
     assert "<DVC_METRIC" not in page
 
 
+@pytest.mark.slow
 def test_a_clone_pulls_instead_of_training_and_is_tracked(
     workspace: Workspace, tmp_path: Path
 ) -> None:

@@ -27,7 +27,7 @@ def distance(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
     0.6666666666666667
     """
     either = np.count_nonzero(a | b)
-    return 1 - np.count_nonzero(a & b) / either if either else 0.0
+    return 1 - int(np.count_nonzero(a & b)) / int(either) if either else 0.0
 
 
 def _largest(weights: Weights, mask: Mask) -> NDArray[np.bool_]:
