@@ -94,7 +94,7 @@ def why_left_out(rows: Sequence[Compared]) -> list[str]:
     """Lines on claims that are about the model and data of a run, but do not fit it."""
     reasons = Counter(row.note for row in rows if row.verdict == "not comparable")
     return [
-        f"not comparable, {num} claim{'s'[: num - 1]}: {reason}"
+        f"not comparable, {num} claim{'s' * (num > 1)}: {reason}"
         for reason, num in reasons.most_common(MOST_REASONS)
     ]
 

@@ -1,21 +1,16 @@
-"""What the server imports that workers are forked from."""
+"""What workers share ends their server at once, and no other process."""
+
+import subprocess
+import sys
 
 import pytest
 
-from pipeline.core.description import of_images
-from pipeline.core.models import build
-from pipeline.run.executors import preloads
+from pipeline.run.executors.preloads import quick_end
+
+IMPORT = f"import {quick_end.__name__}"
 
 
-@pytest.mark.parametrize(
-    ("engine", "model", "module"),
-    [
-        ("dense", "lenet-300-100", preloads.KERNELS),
-        ("dense", "conv-2", preloads.FORWARD),
-        ("sparse", "lenet-300-100", preloads.KERNELS),
-        ("southampton", "lenet-300-100", preloads.FORWARD),
-    ],
-)
-def test_nobody_waits_for_what_an_engine_does_not_need(engine, model, module):
-    network = build(model, widths=None, data=of_images((1, 28, 28), classes=10))
-    assert preloads.module_for(engine, network) == module
+@pytest.mark.parametrize(("begin", "code"), [("", 3), (f"{quick_end.SERVER}; ", 0)])
+def test_only_the_server_ends_without_its_exit_code(begin: str, code: int) -> None:
+    command = [sys.executable, "-c", f"{begin}{IMPORT}; raise SystemExit(3)"]
+    assert subprocess.run(command, check=False).returncode == code
