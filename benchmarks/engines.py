@@ -388,6 +388,8 @@ def plot(
             draw(axes, [row for row in rows if row.model == model])
         for axes, name in zip(panels[-1], names, strict=False):
             layers.draw(axes, [row for row in beside if row.layer == name])
+        for axes in (*panels[0][len(models) :], *panels[-1][len(names) or len(models) :]):
+            axes.set_axis_off()
         drawn.suptitle(measuring.machine_line(report), fontsize=8)
 
 
