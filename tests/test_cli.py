@@ -426,3 +426,24 @@ def test_the_module_fails_with_one_line(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("lt-pipeline: no dvc.yaml in ")
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_preset_takes_the_place_of_a_preset(clone: Path) -> None:
+    assert run(clone, "use", "digits", "--force").code == 0
+    assert run(clone, "use", "mnist-lenet").code == 0
+    assert presets.text_of("mnist-lenet") == (clone / params.FILE).read_text()
+
+
+def test_results_can_be_looked_at_before_an_edit_is_planned(experiment_root: Path) -> None:
+    text = params.FILE.read_text()
+    assert text.count("rounds: 2\n") + text.count('"rounds": 2') == 1
+    edited = text.replace("rounds: 2\n", "rounds: 3\n").replace(
+        '"rounds": 2', '"rounds": 3'
+    )
+    params.FILE.write_text(edited)
+    before = items.plan_path().read_bytes()
+    for command in (["status"], ["export", "--round", "1", "--out", "t.safetensors"]):
+        ended = run(experiment_root, *command)
+        assert ended.code == 0
+        assert ended.errors.startswith("pipeline/plan.json does not fit params.yaml (")
+    assert items.plan_path().read_bytes() == before

@@ -123,7 +123,7 @@ def test_an_unknown_ticket_is_refused_with_those_that_there_are(
     with pytest.raises(ExportError) as caught:
         exported(tmp_path / "file", name=name, round=round, seed=seed)
     assert str(caught.value) == (
-        f"no ticket {name} of round {round}, seed {seed}; there are variants ticket, "
+        f"no ticket of {name}, round {round}, seed {seed}; there are variants ticket, "
         "one-shot, reinit, random-mask, rounds 1 to 2, seeds 0, 1"
     )
     assert not (tmp_path / "file").exists()
@@ -182,7 +182,7 @@ def test_the_command_writes_the_file_below_the_folder_it_is_called_from(
 
 def test_the_command_refuses_in_one_line(experiment_root: Path) -> None:
     message = refused(experiment_root, "export", "--round", "9", "--out", "t")
-    assert message.startswith("no ticket ticket of round 9, seed 0; there are variants ")
+    assert message.startswith("no ticket of ticket, round 9, seed 0; there are variants ")
 
 
 def test_a_round_that_was_never_run_is_one_line(experiment_root: Path) -> None:

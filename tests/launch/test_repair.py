@@ -136,3 +136,18 @@ def test_a_run_beside_another_one_is_refused(
     ended = run(experiment_root, "run")
     assert (ended.code, ended.output) == (2, "")
     assert "wait for its end" in ended.errors
+
+
+@pytest.mark.parametrize(
+    ("command", "walks"),
+    [
+        ("python3 /venv/bin/lt-pipeline run", True),
+        ("python -m pipeline.cli run --on ray", True),
+        ("python -m pipeline run", True),
+        ("timeout 600 lt-pipeline run", False),
+        ("python -m pipeline.cli status", False),
+        ("python run", False),
+    ],
+)
+def test_a_run_is_known_while_it_trains(command: str, *, walks: bool) -> None:
+    assert repair._runs_stages(command.split()) is walks
