@@ -171,11 +171,14 @@ def named(raw: dict[str, Any]) -> set[object]:
 
 COSTLY = {
     "at-init-lenet-quick",
+    "biprop-conv-4-paper",
     "elastic-baselines-quick",
-    "zhou-criteria-lenet-paper",
+    "instability-lenet-paper",
+    "winning-sign-lenet-quick",
     "zhou-actions-lenet-paper",
+    "zhou-criteria-lenet-paper",
 }
-"""whose parts take ten seconds and more; tests of stages run what they have one by one"""
+"""whose parts take seven seconds and more; tests of stages run what they have one by one"""
 
 
 def trained() -> list[ParameterSet]:

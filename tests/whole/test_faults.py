@@ -133,6 +133,7 @@ def test_a_dvc_that_dies_when_its_stage_appears_is_followed_at_once(
     nothing_is_left(workspace)
 
 
+@pytest.mark.slow
 def test_a_killed_run_in_the_background_leaves_no_process(
     prepared: Workspace, tmp_path: Path
 ) -> None:
