@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from pipeline.core import seeding
+from pipeline.core import masks, seeding
 from pipeline.core.arrays import Mask
 from pipeline.core.batches import Dataset, Split
 from pipeline.core.description import of_images
@@ -142,13 +142,9 @@ def make_job(
     """A ticket of that density, with the paper's optimizer."""
     theta0 = initial_weights(network, "glorot-normal", seeding.generator(0, "init"))
     mask = random_mask(network, density)
-    start = {
-        name: np.where(mask[name], weight, np.float32(0)) if name in mask else weight
-        for name, weight in theta0.items()
-    }
     return Job(
         network=network,
-        start=start,
+        start=masks.apply(theta0, mask),
         mask=mask,
         data=data,
         settings=settings,

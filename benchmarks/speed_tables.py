@@ -1,6 +1,6 @@
 """Write the tables of speed from reports of ``engines.py`` and ``layers.py``."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 NEAR = 0.5
@@ -27,17 +27,13 @@ def speed_sentence(rows: Rows) -> str:
 
 def speed_table(rows: Rows) -> str:
     """Steps per second, and in brackets multiples of the dense floor."""
-    tables = []
-    for model in dict.fromkeys(row["model"] for row in rows):
-        shown = [row for row in rows if row["model"] == model]
-        densities = list(dict.fromkeys(row["density"] for row in shown))
-        head = " | ".join(f"{density:g}" for density in densities)
-        lines = [f"| {model}, density | {head} |", "|---|" + "--:|" * len(densities)]
+
+    def lines(shown: Rows) -> Iterator[str]:
         for engine in dict.fromkeys(row["engine"] for row in shown):
             cells = [_rate(row) for row in shown if row["engine"] == engine]
-            lines.append(f"| {engine} | {' | '.join(cells)} |")
-        tables.append("\n".join(lines))
-    return "\n\n".join(tables)
+            yield f"| {engine} | {' | '.join(cells)} |"
+
+    return "\n\n".join(_by_density(rows, "model", lines))
 
 
 def peaks_table(rows: Rows, peaks: Mapping[str, Any]) -> str:
@@ -47,21 +43,18 @@ def peaks_table(rows: Rows, peaks: Mapping[str, Any]) -> str:
     """
     rates = peaks["bytes_per_s"]
     loads = ", ".join(f"{rates[level] / 1e9:,.0f} from {level}" for level in rates)
-    tables = [
+    said = (
         f"The core does {peaks['multiply_adds_per_s'] / 1e9:,.0f} · 10⁹ multiply-adds a "
         f"second at best, and loads so many GB: {loads}."
-    ]
-    for model in dict.fromkeys(row["model"] for row in rows):
-        shown = [row for row in rows if row["model"] == model]
-        densities = list(dict.fromkeys(row["density"] for row in shown))
-        head = " | ".join(f"{density:g}" for density in densities)
-        lines = [f"| {model}, density | {head} |", "|---|" + "--:|" * len(densities)]
+    )
+
+    def lines(shown: Rows) -> Iterator[str]:
         for engine in dict.fromkeys(row["engine"] for row in shown):
             shares = [_shares(row, peaks) for row in shown if row["engine"] == engine]
             if engine in {"dense", *SPARSE}:
-                lines += _share_lines(engine, shares)
-        tables.append("\n".join(lines))
-    return "\n\n".join(tables)
+                yield from _share_lines(engine, shares)
+
+    return "\n\n".join([said, *_by_density(rows, "model", lines)])
 
 
 def _shares(row: Mapping[str, Any], peaks: Mapping[str, Any]) -> dict[str, float]:
@@ -90,21 +83,31 @@ def _share_lines(engine: str, shares: Sequence[Mapping[str, float]]) -> list[str
 
 def layers_table(rows: Rows) -> str:
     """Microseconds of single layers, forward and backward, ours and those of others."""
-    tables = []
-    for layer in dict.fromkeys(row["layer"] for row in rows):
-        shown = [row for row in rows if row["layer"] == layer]
-        densities = list(dict.fromkeys(row["density"] for row in shown))
-        head = " | ".join(f"{density:g}" for density in densities)
-        lines = [f"| {layer}, density | {head} |", "|---|" + "--:|" * len(densities)]
+
+    def lines(shown: Rows) -> Iterator[str]:
         times = {(row["way"], row["density"]): row["microseconds"] for row in shown}
+        densities = dict.fromkeys(row["density"] for row in shown)
         for way in dict.fromkeys(row["way"] for row in shown):
             cells = [
                 f"{times[way, density]:,.0f} ({_multiple(times, way, density)}×)"
                 for density in densities
             ]
-            lines.append(f"| {way} | {' | '.join(cells)} |")
-        tables.append("\n".join(lines))
-    return "\n\n".join(tables)
+            yield f"| {way} | {' | '.join(cells)} |"
+
+    return "\n\n".join(_by_density(rows, "layer", lines))
+
+
+def _by_density(
+    rows: Rows, what: str, lines: Callable[[Rows], Iterable[str]]
+) -> Iterator[str]:
+    """A table per model or layer, with a column per density and these lines."""
+    for name in dict.fromkeys(row[what] for row in rows):
+        shown = [row for row in rows if row[what] == name]
+        densities = [
+            f"{density:g}" for density in dict.fromkeys(r["density"] for r in shown)
+        ]
+        head = f"| {name}, density | {' | '.join(densities)} |"
+        yield "\n".join([head, "|---|" + "--:|" * len(densities), *lines(shown)])
 
 
 def _multiple(times: Mapping[tuple[str, float], float], way: str, density: float) -> str:

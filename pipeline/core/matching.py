@@ -1,4 +1,4 @@
-"""Match the hidden units of two trained networks by what they answer to the same examples.
+"""Match the hidden units of two trained networks by their answers to the same examples.
 
 Networks of two initializations have their units in different orders. The units of one are
 put into the order in which they are correlated most with those of the other (Li et al.

@@ -47,11 +47,12 @@ def going_on(root: Path) -> str:
     top = _dvc_root(root)
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError, ValueError, IndexError):
-            if process.pid == os.getpid() or not _runs_stages(process.cmdline()):
+            command = process.cmdline()
+            if process.pid == os.getpid() or not _runs_stages(command):
                 continue
             if _dvc_root(Path(process.cwd())) != top:
                 continue
-            if _walks(process.cmdline()):
+            if _walks(command):
                 return (
                     f"a run is going on: lt-pipeline run (process {process.pid}), training"
                 )

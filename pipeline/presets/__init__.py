@@ -1,5 +1,6 @@
 """Presets: known experiments that ``use`` writes as a complete params.yaml."""
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -16,6 +17,8 @@ TIMES = recipes.FOLDER / "times.json"
 """preset -> how long it takes on two cores of a typical machine, by the forecast;
 ``python .ci/reference.py`` writes it, because forecasting all of them takes seconds"""
 EXPLAINED = "time: forecast for two cores without a GPU, good to a factor of two"
+NAMED = re.compile(rb"^experiment: (\S+)$", re.MULTILINE)
+"""the line of a params.yaml with the experiment's name"""
 GROUPS = {
     "": "To begin with",
     "quick": "Quick: fewer steps, rounds or seeds; at most 25 minutes on two cores",
@@ -110,7 +113,9 @@ def use(name: str, root: Path, *, force: bool) -> items.Plan:
 def _is_a_preset(path: Path) -> bool:
     """Whether a file is what ``use`` writes, so that overwriting it loses nothing."""
     content = path.read_bytes()
-    return any(content == text_of(name).encode() for name in names())
+    named = NAMED.search(content)
+    name = named[1].decode(errors="replace") if named else ""
+    return name in names() and content == text_of(name).encode()
 
 
 def _refuse_uncommitted(root: Path) -> None:

@@ -6,12 +6,13 @@ from typing import Any
 
 from pipeline.artifacts import files, paths
 from pipeline.border import user_code
-from pipeline.config.settings import Prune, Task, build_network
+from pipeline.config.settings import Prune, Settings, Task, build_network
 from pipeline.core import seeding, transforms
 from pipeline.core.arrays import Mask
 from pipeline.core.functions import is_function
 from pipeline.core.models.blocks import Blocks
 from pipeline.core.transforms.given import Given
+from pipeline.plan.items import Item
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,6 +41,27 @@ class Dense:
     """folder of those of the start"""
     source: Path
     """folder of those of the mask"""
+
+
+def source_of(item: Item, settings: Settings) -> Source:
+    """Files and recipe as an item of the plan has them; dense networks if it names any."""
+    of_task = str(item.fields.get("mask_task", item["task"]))
+    dense = None
+    if "dense" in item.kind.reads:
+        dense = Dense(
+            data=item.path("data"),
+            network=item.path("dense"),
+            source=item.path("dense_source"),
+        )
+    return Source(
+        task=settings.tasks[item["task"]],
+        mask_task=settings.tasks[of_task],
+        prune=settings.variants[item["variant"]].prune,
+        variant=item["variant"],
+        round=item.number("round"),
+        masks=item.path("source"),
+        dense=dense,
+    )
 
 
 def mask(source: Source, seed: int) -> Mask:

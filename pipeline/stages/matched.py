@@ -1,4 +1,4 @@
-"""Stage ``matched``: fit another task's mask to a network by what both dense networks do.
+"""Stage ``matched``: put another task's mask into the order of a network's own units.
 
 python -m pipeline.stages.matched other-permuted-r03-s0-3
 """
@@ -28,21 +28,7 @@ def run(key: str) -> None:
 
 def made(item: Item, settings: Settings, seed: int) -> tuple[Mask, dict[str, Any]]:
     """The mask of one seed, and the facts beside it."""
-    of_task = str(item.fields.get("mask_task", item["task"]))
-    source = transformed.Source(
-        task=settings.tasks[item["task"]],
-        mask_task=settings.tasks[of_task],
-        prune=settings.variants[item["variant"]].prune,
-        variant=item["variant"],
-        round=item.number("round"),
-        masks=item.path("source"),
-        dense=transformed.Dense(
-            data=item.path("data"),
-            network=item.path("dense"),
-            source=item.path("dense_source"),
-        ),
-    )
-    mask = transformed.mask(source, seed)
+    mask = transformed.mask(transformed.source_of(item, settings), seed)
     return mask, {"mask": digest(mask), "density": masks.density(mask)}
 
 

@@ -29,8 +29,10 @@ def run(key: str) -> None:
 def made(item: Item, settings: Settings, seed: int) -> tuple[Mask, dict[str, Any]]:
     """The mask of one seed, and the facts beside it."""
     prune = settings.variants[item["variant"]].prune
-    cuts_it = prune.policy.cuts
-    mask = _cut(item, settings, seed) if cuts_it else _transformed(item, settings, seed)
+    if prune.policy.cuts:
+        mask = _cut(item, settings, seed)
+    else:
+        mask = transformed.mask(transformed.source_of(item, settings), seed)
     return mask, {"mask": digest(mask), "density": masks.density(mask)}
 
 
@@ -45,20 +47,6 @@ def _cut(item: Item, settings: Settings, seed: int) -> Mask:
         networks=item.path("source"),
     )
     return cuts.mask(source, seed)
-
-
-def _transformed(item: Item, settings: Settings, seed: int) -> Mask:
-    """Change the mask of the variant that is named."""
-    of_task = str(item.fields.get("mask_task", item["task"]))
-    source = transformed.Source(
-        task=settings.tasks[item["task"]],
-        mask_task=settings.tasks[of_task],
-        prune=settings.variants[item["variant"]].prune,
-        variant=item["variant"],
-        round=item.number("round"),
-        masks=item.path("source"),
-    )
-    return transformed.mask(source, seed)
 
 
 if __name__ == "__main__":

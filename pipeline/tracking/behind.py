@@ -1,4 +1,4 @@
-"""Read what analyses and approximations saved of each seed, and the networks behind it."""
+"""Read the results that analyses and approximations save by seed, and their networks."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping

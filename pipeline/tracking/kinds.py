@@ -1,4 +1,4 @@
-"""The kinds of runs in a store, the child runs of each, and what they say of themselves."""
+"""The kinds of runs in a store, with the child runs and the tags of each."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

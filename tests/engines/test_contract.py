@@ -16,7 +16,7 @@ from helpers.on_digits import small_resnet
 from helpers.train_settings import PLAIN
 from torch import nn
 
-from pipeline.core import seeding
+from pipeline.core import masks, seeding
 from pipeline.core.batches import BatchOrder, Dataset, Split, prepared
 from pipeline.core.description import of_images
 from pipeline.core.models import MODELS, build, modules
@@ -156,13 +156,9 @@ def make_job(network, density=0.4, **settings):
     }
     if network == "resnet":
         mask = {name: _two_in_each_filter(kept) for name, kept in mask.items()}
-    start = {
-        name: np.where(mask[name], weight, np.float32(0)) if name in mask else weight
-        for name, weight in theta0.items()
-    }
     return Job(
         network=layers,
-        start=start,
+        start=masks.apply(theta0, mask),
         mask=mask,
         data=data(),
         settings=replace(SETTINGS, **settings),

@@ -14,7 +14,7 @@ import torch.nn.functional as F  # noqa: N812
 from helpers.on_digits import dense_job, digits
 from helpers.train_settings import PLAIN
 
-from pipeline.core import seeding
+from pipeline.core import masks, seeding
 from pipeline.core.augmentation import flip_crop, flip_crop_draws
 from pipeline.core.batches import BatchOrder, prepared
 from pipeline.core.models.init import initial_weights
@@ -71,13 +71,9 @@ def make_job(network=LENET, **settings):
         for name, tensor in parameters(network).items()
         if tensor.kind is not None
     }
-    start = {
-        name: np.where(mask[name], weight, np.float32(0)) if name in mask else weight
-        for name, weight in theta0.items()
-    }
     return Job(
         network=network,
-        start=start,
+        start=masks.apply(theta0, mask),
         mask=mask,
         data=digits(),
         settings=replace(SETTINGS, **settings),

@@ -8,10 +8,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from helpers import agreement
 from helpers.statistics import normalized_by
 from helpers.train_settings import PLAIN
 
-from pipeline.core import seeding
+from pipeline.core import masks, seeding
 from pipeline.core.batches import Dataset, Split
 from pipeline.core.description import of_images
 from pipeline.core.models import conv, mlp
@@ -83,13 +84,9 @@ def make_job(image_shape=(2, 6, 6), density=0.4, mask=None, layers=None, **setti
         if tensor.kind is not None
     }
     mask = drawn | (mask or {})
-    start = {
-        name: np.where(mask[name], weight, np.float32(0)) if name in mask else weight
-        for name, weight in theta0.items()
-    }
     return Job(
         network=layers,
-        start=start,
+        start=masks.apply(theta0, mask),
         mask=mask,
         data=dataset(image_shape),
         settings=replace(SETTINGS, **settings),
@@ -99,23 +96,7 @@ def make_job(image_shape=(2, 6, 6), density=0.4, mask=None, layers=None, **setti
 
 
 def assert_agrees(job, num_steps=1):
-    """Weights after some steps, and evaluations before and after."""
-    ours, reference = (make_engine(name, [job]) for name in ("sparse-conv", "reference"))
-    for steps in (0, num_steps):
-        if steps:
-            ours.advance(steps)
-            reference.advance(steps)
-        (found,), (expected,) = (
-            ours.evaluate("validation"),
-            reference.evaluate("validation"),
-        )
-        assert found.loss == pytest.approx(expected.loss, rel=1e-5)
-        assert found.accuracy == expected.accuracy
-    (found,), (expected,) = ours.weights(), reference.weights()
-    for name, weight in expected.items():
-        moved = np.linalg.norm(weight - job.start[name])
-        difference = np.linalg.norm(found[name] - weight)
-        assert difference <= 2e-6 * (moved + np.linalg.norm(weight)), name
+    agreement.assert_agrees("sparse-conv", job, num_steps, within=2e-6)
 
 
 @pytest.mark.parametrize(("height", "width", "num_pools"), SIZES)

@@ -8,9 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from helpers import agreement
 from helpers.train_settings import PLAIN
 
-from pipeline.core import seeding
+from pipeline.core import masks, seeding
 from pipeline.core.batches import Dataset, Split
 from pipeline.core.description import of_images
 from pipeline.core.models import build
@@ -94,13 +95,9 @@ def make_job(network="blocks", side=(8, 8), density=0.5, mask=None, **settings):
         if tensor.kind is not None
     }
     mask = drawn | (mask or {})
-    start = {
-        name: np.where(mask[name], weight, np.float32(0)) if name in mask else weight
-        for name, weight in theta0.items()
-    }
     return Job(
         network=layers,
-        start=start,
+        start=masks.apply(theta0, mask),
         mask=mask,
         data=dataset((2, *side)),
         settings=replace(SETTINGS, **settings),
@@ -110,22 +107,7 @@ def make_job(network="blocks", side=(8, 8), density=0.5, mask=None, **settings):
 
 
 def assert_agrees(job, num_steps=1):
-    """Weights and statistics after some steps, and evaluations before and after."""
-    ours, reference = (make_engine(name, [job]) for name in ("sparse-norm", "reference"))
-    for steps in (0, num_steps):
-        if steps:
-            ours.advance(steps)
-            reference.advance(steps)
-        (found,), (expected,) = (
-            engine.evaluate("validation") for engine in (ours, reference)
-        )
-        assert found.loss == pytest.approx(expected.loss, rel=1e-5)
-        assert found.accuracy == expected.accuracy
-    (found,), (expected,) = ours.weights(), reference.weights()
-    for name, weight in expected.items():
-        moved = np.linalg.norm(weight - job.start[name])
-        difference = np.linalg.norm(found[name] - weight)
-        assert difference <= 4e-6 * (moved + np.linalg.norm(weight)), name
+    agreement.assert_agrees("sparse-norm", job, num_steps, within=4e-6)
 
 
 @pytest.mark.parametrize("network", NETWORKS)

@@ -1,4 +1,4 @@
-"""Measure the entropy of the Fourier spectrum of an embedding: few frequencies are low.
+"""Measure the entropy of the Fourier spectrum of an embedding, low for few frequencies.
 
 Source: Minegishi et al. 2023, "Grokking Tickets" (arXiv:2310.19470): the entropy of the
 Fourier spectrum of W_embedding · W_in, which falls where a network comes to compute sums by

@@ -18,18 +18,11 @@ from numpy.typing import NDArray
 
 from pipeline.core.arrays import Floats, Weights
 from pipeline.core.models.layers import Conv, Linear, layers_of
-from pipeline.core.training.engine import Evaluation, Job, State, only_job
-from pipeline.engines.shared.compiled import (
-    aligned,
-    flat,
-    optimizer_numbers,
-    refuse_unfit,
-    tensor,
-)
-from pipeline.engines.shared.kernels import Rule
+from pipeline.core.training.engine import Job, only_job
+from pipeline.engines.shared.compiled import aligned, refuse_unfit, tensor
 from pipeline.engines.shared.vectors import LANES
 from pipeline.engines.sparse_conv import kernels
-from pipeline.engines.sparse_conv.orders import ordered, unmoved
+from pipeline.engines.sparse_conv.one_network import OneNetwork
 from pipeline.engines.sparse_conv.records import NUM_BLOCKS, WIDTH, Net, Workspace
 from pipeline.engines.sparse_conv.wiring import Layout, kept, wire
 from pipeline.engines.suitability import names_of_layers, plain_convolutional
@@ -49,12 +42,14 @@ def make(jobs: Sequence[Job]) -> "SparseConv":
     return SparseConv(job)
 
 
-class SparseConv:
-    """One network without its pruned weights, its optimizer state, and its data."""
+class SparseConv(OneNetwork):
+    """One network, and the layout of its kernels' weights."""
+
+    _train = staticmethod(kernels.train)
+    _evaluate = staticmethod(kernels.evaluate)
 
     def __init__(self, job: Job) -> None:
-        self._job = job
-        self._step = job.first_step
+        super().__init__(job)
         self._layers = [x for x in layers_of(job.network) if isinstance(x, Conv | Linear)]
         self._masks = [_by_input(kept(layer, job.mask)) for layer in self._layers]
         layout = wire(job.network, job.mask, job.data)
@@ -65,27 +60,6 @@ class SparseConv:
         biases = [job.start[f"{layer.name}.bias"] for layer in self._layers]
         self._net = Net(layout.wiring, tensor(_flat(weights)), tensor(_flat(biases)))
         self._work = _workspace(layout)
-        self._order = job.batch_order()
-
-    def advance(self, num_steps: int) -> None:
-        """Run that many optimizer steps."""
-        kernels.train(
-            self._net,
-            flat(self._job.data.train.images, self._job.data.train.labels),
-            ordered(self._job, self._order, self._step, num_steps),
-            Rule(*optimizer_numbers(self._job, self._step, num_steps)),
-            self._work,
-        )
-        self._step += num_steps
-
-    def evaluate(self, split: str) -> list[Evaluation]:
-        """Loss and accuracy on ``train``, ``validation`` or ``test``."""
-        found = getattr(self._job.data, split)
-        examples = flat(found.images, found.labels)
-        num_examples = len(examples.labels)
-        order = unmoved(np.arange(num_examples)[np.newaxis])
-        loss, correct = kernels.evaluate(self._net, examples, order, self._work)
-        return [Evaluation(loss=loss / num_examples, accuracy=correct / num_examples)]
 
     def weights(self) -> list[Weights]:
         """Copies of the current weights, pruned ones as 0."""
@@ -100,24 +74,6 @@ class SparseConv:
             found[f"{layer.name}.bias"] = bias.copy()
             first_weight, first_bias = end, first_bias + layer.outputs
         return [found]
-
-    def state(self) -> State:
-        """Values and moments of kept weights and biases."""
-        return {name: array.copy() for name, array in self._arrays().items()}
-
-    def restore(self, state: State, step: int) -> None:
-        """Continue after ``step`` steps, counted from initialization."""
-        self._step = step
-        for name, array in self._arrays().items():
-            array[:] = state[name]
-
-    def _arrays(self) -> dict[str, Floats]:
-        """The arrays that a continuation needs; gradients are 0 between steps."""
-        return {
-            f"{kind}/{part}": getattr(getattr(self._net, kind), part)
-            for kind in ("weights", "biases")
-            for part in ("value", "moment", "square")
-        }
 
 
 def _check(job: Job) -> None:

@@ -42,7 +42,9 @@ def train(net: Net, examples: Examples, order: Order, rule: Rule, work: Workspac
         for first in range(0, batch_size, WIDTH):
             count = _forward(net, examples, order, (step, first), work)
             group = order.examples[step, first : first + count]
-            _loss_gradient(net, examples.labels, group, work, 1.0 / batch_size)
+            logits = work.units.reshape(-1, WIDTH)[net.wiring.unit_layers[-2] :]
+            gradients = work.unit_gradients.reshape(-1, WIDTH)[net.wiring.unit_layers[-2] :]
+            loss_gradient(logits, gradients, examples.labels, group, 1.0 / batch_size)
             connect_back(net, work)
             _blocks_back(net, work, count)
         add_sums(net, work)
@@ -157,13 +159,13 @@ def softmax(logits: Floats, column: int) -> tuple[int, float]:
 
 
 @kernel
-def _loss_gradient(
-    net: Net, labels: Integers, group: Integers, work: Workspace, share: float
+def loss_gradient(
+    logits: Floats, gradients: Floats, labels: Integers, group: Integers, share: float
 ) -> None:
-    """Compute the logits' gradients: (softmax - one-hot) · share of the example."""
-    first = net.wiring.unit_layers[-2]
-    logits = work.units.reshape(-1, WIDTH)[first:]
-    gradients = work.unit_gradients.reshape(-1, WIDTH)[first:]
+    """Compute the logits' gradients: (softmax - one-hot) · share of the example.
+
+    Logits and gradients are (classes, columns); columns behind the group's get 0.
+    """
     gradients[:, len(group) :] = np.float32(0)
     for column in range(len(group)):
         best, total = softmax(logits, column)

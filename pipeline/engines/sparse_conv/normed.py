@@ -12,15 +12,8 @@ from numpy.typing import NDArray
 
 from pipeline.core.arrays import Floats, Weights
 from pipeline.core.models.layers import parameters
-from pipeline.core.training.engine import Evaluation, Job, State, only_job
-from pipeline.engines.shared.compiled import (
-    aligned,
-    flat,
-    optimizer_numbers,
-    refuse_unfit,
-    tensor,
-)
-from pipeline.engines.shared.kernels import Rule
+from pipeline.core.training.engine import Job, only_job
+from pipeline.engines.shared.compiled import aligned, refuse_unfit, tensor
 from pipeline.engines.shared.vectors import LANES
 from pipeline.engines.sparse_conv import normed_kernels
 from pipeline.engines.sparse_conv.normed_records import (
@@ -29,10 +22,8 @@ from pipeline.engines.sparse_conv.normed_records import (
     Running,
 )
 from pipeline.engines.sparse_conv.normed_wiring import NormedLayout, wire
-from pipeline.engines.sparse_conv.orders import ordered, unmoved
+from pipeline.engines.sparse_conv.one_network import OneNetwork
 from pipeline.engines.suitability import names_of_layers, normed_convolutional
-
-OPTIMIZED = ("value", "moment", "square")
 
 
 def make(jobs: Sequence[Job]) -> "SparseNorm":
@@ -53,12 +44,14 @@ def make(jobs: Sequence[Job]) -> "SparseNorm":
     return SparseNorm(job)
 
 
-class SparseNorm:
-    """One network without its pruned weights, its optimizer state, and its data."""
+class SparseNorm(OneNetwork):
+    """One network, and the places of its tensors in the kernels' arrays."""
+
+    _train = staticmethod(normed_kernels.train)
+    _evaluate = staticmethod(normed_kernels.evaluate)
 
     def __init__(self, job: Job) -> None:
-        self._job = job
-        self._step = job.first_step
+        super().__init__(job)
         self._layout = wire(job.network, job.mask, job.data)
         self._tensors = parameters(job.network)
         num_kept = sum(len(order) for order in self._layout.kernels.values())
@@ -74,27 +67,6 @@ class SparseNorm:
             start = job.start[name]
             own[at] = start[job.mask[name]] if self._is_masked(name) else start.reshape(-1)
         self._work = _workspace(self._layout, job.settings.batch_size, num_logits)
-        self._order = job.batch_order()
-
-    def advance(self, num_steps: int) -> None:
-        """Run that many optimizer steps."""
-        normed_kernels.train(
-            self._net,
-            flat(self._job.data.train.images, self._job.data.train.labels),
-            ordered(self._job, self._order, self._step, num_steps),
-            Rule(*optimizer_numbers(self._job, self._step, num_steps)),
-            self._work,
-        )
-        self._step += num_steps
-
-    def evaluate(self, split: str) -> list[Evaluation]:
-        """Loss and accuracy on ``train``, ``validation`` or ``test``."""
-        found = getattr(self._job.data, split)
-        examples = flat(found.images, found.labels)
-        num_examples = len(examples.labels)
-        order = unmoved(np.arange(num_examples)[np.newaxis])
-        loss, correct = normed_kernels.evaluate(self._net, examples, order, self._work)
-        return [Evaluation(loss=loss / num_examples, accuracy=correct / num_examples)]
 
     def weights(self) -> list[Weights]:
         """Copies of the current weights, pruned ones as 0."""
@@ -108,24 +80,9 @@ class SparseNorm:
             found[name] = weight
         return [{name: found[name] for name in self._tensors}]
 
-    def state(self) -> State:
-        """Values and moments of kept weights and biases, and running statistics."""
-        return {name: array.copy() for name, array in self._arrays().items()}
-
-    def restore(self, state: State, step: int) -> None:
-        """Continue after ``step`` steps, counted from initialization."""
-        self._step = step
-        for name, array in self._arrays().items():
-            array[:] = state[name]
-
     def _arrays(self) -> dict[str, Floats]:
-        """The arrays that a continuation needs; gradients are 0 between steps."""
-        tensors = {
-            f"{kind}/{part}": getattr(getattr(self._net, kind), part)
-            for kind in ("weights", "biases")
-            for part in OPTIMIZED
-        }
-        return tensors | {f"running/{n}": a for n, a in self._net.running._asdict().items()}
+        running = self._net.running._asdict()
+        return super()._arrays() | {f"running/{name}": a for name, a in running.items()}
 
     def _is_masked(self, name: str) -> bool:
         return name in self._job.mask

@@ -10,7 +10,6 @@ import math
 import numpy as np
 from numba import literal_unroll
 
-from pipeline.core.arrays import Integers
 from pipeline.engines.shared.caching import kernel
 from pipeline.engines.shared.kernels import Examples, Rule, move_all
 from pipeline.engines.shared.sums import lane_sum, part_sum, product
@@ -28,7 +27,13 @@ from pipeline.engines.shared.vectors import (
     uint,
 )
 from pipeline.engines.sparse_conv.convolutions import place_of
-from pipeline.engines.sparse_conv.kernels import gather, softmax
+from pipeline.engines.sparse_conv.kernels import (
+    add_sums,
+    gather,
+    loss_gradient,
+    order_values,
+    softmax,
+)
 from pipeline.engines.sparse_conv.normed_records import (
     CONVOLVE,
     NORMALIZE,
@@ -65,8 +70,9 @@ def train(
     """Run one optimizer step per row of ``order``; writes into net and work."""
     for step in range(len(order.examples)):
         _whole_forward(net, examples, order, step, work)
-        _loss_gradient(examples.labels, order.examples[step], work)
-        _whole_back(net, work, order.examples.shape[1])
+        batch, share = order.examples[step], 1.0 / order.examples.shape[1]
+        loss_gradient(work.logits, work.logit_gradients, examples.labels, batch, share)
+        _whole_back(net, work, len(batch))
         for tensor in (net.weights, net.biases):
             move_all(tensor, rule, step)
 
@@ -79,7 +85,7 @@ def evaluate(
 
     ``order`` has one step, which takes all examples.
     """
-    _order_values(net, work)
+    order_values(net, work)
     settle_running(net, work)
     loss, correct = 0.0, 0
     num_examples = order.examples.shape[1]
@@ -105,7 +111,7 @@ def _whole_forward(
 ) -> None:
     """Compute the logits of a batch, and update the running statistics."""
     batch_size = order.examples.shape[1]
-    _order_values(net, work)
+    order_values(net, work)
     _fill_lanes(work, batch_size)
     work.totals[:] = 0.0  # evaluations leave sums
     work.squares[:] = 0.0
@@ -129,13 +135,7 @@ def _whole_back(net: NormedNet, work: NormedWorkspace, batch_size: int) -> None:
         _spread(net, work, block)
     for i in range(len(net.wiring.convs) - 1, -1, -1):
         _back(net, work, net.wiring.convs[i], batch_size)
-    _add_sums(net, work)
-
-
-@kernel
-def _order_values(net: NormedNet, work: NormedWorkspace) -> None:
-    for k in range(len(work.values)):
-        work.values[k] = net.weights.value[net.wiring.positions[k]]
+    add_sums(net, work)
 
 
 @kernel
@@ -302,20 +302,6 @@ def _connect(net: NormedNet, work: NormedWorkspace, block: int) -> None:
 
 
 @kernel
-def _loss_gradient(labels: Integers, batch: Integers, work: NormedWorkspace) -> None:
-    """Compute the logits' gradients: (softmax - one-hot) / batch size; padding has 0."""
-    gradients, share = work.logit_gradients, 1.0 / len(batch)
-    gradients[:, len(batch) :] = np.float32(0)
-    for column in range(len(batch)):
-        best, total = softmax(work.logits, column)
-        peak = work.logits[best, column]
-        for unit in range(len(gradients)):
-            p = math.exp(work.logits[unit, column] - peak) / total
-            hit = unit == labels[batch[column]]
-            gradients[unit, column] = np.float32((p - hit) * share)
-
-
-@kernel
 def _connect_back(net: NormedNet, work: NormedWorkspace) -> None:
     """Add the gradients of the linear layer, and find those of the features."""
     work.unit_gradients[:] = np.float32(0)
@@ -354,12 +340,3 @@ def _spread(net: NormedNet, work: NormedWorkspace, block: int) -> None:
                 store(work.gradients[block], to, gate(gradient, output))
                 place += uint(LANES)
                 to += uint(LANES)
-
-
-@kernel
-def _add_sums(net: NormedNet, work: NormedWorkspace) -> None:
-    """Compute the gradients of the convolutions' weights from their sums by column."""
-    for k in range(len(work.values)):
-        place = uint(k * LANES)
-        net.weights.gradient[k] += lane_sum(load(work.sums, place, ONE))
-        store(work.sums, place, splat(np.float32(0), ONE))

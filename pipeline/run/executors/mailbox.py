@@ -1,4 +1,4 @@
-"""Hand what works tell from a thread, which listens to other machines, to the walk."""
+"""Pass messages of works to the walk, from a thread that listens to other machines."""
 
 from collections.abc import Iterator
 from multiprocessing import Pipe
