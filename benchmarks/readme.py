@@ -59,7 +59,7 @@ def main() -> None:
 
 def digits(root: Path) -> Blocks:
     """The default experiment: its figure, and a line about its last round."""
-    where = _run(root, [["dvc", "repro"]])
+    where = _run(root, [clone.python("pipeline.cli", "run")])
     _take(root / "figures" / "test_accuracy.png", "digits-test-accuracy.png")
     rows = read_rows(root)
     last = max(int(row["round"]) for row in rows)
@@ -71,7 +71,7 @@ def digits(root: Path) -> Blocks:
         "(docs/figures/digits-test-accuracy.png)\n\n"
         f"Test accuracy at the end, mean of 4 seeds: dense {dense}; with {kept:.1f} % of "
         f"the weights the ticket has {ticket}, its control {reinit}.\n"
-        f"*Made by `dvc repro` {where}.*"
+        f"*Made by `lt-pipeline run` {where}.*"
     }
 
 
