@@ -13,6 +13,7 @@ PURPOSES = frozenset(
     {
         "augment",
         "data_order",
+        "drawing",
         "dropout",
         "init",
         "mask_regrow",

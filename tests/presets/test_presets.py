@@ -286,6 +286,7 @@ QUICK_ONLY = {
     "early-bird-resnet-20",
     "grok-addition",
     "transfer-lenet",
+    "transfer-drawings",
     "elastic-baselines",
     "subset-sum",
 }

@@ -12,7 +12,7 @@ from pipeline.border import user_code
 from pipeline.border.errors import UserError
 from pipeline.core.batches import Dataset
 from pipeline.data.known import Known
-from pipeline.data.own import arithmetic, arrays, text
+from pipeline.data.own import arithmetic, arrays, drawings, text
 from pipeline.data.own.source import Source
 
 
@@ -52,6 +52,8 @@ def known(data: Dataset) -> Known:
 def _found(source: Source, root: Path) -> Mapping[str, NDArray[Any]]:
     if source.arithmetic is not None:
         return arithmetic.arrays(source.arithmetic)
+    if source.drawings is not None:
+        return drawings.arrays(source.drawings)
     if source.path is not None and not (root / source.path).exists():
         raise ValueError("there is no such file or folder; paths begin at params.yaml")
     if source.text is not None:

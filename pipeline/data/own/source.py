@@ -8,8 +8,9 @@ import pydantic
 
 from pipeline.border import user_code
 from pipeline.core.fields import OnlyWritten
-from pipeline.data.own import arithmetic, sentences
+from pipeline.data.own import arithmetic, drawings, sentences
 from pipeline.data.own.arithmetic import Arithmetic
+from pipeline.data.own.drawings import Drawings
 from pipeline.data.own.text import Text
 
 
@@ -29,6 +30,8 @@ class Source:
     """the table of an operation, which is computed: the data of grokking"""
     text: Annotated[Text | None, OnlyWritten()] = None
     """characters, each to be told from those before it: of a file, or generated"""
+    drawings: Annotated[Drawings | None, OnlyWritten()] = None
+    """generated images of ten classes, in the shape of MNIST's"""
     options: dict[str, Any] = field(default_factory=dict)
     """arguments of that function, by name"""
     reads: str | None = None
@@ -57,6 +60,7 @@ class Source:
             "import": self.import_,
             "arithmetic": self.arithmetic,
             "text": self.text,
+            "drawings": self.drawings,
         }
         given = [name for name, value in kinds.items() if value is not None]
         yield (
@@ -99,5 +103,10 @@ class Source:
     @property
     def maker(self) -> str:
         """The module, the user's or ours, that makes examples which no file holds."""
-        computed = sentences if self.text is not None else arithmetic
-        return self.own_module or computed.__name__
+        computed = {
+            arithmetic: self.arithmetic,
+            sentences: self.text,
+            drawings: self.drawings,
+        }
+        ours = (module.__name__ for module, asked in computed.items() if asked is not None)
+        return self.own_module or next(ours)
