@@ -32,9 +32,9 @@ SHIFTED = 2.0
 """most pixels by which a drawing is shifted along an axis"""
 PEN = (1.2, 2.6)
 """least and most ink of a pen; more than 1 is as black as 1, so that lines become wider"""
-STEPS = 48
+STEPS = 32
 """places along a curve where the pen leaves ink: less than a pixel apart"""
-BLOCK = 1000
+BLOCK = 200
 """images that are drawn at once"""
 
 Numbers = NDArray[np.float64]
@@ -88,7 +88,7 @@ def _drawn(points: Numbers, rng: np.random.Generator) -> NDArray[np.uint8]:
     pixels = middle[:, :, None, None] + UNIT * _curves(moved)
     ink = np.minimum(_left(np.clip(pixels, 1, SIZE - 2.001)), 1)
     for axis in (1, 2):  # a pen is round and wider than a pixel
-        ink = ink / 2 + (np.roll(ink, 1, axis) + np.roll(ink, -1, axis)) / 4
+        ink = _spread(ink, axis)
     low, high = PEN
     dark = (low + (high - low) * pens[:, :, None]) * ink
     gray: NDArray[np.uint8] = np.rint(255 * np.minimum(dark, 1)).astype(np.uint8)
@@ -115,6 +115,16 @@ def _left(places: Numbers) -> Numbers:
     ink = np.concatenate(shares, axis=1).ravel()
     found = np.bincount(flat.ravel(), ink, num * SIZE * SIZE).astype(np.float64)
     return found.reshape(num, SIZE, SIZE)
+
+
+def _spread(ink: Numbers, axis: int) -> Numbers:
+    """Half of the ink stays in its pixel, and a quarter goes to either side."""
+    spread = ink / 2
+    quarter = np.moveaxis(ink / 4, axis, 0)
+    beside = np.moveaxis(spread, axis, 0)  # a view
+    beside[1:] += quarter[:-1]
+    beside[:-1] += quarter[1:]
+    return spread
 
 
 def _corners(places: Numbers) -> Iterator[tuple[NDArray[np.int64], Numbers]]:
