@@ -17,6 +17,7 @@ from pipeline.config.approximation import Approximation
 from pipeline.config.mask_from import MaskFrom, Owner
 from pipeline.config.rewind import Rewind
 from pipeline.core import models, policies
+from pipeline.core.augmentations import AUGMENTATIONS
 from pipeline.core.counts import Scope
 from pipeline.core.criteria import CRITERIA
 from pipeline.core.description import Description
@@ -149,6 +150,9 @@ class Task:
             needed.add(Ability.OWN_OPTIMIZER)
         if self.train.processes > 1:
             needed.add(Ability.SHARE_BATCHES)
+        augmentation = AUGMENTATIONS.get(self.train.augment)
+        if augmentation is not None and not augmentation.in_every_engine:
+            needed.add(Ability.OTHER_AUGMENTATION)
         if self.train.adam_betas != ADAM_BETAS:
             needed.add(Ability.OTHER_BETAS)
         if self.train.loss_precision == "float64":

@@ -9,7 +9,7 @@ from helpers.statistics import normalized_by
 from helpers.train_settings import PLAIN
 
 from pipeline.core import seeding
-from pipeline.core.augmentation import flip_crop, flip_crop_draws
+from pipeline.core.augmentations.flip_crop import flip_crop, flip_crop_draws
 from pipeline.core.batches import Dataset, Split
 from pipeline.core.description import of_images
 from pipeline.core.models.init import initial_weights

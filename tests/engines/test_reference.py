@@ -15,7 +15,7 @@ from helpers.on_digits import dense_job, digits
 from helpers.train_settings import PLAIN
 
 from pipeline.core import masks, seeding
-from pipeline.core.augmentation import flip_crop, flip_crop_draws
+from pipeline.core.augmentations.flip_crop import flip_crop, flip_crop_draws
 from pipeline.core.batches import BatchOrder, prepared
 from pipeline.core.models.init import initial_weights
 from pipeline.core.models.layers import (

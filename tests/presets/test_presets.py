@@ -502,6 +502,7 @@ SOURCES: dict[str, dict[str, dict[str, Any]]] = {
             "lr": 0.4,
             "milestones": [30 * 1241, 60 * 1241, 80 * 1241],
             "warmup_steps": 5 * 1241,
+            "augment": "random-resized-crop",
             "fractions": dict.fromkeys(("conv", "shortcut", "output"), 0.6838),
         }
     },

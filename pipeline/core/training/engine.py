@@ -49,6 +49,7 @@ class Ability(Enum):
     READ_TOKENS = "read sequences of tokens"
     OTHER_BETAS = "train with betas other than 0.9 and 0.999"
     DOUBLE_LOSS = "compute the loss in float64"
+    OTHER_AUGMENTATION = "change training images by anything but flip-crop"
     OWN_OPTIMIZER = "update weights by an optimizer that is not built in"
     SHARE_BATCHES = "share each batch among several processes"
 

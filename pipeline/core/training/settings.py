@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields, replace
 from itertools import pairwise
 from typing import Annotated, Literal
 
+from pipeline.core.augmentations import AUGMENTATIONS, NO_AUGMENTATION
 from pipeline.core.fields import Importable, Needed, OneOf, OnlyWritten
 from pipeline.core.measures import MEASURES
 from pipeline.core.optimizers import OPTIMIZERS
@@ -87,9 +88,10 @@ class TrainSettings:
     does"""
     schedule: Schedule = field(default_factory=Schedule)
     """the learning rate as a function of the step"""
-    augment: Literal["none", "flip-crop"] = "none"
+    augment: Annotated[str, OneOf((NO_AUGMENTATION, *AUGMENTATIONS))] = NO_AUGMENTATION
     """how training images are changed; flip-crop: horizontal flips and shifts by up to
-    4 pixels, zero-padded"""
+    4 pixels, zero-padded; random-resized-crop: horizontal flips of parts with 8 to 100 % of
+    the pixels, enlarged"""
     betas: Annotated[tuple[float, ...] | None, OnlyWritten()] = None
     """the two betas of adam and adamw, each in [0, 1); left out: 0.9 and 0.999"""
     loss_precision: Annotated[Literal["float32", "float64"] | None, OnlyWritten()] = None

@@ -13,7 +13,7 @@ import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.core.augmentation import MAX_SHIFT, flip_crop_draws
+from pipeline.core.augmentations.flip_crop import MAX_SHIFT, flip_crop_draws
 from pipeline.core.training.engine import Job
 from pipeline.core.training.schedules import learning_rate
 
@@ -73,7 +73,7 @@ class Inputs:
 
 
 def moved(images: Tensor, flips: Tensor, corners: Tensor) -> Tensor:
-    """Flip-crop with the same bits as in ``pipeline.core.augmentation``, on any device.
+    """Flip-crop with the same bits as in ``pipeline.core.augmentations``, on any device.
 
     Args:
         images: (S, B, C, H, W).

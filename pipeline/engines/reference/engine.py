@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from pipeline.border.user_code import CodeError
 from pipeline.core import seeding
 from pipeline.core.arrays import Mask, Weights
-from pipeline.core.augmentation import flip_crop, flip_crop_draws
+from pipeline.core.augmentations import AUGMENTATIONS, NO_AUGMENTATION
 from pipeline.core.losses import loss_and_correct, mean_loss
 from pipeline.core.models.forward import forward
 from pipeline.core.models.layers import Module, parameters
@@ -175,8 +175,8 @@ class Reference:
     def _batch(self, examples: Tensor) -> tuple[Tensor, Tensor]:
         """Inputs and labels of a batch, as this step trains on them."""
         inputs, labels = self._data.batch(examples)
-        if self._job.settings.augment == "flip-crop":
-            inputs = _moved(inputs, self._job, self._step)
+        if self._job.settings.augment != NO_AUGMENTATION:
+            inputs = _augmented(inputs, self._job, self._step)
         return inputs, labels
 
     @property
@@ -288,13 +288,13 @@ def _mask(values: Tensor, kept_bits: Tensor) -> None:
     values.detach().view(torch.int32).bitwise_and_(kept_bits)
 
 
-def _moved(images: Tensor, job: Job, step: int) -> Tensor:
-    """The batch after the flip-crop that is drawn for this step."""
-    flips, corners = flip_crop_draws(
-        len(images), seed=job.seed, round=job.round, copy=job.copy, step=step
+def _augmented(images: Tensor, job: Job, step: int) -> Tensor:
+    """The batch after the changes that are drawn for this step."""
+    augment = AUGMENTATIONS.load(job.settings.augment)
+    changed: Tensor = augment(
+        images, seed=job.seed, round=job.round, copy=job.copy, step=step
     )
-    moved = flip_crop(images.cpu().numpy(), flips=flips, corners=corners)
-    return torch.tensor(moved, device=images.device)
+    return changed
 
 
 def chance(job: Job, step: int, part: int = 0) -> AbstractContextManager[None]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.arrays import Floats, Integers
-from pipeline.core.augmentation import flip_crop, flip_crop_draws
+from pipeline.core.augmentations.flip_crop import flip_crop, flip_crop_draws
 from pipeline.core.batches import normalize
 from pipeline.core.models.layers import Linear, layers_of
 from pipeline.core.training.engine import Job, refuse_frozen

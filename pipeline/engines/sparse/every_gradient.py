@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from pipeline.core.arrays import Weights
-from pipeline.core.augmentation import flip_crop, flip_crop_draws
+from pipeline.core.augmentations.flip_crop import flip_crop, flip_crop_draws
 from pipeline.core.batches import prepared
 from pipeline.core.losses import mean_loss
 from pipeline.core.models.forward import forward

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.augmentation import MAX_SHIFT, flip_crop_draws
+from pipeline.core.augmentations.flip_crop import MAX_SHIFT, flip_crop_draws
 from pipeline.core.batches import BatchOrder
 from pipeline.core.training.engine import Job
 from pipeline.engines.sparse_conv.records import Order

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pipeline.core.augmentation import flip_crop, flip_crop_draws
+from pipeline.core.augmentations.flip_crop import flip_crop, flip_crop_draws
 
 
 def test_flip_crop_moves_and_mirrors_as_drawn():

@@ -1,13 +1,29 @@
 """Flip-crop: shift and mirror training images at random, as a function of the step."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core import seeding
 from pipeline.core.arrays import Floats, Integers
 
+if TYPE_CHECKING:
+    from torch import Tensor  # compiled engines train without torch
+
 MAX_SHIFT = 4
 """the most pixels by which flip-crop moves an image in each direction"""
+
+
+def augment(
+    images: "Tensor", *, seed: int, round: int, copy: int | str = 0, step: int
+) -> "Tensor":
+    """Move and mirror each image of a batch; see ``flip_crop``."""
+    flips, corners = flip_crop_draws(
+        len(images), seed=seed, round=round, copy=copy, step=step
+    )
+    moved = flip_crop(images.cpu().numpy(), flips=flips, corners=corners)
+    return images.new_tensor(moved)
 
 
 def flip_crop_draws(
