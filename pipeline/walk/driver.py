@@ -25,6 +25,7 @@ from pipeline.walk import graph as graphs
 from pipeline.walk import restorable, works
 from pipeline.walk.graph import Graph, Node
 from pipeline.walk.view import View
+from pipeline.walk.waiting import Waiting
 
 FEWEST = 2
 """instances to train below which a walk saves nothing: their stages train at once"""
@@ -151,7 +152,7 @@ class Walk:
     view: View
     resolved: dict[str, Any] | None
     """the settings that stand behind results, if these are shown at once"""
-    _waiting: dict[str, set[str]] = field(default_factory=dict)
+    _waiting: Waiting = field(init=False)
     _running: set[str] = field(default_factory=set)
     _again: set[str] = field(default_factory=set)
     """what was lost once with its process"""
@@ -167,7 +168,7 @@ class Walk:
             needs: kernels of the plan, compiled before anything trains.
             at_once: compilers side by side.
         """
-        self._waiting = {name: set(before) for name, before in self.graph.before.items()}
+        self._waiting = Waiting(self.graph)
         self._begin(trains=False)
         kernels.make_ready(needs, at_once=at_once, say=self.view.say)
         while self._begin(trains=True) or self._running:
@@ -177,22 +178,21 @@ class Walk:
     def _begin(self, *, trains: bool) -> bool:
         """Begin what can be begun, the longest way first; whether something was."""
         begun = False
-        ready = [name for name, before in self._waiting.items() if not before]
-        for name in sorted(ready, key=lambda one: -self.graph.to_come[one]):
-            node = self.graph.nodes[name]
-            if node.trains and not trains:
-                continue
-            if not (self.trainer if node.trains else self.here).free:
-                continue
-            del self._waiting[name]
+        while (name := self._next(trains=trains)) is not None:
             try:
-                self._give(name, node)
+                self._give(name, self.graph.nodes[name])
             except UserError as error:
                 self._fail(name, str(error))
             else:
                 self._running.add(name)
             begun = True
         return begun
+
+    def _next(self, *, trains: bool) -> str | None:
+        """What an executor is free for."""
+        return self._waiting.take(
+            trains=trains and self.trainer.free > 0, others=self.here.free > 0
+        )
 
     def _take_in(self, name: str, told: Report | Notice | Ended) -> None:
         if not isinstance(told, Ended):
@@ -201,26 +201,19 @@ class Walk:
         self._running.discard(name)
         if told.vanished and name not in self._again:
             self._again.add(name)
-            self._waiting[name] = set()
+            self._waiting.put_back(name)
             self.view.say(f"{name}: {told.error}; it is done once more")
             return
         if told.error:
             self._fail(name, told.error)
             return
-        for later in self.graph.after[name]:
-            if later in self._waiting:
-                self._waiting[later].discard(name)
+        self._waiting.finished(name)
         if self.graph.nodes[name].trains:
             self.view.finished(name)
 
     def _fail(self, name: str, line: str) -> None:
-        """Leave a piece of work, and all that waits for it, to its stage."""
+        """Leave a piece of work to its stage; what waits for it never begins here."""
         self.view.say(f"{name}: {line}")
-        left = [name]
-        while left:
-            for later in self.graph.after[left.pop()]:
-                if self._waiting.pop(later, None) is not None:
-                    left.append(later)
 
     def _give(self, name: str, node: Node) -> None:
         """Give a piece of work to its executor.
