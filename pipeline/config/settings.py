@@ -80,7 +80,8 @@ class Model:
     ]
     """the network"""
     widths: tuple[int, ...] | None = None
-    """units of each hidden layer, for models that let you choose them; null for others"""
+    """units of each hidden layer, and channels of each convolution before them, for models
+    that let you choose them; null for others"""
     init: Annotated[
         str,
         OneOf(CHOICES),

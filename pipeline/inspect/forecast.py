@@ -13,8 +13,9 @@ from statistics import median
 from pipeline.artifacts import files, paths
 from pipeline.config.settings import Settings, build_network, total_steps
 from pipeline.core.constructions import CONSTRUCTIONS
-from pipeline.core.models.layers import parameters
-from pipeline.core.models.totals import multiply_adds
+from pipeline.core.description import Description
+from pipeline.core.models.layers import Network, parameters
+from pipeline.core.models.totals import multiply_adds, positions
 from pipeline.engines import ENGINES
 from pipeline.engines.suitability import without_norm
 from pipeline.plan import compiler
@@ -27,6 +28,9 @@ MULTIPLY_ADDS_PER_S = 5e10
 """rate of a training layer by layer on one core, backward passes included"""
 WITH_NORM = 2.2e10
 """the same rate for networks that normalize batches"""
+FULL_CHANNELS = 64
+"""channels from which a convolution has the first rate; with fewer, its rate is in
+proportion to them (steps of ``cnn`` with 8 to 128 channels, 2026-11-28)"""
 STEP_OVERHEAD_S = 4e-4
 """fixed time of every step that is not compiled, for any network. These three were measured
 on an Intel Xeon (AVX-512) at its slowest, both cores busy, 2026-11-21; at its best it takes
@@ -199,13 +203,27 @@ def _seconds(settings: Settings, load: Load, rates: Sequence[float]) -> float:
     tested = facts.num_test if task.train.test_cadence == "every" else facts.num_test // 2
     fitted = facts.num_train if task.train.evaluate_train else 0
     looked_at = facts.num_validation + tested + fitted
-    seen = 3 * task.train.batch_size * num_steps + looks * looked_at
+    seen: float = 3 * task.train.batch_size * num_steps + looks * looked_at
     engine = ENGINES[load.engine]
-    work *= engine.forecast.work_left(load.density)
+    seen *= engine.forecast.work_left(load.density)
     if engine.forecast.compiled_rate and engine.compiles(network):
         return seen * work / engine.forecast.compiled_rate
-    rate = MULTIPLY_ADDS_PER_S if without_norm(network) else WITH_NORM
+    if without_norm(network):
+        slower = _work_of_few_channels(network, task.dataset.description)
+        rate, work = MULTIPLY_ADDS_PER_S, work + slower
+    else:
+        rate = WITH_NORM
     return seen * work / rate + num_steps * STEP_OVERHEAD_S
+
+
+def _work_of_few_channels(network: Network, data: Description) -> float:
+    """The multiply-adds whose time narrow convolutions take beyond that of their own."""
+    places = positions(network, data)
+    return sum(
+        places[name] * math.prod(kernel.shape) * (FULL_CHANNELS / kernel.shape[0] - 1)
+        for name, kernel in parameters(network).items()
+        if kernel.kind == "conv" and kernel.shape[0] < FULL_CHANNELS
+    )
 
 
 def _measured(task: str) -> list[float]:

@@ -407,7 +407,8 @@ def test_an_unknown_name_is_refused_with_the_nearest_one(
 
 def test_widths_beside_a_named_model_are_refused() -> None:
     assert refused(tasks__main__model__name="lenet-300-100") == (
-        "tasks.main.model: lenet-300-100 has widths of its own; for (8,) take model mlp"
+        "tasks.main.model: lenet-300-100 has widths of its own; for (8,) "
+        "take model mlp or cnn"
     )
 
 

@@ -585,7 +585,7 @@ def test_an_unknown_engine_is_refused_with_the_known_ones():
 def test_auto_chooses_an_engine_that_can_train_the_network(model, density):
     network = build(
         model,
-        widths=(8,) if model == "mlp" else None,
+        widths=(8, 6) if MODELS[model].takes_widths else None,
         data=of_images((3, 32, 32), classes=10),
     )
     name = resolve("auto", network, density, "cpu")

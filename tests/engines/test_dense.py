@@ -241,7 +241,7 @@ def test_networks_of_real_size_agree_with_the_reference(name, shape):
 def test_every_model_without_batch_norm_or_binary_units_is_supported():
     unsupported = set()
     for name in [n for n, m in MODELS.items() if not m.is_module]:
-        widths = (3,) if name == "mlp" else None
+        widths = (3, 5) if MODELS[name].takes_widths else None
         network = build(name, widths=widths, data=of_images((3, 32, 32), classes=10))
         if not ENGINES["dense"].trains(network):
             unsupported.add(name.partition("-")[0])

@@ -24,6 +24,7 @@ MODELS = Registry(
     {
         "mlp": Model(module="mlp", takes_widths=True),
         "lenet-300-100": Model(module="mlp"),
+        "cnn": Model(module="conv", takes_widths=True),
         "conv-2": Model(module="conv"),
         "conv-4": Model(module="conv"),
         "conv-6": Model(module="conv"),

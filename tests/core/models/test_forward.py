@@ -133,7 +133,9 @@ def test_resnet_20_and_its_running_statistics_are_those_of_modules(training, siz
 @pytest.mark.parametrize("name", [n for n, m in MODELS.items() if not m.is_module])
 def test_every_model_gives_finite_logits_and_a_gradient_for_every_kernel(name):
     shape = (1, 16, 16)
-    network, weights = make(name, shape, widths=(5,) if name == "mlp" else None)
+    network, weights = make(
+        name, shape, widths=(5, 6) if MODELS[name].takes_widths else None
+    )
     tensors = parameters(network)
     trainable = [weights[key].requires_grad_() for key in tensors if tensors[key].trainable]
     logits = forward(network, weights, images(shape), training=True)

@@ -21,7 +21,7 @@ DIGITS, MNIST, CIFAR = (1, 8, 8), (1, 28, 28), (3, 32, 32)
 
 
 def make(name, shape, widths=None):
-    widths = (5,) if name == "mlp" and widths is None else widths
+    widths = (5, 6) if MODELS[name].takes_widths and widths is None else widths
     return build(name, widths=widths, data=of_images(shape, classes=10))
 
 
@@ -165,6 +165,20 @@ def test_an_mlp_without_widths_is_refused(widths):
         make("mlp", MNIST, widths=widths)
 
 
+def test_a_cnn_has_the_channels_and_units_it_is_given():
+    assert kernel_counts(make("cnn", MNIST, widths=(8, 16, 64))) == {
+        "conv": 9 * 8 + 9 * 8 * 16,
+        "fc": 7 * 7 * 16 * 64,
+        "output": 640,
+    }
+
+
+@pytest.mark.parametrize("widths", [None, (64,), (8, 0)])
+def test_a_cnn_without_a_convolution_and_a_hidden_layer_is_refused(widths):
+    with pytest.raises(ValueError, match="cnn needs the channels of its convolutions"):
+        build("cnn", widths=widths, data=of_images(MNIST, classes=10))
+
+
 def test_widths_are_refused_where_the_name_gives_them():
     with pytest.raises(ValueError, match="conv-2 has widths of its own; for"):
         make("conv-2", MNIST, widths=(3,))
@@ -181,7 +195,7 @@ def test_models_are_built_and_drawn_without_torch():
         "from pipeline.core.description import of_images\n"
         "from pipeline.core.models import MODELS, build, init\n"
         "for name in [n for n, m in MODELS.items() if not m.is_module]:\n"
-        "    widths = (3,) if name == 'mlp' else None\n"
+        "    widths = (3, 5) if MODELS[name].takes_widths else None\n"
         "    build(name, widths=widths, data=of_images((3, 32, 32), classes=10))\n"
         "sys.exit('torch' in sys.modules)"
     )
