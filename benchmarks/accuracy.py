@@ -1,6 +1,6 @@
 """Final accuracies of the fast engines beside those of the reference, paired by seed.
 
-    python benchmarks/accuracy.py --out accuracy.json
+    python benchmarks/accuracy.py --out accuracy.json [--model resnet-8 …]
 
 The same start, mask and data order in every engine; what differs is the order of float32
 sums, which a training amplifies: a ReLU gate that rounding turns is a full step of Adam.
@@ -193,11 +193,14 @@ def plot(rows: Sequence[Row], report: Report, file: Path) -> None:
 
 def main() -> None:
     """Measure, print, save."""
-    options = measuring.parser(__doc__).parse_args()
+    parser = measuring.parser(__doc__)
+    parser.add_argument("--model", nargs="+", choices=CASES, default=list(CASES))
+    options = parser.parse_args()
     begin = time.monotonic()
     torch.set_num_threads(1)
     data, source = measuring.load(options.data_root)
-    rows = measure(data, CASES, seeds=SEEDS)
+    cases = {model: CASES[model] for model in options.model}
+    rows = measure(data, cases, seeds=SEEDS)
     report = measuring.save(
         options.out,
         begin,
