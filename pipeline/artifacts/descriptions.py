@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.core.description import (
+    Actions,
     Classes,
     Description,
     Images,
@@ -76,11 +77,24 @@ def _labels(labels: Labels) -> dict[str, Any]:
             return {"num_classes": labels.number}
         case TokensAt():
             return {"positions": labels.positions, "label_vocabulary": labels.vocabulary}
+        case Actions():
+            return {
+                "num_actions": labels.number,
+                "environment": labels.environment,
+                "returns": labels.returns,
+            }
 
 
 def _labels_in(values: Mapping[str, Any]) -> Labels:
     if "num_classes" in values:
         return Classes(number=values["num_classes"])
+    if "num_actions" in values:
+        least, greatest = values["returns"]
+        return Actions(
+            number=values["num_actions"],
+            environment=values["environment"],
+            returns=(least, greatest),
+        )
     return TokensAt(
         positions=tuple(values["positions"]), vocabulary=values["label_vocabulary"]
     )

@@ -24,6 +24,8 @@ from pipeline.config.settings import (
 )
 from pipeline.config.yaml_shape import choose
 from pipeline.core import measures, models
+from pipeline.core.augmentations import NO_AUGMENTATION
+from pipeline.core.description import Images
 from pipeline.core.looks import LEAST_OPEN
 from pipeline.core.models.init import CHOICES, INITS
 from pipeline.core.models.layers import Module, has_statistics
@@ -202,7 +204,19 @@ def _task(where: str, task: Task, datasets: Iterable[str]) -> Iterator[str]:
     for name in task.train.measures or ():
         if why := measures.refusal(name, network):
             yield f"{where}.train.measures: {why}"
+    yield from _augmentation(where, task)
     yield from compat.problems(where, task, network)
+
+
+def _augmentation(where: str, task: Task) -> Iterator[str]:
+    """Check that there are images to change."""
+    inputs = task.dataset.description.inputs
+    augment = task.train.augment
+    if augment != NO_AUGMENTATION and not isinstance(inputs, Images):
+        yield (
+            f"{where}.train.augment: {augment} changes images, and {task.data} has "
+            f"{inputs}; give {NO_AUGMENTATION}"
+        )
 
 
 def _lengths(where: str, task: Task) -> Iterator[str]:

@@ -81,8 +81,26 @@ class TokensAt:
     """number of different tokens"""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Actions:
+    """What to do at each step of an episode in an environment.
+
+    An example is an episode: its input is the first observation, its label the seed of the
+    environment, int64 (N,). A network reads observations and gives logits (B, number).
+    Accuracy is the mean return, as a fraction between the least and the greatest one, and
+    the loss is 1 minus it.
+    """
+
+    number: int
+    """of actions"""
+    environment: str
+    """name and version, as gymnasium has them: CartPole-v1"""
+    returns: tuple[float, float]
+    """the least and the greatest return of an episode"""
+
+
 Inputs = Images | Vectors | Tokens
-Labels = Classes | TokensAt
+Labels = Classes | TokensAt | Actions
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,12 +126,12 @@ class Description:
 
     @property
     def num_classes(self) -> int:
-        """The number of classes, for what can tell classes only.
+        """The number of classes or actions, for what can choose one of several only.
 
         Raises:
-            ValueError: if labels are no classes.
+            ValueError: if labels are tokens.
         """
-        if not isinstance(self.labels, Classes):
+        if isinstance(self.labels, TokensAt):
             raise ValueError(
                 "it tells classes, and the labels are tokens at positions of a sequence; "
                 "import a model of your own"
@@ -123,7 +141,7 @@ class Description:
     @property
     def output_shape(self) -> tuple[int, ...]:
         """The shape of a network's output for one example."""
-        if isinstance(self.labels, Classes):
+        if not isinstance(self.labels, TokensAt):
             return (self.labels.number,)
         assert isinstance(self.inputs, Tokens), "checked where data are read"
         return (self.inputs.length, self.labels.vocabulary)
@@ -131,7 +149,7 @@ class Description:
     @property
     def labels_per_example(self) -> int:
         """The number of labels of one example, each of which is scored."""
-        return 1 if isinstance(self.labels, Classes) else len(self.labels.positions)
+        return len(self.labels.positions) if isinstance(self.labels, TokensAt) else 1
 
 
 def of_images(

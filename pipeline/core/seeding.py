@@ -11,6 +11,7 @@ import numpy as np
 
 PURPOSES = frozenset(
     {
+        "actions",
         "augment",
         "data_order",
         "drawing",

@@ -37,6 +37,8 @@ class Forecast:
     work_left: Callable[[float], float] = lambda _: 1.0
     """the share of a dense step's work that is left at a density. Pruning keeps more of
     convolutions than of other layers, and convolutions make most of the work"""
+    seconds_per_example: float | None = None
+    """where an example takes far longer than its multiply-adds, as an episode does"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,7 +73,7 @@ ENGINES = Registry(
             module="reference",
             trains=any_network,
             devices=CPU | CUDA,
-            abilities=frozenset(Ability) - {Ability.SHARE_BATCHES},
+            abilities=frozenset(Ability) - {Ability.SHARE_BATCHES, Ability.ACT},
             preferred_on=CPU | CUDA,
         ),
         "dense": EngineRecord(
@@ -132,8 +134,18 @@ ENGINES = Registry(
             module="reference.data_parallel",
             trains=any_network,
             devices=CPU | CUDA,
-            abilities=frozenset(Ability) - {Ability.REGROW, Ability.TRAIN_SCORES},
+            abilities=frozenset(Ability)
+            - {Ability.REGROW, Ability.TRAIN_SCORES, Ability.ACT},
             preferred_on=CPU | CUDA,
+        ),
+        "control": EngineRecord(
+            module="reference.control",
+            trains=any_network,
+            devices=CPU,
+            abilities=frozenset(Ability) - {Ability.SHARE_BATCHES, Ability.REGROW},
+            preferred_on=CPU,
+            # An episode of CartPole has 500 steps once the network has learned.
+            forecast=Forecast(seconds_per_example=0.007),
         ),
         "southampton": EngineRecord(
             module="dense.southampton", trains=without_norm, devices=CPU, program=True
@@ -211,6 +223,8 @@ def _refusal(
             return f"cannot {need.value}"
     if Ability.SHARE_BATCHES in record.abilities - set(needs):
         return "shares batches among processes, and train.processes is 1"
+    if Ability.ACT in record.abilities - set(needs):
+        return "acts in environments, and the data have labeled examples"
     if _kind(device) not in record.devices:
         return f"works on {' and '.join(sorted(record.devices))}, not on {device}"
     return None if record.trains(network) else "cannot train this network"

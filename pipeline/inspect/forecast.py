@@ -203,8 +203,11 @@ def _seconds(settings: Settings, load: Load, rates: Sequence[float]) -> float:
     tested = facts.num_test if task.train.test_cadence == "every" else facts.num_test // 2
     fitted = facts.num_train if task.train.evaluate_train else 0
     looked_at = facts.num_validation + tested + fitted
-    seen: float = 3 * task.train.batch_size * num_steps + looks * looked_at
     engine = ENGINES[load.engine]
+    if engine.forecast.seconds_per_example:
+        played = task.train.batch_size * num_steps + looks * looked_at
+        return played * engine.forecast.seconds_per_example
+    seen: float = 3 * task.train.batch_size * num_steps + looks * looked_at
     seen *= engine.forecast.work_left(load.density)
     if engine.forecast.compiled_rate and engine.compiles(network):
         return seen * work / engine.forecast.compiled_rate

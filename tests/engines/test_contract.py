@@ -89,7 +89,9 @@ OPTIMIZERS = {
 DENSITIES = [1.0, 0.4, 0.1]
 SETTINGS = replace(PLAIN, batch_size=20, lr=2e-3, schedule=CONSTANT)
 
-FREEZING = {n for n, record in ENGINES.items() if Ability.FREEZE in record.abilities}
+LABELED = [n for n, record in ENGINES.items() if Ability.ACT not in record.abilities]
+"""engines that read labeled examples; test_control.py has the other one"""
+FREEZING = {n for n in LABELED if Ability.FREEZE in ENGINES[n].abilities}
 SEVERAL = {name for name, record in ENGINES.items() if record.several_jobs}
 
 
@@ -113,7 +115,7 @@ def cover_of(engines, **factors):
     return pytest.mark.parametrize(("engine", "network", *factors), cases)
 
 
-every_engine_and_network = every_network_of(ENGINES)
+every_engine_and_network = every_network_of(LABELED)
 every_batched_engine_and_network = every_network_of(sorted(SEVERAL))
 every_freezing_engine_and_network = every_network_of(sorted(FREEZING))
 every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -278,7 +280,7 @@ def assert_same_bits(one, other):
 
 
 @cover_of(
-    [name for name in CHOICES if name not in {AUTO, "reference"}],
+    [name for name in LABELED if name in CHOICES and name != "reference"],
     optimizer=OPTIMIZERS,
     density=DENSITIES,
     schedule=SCHEDULES,
@@ -296,7 +298,7 @@ def test_50_steps_agree_with_the_reference(engine, network, optimizer, density, 
         assert farthest(ours, exact) <= 1e-5
 
 
-@cover_of(ENGINES, optimizer=OPTIMIZERS, density=DENSITIES)
+@cover_of(LABELED, optimizer=OPTIMIZERS, density=DENSITIES)
 def test_no_slicing_changes_a_bit(engine, network, optimizer, density):
     job = make_job(network, density, **OPTIMIZERS[optimizer])
     whole = trained(engine, job, 20)
@@ -305,7 +307,7 @@ def test_no_slicing_changes_a_bit(engine, network, optimizer, density):
     assert_same_bits(whole.state(), sliced.state())
 
 
-@cover_of(ENGINES, optimizer=OPTIMIZERS, density=DENSITIES)
+@cover_of(LABELED, optimizer=OPTIMIZERS, density=DENSITIES)
 def test_pruned_weights_are_0_after_every_step(engine, network, optimizer, density):
     job = make_job(network, density, **OPTIMIZERS[optimizer])
     made = make_engine(engine, [job])
@@ -360,7 +362,7 @@ def test_a_training_with_frozen_weights_goes_on_bit_for_bit(engine, network):
     assert_same_bits(whole.state(), resumed.state())
 
 
-@pytest.mark.parametrize("engine", sorted(ENGINES.keys() - FREEZING))
+@pytest.mark.parametrize("engine", sorted(set(LABELED) - FREEZING))
 def test_an_engine_that_holds_pruned_weights_at_0_refuses_frozen_ones(engine):
     network = next(n for n in NETWORKS if ENGINES[engine].trains(NETWORKS[n]))
     first = min(n for n, tensor in parameters(NETWORKS[network]).items() if tensor.kind)
@@ -389,7 +391,7 @@ def test_everything_trainable_moves_and_only_masks_hold(engine, network):
     assert all((weights[name] != start).any() for name, start in job.start.items())
 
 
-@cover_of(ENGINES, optimizer=OPTIMIZERS, density=DENSITIES)
+@cover_of(LABELED, optimizer=OPTIMIZERS, density=DENSITIES)
 def test_a_restored_engine_goes_on_bit_for_bit(engine, network, optimizer, density):
     settings = OPTIMIZERS[optimizer] | {"schedule": SCHEDULES["warm-cosine"]}
     job = make_job(network, density, **settings)
@@ -633,7 +635,8 @@ def test_auto_takes_the_fastest_that_can(network, density, device, needs, engine
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 @pytest.mark.parametrize("network", NETWORKS)
 def test_the_reference_can_train_whatever_is_asked(network, device):
-    asked = set(Ability) - {Ability.SHARE_BATCHES}  # that takes several processes
+    # Those take several processes, and an environment.
+    asked = set(Ability) - {Ability.SHARE_BATCHES, Ability.ACT}
     assert resolve("reference", NETWORKS[network], 1.0, device, asked) == "reference"
 
 

@@ -296,6 +296,7 @@ QUICK_ONLY = {
     "grok-addition",
     "transfer-lenet",
     "transfer-drawings",
+    "rl-cartpole",
     "elastic-baselines",
     "subset-sum",
 }

@@ -11,8 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pipeline.core import control
 from pipeline.core.arrays import Floats, Integers, Weights
 from pipeline.core.batches import Dataset, Split, prepared
+from pipeline.core.description import Actions
 from pipeline.core.losses import loss_and_correct
 from pipeline.core.models.forward import forward
 from pipeline.core.models.layers import Network, parameters
@@ -35,6 +37,8 @@ def evaluator(
         data: the data set, for what its examples are.
         split: a split of ``data``.
     """
+    if isinstance(data.description.labels, Actions):
+        return _player(network, data.description.labels, split)
     inputs = torch.from_numpy(prepared(split.inputs, data.description.inputs)).split(BATCH)
     labels = torch.from_numpy(split.labels).split(BATCH)
 
@@ -48,6 +52,26 @@ def evaluator(
                 loss, correct = loss + found[0], correct + found[1]
         num = split.labels.size
         return Evaluation(loss=loss / num, accuracy=correct / num)
+
+    return evaluate
+
+
+def _player(
+    network: Network, actions: Actions, split: Split
+) -> Callable[[Weights], Evaluation]:
+    """Make a function that plays a split's episodes with weights."""
+    environment = control.Environment(actions.environment)
+
+    def evaluate(weights: Weights) -> Evaluation:
+        tensors = _tensors(weights)
+
+        def decide(seen: Floats) -> Integers:
+            inputs = torch.from_numpy(seen)
+            with torch.no_grad():
+                return control.best(forward(network, tensors, inputs, training=False))
+
+        accuracy = control.share(environment.play(split.labels, decide), actions)
+        return Evaluation(loss=1 - accuracy, accuracy=accuracy)
 
     return evaluate
 

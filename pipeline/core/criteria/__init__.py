@@ -142,7 +142,7 @@ def refusal(name: str, network: Network, data: Description) -> str:
     if needs.needs_layers and isinstance(network, Module):
         return "walks through layer records, which a torch module has not"
     if needs.needs_classes and not isinstance(data.labels, Classes):
-        return "looks at examples of every class, and the labels are tokens"
+        return "looks at examples of every class, and the data have no classes"
     if not needs.reads_tokens and isinstance(data.inputs, Tokens):
         return "looks at images or vectors, and the inputs are tokens"
     return ""

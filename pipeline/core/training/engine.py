@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from pipeline.core import seeding
 from pipeline.core.arrays import Mask, Scores, Weights
 from pipeline.core.batches import BatchOrder, Dataset
-from pipeline.core.description import Description, Tokens, Vectors
+from pipeline.core.description import Actions, Description, Tokens, Vectors
 from pipeline.core.models.layers import Network
 from pipeline.core.training.mask_rules import MaskRule
 from pipeline.core.training.score_rules import Learned, Moment, ScoreRule, moment
@@ -51,18 +51,20 @@ class Ability(Enum):
     DOUBLE_LOSS = "compute the loss in float64"
     OTHER_AUGMENTATION = "change training images by anything but flip-crop"
     OWN_OPTIMIZER = "update weights by an optimizer that is not built in"
+    ACT = "act in an environment"
     SHARE_BATCHES = "share each batch among several processes"
 
 
 def needed_for(data: Description) -> set[Ability]:
     """The abilities that such examples need; every engine reads images in classes."""
+    acts = {Ability.ACT} if isinstance(data.labels, Actions) else set()
     match data.inputs:
         case Vectors():
-            return {Ability.READ_VECTORS}
+            return acts | {Ability.READ_VECTORS}
         case Tokens():
-            return {Ability.READ_TOKENS}
+            return acts | {Ability.READ_TOKENS}
         case _:
-            return set()
+            return acts
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -12,7 +12,7 @@ from pipeline.border import user_code
 from pipeline.border.errors import UserError
 from pipeline.core.batches import Dataset
 from pipeline.data.known import Known
-from pipeline.data.own import arithmetic, arrays, drawings, text
+from pipeline.data.own import arithmetic, arrays, drawings, episodes, text
 from pipeline.data.own.source import Source
 
 
@@ -33,6 +33,8 @@ def read(name: str, source: Source, root: Path) -> Dataset:
         CodeError: if its function cannot be imported or fails.
     """
     try:
+        if source.control is not None:
+            return episodes.dataset(source.control, (source.validation, source.test))
         return arrays.dataset(_found(source, root), source)
     except ValueError as error:
         where = source.path or source.import_ or source.maker.rpartition(".")[2]

@@ -8,9 +8,10 @@ import pydantic
 
 from pipeline.border import user_code
 from pipeline.core.fields import OnlyWritten
-from pipeline.data.own import arithmetic, drawings, sentences
+from pipeline.data.own import arithmetic, drawings, episodes, sentences
 from pipeline.data.own.arithmetic import Arithmetic
 from pipeline.data.own.drawings import Drawings
+from pipeline.data.own.episodes import Episodes
 from pipeline.data.own.text import Text
 
 
@@ -32,6 +33,8 @@ class Source:
     """characters, each to be told from those before it: of a file, or generated"""
     drawings: Annotated[Drawings | None, OnlyWritten()] = None
     """generated images of ten classes, in the shape of MNIST's"""
+    control: Annotated[Episodes | None, OnlyWritten()] = None
+    """episodes of an environment of gymnasium, in which a network acts"""
     options: dict[str, Any] = field(default_factory=dict)
     """arguments of that function, by name"""
     reads: str | None = None
@@ -61,6 +64,7 @@ class Source:
             "arithmetic": self.arithmetic,
             "text": self.text,
             "drawings": self.drawings,
+            "control": self.control,
         }
         given = [name for name, value in kinds.items() if value is not None]
         yield (
@@ -107,6 +111,7 @@ class Source:
             arithmetic: self.arithmetic,
             sentences: self.text,
             drawings: self.drawings,
+            episodes: self.control,
         }
         ours = (module.__name__ for module, asked in computed.items() if asked is not None)
         return self.own_module or next(ours)
