@@ -225,8 +225,8 @@ def goals(found: list[Row]) -> list[Goal]:
     first, last = of_one_seed[0], of_one_seed[-1]
 
     def ratio(of: str, per: str) -> float:
-        each = [row.cpu_s[of] / getattr(row, per) for row in (last, first)]
-        return each[0] / max(each[1], 1e-9)
+        many, few = (row.cpu_s[of] / getattr(row, per) for row in (last, first))
+        return float(many / max(few, 1e-9))
 
     what = f"{last.stages} stages against {first.stages}"
     return [

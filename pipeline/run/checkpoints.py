@@ -16,6 +16,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -219,7 +220,12 @@ def own_code(jobs: Sequence[Job]) -> list[str]:
 
 def code_digest() -> str:
     """The SHA-256 of all code that decides what a training does."""
-    base = code_root(Path())
+    return _code_digest(code_root(Path()).resolve())
+
+
+@cache
+def _code_digest(base: Path) -> str:
+    """Read once per process, as the code that it runs is; a walk asks it per training."""
     files = sorted(path for folder in CODE for path in (base / folder).rglob("*.py"))
     content = hashlib.sha256()
     for path in files:

@@ -17,11 +17,12 @@ import torch.nn.functional as F  # noqa: N812
 from helpers.tracked_stores import store
 from torch.utils.flop_counter import FlopCounterMode
 
+from pipeline.config import params
 from pipeline.core.arrays import Floats
 from pipeline.core.batches import Dataset
 from pipeline.core.training.engine import Engine, Job
 from pipeline.engines import sparse, sparse_conv
-from pipeline.plan import items
+from pipeline.plan import compiler, items
 
 Report = dict[str, Any]
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -237,6 +238,59 @@ def test_overheads_are_drawn_with_their_goals(tmp_path: Path) -> None:
         ("peak memory of a worker", True),
     ]
     assert saved(overheads, tmp_path, rows)["rows"][0]["what"] == "prune"
+
+
+def test_a_walk_on_a_clock_ends_with_its_slowest_chain_or_with_its_driver(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulation = script("simulation")
+    (tmp_path / "params.yaml").write_text(json.dumps(simulation.experiment(3, 2)))
+    monkeypatch.chdir(tmp_path)
+    settings = params.load()
+    plan = compiler.compile_plan(settings, [settings.seeds])
+    graph = simulation.graphs.graph(settings, plan, {"data@mnist"}, ())
+    assert graph.num_trainings == 3 * (1 + 2 * 3)
+
+    slow = simulation.Costs(begin_s=20.0, take_s=0.0, made_s=0.0)
+    few, many, driver = (
+        simulation.simulate(settings, graph, costs, slots=slots, length_s=10.0).now
+        for slots, costs in ((1, simulation.FREE), (100, simulation.FREE), (100, slow))
+    )
+    assert few == pytest.approx(210, rel=0.1)
+    assert 24 < many < 40  # a dense network, and two rounds of the ticket
+    assert 420 < driver < 480
+    rows = [simulation.Row(slots=100, length_s=1.0, walk_s=3.0, free_s=2.0, driver_s=1.0)]
+    assert rows[0].times == 1.5
+    saved(simulation, tmp_path, rows, trainings=21)
+
+
+def test_growth_is_per_stage_and_per_training(tmp_path: Path) -> None:
+    growth = script("growth")
+    used = dict.fromkeys(growth.PARTS, 2.0)
+    times = dict.fromkeys(("plan_s", "walk_s", "record_s", "track_s", "again_s"), 1.0)
+    rows = [
+        growth.Row(stages=n, trainings=n // 2, seeds=1, cpu_s=used, **times)
+        for n in (60, 600)
+    ]
+    assert [goal.measured for goal in growth.goals(rows)] == pytest.approx([0.1, 0.1])
+    saved(growth, tmp_path, rows)
+
+
+def test_the_share_of_the_processors_is_that_of_all_of_them(tmp_path: Path) -> None:
+    filled = script("filled")
+    num = filled.cores.available_cores()
+    row = filled.Row(
+        preset="digits",
+        seeds=4,
+        trainings=9,
+        seconds=10.0,
+        workers_s=9.6 * num,
+        driver_s=0.2,
+        alone_s=0.1,
+    )
+    assert row.share == pytest.approx(0.96)
+    assert filled.goals([row])[0].met
+    saved(filled, tmp_path, [row])
 
 
 @pytest.mark.slow

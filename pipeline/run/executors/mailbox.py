@@ -20,7 +20,11 @@ class Mailbox:
         for one in told:
             self._queue.put(one)
         if told:
-            self._theirs.send_bytes(b".")
+            self.wake()
+
+    def wake(self) -> None:
+        """Let the channel be read, though nothing may be there."""
+        self._theirs.send_bytes(b".")
 
     def take(self) -> Iterator[Told]:
         """Everything that is there."""

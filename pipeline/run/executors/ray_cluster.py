@@ -7,30 +7,26 @@ nothing finished is lost with this process.
 """
 
 import math
-import os
+import platform
 import signal
-import socket
 import threading
 import time
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Self
 
 from pipeline.config.settings import Resources
-from pipeline.run.executors import ExecutorError, parcels
+from pipeline.run.executors import ExecutorError, parcels, ray_nodes
 from pipeline.run.executors.executor import Ended, Told, ended_by
 from pipeline.run.executors.mailbox import Mailbox
 from pipeline.run.executors.portable import Parcel, Portable, UnfitError
-from pipeline.run.executors.processes import THREAD_VARIABLES, Notice, Report
+from pipeline.run.executors.processes import Notice, Report
+from pipeline.run.executors.ray_nodes import Nodes, line
 
-CONNECT_S = 10.0
-"""until a cluster that does not answer is unreachable"""
-HELLO_S = 180.0
-"""until a node that does not say what it has installed is unreachable"""
 POLL_S = 0.5
 LOOK_S = 5.0
 """between two looks at the nodes: they come and go"""
@@ -87,32 +83,32 @@ class RayTasks:
         """Connect.
 
         Args:
-            on: ``ray://host:port``, or ``ray``: the cluster of ``RAY_ADDRESS``, or of this
-                machine, or else one of this machine alone, which ends with the context.
+            on: which cluster, as ``ray_nodes.connect`` takes it.
 
         Raises:
             ExecutorError: if there is none, or a node has another version of anything.
         """
         self._on = on
         self._running: dict[Any, _Running] = {}
-        self._unfit: dict[str, str] = {}
+        self._nodes = Nodes(on)
         self._stored: dict[tuple[Path, int], tuple[str, Any]] = {}
         self._mail = Mailbox()
         self._end = threading.Event()
         self._lock = threading.Lock()
         self._lost = ""
         self._needs = Resources(gpus=0.0)
-        self._nodes: list[dict[str, Any]] = []
+        self._met: set[Resources] = set()
+        """what nodes have had: should they be lost, others may join"""
         self._thread = threading.Thread(target=self._listen, daemon=True)
 
     def __enter__(self) -> Self:
         import ray
 
         self._sigterm = signal.getsignal(signal.SIGTERM)  # Ray sets its own
-        _connect(self._on)
+        ray_nodes.connect(self._on)
         try:
-            self._nodes = _nodes()
-            self._refuse_others()
+            self._nodes.refuse_others()
+            self._here = parcels.identity()
             self._post = ray.remote(num_cpus=0, max_restarts=-1)(Post).remote()
             self._task = ray.remote(max_retries=RETRIES)(_do)
         except BaseException:
@@ -136,7 +132,7 @@ class RayTasks:
     @property
     def free(self) -> int:
         """How many works may be begun: a few more than the cluster can do at once."""
-        slots = sum(_slots(node, self._needs) for node in self._nodes)
+        slots = self._nodes.slots(self._needs)
         return slots + max(WAITING, slots // 4) - len(self._running)
 
     def begin(self, name: str, work: Portable) -> None:
@@ -148,7 +144,9 @@ class RayTasks:
         import ray
 
         self._needs = work.needs
-        if not any(_slots(node, work.needs) for node in self._nodes):
+        if self._nodes.slots(work.needs):
+            self._met.add(work.needs)
+        if work.needs not in self._met:
             raise ExecutorError(f"no node of {self._on} has {_said(work.needs)}")
         if work.is_done(lambda told: self._mail.put((name, told))):
             self._mail.put((name, Ended()))
@@ -182,10 +180,10 @@ class RayTasks:
             "num_gpus": needs.gpus or 0,
             "memory": int((needs.memory_gb or 0) * 1e9) or None,
         }
-        if self._unfit:
-            asked["label_selector"] = {"ray.io/node-id": f"!in({','.join(self._unfit)})"}
+        if selector := self._nodes.selector():
+            asked["label_selector"] = selector
         ref = self._task.options(**asked).remote(
-            one.name, [one.packed], one.shared, self._post
+            one.name, [one.packed], one.shared, self._post, self._here
         )
         with self._lock:
             self._running[ref] = one
@@ -199,35 +197,6 @@ class RayTasks:
             self._stored[key] = parcels.digest_of(content), ray.put(content)
         return self._stored[key]
 
-    def _refuse_others(self) -> None:
-        """Refuse a cluster with a node that has other code or other versions.
-
-        Raises:
-            ExecutorError: with one line about the first of them.
-        """
-        import ray
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-        here, hello = parcels.identity(), ray.remote(num_cpus=0, max_retries=0)(_identity)
-        there = [
-            hello.options(
-                scheduling_strategy=NodeAffinitySchedulingStrategy(
-                    node["NodeID"], soft=False
-                )
-            ).remote()
-            for node in self._nodes
-        ]
-        for node, ref in zip(self._nodes, there, strict=True):
-            host = node["NodeManagerHostname"]
-            try:
-                found = parcels.differences(here, ray.get(ref, timeout=HELLO_S))
-            except Exception as error:  # no package, no answer, a node that has gone
-                found = f"nothing that answers ({_line(error)})"
-            if found:
-                raise ExecutorError(
-                    f"--on {self._on}: node {host} has {found}; install the same there"
-                )
-
     def _listen(self) -> None:
         """Take in what comes from the cluster, until the end."""
         looked = 0.0
@@ -235,10 +204,25 @@ class RayTasks:
             while not self._end.is_set():
                 self._collect()
                 if time.monotonic() - looked > LOOK_S:
-                    self._nodes, looked = _nodes(), time.monotonic()
+                    self._look()
+                    looked = time.monotonic()
         except Exception as error:  # Ray's own, of many kinds
-            self._lost = _line(error)
+            self._lost = line(error)
             self._mail.put(("", Notice(f"{self._on}: {self._lost}")))
+
+    def _look(self) -> None:
+        """See which nodes are there; the walk hears of it, and begins what it can."""
+        before = self._nodes.slots(self._needs)
+        told = [f"{why}; it gets no work" for why in self._nodes.look()]
+        now = self._nodes.slots(self._needs)
+        if before and not now:
+            told.append(
+                f"{self._on}: no node is left that has {_said(self._needs)}; this "
+                "waits until one joins, and Ctrl-C ends it"
+            )
+        self._mail.put(*(("", Notice(one)) for one in told))
+        if now > before:
+            self._mail.wake()
 
     def _collect(self) -> None:
         import ray
@@ -266,13 +250,13 @@ class RayTasks:
         try:
             outcome: Outcome = ray.get(ref)
         except ray.exceptions.RayError as error:
-            line = f"the cluster lost it {1 + RETRIES} times ({_line(error)})"
-            self._mail.put((one.name, Ended(line, vanished=True)))
+            self._look()  # one that has just joined may be without the package
+            why = f"the cluster lost it {1 + RETRIES} times ({line(error)})"
+            self._mail.put((one.name, Ended(why, vanished=True)))
             return
         if outcome.unfit:
-            self._unfit[outcome.unfit] = outcome.ended.error
             self._mail.put((one.name, Notice(outcome.ended.error)))
-            if any(node["NodeID"] not in self._unfit for node in self._nodes):
+            if self._nodes.refuse(outcome.unfit, outcome.ended.error):
                 self._submit(one)
                 return
         ended = outcome.ended
@@ -294,12 +278,14 @@ def _do(
     packed: list[Any],
     shared: Mapping[Path, tuple[str, Any]],
     post: Any,  # noqa: ANN401
+    here: Mapping[str, Any],
 ) -> Outcome:
     """Do a work on a node."""
     import ray
 
     said = _Said(name=name, post=post)
     try:
+        _refuse_other_code(here)
         parcel: Parcel = ray.get(packed[0])
         files = {
             path: parcels.shared_file(digest, partial(ray.get, ref))
@@ -312,6 +298,22 @@ def _do(
     except Exception as error:
         return Outcome(ended=ended_by(error), last=said.last)
     return Outcome(ended=Ended(), left=left, last=said.last)
+
+
+def _refuse_other_code(here: Mapping[str, Any]) -> None:
+    """Refuse to work where another version is installed: the node has joined since.
+
+    Raises:
+        UnfitError: with one line.
+    """
+    if found := parcels.differences(here, _installed()):
+        raise UnfitError(f"node {platform.node()} has {found}; it gets no work")
+
+
+@cache
+def _installed() -> Mapping[str, Any]:
+    """What this node has; it is read once per process."""
+    return parcels.identity()
 
 
 @dataclass(kw_only=True, slots=True)
@@ -332,60 +334,6 @@ class _Said:
         self.post.put.remote(self.name, told)
 
 
-def _identity() -> dict[str, Any]:
-    """What a node has installed."""
-    return parcels.identity()
-
-
-def _connect(on: str) -> None:
-    """Connect this process to the cluster.
-
-    Raises:
-        ExecutorError: if it cannot be reached, or does not let this process in.
-    """
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else it warns
-    import ray
-
-    address = on.partition("://")[2]
-    try:
-        if address:
-            host, _, port = address.rpartition(":")
-            socket.create_connection((host, int(port)), timeout=CONNECT_S).close()
-        ray.init(
-            address=on if address else None,
-            log_to_driver=False,
-            logging_level="error",
-            runtime_env={"env_vars": dict.fromkeys(THREAD_VARIABLES, "1")},
-        )
-    except Exception as error:
-        raise ExecutorError(
-            f"--on {on}: the cluster cannot be reached ({_line(error)}); nothing was "
-            "begun, and `dvc repro` trains here"
-        ) from None
-
-
-def _nodes() -> list[dict[str, Any]]:
-    """The nodes that are alive and have processors for work."""
-    import ray
-
-    return [one for one in ray.nodes() if one["Alive"] and one["Resources"].get("CPU")]
-
-
-def _slots(node: Mapping[str, Any], needs: Resources) -> int:
-    """How many works of these needs a node can do at once.
-
-    >>> _slots({"Resources": {"CPU": 8.0, "GPU": 1.0}}, Resources(cpus=1, gpus=0.25))
-    4
-    """
-    has = node["Resources"]
-    asked = {
-        "CPU": needs.cpus,
-        "GPU": needs.gpus or 0,
-        "memory": (needs.memory_gb or 0) * 1e9,
-    }
-    return min(int(has.get(name, 0) / one + 1e-9) for name, one in asked.items() if one)
-
-
 def _said(needs: Resources) -> str:
     """Resources in words.
 
@@ -394,12 +342,6 @@ def _said(needs: Resources) -> str:
     """
     asked = {"cpus": needs.cpus, "gpus": needs.gpus, "memory_gb": needs.memory_gb}
     return ", ".join(f"{name}: {value:g}" for name, value in asked.items() if value)
-
-
-def _line(error: BaseException) -> str:
-    """An error of Ray's, which may have a page of text, in a line."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return " ".join(lines[-1:] if len(lines) > 3 else lines)[:200] or type(error).__name__
 
 
 def opened(on: str, num: int, preload: Iterable[str]) -> RayTasks:  # noqa: ARG001

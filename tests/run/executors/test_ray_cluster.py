@@ -4,6 +4,7 @@ import socket
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -59,7 +60,7 @@ class Carried(Writes):
 
 
 @pytest.fixture(scope="module")
-def address() -> Iterator[str]:
+def cluster() -> Iterator[Any]:
     """A cluster of two nodes of one core."""
     from ray.cluster_utils import Cluster
 
@@ -69,8 +70,13 @@ def address() -> Iterator[str]:
         head = {**few, "include_dashboard": False}
         cluster = Cluster(initialize_head=True, head_node_args=head)
         cluster.add_node(**few)
-        yield cluster.address
+        yield cluster
         cluster.shutdown()
+
+
+@pytest.fixture
+def address(cluster: Any) -> str:  # noqa: ANN401 - Ray's
+    return str(cluster.address)
 
 
 @pytest.fixture
@@ -99,10 +105,24 @@ def test_works_come_back_with_what_they_leave(tasks: RayTasks) -> None:
     told = told_until(tasks, 4)
     for name, work in works.items():
         assert work.got == {Path("left/a"): b"12"}
-        assert [one for of, one in told if of == name][-1] == Ended()
+        assert [one for of, one in told if (of, type(one)) == (name, Ended)] == [Ended()]
     assert sum(one == Notice("begun") for _, one in told) == 3
     assert told.count(("fails", Notice("other bits"))) == 2, "each node was asked"
     assert ("fails", Ended("other bits")) in told
+
+
+def test_a_node_that_joins_lets_more_begin(
+    tasks: RayTasks,
+    cluster: Any,  # noqa: ANN401
+) -> None:
+    before = tasks.free
+    joined = cluster.add_node(num_cpus=8, object_store_memory=100_000_000)
+    try:
+        while tasks.free == before:
+            assert list(wait(tasks)) == [], "it wakes the walk, which begins more"
+        assert tasks.free == before + 8
+    finally:
+        cluster.remove_node(joined)
 
 
 def test_what_no_node_has_is_refused(tasks: RayTasks) -> None:
