@@ -413,7 +413,7 @@ def test_what_is_measured_of_a_convolution_is_the_layer(
 
 def test_accuracies_are_compared_by_seed(images: Dataset, tmp_path: Path) -> None:
     accuracy = script("accuracy")
-    cases = {"lenet-300-100": (("dense", "sparse"), 3)}
+    cases = {"lenet-300-100": accuracy.Case(engines=("dense", "sparse"), steps=3)}
     rows = accuracy.measure(images, cases, seeds=range(2))
     assert [(row.engine, row.against) for row in rows] == [
         ("dense", "reference"),
