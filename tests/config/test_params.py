@@ -352,6 +352,24 @@ def test_an_engine_that_cannot_freeze_is_refused(engine: str) -> None:
     )
 
 
+def test_augmentations_are_for_images_and_engines_that_have_them() -> None:
+    crops = {"tasks__main__train__augment": "random-resized-crop"}
+    settings(**crops)
+    assert refused(**crops, tasks__main__train__engine="dense") == (
+        "tasks.main.train.engine: engine dense cannot change training images by anything "
+        "but flip-crop; give auto, or one of reference"
+    )
+    sums = {
+        "datasets": {"sums": {"arithmetic": {"operation": "x + y", "modulus": 31}}},
+        "tasks__main__data": "sums",
+        "tasks__main__model": {"name": "token-mlp", "widths": [8, 8], "init": "module"},
+    }
+    assert refused(**crops, **sums) == (
+        "tasks.main.train.augment: random-resized-crop changes images, and sums has "
+        "sequences of 4 out of 33 tokens; give none"
+    )
+
+
 def test_gradual_pruning_freezes_nothing() -> None:
     assert refused(
         variants__ticket__rewind=FROZEN, variants__ticket__prune__schedule="gradual"
