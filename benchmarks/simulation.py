@@ -54,15 +54,13 @@ from pipeline.walk.graph import Graph
 from pipeline.walk.view import View
 from pipeline.walk.works import Trains
 
-TRAININGS, NODES, SLOTS = 10_000, 100, (1, 4, 16)
+TRAININGS, NODES, SLOTS = 10_000, 100, (1, 4)
 """wanted; nodes; trainings that a node does at once"""
 ROUNDS = 20
-LENGTHS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
+LENGTHS = (1.0, 3.0, 10.0, 30.0, 100.0)
 """seconds of a training"""
 SPREAD = 0.2
 """trainings take up to so much more or less than their length"""
-LIMIT = 1.1
-"""times the time with a driver that costs nothing, from which on it is the limit"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

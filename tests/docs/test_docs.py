@@ -152,6 +152,17 @@ def test_every_dvc_command_is_one_that_dvc_understands() -> None:
         parser.parse_args(shlex.split(command)[1:])
 
 
+def test_every_variable_is_one_that_the_code_reads() -> None:
+    named = {one for page in TODAY for one in re.findall(r"\bLT_[A-Z_]*[A-Z]", text(page))}
+    code = "".join(
+        path.read_text(encoding="utf-8")
+        for folder in ("pipeline", "benchmarks", "tests", ".ci")
+        for path in (ROOT / folder).rglob("*")
+        if path.suffix in ("", ".py") and path.is_file()
+    )
+    assert {one for one in named if one not in code} == set()
+
+
 @pytest.mark.parametrize("page", sorted((ROOT / "docs/guide").glob("*.md")), ids=name)
 def test_settings_in_the_guide_fit_the_default_experiment(page: Path) -> None:
     for code in blocks(page, "yaml"):
