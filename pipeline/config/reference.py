@@ -22,9 +22,8 @@ from pipeline.config.annotations import (
 )
 from pipeline.config.defaults import has_default, plain_default
 from pipeline.config.settings import Settings
-from pipeline.config.yaml_shape import shown
+from pipeline.config.yaml_shape import did_you_mean_key, shown
 from pipeline.core.fields import Default, Needed, OneOf
-from pipeline.core.registry import did_you_mean
 from pipeline.core.training.settings import TrainSettings
 
 NAME = "NAME"
@@ -85,9 +84,10 @@ def find(asked: str) -> list[Key]:
     # If no path begins so, the key is a later part of a path, with all that follows.
     found = found or [key for key in known if f".{asked}." in f".{key.path}."]
     if not found:
-        names = [key.path for key in known] + [key.path.split(".")[-1] for key in known]
+        names = {key.path: key.sentence for key in known}
+        names |= {key.path.rpartition(".")[2]: "" for key in known if "." in key.path}
         raise UnknownKeyError(
-            f"params.yaml has no key {shown(asked)}{did_you_mean(asked, names)} "
+            f"params.yaml has no key {shown(asked)}{did_you_mean_key(asked, names)} "
             "(`lt-pipeline params` lists all)"
         )
     return found

@@ -120,7 +120,7 @@ class Task:
     data: Annotated[str, OneOf(FACTS, "a name under datasets")]
     """the data set"""
     model: Model
-    """the network and how its weights are drawn"""
+    """the network, its architecture and how its weights are drawn"""
     train: TrainSettings
     """how the network is trained"""
     compat: Annotated[str | None, OneOf(PROGRAMS)] = None
@@ -222,8 +222,9 @@ class Prune:
     """whether weights are ranked within each layer or all together; er and erk rank within
     each layer and divide the number kept among layers as random sparse graphs do"""
     fraction: Annotated[dict[Kind, float | None] | None, _asked_for("fraction")] = None
-    """per kind of layer: fraction of the remaining weights removed per round; 0 keeps
-    them all but counts them, null leaves them out of the count"""
+    """per kind of layer: fraction of the remaining weights removed per round (a pruning
+    rate, not the sparsity that is reached); 0 keeps them all but counts them, null leaves
+    them out of the count"""
     step: Annotated[int | None, OnlyWritten()] = None
     """where masks are cut from the dense network: after so many of its steps; left out: at
     the end of its training"""

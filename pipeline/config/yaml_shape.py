@@ -4,10 +4,19 @@ Every function here raises ValueError with one line that says where, what was fo
 what to do; the caller puts the file's name before it.
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from typing import Any, get_args, get_origin
 
-from pipeline.config.annotations import bare, hints_of, keys_of, mapping_of, options
+from pipeline.config.annotations import (
+    bare,
+    hints_of,
+    keys_of,
+    mapping_of,
+    options,
+    sentences,
+)
 from pipeline.core.functions import is_function
 from pipeline.core.registry import Registry, did_you_mean, unknown
 
@@ -15,6 +24,8 @@ MAX_VALUES = 5_000
 """most values in one file; aliases of aliases can make far more, recursive ones no end"""
 LARGEST = 10**9
 """largest whole number: no count and no seed is larger"""
+ALIKE = 0.75
+"""share of letters in common from which a key is taken for a slip of another, not a word"""
 
 
 def refuse_odd_values(tree: object) -> None:
@@ -45,7 +56,8 @@ def refuse_wrong_keys(annotation: object, value: object, where: str = "") -> Non
     annotation = bare(annotation)
     if inner is not None and (only or isinstance(value, dict)):
         hints, keys = hints_of(inner), keys_of(inner)
-        _check_mapping(value, list(keys), where)
+        said = {key: sentences(inner)[one.name] for key, one in keys.items()}
+        _check_mapping(value, said, where)
         assert isinstance(value, dict)
         for key in (key for key in keys if key in value):
             refuse_wrong_keys(hints[keys[key].name], value[key], at(where, key))
@@ -70,6 +82,28 @@ def choose_or_import(found: str, known: Iterable[str], registry: Registry[Any]) 
     if is_function(found):
         return registry.problem(found)
     return "" if found in known else choose(found, known)
+
+
+def did_you_mean_key(found: str, known: Mapping[str, str]) -> str:
+    """The key that was meant as the end of a sentence; empty if none is like it.
+
+    A key is spelled alike, or its sentence has the words that were found.
+
+    Args:
+        found: the unknown key.
+        known: the keys with their sentences.
+
+    >>> known = {"schedule": "the learning rate at a step", "lr": "learning rate, above 0"}
+    >>> did_you_mean_key("learning_rate", known), did_you_mean_key("shedule", known)
+    ('; did you mean lr?', '; did you mean schedule?')
+    """
+    words = re.compile(rf"\b{re.escape(re.sub('[_-]', ' ', found))}", re.IGNORECASE)
+    # The earlier the words come, the more the sentence is about them.
+    said = {key: has.start() for key, one in known.items() if (has := words.search(one))}
+    spelled_alike = get_close_matches(found, known, n=1, cutoff=ALIKE)
+    if spelled_alike or not said or any(key.startswith(found) for key in known):
+        return did_you_mean(found, known)
+    return f"; did you mean {min(said, key=said.__getitem__)}?"
 
 
 def shown(value: object) -> str:
@@ -118,7 +152,7 @@ def _refuse_odd_scalar(where: str, value: object) -> None:
         )
 
 
-def _check_mapping(value: object, known: list[str], where: str) -> None:
+def _check_mapping(value: object, known: Mapping[str, str], where: str) -> None:
     place = where or "the file"
     if not isinstance(value, dict):
         raise ValueError(
@@ -127,6 +161,6 @@ def _check_mapping(value: object, known: list[str], where: str) -> None:
     for key in value:
         if key not in known:
             raise ValueError(
-                f"unknown key {at(where, key)}{did_you_mean(key, known)} "
+                f"unknown key {at(where, key)}{did_you_mean_key(key, known)} "
                 f"({place} has {', '.join(known)})"
             )

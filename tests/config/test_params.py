@@ -80,12 +80,31 @@ def test_an_unknown_key_is_refused_with_the_nearest_and_the_known_ones() -> None
     )
 
 
-def test_an_unknown_key_deep_inside_is_named_by_its_path() -> None:
-    message = refused(tasks__main__train__learning_rate=0.1)
-    assert message.startswith(
-        "unknown key tasks.main.train.learning_rate (tasks.main.train has steps, epochs, "
-        "batch_size, optimizer, lr, "
-    )
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("tasks.main.train.learning_rate", "lr"),
+        ("tasks.main.train.num_epochs", "epochs"),
+        ("tasks.main.train.batchsize", "batch_size"),
+        ("tasks.main.network", "model"),
+        ("tasks.main.arch", "model"),
+        ("tasks.main.dataset", "data"),
+        ("variants.ticket.pruning", "prune"),
+        ("variants.ticket.prune.sparsity", "fraction"),
+        ("variants.ticket.prune.pruning_rate", "fraction"),
+        ("replicates", "seeds"),
+    ],
+)
+def test_an_unknown_key_is_spelled_like_one_or_means_what_its_sentence_says(
+    path: str, meant: str
+) -> None:
+    message = refused(**{path.replace(".", "__"): 0})
+    assert message.startswith(f"unknown key {path}; did you mean {meant}? (")
+
+
+def test_no_key_is_suggested_where_none_is_like_it() -> None:
+    message = refused(tasks__main__train__num_workers=2)
+    assert message.startswith("unknown key tasks.main.train.num_workers (tasks.main.train ")
 
 
 @pytest.mark.parametrize(

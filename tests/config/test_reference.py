@@ -135,7 +135,13 @@ def test_the_command_explains_all_one_part_or_one_key(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "near"), [("sedes", "; did you mean seeds?"), ("12", ""), ("", "")]
+    ("asked", "near"),
+    [
+        ("sedes", "; did you mean seeds?"),
+        ("learning_rate", "; did you mean tasks.NAME.train.lr?"),
+        ("12", ""),
+        ("", ""),
+    ],
 )
 def test_an_unknown_key_is_one_line(asked: str, near: str, tmp_path: Path) -> None:
     (tmp_path / "dvc.yaml").touch()
