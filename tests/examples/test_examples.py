@@ -30,13 +30,16 @@ MAKERS = {
     "photographs": "make_images",
     "tabular": "make_table",
 }
+SHARED = {"photographs": "image-folder"}
+"""example -> the example whose files it uses, too"""
 SLOW = {"torchvision-resnet", "photographs", "mask-from-file"}
 """eleven million weights, and more; or stages that other tests run"""
 
 
 def copy_of(example: str, folder: Path) -> None:
     """The example beside a dvc.yaml, cut to one round of two steps."""
-    shutil.copytree(ROOT / "examples" / example, folder, dirs_exist_ok=True)
+    for one in (SHARED.get(example, example), example):
+        shutil.copytree(ROOT / "examples" / one, folder, dirs_exist_ok=True)
     (folder / "pipeline").mkdir()
     (folder / "dvc.yaml").touch()
     raw = params.parse_yaml((folder / params.FILE).read_text())

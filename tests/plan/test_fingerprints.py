@@ -11,20 +11,10 @@ from pathlib import Path
 
 import pytest
 from helpers.experiment import APPROXIMATION, INSTABILITY, edited
+from helpers.registries import NAMES
 from helpers.workspace import ROOT
 
-from pipeline import engines
 from pipeline.config import params
-from pipeline.core import (
-    criteria,
-    cuts,
-    measures,
-    metrics,
-    models,
-    policies,
-    starts,
-    transforms,
-)
 from pipeline.plan import compiler, fingerprints
 from pipeline.plan.fingerprints import (
     NOTHING,
@@ -40,17 +30,6 @@ STAGES = sorted(
     if path.stem not in ("plan", "track")
 )
 STAGE = "pipeline.stages"
-NAMES = {
-    "models": models.MODELS,
-    "engines": engines.ENGINES,
-    "cuts": cuts.CUTS,
-    "policies": [name for name, policy in policies.POLICIES.items() if policy.changes],
-    "metrics": metrics.METRICS,
-    "measures": measures.MEASURES,
-    "criteria": criteria.CRITERIA,
-    "transforms": transforms.TRANSFORMS,
-    "starts": starts.STARTS,
-}
 TREE = {
     "pipeline/__init__.py": "",
     "pipeline/stages/train.py": (
