@@ -100,8 +100,9 @@ def did_you_mean_key(found: str, known: Mapping[str, str]) -> str:
     words = re.compile(rf"\b{re.escape(re.sub('[_-]', ' ', found))}", re.IGNORECASE)
     # The earlier the words come, the more the sentence is about them.
     said = {key: has.start() for key, one in known.items() if (has := words.search(one))}
-    spelled_alike = get_close_matches(found, known, n=1, cutoff=ALIKE)
-    if spelled_alike or not said or any(key.startswith(found) for key in known):
+    is_spelled = bool(get_close_matches(found, known, n=1, cutoff=ALIKE))
+    is_begun = any(key.startswith(found) for key in known)
+    if is_spelled or is_begun or not said or not found[:1].isalpha():
         return did_you_mean(found, known)
     return f"; did you mean {min(said, key=said.__getitem__)}?"
 
