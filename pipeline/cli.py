@@ -8,7 +8,6 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,6 +34,8 @@ def _options(
     version: Annotated[bool, typer.Option("--version", help="Print it.")] = False,
 ) -> None:
     if version:
+        from importlib.metadata import version as installed_version
+
         print(f"lt-pipeline {installed_version('lt-pipeline')}")
         raise typer.Exit
 
