@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.path import Path
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import (
     FuncFormatter,
@@ -39,8 +40,17 @@ LINEAR_UP_TO = 10
 rounds pile up at the right; a logarithmic axis would push them closer still"""
 FONT = 6.5
 """of labels, in points"""
-PLACES = ((5, 3, "left"), (-5, 3, "right"), (5, -9, "left"), (-5, -9, "right"))
-"""where a label may stand: points right of and above its marker, and which end is there"""
+PLACES = (
+    (5, 3, "left"),
+    (-5, 3, "right"),
+    (5, -9, "left"),
+    (-5, -9, "right"),
+    (0, 6, "center"),
+    (0, -12, "center"),
+    (8, -3, "left"),
+    (-8, -3, "right"),
+)
+"""where a label may stand: points right of and above its marker, and which part is there"""
 NEAR = 14
 """points from a marker within which the same number is not written twice"""
 SMALL = 1e4
@@ -96,8 +106,7 @@ def cost(given: FigureInput) -> Drawn | None:
             if points:
                 _draw(axes, points, style[one.label])
                 table += _table(points, name)
-                if not one.is_dense:
-                    labeled.append((axes, points, style[one.label]["color"]))
+                labeled.append((axes, points, style[one.label]["color"]))
                 entry = Line2D([], [], label=one.label, **style[one.label])
                 handles.setdefault(one.label, entry)
         _cost_axis(axes, name)
@@ -199,53 +208,71 @@ def _label_densities(
 ) -> None:
     """Write the weights remaining beside markers, where nothing else stands.
 
-    The first and the last round of a curve come first. Of curves that run side by side
-    one has the label.
+    The first and the last round of a curve come first; they may stand on a line where no
+    place is free. Of curves that run side by side one has the label.
     """
     figure.draw_without_rendering()  # the layout decides where markers are
     scale = figure.dpi / 72
     taken: dict[Axes, list[Bbox]] = {}
+    lines: dict[Axes, list[Path]] = {}
     written: dict[tuple[Axes, str], list[Bbox]] = {}
     for axes, points, _ in drawn:
-        markers = (_box(axes, point, (-3, -3, 6, 6), scale) for point in points)
+        markers = (_box(axes, point, (-4, -4, 8, 8), scale) for point in points)
         taken.setdefault(axes, []).extend(markers)
+        lines.setdefault(axes, []).append(Path([_pixel(axes, one) for one in points]))
     for axes, points, color in drawn:
         ends = {points[0].row["round"], points[-1].row["round"]}
-        for point in sorted(points, key=lambda p: p.row["round"] not in ends):
+        pruned = [point for point in points if point.row["round"]]
+        for point in sorted(pruned, key=lambda p: p.row["round"] not in ends):
             text = percent(point.density)
             same = written.setdefault((axes, text), [])
             if _box(axes, point, (-NEAR, -NEAR, 2 * NEAR, 2 * NEAR), scale).count_overlaps(
                 same
             ):
                 continue
-            found = _free_place(axes, point, text, scale, taken[axes])
-            if found:
-                place, box = found
+            free = _free_places(axes, point, text, scale, taken[axes])
+            clear = [one for one in free if not _is_crossed(one[1], lines[axes])]
+            usable = clear or (free if point.row["round"] in ends else [])
+            if usable:
+                place, box = usable[0]
                 taken[axes].append(box)
                 same.append(box)
                 _write(axes, point, text, place, color)
 
 
-def _free_place(
+def _free_places(
     axes: Axes, point: Point, text: str, scale: float, taken: Sequence[Bbox]
-) -> tuple[tuple[float, float, str], Bbox] | None:
-    """Where the label of a point covers nothing, and the rectangle it covers."""
+) -> list[tuple[tuple[float, float, str], Bbox]]:
+    """Where the label of a point covers no marker and no label, and what it covers."""
     width = 0.66 * FONT * len(text)
+    before = {"left": 0.0, "center": width / 2, "right": width}
+    found = []
     for right, above, side in PLACES:
-        left = right if side == "left" else right - width
-        box = _box(axes, point, (left, above - 1, width, FONT + 2), scale)
-        if not box.count_overlaps(taken) and axes.bbox.x0 <= box.x0:
-            return (right, above, side), box
-    return None
+        box = _box(axes, point, (right - before[side], above - 1, width, FONT + 2), scale)
+        if (
+            not box.count_overlaps(taken)
+            and axes.bbox.x0 <= box.x0 < box.x1 <= axes.bbox.x1
+        ):
+            found.append(((right, above, side), box))
+    return found
+
+
+def _is_crossed(box: Bbox, lines: Sequence[Path]) -> bool:
+    return any(one.intersects_bbox(box, filled=False) for one in lines)
 
 
 def _box(
     axes: Axes, point: Point, place: tuple[float, float, float, float], scale: float
 ) -> Bbox:
     """A rectangle in pixels; its place is in points from the marker."""
-    x, y = axes.transData.transform((point.cost, 100 * point.accuracy[0]))
+    x, y = _pixel(axes, point)
     left, low, width, height = (scale * length for length in place)
     return Bbox.from_bounds(x + left, y + low, width, height)
+
+
+def _pixel(axes: Axes, point: Point) -> tuple[float, float]:
+    x, y = axes.transData.transform((point.cost, 100 * point.accuracy[0]))
+    return float(x), float(y)
 
 
 def _write(
