@@ -452,11 +452,7 @@ def compare(
         shown = rows if all_claims else comparing.run_here(rows)
         print(comparing.LAYOUTS[layout](shown))
         if not json and len(shown) < len(rows):
-            for line in comparing.why_left_out(rows):
-                print(line)
-            print(
-                f"{len(rows) - len(shown)} claims in all fit no run here; --all lists them"
-            )
+            print("\n".join(comparing.why_left_out(rows)))
 
 
 def _planned() -> "tuple[Settings, Plan]":

@@ -91,12 +91,29 @@ def summary(rows: Sequence[Compared]) -> str:
 
 
 def why_left_out(rows: Sequence[Compared]) -> list[str]:
-    """Lines on claims that are about the model and data of a run, but do not fit it."""
-    reasons = Counter(row.note for row in rows if row.verdict == "not comparable")
-    return [
-        f"not comparable, {num} claim{'s' * (num > 1)}: {reason}"
+    """A line that counts the claims that no run fits, and lines that say why.
+
+    The lines after the first count each claim once. The nearest are named first: those that a run with other settings would fit.
+    """
+    left_out = [row for row in rows if row.verdict in LEFT_OUT]
+    if not left_out:
+        return []
+    reasons = Counter(row.note for row in left_out if row.verdict == "not comparable")
+    parts = [
+        f"  {_need(num)} other settings than the nearest run has: {reason}"
         for reason, num in reasons.most_common(MOST_REASONS)
     ]
+    if others := reasons.total() - sum(n for _, n in reasons.most_common(MOST_REASONS)):
+        parts.append(f"  {_need(others)} other settings in other ways")
+    if absent := len(left_out) - reasons.total():
+        parts.append(f"  {_need(absent)} a model, data set or variant that no run here has")
+    num = len(left_out)
+    fit = "claim fits" if num == 1 else "claims fit"
+    return [f"{num} {fit} no run here (`lt-pipeline compare --all` lists all):", *parts]
+
+
+def _need(num: int) -> str:
+    return f"{num} needs" if num == 1 else f"{num} need"
 
 
 def _by_experiment(rows: Sequence[Compared]) -> list[tuple[str, list[Compared]]]:
@@ -111,7 +128,7 @@ def _notes(rows: Sequence[Compared]) -> Iterator[str]:
     used = [tag for tag in SURE if any(f"[{tag}]" in row.source for row in rows)]
     if used:
         yield f"sources: {'; '.join(f'[{tag}] {SURE[tag]}' for tag in used)}"
-    yield summary(rows)
+    yield f"verdicts: {summary(rows) or 'none'}"
 
 
 def _cells(row: Compared) -> list[str]:

@@ -75,14 +75,17 @@ def prospects(settings: Settings, raw: dict[str, Any]) -> list[Prospect]:
 def describe(settings: Settings, raw: dict[str, Any]) -> str:
     """The prospects in some lines: the claims that can be judged, or why none can."""
     found = prospects(settings, raw)
+    if not found:
+        return "verdicts: none; no published claim is about this model and data"
     can = [one for one in found if not one.obstacle]
+    of = f"verdicts: {len(can) or 'none'} of the {len(found)} published claims about this"
     if not can:
-        return f"verdicts: none; {_why_none(found)}"
+        return f"{of} model and data can be judged\n  {_why_none(found)}"
     looks = settings.declared_looks
     judged = looks.reached(len(settings.seeds))[-1]
     lines = [
-        f"verdicts: can judge {len(can)} of {len(found)} published claims about this model "
-        f"and data, at {judged} seeds (looks: {looks}); see `lt-pipeline compare`"
+        f"{of} model and data can be judged, at {judged} seeds (declared looks: {looks}); "
+        "after the run, `lt-pipeline compare` does it"
     ]
     lines += [f"  {one.claim.id}: {_how_well(one)}" for one in can[:MOST_NAMED]]
     if len(can) > MOST_NAMED:
@@ -91,18 +94,16 @@ def describe(settings: Settings, raw: dict[str, Any]) -> str:
 
 
 def _why_none(found: Sequence[Prospect]) -> str:
-    if not found:
-        return "no published claim is about this model and data"
     # The nearest obstacle is what a user would change first.
     reasons = Counter((one.away, one.obstacle) for one in found)
     (_, reason), num = min(reasons.items(), key=lambda item: (item[0][0], -item[1]))
-    return f"{reason} ({num} of {len(found)} claims about this model and data)"
+    return f"the nearest obstacle, of {num} claim{'s' * (num > 1)}: {reason}"
 
 
 def _how_well(one: Prospect) -> str:
     if one.power is not None:
-        return f"power {one.power:.0%} if the published number is true"
-    return f"sees {one.effect:.1f} standard deviations in 4 of 5 cases"
+        return f"agrees in {one.power:.0%} of runs if the published number is the true one"
+    return f"an effect of {one.effect:.1f} standard deviations is seen in 4 of 5 runs"
 
 
 def _prospect(

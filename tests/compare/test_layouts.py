@@ -35,7 +35,7 @@ def test_the_markdown_tables_have_a_line_per_claim_below_their_experiment():
     assert len([line for line in lines if "| claim |" in line]) == 2
     assert len(claims) == len(rows) + 0
     assert all(line.count("|") == 6 for line in claims)
-    assert (lines[0], lines[-1]) == ("**toy**", summary(rows))
+    assert (lines[0], lines[-1]) == ("**toy**", f"verdicts: {summary(rows)}")
     assert "| 98.00 % (97.50 % to 98.60 %) | 98.0" in claims[0]
     assert "8 seeds) | agrees: one-sided p = 0.0039 by sign flips (t: " in claims[0]
 
@@ -50,9 +50,17 @@ def test_what_was_run_is_shown_and_why_the_rest_does_not_fit():
     rows = compare([store(steps=8000)])
     shown = run_here(rows)
     assert {row.verdict for row in shown}.isdisjoint({"not run", "not comparable"})
-    assert "not comparable, 16 claims: steps is 8,000 (needed: 10,000 or more)" in (
-        why_left_out(rows)
+    first, *parts = why_left_out(rows)
+    left_out = len(rows) - len(shown)
+    assert first == (
+        f"{left_out} claims fit no run here (`lt-pipeline compare --all` lists all):"
     )
+    assert parts[0] == (
+        "  16 need other settings than the nearest run has: "
+        "steps is 8,000 (needed: 10,000 or more)"
+    )
+    assert parts[-1].endswith(" need a model, data set or variant that no run here has")
+    assert sum(int(part.split()[0]) for part in parts) == left_out
 
 
 def test_a_count_says_how_many_verdicts_chance_may_have_given():

@@ -1,5 +1,6 @@
 """Before a run it is known which claims it can judge, and how well."""
 
+import re
 from typing import Any
 
 import pytest
@@ -32,16 +33,32 @@ def test_a_papers_preset_can_judge_the_papers_claims() -> None:
     can = {name for name, one in found(LENET).items() if not one.obstacle}
     lenet = {claim.id for claim in load().claims if claim.protocol == "lenet"}
     assert can == lenet
-    assert said(LENET).startswith(f"verdicts: can judge {len(can)} of ")
+    first, second, *_ = said(LENET).splitlines()
+    assert re.fullmatch(
+        rf"verdicts: {len(can)} of the \d+ published claims about this model and data can "
+        r"be judged, at \d+ seeds \(declared looks: .*\); after the run, `lt-pipeline "
+        "compare` does it",
+        first,
+    )
+    assert re.fullmatch(
+        r"  lenet-\S+: (agrees in \d+% of runs if the published number is the true one|an "
+        r"effect of \d\.\d standard deviations is seen in 4 of 5 runs)",
+        second,
+    )
 
 
 def test_too_few_steps_and_too_few_seeds_are_named() -> None:
     assert found(steps(8000))["lenet-dense"].obstacle == (
         "steps is 8,000 (needed: 10,000 or more)"
     )
-    assert said(steps(8000)).startswith("verdicts: none; steps is 8,000 (needed: 10,000 or")
+    assert re.fullmatch(
+        r"verdicts: none of the \d+ published claims about this model and data can be "
+        r"judged\n  the nearest obstacle, of \d+ claims: steps is 8,000 "
+        r"\(needed: 10,000 or more\)",
+        said(steps(8000)),
+    )
     few = LENET | {"seeds": [0, 1, 2]}
-    assert said(few).startswith("verdicts: none; 3 seeds (the first look is at 8)")
+    assert said(few).endswith(" claims: 3 seeds (the first look is at 8)")
 
 
 def test_other_data_have_no_claims() -> None:

@@ -108,6 +108,10 @@ def test_labels_cover_no_other_label_and_no_marker():
     for number, box in enumerate(boxes):
         assert not box.count_overlaps(boxes[number + 1 :])
         assert not any(box.contains(*point) for point in points)
+        assert axes.bbox.x0 <= box.x0 < box.x1 <= axes.bbox.x1
+    curves = [line.get_path().transformed(axes.transData) for line in axes.lines]
+    crossed = [c.intersects_bbox(box, filled=False) for box in boxes for c in curves]
+    assert sum(crossed) <= 4, "only the ends of the two curves may stand on a line"
 
 
 def test_the_axis_is_linear_where_costs_are_close():
