@@ -93,7 +93,8 @@ def summary(rows: Sequence[Compared]) -> str:
 def why_left_out(rows: Sequence[Compared]) -> list[str]:
     """A line that counts the claims that no run fits, and lines that say why.
 
-    The lines after the first count each claim once. The nearest are named first: those that a run with other settings would fit.
+    The lines after the first count each claim once. The nearest come first:
+    those that a run with other settings would fit.
     """
     left_out = [row for row in rows if row.verdict in LEFT_OUT]
     if not left_out:

@@ -246,7 +246,7 @@ def _free_places(
     """Where the label of a point covers no marker and no label, and what it covers."""
     width = 0.66 * FONT * len(text)
     before = {"left": 0.0, "center": width / 2, "right": width}
-    found = []
+    found: list[tuple[tuple[float, float, str], Bbox]] = []
     for right, above, side in PLACES:
         box = _box(axes, point, (right - before[side], above - 1, width, FONT + 2), scale)
         if (
