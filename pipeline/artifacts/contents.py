@@ -12,7 +12,7 @@ from pipeline.artifacts.paths import FOLDER
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """What stands in a result file for one seed; null for numbers that are not finite."""
+    """The content of a result file for one seed; null for numbers that are not finite."""
 
     density: float
     kept: dict[str, int]
@@ -29,7 +29,7 @@ class _Facts:
 
 @dataclass(frozen=True, slots=True)
 class _Result:
-    """What stands in ``result.json``."""
+    """The content of ``result.json``."""
 
     task: str
     variant: str

@@ -92,7 +92,7 @@ def _named(path: Path) -> Iterator[Path]:
 
 
 def _system_error(error: OSError | SafetensorError) -> OSError:
-    """What the system said: safetensors has it as text, such as ``(os error 28)``."""
+    """The system's error: safetensors has it as text, such as ``(os error 28)``."""
     if isinstance(error, OSError):
         return error
     found = re.search(r"os error (\d+)", str(error))
@@ -250,7 +250,7 @@ def readable(path: Path, *also: type[Exception]) -> Iterator[None]:
 
 
 def damaged(path: Path, why: str) -> ArtifactError:
-    """What to say of a file that is not what was written."""
+    """The error of a file that is not what was written."""
     return ArtifactError(
         f"{path}: not readable ({why}); delete it and run `dvc repro`, which restores it"
     )
@@ -274,7 +274,7 @@ def _one_line(error: Exception) -> str:
 
 
 def missing(path: Path) -> ArtifactError:
-    """What to say of an artifact that is not there."""
+    """The error of an artifact that is not there."""
     return ArtifactError(f"{path} is missing; run `dvc repro` (or `dvc pull`)")
 
 

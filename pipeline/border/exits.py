@@ -84,7 +84,7 @@ def of_machine(error: BaseException) -> bool:
 
 
 def of_system(error: OSError) -> str:
-    """What the system refused, with the file if it has one, and what to do about it.
+    """Say what the system refused, with the file if it has one, and what to do about it.
 
     >>> of_system(OSError(errno.ENOSPC, "No space", "a.json"))
     'a.json: No space; free some space and run it again; what is finished stays'

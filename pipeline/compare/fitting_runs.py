@@ -131,7 +131,7 @@ def _trial(setup: Setup, claim: Claim, book: Book) -> _Trial:
 
 
 def _apart(recipe: Recipe, masks: Required, own: Required) -> list[str]:
-    """What keeps a recipe from a protocol: of its masks, and of its own settings."""
+    """The settings, of its masks and its own, that keep a recipe from a protocol."""
     asked = {name: value for name, value in own.items() if name in recipe.settings}
     return differences(recipe.settings, {**masks, **asked})
 

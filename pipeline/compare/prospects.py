@@ -52,7 +52,7 @@ class Prospect:
 
 
 def prospects(settings: Settings, raw: dict[str, Any]) -> list[Prospect]:
-    """What a run of these settings will be able to judge.
+    """List the claims about a run of these settings, and whether it can judge them.
 
     Args:
         settings: of the run.

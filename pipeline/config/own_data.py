@@ -49,7 +49,7 @@ def with_known(settings: Settings, root: Path) -> Settings:
 
 
 def known(name: str, source: Source, root: Path) -> Known:
-    """What is known of a data set; it is read only if something has changed."""
+    """The facts of a data set; it is read only if something has changed."""
     kept = root / FOLDER / f"{name}-{_stamp(source, root)}.json"
     if kept.exists():
         values = files.load_json(kept)

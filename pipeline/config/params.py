@@ -105,7 +105,7 @@ def parse(raw: object, root: Path = Path()) -> Settings:
 
 @cache
 def validator() -> pydantic.TypeAdapter[Settings]:
-    """What pydantic makes of the types of the settings; it takes longer than the check."""
+    """The validator that pydantic builds of the types; this takes longer than a check."""
     return pydantic.TypeAdapter(Settings)
 
 

@@ -133,19 +133,19 @@ class Task:
 
     @property
     def dataset(self) -> Known:
-        """What is known of the data set before a stage reads it."""
+        """The facts of the data set that are known before a stage reads it."""
         return self.known or FACTS[self.data]
 
     @property
     def takes(self) -> Resources:
-        """What one training takes of a machine of a cluster, without null."""
+        """The part of a machine of a cluster that one training takes, without null."""
         asked = self.resources or Resources()
         usual = 0.0 if self.train.device == "cpu" else 1.0
         return asked if asked.gpus is not None else replace(asked, gpus=usual)
 
     @property
     def needs(self) -> frozenset[Ability]:
-        """What an engine must be able to do to train it."""
+        """The abilities that an engine needs to train it."""
         needed = needed_for(self.dataset.description)
         if not is_built_in(self.train.optimizer):
             needed.add(Ability.OWN_OPTIMIZER)

@@ -35,7 +35,7 @@ Property = Callable[[str], str]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Contract:
-    """What holds for every entry of a registry."""
+    """A property that holds for every entry of a registry."""
 
     registry: Registry[Any]
     properties: tuple[Property, ...]
@@ -110,7 +110,7 @@ def _checked(name: str, contract: Contract) -> Iterator[Checked]:
 
 
 def said(one: Property, name: str) -> str:
-    """What a property says of a name; of code that fails, how it fails."""
+    """The finding of a property about a name; of code that fails, how it fails."""
     try:
         return " ".join(one(name).split())
     except UserError as error:

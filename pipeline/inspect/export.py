@@ -99,7 +99,7 @@ def _refuse_moving_masks(group: ChainGroup, ticket: Ticket) -> None:
 
 
 def _read(settings: Settings, group: ChainGroup, ticket: Ticket) -> Exported:
-    """What is exported, checked against what was recorded with it."""
+    """The content of an export, checked against the facts that were recorded with it."""
     instance = group.at(ticket.round)
     starts = paths.starts_folder(instance)
     trained = paths.trained_folder(instance)

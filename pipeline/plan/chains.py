@@ -58,7 +58,7 @@ class ChainGroup:
         return paths.masks_folder(self.at(round)) if policy.changes else self.mask_at(round)
 
     def mask_source_at(self, round: int) -> Path:
-        """What makes a round's mask reads: trained weights, another mask, or a file."""
+        """The source of a round's mask: trained weights, another mask, or a file."""
         mask = self.variant.prune.mask
         if isinstance(mask, MaskFrom) and mask.file is not None:
             return Path(mask.file_at(round))

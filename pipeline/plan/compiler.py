@@ -85,7 +85,7 @@ def _dataset(settings: Settings, task: Task) -> tuple[str, Fields]:
 def _dense(
     settings: Settings, name: str, seeds: tuple[int, ...]
 ) -> Iterator[tuple[str, str, Fields]]:
-    """What a task has without any variant: θ₀, the dense training, its first steps."""
+    """The items of a task without any variant: θ₀, the dense training, its first steps."""
     task = settings.tasks[name]
     instance = Instance(task=name, variant=DENSE, round=0, seeds=seeds)
     key = f"{name}-{paths.group_name(seeds)}"
@@ -111,7 +111,7 @@ def _dense(
 
 
 def _round_outputs(instance: Instance) -> Fields:
-    """What a round's training writes."""
+    """The paths that a round's training writes."""
     return {
         "trained": str(paths.trained_folder(instance)),
         "results": str(paths.results_folder(instance)),
@@ -317,7 +317,7 @@ def expected_densities(settings: Settings, task: str, variant: str) -> list[floa
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trained:
-    """What a stage instance trains."""
+    """The part of an experiment that a stage instance trains."""
 
     variant: str
     """whose round it is, or is like; DENSE likewise"""
@@ -328,7 +328,7 @@ class Trained:
 
 
 def trained(settings: Settings, plan: Plan) -> dict[str, Trained]:
-    """What every stage trains, for those that do, in the order of the plan."""
+    """The trainings of every stage that trains, in the order of the plan."""
 
     @cache
     def densities(task: str, variant: str) -> list[float]:

@@ -129,7 +129,7 @@ def standing(plan: Plan, root: Path = Path()) -> Standing:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Looks:
-    """What an instance is compared with."""
+    """The texts and records that an instance is compared with."""
 
     root: Path
     texts: Mapping[str, str]

@@ -15,7 +15,7 @@ def fractions(task: Task, prune: Prune) -> dict[str, float]:
 
 
 def asked(task: Task, prune: Prune, rounds: int) -> Asked:
-    """What a recipe with masks of its own asks to keep after so many pruning rounds."""
+    """The request of a recipe with masks of its own after so many pruning rounds."""
     assert prune.fraction is not None
     assert prune.scope is not None
     network = build_network(task)

@@ -78,7 +78,7 @@ FOLDERS = {name: Path(*known.package.split(".")) for name, known in ENTRIES.item
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Decided:
-    """What decides the results of instances that share an inputs file, beside code."""
+    """The facts and settings that decide instances of one inputs file, beside code."""
 
     facts: tuple[tuple[str, str | int], ...]
     """fields of their items, by name, that DVC sees nowhere else"""

@@ -101,7 +101,7 @@ def _seeds(text: str) -> Group:
 
 
 def _text(path: Path) -> str:
-    """What is left of a file, whatever happened to it."""
+    """The content that is left of a file, whatever happened to it."""
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:

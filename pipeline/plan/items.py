@@ -65,7 +65,7 @@ class Item:
 
     @property
     def stage(self) -> str:
-        """What DVC calls it: ``retrain@main-ticket-r03-s0-3``."""
+        """Its name in DVC: ``retrain@main-ticket-r03-s0-3``."""
         return f"{self.kind.name}@{self.key}"
 
     def command(self, root: Path = Path()) -> str:
@@ -79,7 +79,7 @@ class Item:
 
     @property
     def label(self) -> str:
-        """What its trainings are called in what is shown: ``main/ticket/r03/s0-3``."""
+        """The name of its trainings for people: ``main/ticket/r03/s0-3``."""
         first = self.kind.writes[0]
         below = self.path(first).relative_to(paths.FOLDER / first).as_posix()
         return f"{self.kind.trains.label if self.kind.trains else ''}{below}"
@@ -138,7 +138,7 @@ def groups_in(plan: Plan | None) -> list[tuple[int, ...]]:
 
 
 def missing(root: Path = Path()) -> PlanError:
-    """What to say where there is no plan."""
+    """The error where there is no plan."""
     return PlanError(f"{plan_path(root)} is missing; write it with `lt-pipeline plan`")
 
 

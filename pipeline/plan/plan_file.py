@@ -102,7 +102,7 @@ def asked(settings: Settings, root: Path = Path()) -> Plan:
 
 
 def _user_code(settings: Settings, root: Path) -> Path:
-    """What stage ``plan`` watches of the user's: the package with all functions.
+    """The user's code that stage ``plan`` watches: the package with all functions.
 
     Raises:
         PlanError: if they lie in several; DVC's templates have no lists of deps.

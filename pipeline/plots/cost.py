@@ -293,7 +293,7 @@ def _write(
 
 
 def _explained(table: Sequence[Row]) -> str:
-    """What markers, their labels and bars are."""
+    """The meaning of markers, their labels and bars."""
     shown = range_over(line["seeds"] for line in table)
     bars = f"\nbars: {shown}" if shown else ""
     return f"a marker per round; at it,\nits weights remaining (%){bars}"

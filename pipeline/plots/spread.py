@@ -57,7 +57,7 @@ def extent(values: Sequence[float]) -> tuple[float, float, float]:
 
 
 def range_over(counts: Iterable[int], things: str = "seeds") -> str:
-    """What bars and bands show; empty where there is one seed and so no range.
+    """The range that bars and bands show; empty where there is one seed and so no range.
 
     Args:
         counts: numbers of seeds of the points.

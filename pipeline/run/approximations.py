@@ -34,7 +34,7 @@ class Asked:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SeedWork:
-    """What one worker does: approximate the network of one seed."""
+    """The work of one worker: approximate the network of one seed."""
 
     asked: Asked
     seed: int

@@ -39,7 +39,7 @@ class Finished:
 def find(
     key: str, copies: tuple[int | str, ...], copy: int | str, seed: int, engine: str
 ) -> Finished:
-    """What a worker has left of a finished seed.
+    """The files that a worker has left of a finished seed.
 
     Args:
         key: of the trainings among the checkpoints.
@@ -75,7 +75,7 @@ def code() -> str:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Noted:
-    """What is noted of a training beside its result."""
+    """The notes on a training beside its result."""
 
     test_accuracy: float
     """by the task's metric"""

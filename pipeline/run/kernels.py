@@ -84,7 +84,7 @@ class Need:
 
 
 def needs_of(settings: Settings, plan: Plan) -> list[Need]:
-    """What the trainings of a plan need, in its order."""
+    """The kernels that the trainings of a plan need, in its order."""
     trained = compiler.trained(settings, plan)
     networks = {name: build_network(task) for name, task in settings.tasks.items()}
     found: dict[str, Need] = {}
@@ -247,7 +247,7 @@ def _split(rng: np.random.Generator, description: Description, size: int) -> Spl
 
 @cache
 def _versions() -> tuple[str, ...]:
-    """What decides compiled code, apart from the processor: the source and the compiler."""
+    """The versions of source and compiler, which decide the compiled code."""
     code = hashlib.sha256()
     for path in sorted(Path(engines.__file__).parent.rglob("*.py")):
         code.update(path.read_bytes())

@@ -52,7 +52,7 @@ class Seen:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PairWork:
-    """What one worker does: the lines between two networks."""
+    """The work of one worker: the lines between two networks."""
 
     folder: Path
     data: Path

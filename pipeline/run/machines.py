@@ -30,7 +30,7 @@ def _versions() -> Mapping[str, str]:
 
 
 def processor(device: str) -> str:
-    """What of a processor, or of the device of a training, decides how it computes."""
+    """The processor, or a training's device, as far as it decides how it computes."""
     if device != "cpu":
         import torch
 
@@ -46,6 +46,6 @@ def _cpu_name() -> str:
 
 
 def _cpu_lines() -> list[str]:
-    """What Linux says of the processor."""
+    """The description of the processor by Linux."""
     info = Path("/proc/cpuinfo")
     return info.read_text().splitlines() if info.exists() else []

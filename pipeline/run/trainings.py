@@ -436,5 +436,5 @@ _NONE = Split(inputs=np.empty((0,), np.uint8), labels=np.empty((0,), np.int64))
 
 
 def without_examples(description: Description) -> Dataset:
-    """What names a training needs of its data, so that nobody has to read them."""
+    """A data set without examples: it names a training whose data nobody has to read."""
     return Dataset(train=_NONE, validation=_NONE, test=_NONE, description=description)

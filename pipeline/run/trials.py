@@ -196,7 +196,7 @@ def plainer(name: str, network: Network, *, changes_mask: bool) -> list[str]:
 
 
 def kept(file: Path) -> str | None:
-    """What an earlier trial gave: why the engine is refused, or empty; None without one."""
+    """The answer of a trial: why the engine is refused, or empty; None without a trial."""
     try:
         return str(files.load_json(file)["refused"])
     except (UserError, OSError, LookupError, TypeError):

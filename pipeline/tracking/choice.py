@@ -91,7 +91,7 @@ class Choice:
     def lacking(
         self, found: Sequence[Tree], variants: Collection[str] | None
     ) -> tuple[str, ...]:
-        """What should be among the chosen runs and is not, by name.
+        """The runs that should be among the chosen ones and are not, by name.
 
         Args:
             found: the runs that were chosen, with their children.

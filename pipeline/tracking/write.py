@@ -79,7 +79,7 @@ class TrackReport:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Asked:
-    """What of a workspace is to be written."""
+    """The part of a workspace that is to be written."""
 
     experiment: str
     active: Active

@@ -126,7 +126,7 @@ def _shown_at_once(plan: Plan, done: Collection[str]) -> dict[str, Any] | None:
 
 
 def _preloads(settings: Settings, graph: Graph) -> list[str]:
-    """What the workers share: what the engines of the walk need."""
+    """The modules that the workers share: those that the engines of the walk need."""
     trained = {
         (node.item["engine"], node.item["task"])
         for node in graph.nodes.values()
@@ -189,7 +189,7 @@ class Walk:
         return begun
 
     def _next(self, *, trains: bool) -> str | None:
-        """What an executor is free for."""
+        """The work that an executor is free for."""
         return self._waiting.take(
             trains=trains and self.trainer.free > 0, others=self.here.free > 0
         )

@@ -83,7 +83,7 @@ class Graph:
 def graph(
     settings: Settings, plan: Plan, done: Collection[str], restored: Collection[str]
 ) -> Graph:
-    """What there is to do for the stages of a plan that are not done.
+    """List the work for the stages of a plan that are not done.
 
     Left to DVC are stages that train several seeds in one engine or one seed in several
     processes, those whose code or data are the user's, and whatever reads their results.

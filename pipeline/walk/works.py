@@ -76,7 +76,7 @@ class Trains:
 
     @property
     def needs(self) -> Resources:
-        """What it takes of a machine of a cluster."""
+        """The part of a machine of a cluster that it takes."""
         return self.source.task.takes
 
     def run(self, report: Tell, stop: Callable[[], bool]) -> None:

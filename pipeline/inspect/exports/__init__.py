@@ -12,7 +12,7 @@ from pipeline.core.registry import Entry, Registry
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Form(Entry):
-    """What is said of a form."""
+    """The record of a form: what its file holds, and how a reader loads it."""
 
     holds: str
     """what the file holds, for help and model cards"""

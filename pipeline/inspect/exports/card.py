@@ -128,7 +128,7 @@ def _front_matter(exported: Exported, form: str, result: Mapping[str, Any]) -> s
 
 
 def _kind(exported: Exported) -> str:
-    """What the hub calls the task; empty where it has no word."""
+    """The hub's name of the task; empty where it has none."""
     described = exported.dataset.description
     if not isinstance(described.labels, Classes):
         return ""

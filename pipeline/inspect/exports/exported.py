@@ -57,7 +57,7 @@ class Exported:
 
     @cached_property
     def outputs(self) -> Floats:
-        """What the network gives on the test set in eval mode, (N, …)."""
+        """The outputs of the network on the test set in eval mode, (N, …)."""
         import torch
 
         from pipeline.core.models.forward import forward

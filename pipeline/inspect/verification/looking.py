@@ -92,7 +92,7 @@ class Subject:
 
 
 def said(path: Path, look: Look) -> str:
-    """What is wrong with a file; one that the check cannot work with is damaged, too."""
+    """The faults of a file; one that the check cannot work with is damaged, too."""
     try:
         return look()
     except DAMAGE as error:

@@ -195,7 +195,7 @@ def begun_with(subject: Subject, seed: int) -> Mask:
 
 
 def _copy_problem(subject: Subject, seed: int, path: Path, both: list[Path]) -> str:
-    """What is wrong with the weights or the mask of a copy; both carry the same facts."""
+    """The faults of the weights or the mask of a copy; both carry the same facts."""
     weights, mask = (files.load_arrays(one) for one in both)
     start = digest(files.load_weights(subject.item.path("start"), seed))
     wanted = files.load_facts(both[0]) | _of_copy(weights, mask, start)

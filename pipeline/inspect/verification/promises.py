@@ -173,7 +173,7 @@ def _masks_are_transformed_again(
 
 
 def _dense_networks(settings: Settings, group: ChainGroup) -> transformed.Dense | None:
-    """What a transform that looks at dense networks reads; None for any other."""
+    """The networks that a transform looks at; None where it looks at none."""
     if not TRANSFORMS[str(group.variant.prune.transform)].needs_dense:
         return None
     data = paths.data_file(settings.tasks[group.task].data)

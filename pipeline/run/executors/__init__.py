@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExecutorRecord(Entry):
-    """What an executor needs, and how it is addressed."""
+    """The record of an executor: the package it needs, and how it is addressed."""
 
     package: str = ""
     """that must be installed beside what the software needs; empty = none"""

@@ -76,7 +76,7 @@ def wait(*tellers: Teller) -> Iterator[Told]:
 
 
 def ended_by(error: Exception) -> Ended:
-    """What to tell of a work that raised an error; a fault of ours is shown whole."""
+    """The message about a work that raised an error; a fault of ours is shown whole."""
     line = exits.expected(error)
     if line is None:
         error.add_note(exits.REPORT)

@@ -102,7 +102,7 @@ def _remove_unused(folder: Path) -> None:
 
 
 def identity() -> dict[str, Any]:
-    """What must be equal on two machines that do the same work: code and versions."""
+    """The code and versions, which must be equal on machines that do the same work."""
     base = code_root(Path()) / "pipeline"
     content = hashlib.sha256()
     for path in sorted(base.rglob("*.py")):

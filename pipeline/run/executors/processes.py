@@ -140,7 +140,7 @@ def run_all(
 
 
 def context(preload: Collection[str]) -> BaseContext:
-    """What starts processes of one thread that share these imported modules."""
+    """The starter of processes of one thread that share these imported modules."""
     one_thread()
     servers = "forkserver" in multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("forkserver" if servers else "spawn")

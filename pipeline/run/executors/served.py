@@ -72,7 +72,7 @@ def _send(channel: socket.socket, command: tuple[str, list[str]], dvc: int) -> N
 
 
 def received(channel: socket.socket) -> tuple[dict[str, Any], list[int]]:
-    """What a stage's command sends: the request, and its three streams."""
+    """The message of a stage's command: the request, and its three streams."""
     channel.settimeout(PATIENCE_S)
     streams: list[int] = []
     try:

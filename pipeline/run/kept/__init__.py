@@ -32,7 +32,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Training:
-    """What a kept training is found by."""
+    """The facts by which a kept training is found."""
 
     name: str
     """digest of what decides it, but for the machine"""
@@ -116,7 +116,7 @@ class Kept:
 
 
 def asked() -> Kept:
-    """What the user asks for by environment variables."""
+    """The user's choices by environment variables."""
     return Kept(place=places.asked(), others=os.environ.get(OTHERS) == "any")
 
 
@@ -145,7 +145,7 @@ def _packed(folder: Path, seed: int) -> bytes:
 
 
 def facts_in(entry: IO[bytes]) -> dict[str, Any]:
-    """What is noted of the training in an entry."""
+    """The notes on the training in an entry."""
     with ZipFile(entry) as opened:
         name = next(name for name in opened.namelist() if name.endswith(".json"))
         facts: dict[str, Any] = json.loads(opened.read(name))["facts"]

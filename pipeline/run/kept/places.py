@@ -215,7 +215,7 @@ def used(named: str, use: str, say: Callable[[str], None]) -> Iterator[Place | N
 
 
 def refused(named: str, error: Exception, use: str) -> str:
-    """What to say of a place that failed: the same, whichever entry it was."""
+    """The message about a place that failed: the same, whichever entry it was."""
     said = re.sub(rf"^{re.escape(named)}\S*?( cannot be written)?: ", "", _said(error))
     return f"finished trainings in {named} cannot be {use} ({said})"
 
