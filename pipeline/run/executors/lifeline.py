@@ -123,7 +123,7 @@ def _process(pid: int) -> _Process | None:
 
 
 def _read(pid: int, name: str) -> bytes:
-    """The content of a file in /proc of a process; empty if it is gone, or another user's."""
+    """The bytes of a file in /proc of a process; none if it is gone, or another user's."""
     try:
         return (_PROC / str(pid) / name).read_bytes()
     except OSError:
