@@ -21,8 +21,6 @@ from pipeline.inspect.verification.looking import Look, Looks, Subject, differen
 from pipeline.plan import places
 from pipeline.run.round_starts import Behind, read
 
-Facts = Mapping[str, Any]
-
 
 def data(subject: Subject) -> Looks:
     """The data set: its arrays as its digest says, its facts those that settings know."""
@@ -192,14 +190,6 @@ def begun_with(subject: Subject, seed: int) -> Mask:
     if variant is None or variant.prune.policy.changes:
         return first_mask(subject.network)
     return files.load_mask(subject.item.path("mask"), seed)
-
-
-def _copy_problem(subject: Subject, seed: int, path: Path, both: list[Path]) -> str:
-    """The faults of the weights or the mask of a copy; both carry the same facts."""
-    weights, mask = (files.load_arrays(one) for one in both)
-    start = digest(files.load_weights(subject.item.path("start"), seed))
-    wanted = files.load_facts(both[0]) | _of_copy(weights, mask, start)
-    return difference(wanted, files.load_facts(path))
 
 
 def _of_copy(weights: Weights, mask: Mask, start: str) -> dict[str, Any]:
