@@ -30,6 +30,8 @@ EXPERIMENTS = {"digits": None, "lenet-quick": 6}
 """preset -> number of seeds; None = those of the preset"""
 SHARE = 0.95
 LOOK_S = 0.1
+LAST_S = 60.0
+"""that processes have to end"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -126,6 +128,7 @@ def measure(root: Path, settings: clone.Params, preset: str) -> Row:
     process.send_signal(signal.SIGINT)
     process.communicate()
     print()
+    _wait_for_others(root)
     if not ended:
         raise RuntimeError(f"lt-pipeline run has trained nothing:\n{said}")
     workers_s, driver_s = looks.between(ended[0], ended[-1])
@@ -138,6 +141,14 @@ def measure(root: Path, settings: clone.Params, preset: str) -> Row:
         driver_s=driver_s,
         alone_s=ended[-1] - ended[-min(cores.available_cores(), len(ended))],
     )
+
+
+def _wait_for_others(root: Path) -> None:
+    """Wait for what writes into MLflow, which ends after the process that it follows."""
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.cwd() == str(root.resolve()):
+                process.wait(LAST_S)
 
 
 def main() -> None:
