@@ -209,23 +209,24 @@ def dataset_sizes(path: Path) -> dict[str, int]:
 
 
 def load_weights(folder: Path, seed: int) -> Weights:
-    """Read the weights of one seed from a theta0, starts or trained folder."""
-    part = "weights" if _is_trained(folder) else ""
+    """Read the weights of one seed from a theta0, starts, trained or pooled folder."""
+    part = "weights" if _has_both(folder) else ""
     return load_arrays(seed_file(folder, seed, part))
 
 
 def load_mask(folder: Path, seed: int) -> Mask:
-    """Read the mask of one seed from a masks or trained folder."""
+    """Read the mask of one seed from a masks, trained or pooled folder."""
     return load_arrays(mask_file(folder, seed))
 
 
 def mask_file(folder: Path, seed: int) -> Path:
-    """The file with the mask of one seed in a masks or trained folder."""
-    return seed_file(folder, seed, "mask" if _is_trained(folder) else "")
+    """The file with the mask of one seed in a masks, trained or pooled folder."""
+    return seed_file(folder, seed, "mask" if _has_both(folder) else "")
 
 
-def _is_trained(folder: Path) -> bool:
-    return folder.parts[-5:-4] == ("trained",)
+def _has_both(folder: Path) -> bool:
+    """Whether weights and masks lie in one folder."""
+    return folder.parts[-5:-4] in (("trained",), ("pooled",))
 
 
 @contextmanager

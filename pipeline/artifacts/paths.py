@@ -8,6 +8,8 @@ There is one folder per kind of artifact, with ``task/variant/rNN/seeds`` below 
     artifacts/masks/main/ticket/r03/s0-3/        written by prune
     artifacts/starts/main/ticket/r03/s0-3/       written by rewind
     artifacts/trained/main/ticket/r03/s0-3/      weights and mask, written by retrain
+    artifacts/networks/main/ticket/r03/s0-3.json     digests of all networks up to a round
+    artifacts/pooled/main/pool/r03/s0-3/         weights and mask, mixed of several rounds'
     artifacts/copies/main/stable/r03-k000500/s0-3/   copies of a start, by data order
     artifacts/lines/main/stable/r03-k000500/s0-3/    lines.parquet, lines.json
     artifacts/results/main/ticket/r03/s0-3/      result.json, curves.parquet
@@ -125,6 +127,16 @@ def trained_folder(instance: Instance) -> Path:
     return FOLDER / "trained" / instance.path
 
 
+def networks_file(instance: Instance) -> Path:
+    """File with the digests of a chain's networks, of all rounds up to this one."""
+    return FOLDER / "networks" / f"{instance.path}.json"
+
+
+def pooled_folder(instance: Instance) -> Path:
+    """Folder of the weights and masks that are mixed of several rounds' networks."""
+    return FOLDER / "pooled" / instance.path
+
+
 def results_folder(instance: Instance) -> Path:
     """Folder of the facts and learning curves of a training."""
     return FOLDER / "results" / instance.path
@@ -136,7 +148,7 @@ def timing_file(instance: Instance) -> Path:
 
 
 def seed_file(folder: Path, seed: int, part: str = "") -> Path:
-    """File of one seed; in a trained folder ``part`` is weights, mask or scores."""
+    """File of one seed; where they share a folder, ``part`` is weights, mask or scores."""
     return folder / (f"s{seed}.{part}.safetensors" if part else f"s{seed}.safetensors")
 
 

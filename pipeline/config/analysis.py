@@ -114,7 +114,7 @@ class Known:
     owners: Mapping[str, str]
     """variant -> the variant whose recipe decides its masks, most often itself"""
     transformed: Sequence[str]
-    """variants that change the masks they take"""
+    """variants that change the masks they take, or have those of pools"""
     frozen: Sequence[str]
     """variants whose pruned weights stay in the network"""
 

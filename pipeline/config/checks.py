@@ -138,7 +138,11 @@ def _analyses(settings: Settings) -> Iterator[str]:
             name: v.prune.owner.variant if v.prune.owner else name
             for name, v in settings.variants.items()
         },
-        transformed=[name for name, v in settings.variants.items() if v.prune.transform],
+        transformed=[
+            name
+            for name, v in settings.variants.items()
+            if v.prune.transform or v.prune.pool
+        ],
         frozen=[name for name, v in settings.variants.items() if v.rewind.freezes],
     )
     for name, asked in settings.analyses.items():

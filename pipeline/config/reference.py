@@ -144,13 +144,16 @@ def _below(annotation: object, path: str) -> Iterator[Key]:
         yield from _below(get_args(bare(annotation))[1], f"{path}.{NAME}")
 
 
+_LISTED = {str: "names", int: "whole numbers", float: "numbers"}
+
+
 def _in_words(option: object) -> str:
     if isinstance(option, type) and is_dataclass(option):
         return "mapping"
     if get_origin(option) is Literal:
         return "text"
     if get_origin(option) is tuple:
-        return "list of names" if get_args(option)[0] is str else "list of whole numbers"
+        return f"list of {_LISTED[get_args(option)[0]]}"
     if get_origin(option) is dict:
         names, values = get_args(option)
         if values is Any:

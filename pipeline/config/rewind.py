@@ -69,6 +69,11 @@ class Rewind:
         return self.pruned != "zero"
 
     @property
+    def last_step(self) -> int | None:
+        """The step at which the round's training ends; None = with the schedule."""
+        return None if STARTS[self.to].trains else self.first_step
+
+    @property
     def first_step(self) -> int:
         """The step at which the round's training begins."""
         return 0 if STARTS[self.to].from_beginning else self.step or 0

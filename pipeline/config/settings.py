@@ -36,6 +36,7 @@ from pipeline.core.models.init import CHOICES, MODULE
 from pipeline.core.models.layers import Kind, Network
 from pipeline.core.optimizers import is_built_in
 from pipeline.core.policies import RECIPE, SCHEDULES, Policy
+from pipeline.core.pools import Pooling
 from pipeline.core.programs import PROGRAMS, Program, program_of
 from pipeline.core.training.engine import Ability, needed_for
 from pipeline.core.training.settings import ADAM_BETAS, ScoreTraining, TrainSettings
@@ -231,6 +232,9 @@ class Prune:
     scores: Annotated[ScoreTraining | None, OnlyWritten()] = None
     """how scores are trained, where the schedule trains scores; left out: as the task's
     weights are"""
+    pool: Annotated[Pooling | None, OnlyWritten()] = None
+    """how the trained networks of the other variant's rounds are mixed into one, whose mask
+    is taken in place of that variant's; {} = as Lottery Pools does"""
     kept: Annotated[tuple[dict[str, int], ...] | None, Derived()] = None
     """weights kept in each tensor in rounds 0, 1, …, where masks come from files"""
 

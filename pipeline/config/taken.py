@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from pipeline.config import pools
 from pipeline.config.settings import Settings, Variant, build_network
 from pipeline.core.models import blocks
 from pipeline.core.models.blocks import Blocks
@@ -12,6 +13,10 @@ from pipeline.core.transforms import TRANSFORMS
 def problems(where: str, variant: Variant, settings: Settings) -> Iterator[str]:
     """Yield one line for each impossible setting; masks have been checked before."""
     yield from _blocks(f"{where}.prune", variant, settings)
+    if variant.prune.pool is not None:
+        yield from pools.problems(
+            f"{where}.prune.pool", variant, variant.prune.pool, settings
+        )
     if STARTS[variant.rewind.to].needs_taken:
         yield from _start(f"{where}.rewind", variant, settings)
 

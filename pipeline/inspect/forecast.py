@@ -178,6 +178,8 @@ def _share(settings: Settings, item: Item, trains: Trains, variant: str) -> floa
         first = item.number("step")
     else:
         recipe = settings.variants.get(variant)
+        if recipe and recipe.rewind.last_step is not None:
+            return 0.0
         first = recipe.rewind.first_step if recipe else 0
     return (last - first) / total
 
@@ -237,7 +239,8 @@ def _measured(task: str) -> list[float]:
     for path in timings:
         with files.understood(path):
             seeds = files.load_json(path)["seeds"].values()
-            rates += [float(one["steps_per_s"]) for one in seeds]
+            # A round that trains no step has no rate.
+            rates += [rate for one in seeds if (rate := float(one["steps_per_s"])) > 0]
     return rates
 
 

@@ -43,6 +43,8 @@ class ChainGroup:
     def mask_at(self, round: int) -> Path:
         """The folder that has the mask which a round ends with."""
         prune = self.variant.prune
+        if prune.pool is not None:
+            return paths.pooled_folder(self.at(round))
         if prune.makes_masks and not prune.policy.changes:
             return paths.masks_folder(self.at(round))
         return self._found_at(round)
@@ -109,10 +111,22 @@ class ChainGroup:
         return paths.masks_folder(found)
 
     def _found(self, round: int) -> Instance:
-        """The instance of the mask's owner at a round."""
-        return Instance(
-            task=self.owner_task, variant=self.mask_owner, round=round, seeds=self.seeds
-        )
+        """The instance of the mask's owner at a round; round 0 is the dense network's."""
+        name = self.mask_owner if round else DENSE
+        return Instance(task=self.owner_task, variant=name, round=round, seeds=self.seeds)
+
+    def pooled_from(self, round: int, last: int) -> tuple[Instance, Instance]:
+        """Which network a pool begins with, and up to which one others may join it.
+
+        Args:
+            round: of the pool.
+            last: round of the experiment.
+        """
+        how = self.variant.prune.pool
+        assert how is not None, "its networks are pooled"
+        if how.begins_with == "dense":
+            return self._found(0), self._found(round)
+        return self._found(round), self._found(last)
 
     def initial_at(self, round: int) -> Path:
         """The folder of the weights that began the training which a mask is cut from.
@@ -135,6 +149,7 @@ class ChainGroup:
         - A start that is taken from the mask's owner looks at what its round began with.
         - A start made of what the previous round began with looks at that, if the chain
           cuts its own masks, and at θ₀ otherwise.
+        - A start that looks at the weights of its mask looks at the pool, if it is pooled.
         - Every other start looks at the weights that the mask was cut from. If the mask
           changed while its round trained, these are the weights trained with it.
         """
@@ -152,12 +167,17 @@ class ChainGroup:
             cuts = self.variant.prune.policy.cuts
             theta0 = paths.theta0_folder(self.task, self.seeds)
             return self.initial_at(round) if cuts else theta0
-        if self.owner.prune.policy.changes and start.needs_trained != "chain":
-            return self._found_at(round)
         if start.needs_trained == "chain":
             previous = self.owner.prune.policy.source_round(round)
             return paths.trained_folder(self.at(previous))
-        return self.cut_from(round)
+        return self._weights_of_mask(round)
+
+    def _weights_of_mask(self, round: int) -> Path:
+        """The folder of the networks whose mask a round has."""
+        if self.variant.prune.pool is not None:
+            return paths.pooled_folder(self.at(round))
+        changed = self.owner.prune.policy.changes
+        return self._found_at(round) if changed else self.cut_from(round)
 
 
 def chain_group(

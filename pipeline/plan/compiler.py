@@ -186,13 +186,7 @@ def _rounds(
     densities = expected_densities(settings, *names)
     for round in range(1, settings.rounds + 1):
         instance = group.at(round)
-        common: Fields = {
-            "task": group.task,
-            "variant": group.name,
-            "round": round,
-            "seeds": _listed(group.seeds),
-            "data": _data(task),
-        }
+        common = _of_round(instance) | {"data": _data(task)}
         if group.owner_task != group.task:
             common["mask_task"] = group.owner_task
         if group.variant.prune.blocks is not None:
@@ -219,6 +213,47 @@ def _rounds(
             prune=group.variant.prune,
         )
         yield "retrain", instance, common | retrained | engine | _round_outputs(instance)
+    if group.variant.prune.pool is not None:
+        yield from _pools(settings, group)
+
+
+def _pools(settings: Settings, group: ChainGroup) -> Iterator[tuple[str, Instance, Fields]]:
+    """The stages that mix networks of several rounds.
+
+    DVC's templates have no lists of deps. So one stage per round notes the digests of all
+    networks up to it, and a pool reads the networks that stand in the last of these files.
+    """
+    task, owner = settings.tasks[group.task], group.mask_owner
+    for round in range(1, settings.rounds + 1):
+        begun, last = group.pooled_from(round, settings.rounds)
+        mixed: Fields = {
+            "data": _data(task),
+            "mask_owner": owner,
+            "trained": str(paths.trained_folder(begun)),
+            "networks": str(paths.networks_file(last)),
+            "pooled": str(paths.pooled_folder(group.at(round))),
+            INPUTS: _inputs("pooled", task, (group.task, group.name)),
+        }
+        yield "pooled", group.at(round), _of_round(group.at(round)) | mixed
+        own = replace(group.at(round), variant=owner)
+        before = replace(own, round=round - 1)
+        dense = paths.trained_folder(replace(own, variant=DENSE, round=0))
+        noted: Fields = {
+            "trained": str(paths.trained_folder(own)),
+            "behind": str(paths.networks_file(before) if round > 1 else dense),
+            "networks": str(paths.networks_file(own)),
+            INPUTS: str(fingerprints.inputs_file("networks", group.task, owner)),
+        }
+        yield "networks", own, _of_round(own) | noted
+
+
+def _of_round(instance: Instance) -> Fields:
+    return {
+        "task": instance.task,
+        "variant": instance.variant,
+        "round": instance.round,
+        "seeds": _listed(instance.seeds),
+    }
 
 
 def _masks(group: ChainGroup, round: int, task: Task) -> tuple[str, Fields]:
@@ -306,6 +341,8 @@ def expected_densities(settings: Settings, task: str, variant: str) -> list[floa
     """
     prune = settings.variants[variant].prune
     if prune.transform is not None and TRANSFORMS[prune.transform].keeps_all:
+        return [1.0] * (settings.rounds + 1)
+    if prune.pool is not None and prune.pool.begins_with == "dense":
         return [1.0] * (settings.rounds + 1)
     if prune.owner is not None:
         return expected_densities(settings, prune.owner.task or task, prune.owner.variant)

@@ -155,6 +155,26 @@ KINDS: dict[str, Kind] = {
             shown="masks",
         ),
         Kind(
+            name="networks",
+            reads=("trained", "behind"),
+            writes=("networks",),
+            settings=(),
+            shown="networks",
+            light=True,
+        ),
+        Kind(
+            name="pooled",
+            reads=("data", "trained", "networks"),
+            writes=("pooled",),
+            settings=(
+                *_NETWORK,
+                "tasks.{task}.train.batch_size",
+                "variants.{variant}.prune",
+                "variants.{mask_owner}.prune.scope",
+            ),
+            shown="pooled",
+        ),
+        Kind(
             name="rewind",
             walked="by seed",
             reads=("data", "theta0", "mask", "behind"),

@@ -6,6 +6,7 @@ for results of earlier versions too, which did not count them.
 
 from collections.abc import Callable, Mapping
 from functools import cache
+from itertools import count, takewhile
 from math import prod
 from typing import Any
 
@@ -65,7 +66,8 @@ def before(
     to r-1; if they are cut from the dense network, it needs that one; if they are cut from
     θ₀, or the mask changes while the round trains, it needs nothing. A control needs the
     trainings that its ticket needed, and the ticket's own training if the mask changed in
-    it. A start that is made from trained weights adds their training. The first steps of
+    it. A pool needs every round that may join it. A start that is made from trained weights
+    adds their training. The first steps of
     the dense network count as its whole training.
 
     Args:
@@ -85,6 +87,8 @@ def before(
         if own is None or settings is None or not _agree(own, settings):
             return None
         behind = _directly_before(one, settings)
+        if behind is not None and settings["prune"] and "pool" in settings["prune"]:
+            behind |= _pooled(one, settings, settings_of)
         if behind is None:
             return None
         new = behind - found
@@ -123,6 +127,19 @@ def _directly_before(training: Training, settings: Recorded) -> set[Training] | 
     if start.step == "needed":
         found.add((DENSE, 0))
     return found
+
+
+def _pooled(
+    training: Training,
+    settings: Recorded,
+    settings_of: Callable[[Training], Recorded | None],
+) -> set[Training]:
+    """The trainings whose networks may be in a pool: those that have a result."""
+    prune, (_, round) = settings["prune"], training
+    rounds = takewhile(lambda r: settings_of((prune["mask"], r)) is not None, count(1))
+    if prune["pool"].get("begins_with") == "dense":
+        rounds = takewhile(lambda r: r <= round, rounds)
+    return {(DENSE, 0), *((prune["mask"], r) for r in rounds)}
 
 
 def _at(variant: str, round: int) -> Training:

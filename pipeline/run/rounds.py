@@ -66,7 +66,7 @@ def _result(
         "engine": done[0].engine,
         "settings": settings,
         **sizes(source.network(), done[0].facts["kept"]),
-        "seeds": {one.seed: one.facts | {"theta0": _theta0(source, one)} for one in done},
+        "seeds": {one.seed: one.facts | _before(source, one) for one in done},
     }
 
 
@@ -90,7 +90,13 @@ def _write_results(results: Path, done: list[Finished], result: dict[str, Any]) 
         parquet.save_curve_table(folder / "curves.parquet", curves)
 
 
-def _theta0(source: Source, one: Finished) -> str:
-    """The hash of θ₀ behind a start, as the start's file says."""
-    facts = files.load_facts(paths.seed_file(source.starts, one.seed))
-    return str(facts["theta0"])
+def _before(source: Source, one: Finished) -> dict[str, Any]:
+    """The hash of θ₀ behind a start, and what its mask was pooled from."""
+    theta0 = files.load_facts(paths.seed_file(source.starts, one.seed))["theta0"]
+    return {"theta0": str(theta0)} | pooled_from(source.masks, one.seed)
+
+
+def pooled_from(masks: Path | None, seed: int) -> dict[str, Any]:
+    """What joined the pool that a mask is of, as the mask's file says; else nothing."""
+    known = files.load_facts(files.mask_file(masks, seed)) if masks else {}
+    return {"pool": known["pool"]} if "pool" in known else {}

@@ -47,6 +47,7 @@ def source(item: Item, settings: Settings) -> trainings.Source:
         round=round,
         copies=data_orders.of_round(item["variant"], common_noise=task.train.common_noise),
         first_step=variant.rewind.first_step,
+        last_step=variant.rewind.last_step,
         rule=rules.mask_rule(task, variant.prune, round),
         score_rule=rules.score_rule(task, variant.prune, round),
     )

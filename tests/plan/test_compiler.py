@@ -55,6 +55,8 @@ def test_a_plan_has_one_instance_per_variant_round_and_group() -> None:
         "prune",
         "given",
         "matched",
+        "networks",
+        "pooled",
         "rewind",
         "retrain",
         "copies",

@@ -229,7 +229,8 @@ def texts(**changes: object) -> dict[Path, str]:
         | changes
     )
     compiled = compiler.compile_plan(params.parse(settings), [(0, 1)])
-    others = ("own", "given", "matched")  # of data, files and tasks that are not here
+    # of data, files, tasks and pools that are not here
+    others = ("own", "given", "matched", "networks", "pooled")
     assert all(items for kind, items in compiled.items() if kind not in others)
     inputs = compiler.inputs_of(compiled)
     return {

@@ -196,9 +196,15 @@ def everything() -> items.Plan:
         "prune": {"mask": {"task": "main", "variant": "ticket"}, "transform": "permuted"},
         "rewind": {"to": "theta0"},
     }
+    pool = {
+        "tasks": ["main"],
+        "prune": {"mask": "ticket", "pool": {}},
+        "rewind": {"to": "pruned"},
+    }
     changes = {
         "tasks": {"main": main, "other": main | {"model": main["model"] | {"draw": 1}}},
         "variants__matched": matched,
+        "variants__pool": pool,
         "analyses": {"stable": INSTABILITY},
         "approximations": {"strong": APPROXIMATION},
         "variants__reinit__rewind": early,

@@ -44,6 +44,8 @@ class Start(Entry):
     the step that is needed"""
     at_last_rate: bool = False
     """whether the round trains at the rate that the schedule ends with"""
+    trains: bool = True
+    """whether the round trains; otherwise it evaluates what it begins with"""
     ticket: bool = False
     """whether kept weights begin as in the dense network at step 0 or at an early step;
     with a mask of its own, such a subnetwork is a ticket"""
@@ -70,6 +72,7 @@ STARTS = Registry(
             at_last_rate=True,
         ),
         "norm-matched": Start(module="scaled", needs_taken=True),
+        "pruned": Start(module="returned", needs_trained="mask", trains=False),
         "reinit": Start(module="drawn", draws=True),
         "reinit-scaled": Start(
             module="drawn", draws=True, needs_mask=True, needs_formula=True

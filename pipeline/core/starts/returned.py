@@ -35,6 +35,15 @@ def taken(given: Given) -> Weights:
     return given.taken
 
 
+def pruned(given: Given) -> Weights:
+    """The network that the mask was cut from, under that mask; the round trains no step.
+
+    So its result is that of pruning alone. With ``prune.pool`` it is the pool: a network
+    mixed of several rounds' (Yin et al. 2023, arXiv:2208.10842).
+    """
+    return given.trained
+
+
 def trained(given: Given) -> Weights:
     """The previous round's weights as training left them, biases and norms included.
 

@@ -15,6 +15,7 @@ from pipeline.core.batches import Dataset
 from pipeline.inspect.verification import (
     approximations,
     networks,
+    pools,
     promises,
     recorded,
     results,
@@ -40,6 +41,8 @@ CHECKS: dict[str, Callable[[Subject], Looks]] = {
     "masks": networks.cut,
     "starts": networks.starts,
     "trained": networks.trained,
+    "networks": pools.noted,
+    "pooled": pools.pooled,
     "results": results.results,
     "timing": results.timing,
     "copies": networks.copies,

@@ -55,7 +55,7 @@ def _chain(settings: Settings, group: ChainGroup, seed: int) -> Iterator[Finding
     promises["one θ₀ by hash"] = _one_theta0
     if group.variant.prune.transform is not None:
         promises |= _about_transform(TRANSFORMS[group.variant.prune.transform])
-    elif group.owner.prune.policy.nested:
+    elif group.variant.prune.pool is None and group.owner.prune.policy.nested:
         promises["masks nested"] = _masks_are_nested
     for promise, check in promises.items():
         broken = [
@@ -88,7 +88,9 @@ def _about_counts(settings: Settings, group: ChainGroup) -> dict[str, Check]:
     A variant that takes masks of a cut whose counts are not exact shows nothing of its own.
     """
     policy, criterion = group.owner.prune.policy, group.owner.prune.criterion
-    transform = group.variant.prune.transform
+    transform, pool = group.variant.prune.transform, group.variant.prune.pool
+    if pool is not None and pool.begins_with == "dense":
+        return {}
     if transform is not None and not TRANSFORMS[transform].keeps_counts:
         return {}
     if policy.reads == "file":

@@ -36,7 +36,7 @@ from pipeline.inspect.verification import networks
 from pipeline.inspect.verification.looking import Looks, Subject, difference
 from pipeline.plan import compiler
 from pipeline.results import tables
-from pipeline.run import rules, trials
+from pipeline.run import rounds, rules, trials
 
 SAME = 1e-9
 """two measures of equal weights differ by less than this share"""
@@ -187,6 +187,8 @@ def _facts(subject: Subject, seed: int) -> dict[str, Any]:
     accuracy = metrics.accuracy(subject.task.program.metric, trained, job.end_step)
     theta0 = files.load_weights(paths.theta0_folder(item["task"], item.seeds), seed)
     found = facts(job, trained, accuracy) | {"theta0": digest(theta0)}
+    if subject.variant and subject.variant.prune.pool:
+        found |= rounds.pooled_from(item.path("mask"), seed)
     return found | (cost_facts(job) if subject.task.is_own else {})
 
 
@@ -245,6 +247,7 @@ def _job(subject: Subject, seed: int) -> Job:
         seed=seed,
         round=round,
         first_step=variant.rewind.first_step if variant else 0,
+        last_step=variant.rewind.last_step if variant else None,
         rule=rules.mask_rule(subject.task, variant.prune, round) if variant else None,
         score_rule=rules.score_rule(subject.task, variant.prune, round)
         if variant

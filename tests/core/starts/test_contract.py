@@ -101,7 +101,7 @@ def test_biases_and_norms_are_those_of_theta0_unless_training_goes_on(name):
     weights = starts.start_source(name, given)
     trained = given.trained
     goes_on = {"early": given.early, "trained": trained, "fine-tune": trained}
-    goes_on["taken"] = given.taken
+    goes_on |= {"taken": given.taken, "pruned": trained}
     source = goes_on.get(name, given.theta0)
     if starts.STARTS[name].program:
         pytest.skip("a program departs from the algorithm: its own test says how")
