@@ -138,7 +138,11 @@ def _of_task(settings: Recorded) -> Iterable[tuple[str, str]]:
 def recipe_of(settings: Recorded) -> Iterable[tuple[str, str]]:
     """The settings of a variant's masks and starts, with the names that claims use."""
     own = not any(name.startswith("mask_source.") for name in settings)
-    elsewhere = {"prune.mask.file": "file", "prune.mask.task": "other task"}
+    elsewhere = {
+        "prune.mask.file": "file",
+        "prune.mask.task": "other task",
+        "prune.pool.begins_with": "pool",
+    }
     taken = next((word for name, word in elsewhere.items() if name in settings), "taken")
     yield "mask.from", "own" if own else taken
     for name, value in settings.items():

@@ -157,8 +157,8 @@ def behind(task: str, variant: str | None, root: Path = Path()) -> dict[str, Any
     Returns:
         data, model and train of the task; prune and rewind of the variant; mask_source,
         the recipe of the variant whose mask it takes, with the task's settings if it is
-        another task's, and how its rounds begin if its starts are taken, too; or the file.
-        Parts that do not apply are None.
+        another task's, and how its rounds begin if its starts are taken, too, or its
+        trained networks pooled; or the file. Parts that do not apply are None.
     """
     return behind_in(resolved(root), task, variant)
 
@@ -174,7 +174,8 @@ def behind_in(raw: Mapping[str, Any], task: str, variant: str | None) -> dict[st
     recipe = raw["variants"][variant]
     source = _mask_source(raw, recipe["prune"]["mask"])
     to = recipe["rewind"]["to"]
-    if source and to in STARTS and STARTS[to].needs_taken:
+    takes = to in STARTS and STARTS[to].needs_taken
+    if source and (takes or "pool" in recipe["prune"]):
         taken = recipe["prune"]["mask"]
         name = taken if isinstance(taken, str) else taken["variant"]
         source = source | {"rewind": raw["variants"][name]["rewind"]}

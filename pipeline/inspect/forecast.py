@@ -97,6 +97,11 @@ def forecast(
         if found.state(item.stage) != "done"
     ]
     seconds += sum(_search_seconds(settings, item, at_once) for item in sought)
+    seconds += sum(
+        _pool_seconds(settings, item, at_once)
+        for item in items_of(current, "pooled")
+        if found.state(item.stage) != "done"
+    )
     return Forecast(
         num_stages=3 + sum(len(items) for items in current.values()),
         num_trainings=sum(load.num for load in loads),
@@ -151,6 +156,20 @@ def _search_seconds(settings: Settings, item: Item, at_once: int) -> float:
     waves = math.ceil(len(item.seeds) / at_once)
     weights = _num_weights(settings, item["task"])
     return STAGE_OVERHEAD_S + waves * weights * per_weight
+
+
+def _pool_seconds(settings: Settings, item: Item, at_once: int) -> float:
+    """The seconds that a stage takes which mixes networks of several rounds."""
+    task, how = settings.tasks[item["task"]], settings.variants[item["variant"]].prune.pool
+    assert how is not None, "its networks are pooled"
+    waves = math.ceil(len(item.seeds) / at_once)
+    others = item.number("round") if how.begins_with == "dense" else settings.rounds
+    seen = (how.recalibration_batches or 0) * task.train.batch_size
+    seen += task.dataset.num_validation
+    network = build_network(task)
+    work = seen * multiply_adds(network, task.dataset.description, {})
+    rate = MULTIPLY_ADDS_PER_S if without_norm(network) else WITH_NORM
+    return STAGE_OVERHEAD_S + waves * others * len(how.shares) * work / rate
 
 
 def _loads(settings: Settings, current: Plan, found: Standing) -> Iterator[Load]:

@@ -149,7 +149,12 @@ def _at(variant: str, round: int) -> Training:
 def _agree(one: Recorded, other: Recorded) -> bool:
     """Whether two trainings have the same task and the same recipe for masks."""
     same = all(one.get(key) == other.get(key) for key in ("data", "model", "train"))
-    recipes = [s["mask_source"] or s["prune"] for s in (one, other)]
+    recipes = [
+        {name: value for name, value in recipe.items() if name != "rewind"}
+        if (recipe := s["mask_source"] or s["prune"])
+        else None
+        for s in (one, other)
+    ]
     return same and (None in recipes or recipes[0] == recipes[1])
 
 

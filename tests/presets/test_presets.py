@@ -297,6 +297,7 @@ QUICK_ONLY = {
     "transfer-lenet",
     "transfer-drawings",
     "rl-cartpole",
+    "lottery-pools-lenet",
     "elastic-baselines",
     "subset-sum",
 }
@@ -314,6 +315,7 @@ PAPER_ONLY = {
     "snip-lenet",
     "early-bird-vgg-16",
     "permuted-resnet-20",
+    "lottery-pools-vgg-16",
     "imagenet-resnet-50",
 }
 """too slow for two cores at any size that would say something"""
@@ -500,6 +502,15 @@ SOURCES: dict[str, dict[str, dict[str, Any]]] = {
             "fractions": {"conv": 0.2, "shortcut": None, "output": 0.2},
         }
         for name, lr in (("main", 0.08), ("other", 0.08), ("sparse", 0.02))
+    },
+    "lottery-pools-vgg-16": {
+        "main": CONNECTED
+        | {
+            "model": "vgg-16",
+            "steps": 182 * 351,
+            "milestones": [91 * 351, 136 * 351],
+            "fractions": {"conv": 0.2, "output": 0.2},
+        }
     },
     "imagenet-resnet-50": {
         "main": RESNET
