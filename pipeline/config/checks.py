@@ -28,7 +28,7 @@ from pipeline.core.augmentations import NO_AUGMENTATION
 from pipeline.core.description import Images
 from pipeline.core.looks import LEAST_OPEN
 from pipeline.core.models.init import CHOICES, INITS
-from pipeline.core.models.layers import Module, has_statistics
+from pipeline.core.models.layers import Module, has_norms, has_statistics
 from pipeline.data.facts import FACTS
 
 NAME = r"[a-z][a-z0-9]*([_-][a-z0-9]+)*"
@@ -205,6 +205,8 @@ def _task(where: str, task: Task, datasets: Iterable[str]) -> Iterator[str]:
     except ValueError as error:
         yield f"{where}.train.engine: {error}"
     yield from _lengths(where, task)
+    if task.train.mix_norms and not has_norms(network):
+        yield f"{where}.train.mix_norms: true found; its network has no norms, leave it out"
     for name in task.train.measures or ():
         if why := measures.refusal(name, network):
             yield f"{where}.train.measures: {why}"

@@ -155,6 +155,8 @@ class Task:
         augmentation = AUGMENTATIONS.get(self.train.augment)
         if augmentation is not None and not augmentation.in_every_engine:
             needed.add(Ability.OTHER_AUGMENTATION)
+        if self.train.mix_norms:
+            needed.add(Ability.MIX_NORMS)
         if self.train.adam_betas != ADAM_BETAS:
             needed.add(Ability.OTHER_BETAS)
         if self.train.loss_precision == "float64":

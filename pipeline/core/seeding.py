@@ -20,6 +20,7 @@ PURPOSES = frozenset(
         "mask_regrow",
         "mask_sample",
         "mask_shuffle",
+        "norm_share",
         "reinit",
         "score_batch",
         "scores",

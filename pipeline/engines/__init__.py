@@ -135,14 +135,20 @@ ENGINES = Registry(
             trains=any_network,
             devices=CPU | CUDA,
             abilities=frozenset(Ability)
-            - {Ability.REGROW, Ability.TRAIN_SCORES, Ability.ACT},
+            - {
+                Ability.REGROW,
+                Ability.TRAIN_SCORES,
+                Ability.ACT,
+                Ability.MIX_NORMS,
+            },
             preferred_on=CPU | CUDA,
         ),
         "control": EngineRecord(
             module="reference.control",
             trains=any_network,
             devices=CPU,
-            abilities=frozenset(Ability) - {Ability.SHARE_BATCHES, Ability.REGROW},
+            abilities=frozenset(Ability)
+            - {Ability.SHARE_BATCHES, Ability.REGROW, Ability.MIX_NORMS},
             preferred_on=CPU,
             # An episode of CartPole has 500 steps once the network has learned.
             forecast=Forecast(seconds_per_example=0.007),
@@ -211,6 +217,9 @@ def resolve(
     for name in reversed(preferred):
         if fits(name):
             return name
+    if len(needs) > 1:
+        asked = " and ".join(need.value for need in Ability if need in needs)
+        raise ValueError(f"no engine can {asked} on {device}; leave one of these out")
     raise ValueError(f"no engine can train this network on {device}; name another")
 
 

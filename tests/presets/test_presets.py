@@ -298,6 +298,7 @@ QUICK_ONLY = {
     "transfer-drawings",
     "rl-cartpole",
     "lottery-pools-lenet",
+    "aws-resnet-8",
     "elastic-baselines",
     "subset-sum",
 }
@@ -316,6 +317,7 @@ PAPER_ONLY = {
     "early-bird-vgg-16",
     "permuted-resnet-20",
     "lottery-pools-vgg-16",
+    "aws-resnet-20",
     "imagenet-resnet-50",
 }
 """too slow for two cores at any size that would say something"""
@@ -502,6 +504,17 @@ SOURCES: dict[str, dict[str, dict[str, Any]]] = {
             "fractions": {"conv": 0.2, "shortcut": None, "output": 0.2},
         }
         for name, lr in (("main", 0.08), ("other", 0.08), ("sparse", 0.02))
+    },
+    "aws-resnet-20": {
+        name: CONNECTED
+        | {
+            "data": "cifar-100",
+            "steps": epochs * 351,
+            "weight_decay": 0.0005,
+            "milestones": [],
+            "fractions": {"conv": 0.2, "shortcut": 0.2, "output": None},
+        }
+        for name, epochs in (("plain", 10), ("aws", 10), ("other", 100))
     },
     "lottery-pools-vgg-16": {
         "main": CONNECTED

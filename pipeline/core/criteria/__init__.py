@@ -37,29 +37,38 @@ class Criterion(Entry):
     """whether it walks through layer records, which a torch module has not"""
     reads_tokens: bool = True
     """whether it can look at networks that read tokens"""
+    inverted: bool = False
+    """whether it keeps first what the criterion that it is named after keeps last: a check
+    of Frankle et al. 2021, arXiv:2009.08576, whether the order of scores matters"""
     cut: str = ""
     """of CUTS: the one that makes masks from its answer; empty = it answers with scores,
     from which the cut of the task's program makes them"""
 
 
-def _of_gradients(module: str, *, passes: int = 1, draws: bool = False) -> Criterion:
+def _of_gradients(
+    module: str, *, passes: int = 1, draws: bool = False, inverted: bool = False
+) -> Criterion:
     """A criterion that looks at gradients of training examples at initialization."""
     return Criterion(
         module=module,
         passes=passes,
         draws=draws,
+        inverted=inverted,
         needs_trained=False,
         needs_batches=True,
         needs_classes=True,
     )
 
 
+INVERTED = "-inverted"
+"""the end of the name of a criterion that is another one upside down"""
+
 CRITERIA = Registry(
     "criterion",
     __name__,
     {
         "grasp": _of_gradients("gradients.grasp"),
-        "grasp-inverted": _of_gradients("gradients.grasp"),
+        "grasp-inverted": _of_gradients("gradients.grasp", inverted=True),
         "large-final-diff-sign": Criterion(module="signs", tied=True),
         "large-final-same-sign": Criterion(module="signs", tied=True),
         "large-init": Criterion(module="sizes", needs_trained=False),
@@ -77,14 +86,24 @@ CRITERIA = Registry(
         "small-init": Criterion(module="sizes", needs_trained=False),
         "small-init-small-final": Criterion(module="sizes"),
         "snip": _of_gradients("gradients.snip"),
-        "snip-inverted": _of_gradients("gradients.snip"),
+        "snip-inverted": _of_gradients("gradients.snip", inverted=True),
         "snip-iterative": _of_gradients("gradients.snip", passes=100),
+        "snip-iterative-inverted": _of_gradients(
+            "gradients.snip", passes=100, inverted=True
+        ),
         "snip-official": _of_gradients("gradients.snip", draws=True),
+        "snip-official-inverted": _of_gradients(
+            "gradients.snip", draws=True, inverted=True
+        ),
         "synflow": Criterion(
             module="gradients.synflow", passes=100, needs_trained=False, reads_tokens=False
         ),
         "synflow-inverted": Criterion(
-            module="gradients.synflow", passes=100, needs_trained=False, reads_tokens=False
+            module="gradients.synflow",
+            passes=100,
+            needs_trained=False,
+            reads_tokens=False,
+            inverted=True,
         ),
     },
     own=Criterion,
@@ -124,10 +143,11 @@ def score(name: str, evidence: Evidence) -> Scores:
     ]
     if missing:
         raise ValueError(f"the criterion {name!r} needs {' and '.join(missing)}; give them")
-    scores: Scores = CRITERIA.load(name)(evidence)
+    base = name.removesuffix(INVERTED) if criterion.inverted else name
+    scores: Scores = CRITERIA.load(base)(evidence)
     if problem := not_arrays(scores) or _problem(scores, evidence):
         raise ValueError(f"the criterion {name!r} gives no scores of the mask: {problem}")
-    return scores
+    return {n: -values for n, values in scores.items()} if criterion.inverted else scores
 
 
 def refusal(name: str, network: Network, data: Description) -> str:

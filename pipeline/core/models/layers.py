@@ -6,6 +6,7 @@ pass in plain torch is in ``forward.py``; fast engines read the records of layer
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 Kind = Literal[
@@ -19,6 +20,8 @@ Role = Literal[
 """What a tensor is to its layer. Statistics and counts are buffers of torch modules."""
 STATISTICS: tuple[Role, ...] = ("mean", "variance", "statistic", "count")
 """roles of tensors that no optimizer updates"""
+NORMS: Mapping[Role, float] = MappingProxyType({"scale": 1.0, "shift": 0.0})
+"""roles of what a norm trains -> the value with which it does nothing"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -174,6 +177,11 @@ def parameters(network: Network) -> dict[str, Parameter]:
 def has_statistics(network: Network) -> bool:
     """Whether a network has running statistics, which no step trains."""
     return any(not p.trainable for p in parameters(network).values())
+
+
+def has_norms(network: Network) -> bool:
+    """Whether a network has norms whose scales and shifts train."""
+    return any(p.role in NORMS for p in parameters(network).values())
 
 
 def kernels(network: Network) -> dict[str, Parameter]:

@@ -52,6 +52,7 @@ class Ability(Enum):
     OTHER_AUGMENTATION = "change training images by anything but flip-crop"
     OWN_OPTIMIZER = "update weights by an optimizer that is not built in"
     ACT = "act in an environment"
+    MIX_NORMS = "mix norms with their first values while it trains"
     SHARE_BATCHES = "share each batch among several processes"
 
 
@@ -136,6 +137,15 @@ class Job:
         if self.score_rule:
             return self.score_rule.settled(self.first_step, self.end_step)
         return self.changes[-1] if self.changes else self.first_step
+
+    def norm_share(self, step: int) -> float:
+        """The share of their first values in the norms of a step, in [0, 1).
+
+        Source: Oh et al. 2025, arXiv:2504.05357: one number for all norms of a batch.
+        """
+        copy = f"{self.copy}/step={step}"
+        rng = seeding.generator(self.seed, "norm_share", round=self.round, copy=copy)
+        return float(rng.random())
 
     def moment(self, step: int) -> Moment:
         """A step of a training of scores."""

@@ -92,6 +92,10 @@ class TrainSettings:
     """how training images are changed; flip-crop: horizontal flips and shifts by up to
     4 pixels, zero-padded; random-resized-crop: horizontal flips of parts with 8 to 100 % of
     the pixels, enlarged"""
+    mix_norms: Annotated[bool, OnlyWritten()] = False
+    """whether each step trains with scales and shifts of norms between their first values,
+    1 and 0, and what they are, at a share drawn for the step; evaluations take what they
+    are. AWS trains like this, so that the signs of a ticket say more"""
     betas: Annotated[tuple[float, ...] | None, OnlyWritten()] = None
     """the two betas of adam and adamw, each in [0, 1); left out: 0.9 and 0.999"""
     loss_precision: Annotated[Literal["float32", "float64"] | None, OnlyWritten()] = None

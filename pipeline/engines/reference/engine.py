@@ -21,7 +21,7 @@ from pipeline.core.arrays import Mask, Weights
 from pipeline.core.augmentations import AUGMENTATIONS, NO_AUGMENTATION
 from pipeline.core.losses import loss_and_correct, mean_loss
 from pipeline.core.models.forward import forward
-from pipeline.core.models.layers import Module, parameters
+from pipeline.core.models.layers import NORMS, Module, parameters
 from pipeline.core.models.modules import seeded
 from pipeline.core.optimizers import OPTIMIZERS
 from pipeline.core.training.engine import Evaluation, Job, State, only_job
@@ -69,6 +69,7 @@ class Reference:
             (self._weights[name], bits)
             for name, bits in _kept_bits(job.mask, device).items()
         ]
+        self._norms = _first_norms(job, self._weights)
         self._frozen = [
             (self._weights[name], torch.tensor(values.view(np.int32), device=device))
             for name, values in job.frozen.items()
@@ -153,7 +154,7 @@ class Reference:
         inputs, labels = self._batch(torch.from_numpy(examples))
         weights = {
             name: weight if weight.requires_grad else weight.clone()
-            for name, weight in self._weights.items()
+            for name, weight in self._acting().items()
         }  # the forward pass writes running statistics
         with exact_convolutions(), chance(self._job, self._step):
             logits = forward(self._job.network, weights, inputs, training=True)
@@ -183,6 +184,17 @@ class Reference:
     def _decays_by_itself(self) -> bool:
         rule = self._job.score_rule
         return rule is not None and rule.decays_by_itself
+
+    def _acting(self) -> dict[str, Tensor]:
+        """The weights with which this step trains: norms may be mixed with first values."""
+        if not self._norms:
+            return self._weights
+        share = self._job.norm_share(self._step)
+        mixed = {
+            name: share * first + (1 - share) * self._weights[name]
+            for name, first in self._norms.items()
+        }
+        return self._weights | mixed
 
     def _act(self) -> None:
         """Make the weights that the scores of this step stand for."""
@@ -214,7 +226,7 @@ class Reference:
     def _backward(self, inputs: Tensor, labels: Tensor) -> None:
         """Leave the gradients of a batch's mean loss."""
         with chance(self._job, self._step):
-            logits = forward(self._job.network, self._weights, inputs, training=True)
+            logits = forward(self._job.network, self._acting(), inputs, training=True)
         precision = self._job.settings.loss_precision
         mean_loss(logits, labels, self._job.data.description, precision).backward()
 
@@ -231,6 +243,16 @@ def _leaves(job: Job, device: torch.device) -> dict[str, Tensor]:
     return {
         name: _leaf(torch.tensor(job.start[name], device=device), parameter.trainable)
         for name, parameter in parameters(job.network).items()
+    }
+
+
+def _first_norms(job: Job, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Scales of 1 and shifts of 0, where a job mixes norms with these; else nothing."""
+    roles = {name: tensor.role for name, tensor in parameters(job.network).items()}
+    return {
+        name: torch.full_like(weights[name], NORMS[role], requires_grad=False)
+        for name, role in roles.items()
+        if job.settings.mix_norms and role in NORMS
     }
 
 

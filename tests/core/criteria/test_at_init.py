@@ -173,7 +173,7 @@ def test_synflow_looks_at_no_data_and_no_sign():
         np.testing.assert_array_equal(values, other[name])
 
 
-@pytest.mark.parametrize("name", ["snip", "grasp", "synflow"])
+@pytest.mark.parametrize("name", ["snip", "snip-official", "grasp", "synflow"])
 def test_the_inversion_ranks_the_other_way_round(name):
     plain, inverted = (criteria.score(n, evidence()) for n in (name, f"{name}-inverted"))
     for tensor, values in plain.items():

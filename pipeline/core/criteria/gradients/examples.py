@@ -66,11 +66,6 @@ def times_weights(
     }
 
 
-def inverted(scores: Scores) -> Scores:
-    """The scores upside down, a check of Frankle et al. 2021, arXiv:2009.08576."""
-    return {name: -values for name, values in scores.items()}
-
-
 def _wanted(batch: Batch, taken: dict[int, int]) -> list[int]:
     wanted = []
     for at, label in enumerate(batch.labels.tolist()):

@@ -16,7 +16,6 @@ from pipeline.core.arrays import Scores
 from pipeline.core.criteria.evidence import Evidence
 from pipeline.core.criteria.gradients.examples import (
     balanced,
-    inverted,
     leaves,
     times_weights,
 )
@@ -37,8 +36,3 @@ def grasp(evidence: Evidence) -> Scores:
     flow = sum((gradient.detach() * gradient).sum() for gradient in first)
     assert isinstance(flow, torch.Tensor), "a mask has at least one tensor"
     return times_weights(evidence, weights, torch.autograd.grad(flow, asked))
-
-
-def grasp_inverted(evidence: Evidence) -> Scores:
-    """-θ₀ (H g)."""
-    return inverted(grasp(evidence))

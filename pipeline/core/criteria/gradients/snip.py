@@ -26,7 +26,6 @@ from pipeline.core.arrays import Scores, Weights
 from pipeline.core.criteria.evidence import Evidence
 from pipeline.core.criteria.gradients.examples import (
     balanced,
-    inverted,
     leaves,
     times_weights,
 )
@@ -80,8 +79,3 @@ def snip_iterative(evidence: Evidence) -> Scores:
     (iterative SNIP; a pruned weight does not come back).
     """
     return snip(evidence)
-
-
-def snip_inverted(evidence: Evidence) -> Scores:
-    """-|g θ₀|."""
-    return inverted(snip(evidence))

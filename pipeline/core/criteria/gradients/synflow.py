@@ -17,7 +17,7 @@ from torch import Tensor
 
 from pipeline.core.arrays import Scores
 from pipeline.core.criteria.evidence import Evidence
-from pipeline.core.criteria.gradients.examples import inverted, leaves, times_weights
+from pipeline.core.criteria.gradients.examples import leaves, times_weights
 from pipeline.core.description import Images, Inputs, Vectors
 from pipeline.core.models.forward import forward
 from pipeline.core.models.layers import parameters
@@ -36,11 +36,6 @@ def synflow(evidence: Evidence) -> Scores:
     flow = forward(evidence.network, weights, ones, training=False).sum()
     found = torch.autograd.grad(flow, [weights[name] for name in evidence.mask])
     return times_weights(evidence, weights, found)
-
-
-def synflow_inverted(evidence: Evidence) -> Scores:
-    """-|∂R/∂θ₀ θ₀|."""
-    return inverted(synflow(evidence))
 
 
 def _input_shape(inputs: Inputs) -> tuple[int, ...]:
