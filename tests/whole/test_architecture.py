@@ -37,6 +37,7 @@ VIEWS = {Path("pipeline/stages/plan.py"), Path("pipeline/stages/track.py")}
 LOOKED_UP = {stage: {"starts"} for stage in ("train", "early", "retrain", "copies")} | {
     "prune": {"policies"},
     "lines": {"measures"},
+    "pooled": {"measures"},
     "approximations": {"measures"},
     "results": {"measures", "models", "policies", "starts"},
 }
