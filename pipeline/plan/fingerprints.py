@@ -277,13 +277,13 @@ def _records(inputs: Path, root: Path) -> Iterator[str]:
         known = ENTRIES[registry]
         code = (root / FOLDERS[registry] / "__init__.py").read_text(encoding="utf-8")
         for name, record in _records_in(code).items():
-            if known.file_of(name).removesuffix(".py") == stem:
+            if known[name].module and known.file_of(name).removesuffix(".py") == stem:
                 yield f"{registry}.{name}: {record}"
 
 
 @cache
 def _records_in(text: str) -> dict[str, str]:
-    """The records of a registry's file that name a module, by entry.
+    """The records of a registry's file, by entry.
 
     As code and not as values: a value may hold a function or a set, whose text is another
     one in every process.
@@ -295,7 +295,7 @@ def _records_in(text: str) -> dict[str, str]:
         for entries in made.args
         if isinstance(entries, ast.Dict)
         for key, record in zip(entries.keys, entries.values, strict=True)
-        if isinstance(key, ast.Constant) and "module=" in ast.unparse(record)
+        if isinstance(key, ast.Constant)
     }
 
 

@@ -157,6 +157,19 @@ def test_of_a_registry_counts_what_is_no_record_and_the_records_that_are_used(
         assert fingerprints.text(used, NOTHING, {}, root) != before
 
 
+@pytest.mark.parametrize("registry", fingerprints.ENTRIES)
+def test_the_record_of_every_entry_with_a_file_stands_in_the_inputs_files(
+    registry: str,
+) -> None:
+    known = fingerprints.ENTRIES[registry]
+    for name, entry in known.items():
+        if entry.module:
+            stem = known.file_of(name).removesuffix(".py")
+            used = fingerprints.FOLDER / f"train-{registry}.{stem}.txt"
+            found = fingerprints.text(used, NOTHING, {}, ROOT)
+            assert f"# {registry}.{name}: " in found
+
+
 def test_inputs_files_are_the_same_in_every_process() -> None:
     """Addresses and the order of sets differ between processes; no line may hold one."""
     asked = [
