@@ -228,6 +228,7 @@ def measure(case: Case, data: Dataset) -> list[Row]:
             if not record.program
             and record.trains(network)
             and Ability.SHARE_BATCHES not in record.abilities  # alone it is the reference
+            and Ability.ACT not in record.abilities  # takes no examples
         }
         shares = {
             name: kept_shares(network, job.mask, data, case.batch_size, engine=name)

@@ -110,12 +110,8 @@ AT_PLACES = Description(inputs=TOKENS, labels=TokensAt(positions=(2,), vocabular
 @pytest.mark.parametrize(
     ("criterion", "data", "says"),
     [
-        ("snip", AT_PLACES, "labels are tokens"),
-        (
-            "grasp",
-            AT_PLACES,
-            "labels are tokens",
-        ),
+        ("snip", AT_PLACES, "no classes"),
+        ("grasp", AT_PLACES, "no classes"),
         ("synflow", Description(inputs=TOKENS, labels=TWO), "inputs are tokens"),
         ("synflow", Description(inputs=Vectors(num_values=4), labels=TWO), ""),
         ("snip", Description(inputs=TOKENS, labels=TWO), ""),

@@ -53,11 +53,14 @@ def test_every_key_is_explained_once() -> None:
         if key.startswith(("datasets", "approximations", "tasks.NAME.resources"))
         or ".prune.mask." in key
     }
-    recipe = tuple(f"variants.NAME.prune.{key}" for key in ("scores", "blocks", "step"))
+    recipe = tuple(
+        f"variants.NAME.prune.{key}" for key in ("scores", "blocks", "step", "pool")
+    )
     yours |= {key for key in KEYS if key.startswith(recipe)}
     train = (
         "betas",
         "loss_precision",
+        "mix_norms",
         "evaluations_per_decade",
         "evaluate_train",
         "measures",

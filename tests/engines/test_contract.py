@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from helpers.covers import covered
 from helpers.on_digits import small_resnet
+from helpers.registries import LABELED
 from helpers.train_settings import PLAIN
 from torch import nn
 
@@ -89,8 +90,6 @@ OPTIMIZERS = {
 DENSITIES = [1.0, 0.4, 0.1]
 SETTINGS = replace(PLAIN, batch_size=20, lr=2e-3, schedule=CONSTANT)
 
-LABELED = [n for n, record in ENGINES.items() if Ability.ACT not in record.abilities]
-"""engines that read labeled examples; test_control.py has the other one"""
 FREEZING = {n for n in LABELED if Ability.FREEZE in ENGINES[n].abilities}
 SEVERAL = {name for name, record in ENGINES.items() if record.several_jobs}
 

@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from helpers.on_digits import MLP, RESNET, SETTINGS, assert_same_bits, digits
+from helpers.registries import LABELED
 
 from pipeline.core import masks, seeding
 from pipeline.core.batches import Split
@@ -49,7 +50,7 @@ every_engine_and_network = pytest.mark.parametrize(
     [
         (engine, name)
         for engine, record in ENGINES.items()
-        if Ability.CHANGE_MASK in record.abilities
+        if Ability.CHANGE_MASK in record.abilities and engine in LABELED
         for name, network in NETWORKS.items()
         if record.trains(network)
     ],

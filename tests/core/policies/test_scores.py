@@ -506,7 +506,7 @@ def test_a_training_that_diverges_ends_with_the_exact_counts():
 
 def test_only_some_engines_train_scores():
     able = [n for n, record in ENGINES.items() if Ability.TRAIN_SCORES in record.abilities]
-    assert able == ["reference"]
+    assert able == ["reference", "control"]
     needs = POLICIES["edge-popup"].abilities
     assert resolve("auto", MLP, 1.0, "cpu", needs) in able
     with pytest.raises(ValueError, match="dense cannot train scores in place of weights"):

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from helpers.on_digits import NETWORKS, assert_same_bits, dense_job, trained
+from helpers.registries import LABELED
 
 from pipeline.core import rewinding
 from pipeline.core.training.loop import train
@@ -17,7 +18,7 @@ every_engine_and_network = pytest.mark.parametrize(
     ("engine", "network"),
     [
         (engine, name)
-        for engine in ENGINES
+        for engine in LABELED
         for name, layers in NETWORKS.items()
         if ENGINES[engine].trains(layers)
     ],
