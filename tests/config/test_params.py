@@ -755,7 +755,7 @@ def somewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("params")
 
 
-@hypothesis_settings(max_examples=300)
+@hypothesis_settings(max_examples=150)
 @given(value=mutated())
 def test_changed_settings_are_accepted_or_refused_in_one_line(
     value: dict[str, object], somewhere: Path

@@ -178,12 +178,17 @@ def named(raw: dict[str, Any]) -> set[object]:
 
 
 COSTLY = {
+    "at-init-checks-resnet-20-paper",
     "at-init-lenet-quick",
     "biprop-conv-4-paper",
+    "edge-popup-conv-4-paper",
     "elastic-baselines-quick",
     "imagenet-resnet-50-paper",
     "instability-lenet-paper",
+    "lottery-pools-lenet-quick",
     "permuted-resnet-20-paper",
+    "relearning-lenet-quick",
+    "rigl-lenet-quick",
     "winning-sign-lenet-quick",
     "zhou-actions-lenet-paper",
     "zhou-criteria-lenet-paper",

@@ -132,6 +132,7 @@ def test_fewer_of_anything_trains_nothing_and_going_back_restores_it(
     assert workspace.hashes() == before
 
 
+@pytest.mark.slow
 def test_earlier_settings_are_restored_and_not_trained_again(
     workspace: Workspace,
 ) -> None:
