@@ -45,7 +45,7 @@ def pruned_score_zero(name: str) -> str:
 
 
 def leaves_evidence(name: str) -> str:
-    """What it looks at is as before."""
+    """Its inputs are as before."""
     given = evidence()
     parts = (given.theta0, given.trained, given.mask)
     before = [generated.content(part) for part in parts]

@@ -138,7 +138,7 @@ def _first(rule: ScoreRule) -> Scores:
 def _steps(
     rule: ScoreRule, scoring: Scoring, scores: Scores, first: int = 0
 ) -> Iterator[tuple[Weights, Mask]]:
-    """What acts at each step; the scores are moved after it, as an optimizer does."""
+    """The weights that act at each step; scores move after it, as by an optimizer."""
     out = {tensor: np.zeros_like(scores[tensor]) for tensor in rule.counted}
     for step in range(first, END + 1):
         mask = scoring.act(scores, moment(step, 0, END, seed=0, round=1), out)

@@ -36,7 +36,7 @@ def gives_weights(name: str) -> str:
 
 
 def leaves_given(name: str) -> str:
-    """What it looks at is as before, also after the round has trained."""
+    """Its inputs are as before, also after the round has trained."""
     asked = given()
     parts = (asked.theta0, asked.trained, asked.early, asked.mask)
     before = [generated.content(part) for part in parts]

@@ -47,7 +47,7 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SeedWork:
-    """What one worker does: the pool of one seed."""
+    """The work of one worker: the pool of one seed."""
 
     source: Source
     seed: int
@@ -110,7 +110,7 @@ def save(made: Pool, folder: Path, seed: int) -> None:
 
 
 def facts(made: Pool) -> dict[str, Any]:
-    """What stands beside the mask of a pool."""
+    """The facts beside the mask of a pool."""
     return {
         "mask": digest(made.mask),
         "density": masks.density(made.mask),

@@ -97,6 +97,6 @@ def _before(source: Source, one: Finished) -> dict[str, Any]:
 
 
 def pooled_from(masks: Path | None, seed: int) -> dict[str, Any]:
-    """What joined the pool that a mask is of, as the mask's file says; else nothing."""
+    """The rounds that joined the pool of a mask, as its file says; else nothing."""
     known = files.load_facts(files.mask_file(masks, seed)) if masks else {}
     return {"pool": known["pool"]} if "pool" in known else {}

@@ -171,7 +171,7 @@ def _take_over(streams: list[int]) -> None:
 
 
 def _run(module: str) -> None:
-    """What the file of a stage does when it is the command."""
+    """Run a stage as its file does when it is the command."""
     stage, kind = import_module(module), module.rpartition(".")[2]
     if kind in KINDS:
         instances.run_keyed(kind, stage.run)

@@ -126,7 +126,7 @@ class Source:
         return str(copy) if len(self.copies) > 1 else ""
 
     def canary(self, job: Job) -> Canary:
-        """What tells which machines compute its trainings alike, from one of them."""
+        """A small training, whose bits tell which machines compute this unit alike."""
         digest = files.load_facts(self.data)["digest"]
         return Canary(engine=self.engine, job=job, data=digest)
 

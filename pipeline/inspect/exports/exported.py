@@ -22,7 +22,7 @@ BATCH = 250
 
 
 class ExportError(UserError):
-    """What was asked for cannot be exported; one line that says why, and what can."""
+    """This network cannot be exported so; one line that says why, and what can be."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -100,7 +100,7 @@ def said(path: Path, look: Look) -> str:
 
 
 def text_of(error: Exception) -> str:
-    """What an error of DAMAGE says about the file that was being looked at."""
+    """The line of an error of DAMAGE about the file that was being looked at."""
     text = " ".join(str(error).split())
     if isinstance(error, ArtifactError):
         return text

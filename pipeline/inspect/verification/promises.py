@@ -75,7 +75,7 @@ def _chain(settings: Settings, group: ChainGroup, seed: int) -> Iterator[Finding
 def _said(
     check: Check, settings: Settings, group: ChainGroup, round: int, seed: int
 ) -> str:
-    """What a check says; of files that it cannot work with, that they are damaged."""
+    """The findings of a check; files that it cannot work with are damaged."""
     try:
         return check(settings, group, round, seed)
     except DAMAGE as error:

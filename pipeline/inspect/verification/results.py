@@ -149,7 +149,7 @@ def of_tables(settings: Settings) -> Looks:
 
 
 def _head(subject: Subject, engine: str) -> dict[str, Any]:
-    """What result.json says beside seeds and sizes.
+    """The entries of result.json beside seeds and sizes.
 
     The engine is that of the plan, or a plainer one where that was set aside.
     """

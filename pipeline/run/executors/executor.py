@@ -41,7 +41,7 @@ class Teller(Protocol):
         """Where something can be read as soon as there is something to tell."""
 
     def told(self, ready: Collection[object]) -> Iterable[Told]:
-        """What works tell, now that these channels can be read.
+        """The messages of works, now that these channels can be read.
 
         Raises:
             UserError: if nothing can be run any more; with one line.

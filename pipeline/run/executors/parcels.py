@@ -114,7 +114,7 @@ def identity() -> dict[str, Any]:
 
 
 def differences(here: Mapping[str, Any], there: Mapping[str, Any]) -> str:
-    """What another machine has otherwise, in words; empty if all is equal.
+    """The differences of another machine, in words; empty if all is equal.
 
     >>> differences({"torch": "2.13", "numpy": "2.2"}, {"torch": "2.12", "numpy": "2.2"})
     'torch 2.12, and this machine has 2.13'

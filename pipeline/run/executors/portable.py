@@ -35,7 +35,7 @@ class Portable(Work, Protocol):
 
     @property
     def needs(self) -> Resources:
-        """What it takes of a machine."""
+        """The resources that it takes of a machine."""
 
     def is_done(self, tell: Tell) -> bool:
         """Whether it was done before, and what it leaves is in its place."""

@@ -40,7 +40,7 @@ WAITING = 4
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
-    """What a task gives back."""
+    """The answer of a task."""
 
     ended: Ended
     left: Mapping[Path, bytes] = field(default_factory=dict)
@@ -161,7 +161,7 @@ class RayTasks:
         return [self._mail.channel]
 
     def told(self, ready: Collection[object]) -> Iterable[Told]:  # noqa: ARG002
-        """What tasks tell.
+        """The messages of tasks.
 
         Raises:
             ExecutorError: if the cluster is lost.
@@ -312,7 +312,7 @@ def _refuse_other_code(here: Mapping[str, Any]) -> None:
 
 @cache
 def _installed() -> Mapping[str, Any]:
-    """What this node has; it is read once per process."""
+    """The versions and code of this node; they are read once per process."""
     return parcels.identity()
 
 

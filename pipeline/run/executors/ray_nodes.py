@@ -124,7 +124,7 @@ class Nodes:
         return sum(slots(node, needs) for node in self._fit)
 
     def selector(self) -> dict[str, str]:
-        """What keeps a task from unfit nodes, as Ray takes it; empty without them."""
+        """The options of Ray that keep a task from unfit nodes; empty without them."""
         return {"ray.io/node-id": f"!in({','.join(self.unfit)})"} if self.unfit else {}
 
 
@@ -146,7 +146,7 @@ def _hello(number: str) -> Any:  # noqa: ANN401 - Ray's
 
 
 def _told(answer: Any, *, is_late: bool) -> str | None:  # noqa: ANN401
-    """What a node has otherwise than this machine; empty if nothing, None before it says.
+    """The differences of a node from this machine; empty if none, None before it says.
 
     An answer that fails or is late says that it has nothing that answers.
     """
@@ -161,7 +161,7 @@ def _told(answer: Any, *, is_late: bool) -> str | None:  # noqa: ANN401
 
 
 def _identity() -> dict[str, Any]:
-    """What a node has installed."""
+    """The versions and code that a node has installed."""
     return parcels.identity()
 
 

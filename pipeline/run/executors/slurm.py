@@ -54,7 +54,7 @@ class Job:
         return [*self.said.values(), (self.name, ended)]
 
     def checkpoint(self) -> "submitit.helpers.DelayedSubmission":
-        """What submitit queues again: the same, which finds its checkpoint."""
+        """The job that submitit queues again: the same, which finds its checkpoint."""
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self)
@@ -134,7 +134,7 @@ class SlurmJobs:
         return [self._mail.channel]
 
     def told(self, ready: Collection[object]) -> Iterable[Told]:  # noqa: ARG002
-        """What jobs have told at their ends."""
+        """The messages that jobs have left at their ends."""
         return self._mail.take()
 
     def _listen(self) -> None:
@@ -150,7 +150,7 @@ class SlurmJobs:
 
 
 def _asked(needs: Resources) -> dict[str, Any]:
-    """What submitit calls these resources; Slurm shares no GPU among jobs."""
+    """These resources in submitit's words; Slurm shares no GPU among jobs."""
     return {
         "timeout_min": MINUTES,
         "cpus_per_task": needs.cpus,

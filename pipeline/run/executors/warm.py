@@ -76,7 +76,7 @@ class WarmWorkers:
         return [worker.channel for worker in self._workers]
 
     def told(self, ready: Collection[object]) -> Iterable[Told]:
-        """What works tell, and which processes have ended."""
+        """The messages of works, and which processes have ended."""
         for worker in [one for one in self._workers if one.channel in ready]:
             name = worker.work
             try:
