@@ -34,7 +34,7 @@ from pipeline.engines import make_engine
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Case:
-    """What trains a model beside the reference, and how."""
+    """The engines beside the reference that train a model, and how long."""
 
     engines: tuple[str, ...]
     steps: int

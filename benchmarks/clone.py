@@ -86,6 +86,18 @@ def run(root: Path, command: Sequence[str]) -> str:
     return done.stdout
 
 
+def begun(root: Path) -> subprocess.Popen[str]:
+    """Begin ``lt-pipeline run``, whose lines the caller reads."""
+    return subprocess.Popen(
+        python("pipeline.cli", "run"),
+        cwd=root,
+        env=environment(root),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
 def environment(root: Path) -> Mapping[str, str]:
     """What commands see: no configuration of a user, no search for newer versions."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "DVC"))}

@@ -11,7 +11,6 @@ About 10 minutes on two cores.
 """
 
 import signal
-import subprocess
 import tempfile
 import time
 from contextlib import suppress
@@ -103,14 +102,7 @@ def measure(root: Path, settings: clone.Params, preset: str) -> Row:
     """Run one experiment until its last training is done."""
     clone.make(root, settings)
     clone.run(root, ["git", "init", "--quiet"])
-    process = subprocess.Popen(
-        clone.python("pipeline.cli", "run"),
-        cwd=root,
-        env=clone.environment(root),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    process = clone.begun(root)
     looks = Looks(process=psutil.Process(process.pid))
     ended: list[float] = []
     said = ""

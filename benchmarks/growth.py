@@ -15,7 +15,6 @@ experiment takes 10.
 """
 
 import shutil
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -157,14 +156,7 @@ class Watched:
 
 def run(root: Path) -> tuple[Watched, dict[str, float]]:
     """``lt-pipeline run``, and when each stage began."""
-    process = subprocess.Popen(
-        clone.python("pipeline.cli", "run"),
-        cwd=root,
-        env=clone.environment(root),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    process = clone.begun(root)
     watched = Watched(pid=process.pid)
     began: dict[str, float] = {}
     assert process.stdout is not None
@@ -220,7 +212,7 @@ def rows(sizes: tuple[tuple[int, int], ...]) -> Iterator[Row]:
 
 
 def goals(found: list[Row]) -> list[Goal]:
-    """What grows faster than the number of stages is a fault."""
+    """Costs per stage and per training do not grow with the number of stages."""
     of_one_seed = [row for row in found if row.seeds == 1]
     first, last = of_one_seed[0], of_one_seed[-1]
 

@@ -114,7 +114,7 @@ class Clock:
             self.now = max(self.now, self._ahead[0][0])
 
     def ended(self, of: "Timed") -> list[str]:
-        """What of an executor has ended by now."""
+        """The works of an executor that have ended by now."""
         kept, names = [], []
         while self._ahead and self._ahead[0][0] <= self.now:
             one = heapq.heappop(self._ahead)
@@ -168,7 +168,7 @@ class Timed:
             self._running += 1
 
     def told(self, _ready: object) -> Iterable[Told]:
-        """What has ended."""
+        """The works that have ended."""
         with self.clock.called():
             if self.lets_time_pass:
                 self.clock.wait()
@@ -308,7 +308,7 @@ class Measured:
         self._told.append((name, Ended()))
 
     def told(self, _ready: object) -> Iterable[Told]:
-        """What has ended."""
+        """The works that have ended."""
         told, self._told = self._told, []
         return told
 
@@ -316,7 +316,7 @@ class Measured:
 
 
 def measure(root: Path, *, rounds: int, seeds: int) -> tuple[Costs, Report]:
-    """What the driver spends per training, with all that it does itself."""
+    """The costs of the driver per training, measured on all that it does itself."""
     clone.make(root, experiment(seeds, rounds), measuring.random_data((600, 120, 120)))
     found = Measured(seconds={"begin_s": [], "take_s": [], "made_s": []})
     with inside(root) as settings, redirect_stderr(io.StringIO()) as said:

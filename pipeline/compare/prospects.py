@@ -21,7 +21,7 @@ from pipeline.config import params
 from pipeline.config.settings import Settings, total_steps
 from pipeline.core.looks import Looks
 from pipeline.core.power import effect_seen, power
-from pipeline.plan import compiler
+from pipeline.plan import compiler, trained
 from pipeline.plan.places import places
 from pipeline.results.tables import Row
 from pipeline.tracking import TrackedStore
@@ -163,7 +163,7 @@ def _expected(settings: Settings, raw: dict[str, Any]) -> TrackedStore:
 
 def _rows(settings: Settings, task: str, variant: str) -> Iterator[Row]:
     steps = total_steps(settings.tasks[task])
-    densities = compiler.expected_densities(settings, task, variant)
+    densities = trained.densities_of(settings, task, variant)
     for number, density in enumerate(densities):
         for seed in settings.seeds:
             yield {
@@ -188,7 +188,7 @@ def _barriers(settings: Settings) -> Iterator[Row]:
         analysis = settings.analyses[place.analysis]
         density = 1.0
         if analysis.of != DENSE:
-            densities = compiler.expected_densities(settings, place.task, analysis.of)
+            densities = trained.densities_of(settings, place.task, analysis.of)
             density = densities[place.round]
         for seed in settings.seeds:
             yield {

@@ -21,7 +21,7 @@ ENVIRONMENTS: Mapping[str, tuple[float, float]] = {
 }
 """name -> the least and the greatest return of an episode"""
 DISCOUNT = 0.99
-"""what a reward is worth one step earlier"""
+"""the worth of a reward one step earlier"""
 
 Decide = Callable[[Floats], Integers]
 """observations (b, F) -> actions (b,)"""

@@ -83,7 +83,7 @@ class TokensAt:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Actions:
-    """What to do at each step of an episode in an environment.
+    """The actions to choose from at each step of an episode in an environment.
 
     An example is an episode: its input is the first observation, its label the seed of the
     environment, int64 (N,). A network reads observations and gives logits (B, number).
@@ -145,11 +145,6 @@ class Description:
             return (self.labels.number,)
         assert isinstance(self.inputs, Tokens), "checked where data are read"
         return (self.inputs.length, self.labels.vocabulary)
-
-    @property
-    def labels_per_example(self) -> int:
-        """The number of labels of one example, each of which is scored."""
-        return len(self.labels.positions) if isinstance(self.labels, TokensAt) else 1
 
 
 def of_images(

@@ -40,6 +40,11 @@ class Pooling:
     """training batches that make the running statistics of norms anew after each step; null
     = statistics are mixed like weights"""
 
+    @property
+    def of_dense(self) -> bool:
+        """Whether the dense network is the target, so that nothing is pruned."""
+        return self.begins_with == "dense"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Joined:
@@ -64,7 +69,7 @@ class Pool:
 
     @property
     def facts(self) -> list[dict[str, Any]]:
-        """What joined it, as files have it."""
+        """The networks that joined it, as files have them."""
         return [
             {"round": one.round, "share": one.share, "validation_accuracy": one.accuracy}
             for one in self.joined

@@ -18,7 +18,7 @@ from pipeline.core.models.layers import Network, parameters
 from pipeline.core.models.totals import multiply_adds, positions
 from pipeline.engines import ENGINES
 from pipeline.engines.suitability import without_norm
-from pipeline.plan import compiler
+from pipeline.plan import trained
 from pipeline.plan.current import Standing
 from pipeline.plan.items import Item, Plan, items_of
 from pipeline.plan.kinds import Trains
@@ -163,7 +163,7 @@ def _pool_seconds(settings: Settings, item: Item, at_once: int) -> float:
     task, how = settings.tasks[item["task"]], settings.variants[item["variant"]].prune.pool
     assert how is not None, "its networks are pooled"
     waves = math.ceil(len(item.seeds) / at_once)
-    others = item.number("round") if how.begins_with == "dense" else settings.rounds
+    others = item.number("round") if how.of_dense else settings.rounds
     seen = (how.recalibration_batches or 0) * task.train.batch_size
     seen += task.dataset.num_validation
     network = build_network(task)
@@ -174,16 +174,16 @@ def _pool_seconds(settings: Settings, item: Item, at_once: int) -> float:
 
 def _loads(settings: Settings, current: Plan, found: Standing) -> Iterator[Load]:
     items = {item.stage: item for item in items_of(current)}
-    for stage, trained in compiler.trained(settings, current).items():
+    for stage, one in trained.by_stage(settings, current).items():
         item = items[stage]
         trains = item.kind.trains
         assert trains is not None, "trained by a stage that trains"
         yield Load(
             task=item["task"],
-            num=trained.number,
+            num=one.number,
             engine=item["engine"],
-            density=trained.density,
-            share=_share(settings, item, trains, trained.variant),
+            density=one.density,
+            share=_share(settings, item, trains, one.variant),
             bytes_per_weight=trains.bytes_per_weight,
             state=found.state(stage),
         )

@@ -124,7 +124,7 @@ class ChainGroup:
         """
         how = self.variant.prune.pool
         assert how is not None, "its networks are pooled"
-        if how.begins_with == "dense":
+        if how.of_dense:
             return self._found(0), self._found(round)
         return self._found(round), self._found(last)
 

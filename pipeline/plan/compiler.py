@@ -12,8 +12,7 @@ one of its seeds is active.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline import engines
@@ -21,12 +20,12 @@ from pipeline.artifacts import paths
 from pipeline.artifacts.paths import DENSE, Instance
 from pipeline.border import user_code
 from pipeline.config.settings import Prune, Settings, Task, build_network
-from pipeline.core import criteria, data_orders
+from pipeline.core import criteria
 from pipeline.core.optimizers import is_built_in
 from pipeline.core.training.engine import Ability
 from pipeline.core.training.settings import for_scores
 from pipeline.core.transforms import TRANSFORMS
-from pipeline.plan import expected, fingerprints
+from pipeline.plan import fingerprints, trained
 from pipeline.plan.chains import ChainGroup, chain_groups, early_steps
 from pipeline.plan.items import Fields, Item, Plan, items_of
 from pipeline.plan.kinds import INPUTS, KINDS
@@ -135,7 +134,7 @@ def _copies(settings: Settings, place: Place) -> Fields:
     of = settings.analyses[place.analysis].of
     density, frozen, recipe = 1.0, False, f"analyses.{place.analysis}.of"
     if of != DENSE:
-        density = expected_densities(settings, place.task, of)[place.round]
+        density = trained.densities_of(settings, place.task, of)[place.round]
         frozen, recipe = settings.variants[of].rewind.freezes, f"variants.{of}.rewind"
     return _at_place(settings, place) | {
         "recipe": recipe,
@@ -183,7 +182,7 @@ def _rounds(
 ) -> Iterator[tuple[str, Instance, Fields]]:
     task = settings.tasks[group.task]
     names = (group.task, group.name)
-    densities = expected_densities(settings, *names)
+    densities = trained.densities_of(settings, *names)
     for round in range(1, settings.rounds + 1):
         instance = group.at(round)
         common = _of_round(instance) | {"data": _data(task)}
@@ -331,60 +330,6 @@ def inputs_of(plan: Plan) -> dict[Path, fingerprints.Decided]:
     for item in items_of(plan):
         decided = fingerprints.decided_by(item)
         assert found.setdefault(item.path(INPUTS), decided) == decided, item.stage
-    return found
-
-
-def expected_densities(settings: Settings, task: str, variant: str) -> list[float]:
-    """The density of each round 0 … rounds, by the integer recursion of pruning.
-
-    With ``compat`` thresholds decide, and trainings; this is then close to what they do.
-    """
-    prune = settings.variants[variant].prune
-    if prune.transform is not None and TRANSFORMS[prune.transform].keeps_all:
-        return [1.0] * (settings.rounds + 1)
-    if prune.pool is not None and prune.pool.begins_with == "dense":
-        return [1.0] * (settings.rounds + 1)
-    if prune.owner is not None:
-        return expected_densities(settings, prune.owner.task or task, prune.owner.variant)
-    if prune.kept is not None:
-        totals = [sum(kept.values()) for kept in prune.kept]
-        return [total / totals[0] for total in totals]
-    return expected.densities(settings.tasks[task], prune, settings.rounds)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Trained:
-    """The part of an experiment that a stage instance trains."""
-
-    variant: str
-    """whose round it is, or is like; DENSE likewise"""
-    density: float
-    """of its networks, as ``expected_densities`` has it"""
-    number: int
-    """of trainings"""
-
-
-def trained(settings: Settings, plan: Plan) -> dict[str, Trained]:
-    """The trainings of every stage that trains, in the order of the plan."""
-
-    @cache
-    def densities(task: str, variant: str) -> list[float]:
-        if variant == DENSE:
-            return [1.0] * (settings.rounds + 1)
-        return expected_densities(settings, task, variant)
-
-    found = {}
-    for item in items_of(plan):
-        if item.kind.trains is None:
-            continue
-        analysis = settings.analyses.get(str(item.fields.get("analysis")))
-        variant = analysis.of if analysis else str(item.fields.get("variant", DENSE))
-        copies = len(data_orders.of_copies(analysis.pairs or 0)) if analysis else 1
-        found[item.stage] = Trained(
-            variant=variant,
-            density=densities(item["task"], variant)[int(item.fields.get("round", 0))],
-            number=len(item.seeds) * copies,
-        )
     return found
 
 

@@ -12,7 +12,6 @@ from pipeline.core import constructions, seeding
 from pipeline.core.arrays import Weights
 from pipeline.core.batches import Dataset
 from pipeline.core.digests import digest
-from pipeline.run.checkpoints import InterruptedTraining
 from pipeline.run.executors import cores, preloads, processes
 from pipeline.run.executors.processes import Tell
 
@@ -50,17 +49,12 @@ class SeedWork:
         import torch
 
         torch.set_num_threads(1)
-
-        def pause() -> None:
-            if stop():
-                raise InterruptedTraining
-
         subsets, facts = approximated(
             self.asked,
             self.seed,
             files.load_weights(self.asked.target, self.seed),
             files.load_dataset(self.asked.data),
-            pause,
+            processes.ending(stop),
         )
         files.save_arrays(paths.seed_file(self.folder, self.seed), subsets, **facts)
 

@@ -37,10 +37,6 @@ CODE = (Path("pipeline/core"), Path("pipeline/engines"))
 """folders whose code decides what a training does"""
 
 
-class InterruptedTraining(Exception):  # noqa: N818 - it is not an error
-    """The work was asked to stop; a checkpoint has been kept."""
-
-
 class LostCheckpoint(Exception):  # noqa: N818 - it costs time, and nothing else
     """A checkpoint cannot be used, or not be written; one line that says which."""
 

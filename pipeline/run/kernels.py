@@ -40,13 +40,12 @@ from pipeline.core.description import Description
 from pipeline.core.models.layers import parameters
 from pipeline.core.training.engine import Job
 from pipeline.engines.shared.compilation import account
-from pipeline.plan import compiler, items
+from pipeline.plan import items, trained
 from pipeline.plan.current import Standing
 from pipeline.plan.items import Plan, items_of
 from pipeline.run import machines
-from pipeline.run.checkpoints import InterruptedTraining
 from pipeline.run.executors import cores, preloads, processes
-from pipeline.run.executors.processes import Notice, Tell
+from pipeline.run.executors.processes import InterruptedTraining, Notice, Tell
 
 COMPILING = "compiling kernels, once per machine"
 STEP, LOOK = "step", "look"
@@ -85,15 +84,15 @@ class Need:
 
 def needs_of(settings: Settings, plan: Plan) -> list[Need]:
     """The kernels that the trainings of a plan need, in its order."""
-    trained = compiler.trained(settings, plan)
+    trainings = trained.by_stage(settings, plan)
     networks = {name: build_network(task) for name, task in settings.tasks.items()}
     found: dict[str, Need] = {}
     for item in items_of(plan):
-        if item.stage not in trained:
+        if item.stage not in trainings:
             continue
         task, engine = item["task"], item["engine"]
         if engines.ENGINES[engine].compiles(networks[task]):
-            density = trained[item.stage].density
+            density = trainings[item.stage].density
             one = Need(engine=engine, task=settings.tasks[task], densities=(density,))
             found[one.note] = one.beside(found.get(one.note, one))
     return list(found.values())

@@ -16,7 +16,6 @@ from pipeline.core import masks
 from pipeline.core.arrays import Weights
 from pipeline.core.models import units
 from pipeline.core.training.engine import Evaluation
-from pipeline.run.checkpoints import InterruptedTraining
 from pipeline.run.executors import cores, preloads, processes
 from pipeline.run.executors.processes import Tell
 
@@ -107,10 +106,10 @@ class PairWork:
 
 def _stopped(way: "Way", stop: Callable[[], bool]) -> "Way":
     """Evaluate as given, but end the work when it is asked to stop."""
+    end_if_asked = processes.ending(stop)
 
     def look(weights: Weights) -> Evaluation:
-        if stop():
-            raise InterruptedTraining
+        end_if_asked()
         return way(weights)
 
     return look

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pipeline.artifacts import files
 from pipeline.config.settings import Settings
-from pipeline.plan import compiler
+from pipeline.plan import trained
 from pipeline.plan.current import Standing
 from pipeline.plan.items import Plan, items_of
 
@@ -19,15 +19,15 @@ FILE = Path(".lt/to-come.json")
 
 def leave(settings: Settings, plan: Plan, found: Standing) -> None:
     """Leave the list of the instances that will be trained."""
-    trained = compiler.trained(settings, plan)
+    trainings = trained.by_stage(settings, plan)
     to_come = [
         {
             "label": item.label,
-            "number": trained[item.stage].number,
+            "number": trainings[item.stage].number,
             "shown": item[item.kind.shown],
         }
         for item in items_of(plan)
-        if item.stage in trained and found.state(item.stage) != "done"
+        if item.stage in trainings and found.state(item.stage) != "done"
     ]
     FILE.parent.mkdir(exist_ok=True)
     files.save_json(FILE, to_come)

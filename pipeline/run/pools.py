@@ -13,7 +13,6 @@ from pipeline.core.batches import BatchOrder
 from pipeline.core.digests import digest
 from pipeline.core.pools import Pool, Pooling
 from pipeline.plan.items import Item
-from pipeline.run.checkpoints import InterruptedTraining
 from pipeline.run.executors import cores, preloads, processes
 from pipeline.run.executors.processes import Tell
 
@@ -37,7 +36,7 @@ class Source:
     @property
     def first(self) -> int:
         """The round that the pool begins with."""
-        return 0 if self.how.begins_with == "dense" else self.round
+        return 0 if self.how.of_dense else self.round
 
     @property
     def together(self) -> bool:
@@ -63,12 +62,8 @@ class SeedWork:
         import torch
 
         torch.set_num_threads(1)
-
-        def pause() -> None:
-            if stop():
-                raise InterruptedTraining
-
-        save(pool(self.source, self.seed, pause), self.folder, self.seed)
+        made = pool(self.source, self.seed, processes.ending(stop))
+        save(made, self.folder, self.seed)
 
 
 def source_of(item: Item, settings: Settings) -> Source:

@@ -34,7 +34,7 @@ from pipeline.engines.shared.compilation import account
 from pipeline.run import checkpoints, finished, kept, kernels, machines, overall, trials
 from pipeline.run.executors import cores, preloads, processes
 from pipeline.run.executors.portable import UnfitError
-from pipeline.run.executors.processes import Notice, Report, Tell
+from pipeline.run.executors.processes import InterruptedTraining, Notice, Report, Tell
 from pipeline.run.finished import Finished
 from pipeline.run.kept import Kept, Say, Training, bounds
 from pipeline.run.kept.numerics import Canary
@@ -266,7 +266,7 @@ class SeedsWork:
                     checkpoints.save(folder, now.snapshot(), seconds=_clock() - begin)
                 kept = clock
             if stop():
-                raise checkpoints.InterruptedTraining
+                raise InterruptedTraining
 
         if resume is not None:
             known = [float(la.curves["validation"].accuracy[-1]) for la in resume.lanes]

@@ -5,9 +5,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pipeline.run.checkpoints import InterruptedTraining
 from pipeline.run.executors import processes
-from pipeline.run.executors.processes import Notice, Tell
+from pipeline.run.executors.processes import InterruptedTraining, Notice, Tell
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pipeline.artifacts import files, paths
 from pipeline.config.settings import Settings
 from pipeline.inspect import forecast
-from pipeline.plan import compiler, items, plan_file
+from pipeline.plan import compiler, items, plan_file, trained
 from pipeline.plan.chains import instances
 from pipeline.plan.items import PlanError
 from pipeline.plan.kinds import KINDS
@@ -264,7 +264,7 @@ def test_the_densities_of_the_paper() -> None:
         variants__ticket__prune__fraction=PAPER,
         rounds=18,
     )
-    found = compiler.expected_densities(asked, "main", "ticket")
+    found = trained.densities_of(asked, "main", "ticket")
     percent = {round: f"{100 * density:.1f}" for round, density in enumerate(found)}
     assert len(percent) == 19
     assert percent[0] == "100.0"
@@ -283,8 +283,8 @@ def test_the_densities_of_the_paper() -> None:
 @pytest.mark.parametrize("control", ["one-shot", "reinit", "random-mask"])
 def test_one_shot_and_controls_have_the_tickets_densities(control: str) -> None:
     asked = settings(rounds=9)
-    ticket = compiler.expected_densities(asked, "main", "ticket")
-    assert compiler.expected_densities(asked, "main", control) == ticket
+    ticket = trained.densities_of(asked, "main", "ticket")
+    assert trained.densities_of(asked, "main", control) == ticket
 
 
 # Groups of seeds
@@ -620,7 +620,7 @@ def test_an_engine_of_kept_weights_is_forecast_to_cost_what_they_are(
     def fifth_round(engine: str) -> float:
         return seconds(engine, 5) - seconds(engine, 4)
 
-    density = compiler.expected_densities(
+    density = trained.densities_of(
         settings(tasks__main__data="mnist", tasks__main__model=LENET, rounds=5),
         "main",
         "ticket",

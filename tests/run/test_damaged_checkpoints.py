@@ -14,7 +14,7 @@ from pipeline.artifacts import files, paths
 from pipeline.artifacts.paths import DENSE, Instance
 from pipeline.plan import items
 from pipeline.run import checkpoints, finished, kept, trainings
-from pipeline.run.executors.processes import Notice, Report
+from pipeline.run.executors.processes import InterruptedTraining, Notice, Report
 from pipeline.run.kept import places
 from pipeline.run.trainings import SeedsWork, Source
 from pipeline.stages import train
@@ -57,7 +57,7 @@ def run(*, stop: bool = False) -> Told:
 
 def interrupted() -> Path:
     """The snapshot that an interrupted training leaves after its first step."""
-    with pytest.raises(checkpoints.InterruptedTraining):
+    with pytest.raises(InterruptedTraining):
         run(stop=True)
     (snapshot,) = (checkpoints.FOLDER / KEY).glob("*/snapshot.safetensors")
     return snapshot
@@ -185,7 +185,7 @@ def test_a_damaged_snapshot_means_to_begin_anew(damage: Damage) -> None:
 def test_a_folder_in_the_place_of_a_snapshot_goes_when_the_next_is_kept() -> None:
     snapshot = interrupted()
     folder(snapshot)
-    with pytest.raises(checkpoints.InterruptedTraining):
+    with pytest.raises(InterruptedTraining):
         run(stop=True)
     assert run().resumed == [1]
 

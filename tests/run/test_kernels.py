@@ -18,7 +18,7 @@ from pipeline import engines
 from pipeline.border import locks
 from pipeline.core.training.engine import Job
 from pipeline.engines.shared.compilation import account
-from pipeline.plan import compiler
+from pipeline.plan import compiler, trained
 from pipeline.plan.current import Standing
 from pipeline.run import checkpoints, kept, kernels, trainings
 from pipeline.run.executors import processes
@@ -33,7 +33,7 @@ def plan_of(**changes: object) -> tuple[Any, Any]:
 
 
 def missing(plan: Any) -> Standing:  # noqa: ANN401
-    stages = frozenset(compiler.trained(experiment.settings(), plan))
+    stages = frozenset(trained.by_stage(experiment.settings(), plan))
     return replace(ALL_DONE, missing=stages)
 
 
@@ -66,7 +66,7 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
 def test_a_plan_needs_its_compiled_engines_from_the_densest_to_the_sparsest_round() -> None:
     settings, plan = plan_of()
     found = {need.engine: need.densities for need in kernels.needs_of(settings, plan)}
-    densities = [one.density for one in compiler.trained(settings, plan).values()]
+    densities = [one.density for one in trained.by_stage(settings, plan).values()]
     assert found["dense"][-1] == 1
     assert found["sparse"][0] == min(densities)
     assert 0 < found["sparse"][0] <= found["sparse"][-1] < 1

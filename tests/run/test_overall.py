@@ -10,6 +10,7 @@ from helpers import experiment
 from pipeline.plan import compiler
 from pipeline.plan.current import Standing
 from pipeline.plan.items import Item, items_of
+from pipeline.plan.trained import by_stage
 from pipeline.run import overall
 
 NUM_SEEDS = len(experiment.SEEDS)
@@ -53,7 +54,7 @@ def test_the_first_and_the_second_instance(trained: list[Item]) -> None:
 def test_all_trainings_of_the_plan_are_counted(trained: list[Item]) -> None:
     settings = experiment.settings()
     plan = compiler.compile_plan(settings, [experiment.SEEDS])
-    total = sum(one.number for one in compiler.trained(settings, plan).values())
+    total = sum(one.number for one in by_stage(settings, plan).values())
     assert numbers(trained[0].label)[-1] == total
     assert total >= NUM_SEEDS * len(trained)
 

@@ -12,7 +12,7 @@ from pipeline.artifacts import files, paths
 from pipeline.artifacts.paths import Instance
 from pipeline.config import params
 from pipeline.inspect import verification
-from pipeline.plan import compiler, plan_file
+from pipeline.plan import plan_file, trained
 
 SEEDS = (0,)
 TICKET = {"task": "main", "variant": "ticket"}
@@ -78,7 +78,7 @@ def test_a_ticket_is_stretched_with_its_weights_and_trains_on_from_its_step(
         result["seeds"]["0"]["kept"]["fc2.weight"]
         == (result["seeds"]["0"]["kept"]["fc3.weight"])
     )
-    assert compiler.expected_densities(settings, "main", "normed") == [1.0, 1.0]
+    assert trained.densities_of(settings, "main", "normed") == [1.0, 1.0]
     looks = verification.contents(settings, plan_file.check(settings))
     assert [problem for _, look in looks if (problem := look())] == []
     found = verification.promises.findings(settings, [SEEDS])

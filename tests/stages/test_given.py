@@ -15,7 +15,7 @@ from pipeline.config import params
 from pipeline.core import masks
 from pipeline.core.digests import digest
 from pipeline.inspect import verification
-from pipeline.plan import compiler, plan_file
+from pipeline.plan import plan_file, trained
 from pipeline.plan.current import standing
 from pipeline.plan.items import items_of
 
@@ -143,7 +143,7 @@ def test_the_plan_knows_the_densities_and_the_file_of_each_round(
     experiment.write(tmp_path, **changes())
     settings = params.load()
     for variant in ("fixed", "shuffled"):
-        found = compiler.expected_densities(settings, "main", variant)
+        found = trained.densities_of(settings, "main", variant)
         assert found == [1.0, *(masks.density(mask(r)) for r in experiment.ROUNDS)]
     plan = plan_file.check(settings)
     items = {item.key: item for item in items_of(plan, "given")}

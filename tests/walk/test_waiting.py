@@ -1,4 +1,4 @@
-"""What waits is begun in the order that inputs allow, the longest way first."""
+"""Works are begun in the order that inputs allow, the longest way first."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -15,9 +15,8 @@ from pipeline.config import params
 from pipeline.plan import plan_file
 from pipeline.plan.current import standing
 from pipeline.run import executors, finished, live, trainings
-from pipeline.run.checkpoints import InterruptedTraining
 from pipeline.run.executors.executor import Ended, Told
-from pipeline.run.executors.processes import Work
+from pipeline.run.executors.processes import InterruptedTraining, Work
 from pipeline.run.kept import places
 from pipeline.walk import driver, graph
 from pipeline.walk.graph import Graph

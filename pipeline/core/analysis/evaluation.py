@@ -56,6 +56,18 @@ def evaluator(
     return evaluate
 
 
+def of_episodes(
+    environment: control.Environment,
+    seeds: Integers,
+    logits_of: Callable[[Floats], Tensor],
+    data: Actions,
+) -> Evaluation:
+    """Play episodes with the likeliest actions: the accuracy is the mean return."""
+    moments = environment.play(seeds, lambda seen: control.best(logits_of(seen)))
+    accuracy = control.share(moments, data)
+    return Evaluation(loss=1 - accuracy, accuracy=accuracy)
+
+
 def _player(
     network: Network, actions: Actions, split: Split
 ) -> Callable[[Weights], Evaluation]:
@@ -65,13 +77,12 @@ def _player(
     def evaluate(weights: Weights) -> Evaluation:
         tensors = _tensors(weights)
 
-        def decide(seen: Floats) -> Integers:
+        def logits_of(seen: Floats) -> Tensor:
             inputs = torch.from_numpy(seen)
             with torch.no_grad():
-                return control.best(forward(network, tensors, inputs, training=False))
+                return forward(network, tensors, inputs, training=False)
 
-        accuracy = control.share(environment.play(split.labels, decide), actions)
-        return Evaluation(loss=1 - accuracy, accuracy=accuracy)
+        return of_episodes(environment, split.labels, logits_of, actions)
 
     return evaluate
 

@@ -37,38 +37,35 @@ class Criterion(Entry):
     """whether it walks through layer records, which a torch module has not"""
     reads_tokens: bool = True
     """whether it can look at networks that read tokens"""
-    inverted: bool = False
-    """whether it keeps first what the criterion that it is named after keeps last: a check
-    of Frankle et al. 2021, arXiv:2009.08576, whether the order of scores matters"""
+    inverts: str = ""
+    """the criterion whose scores it turns upside down, a check of Frankle et al. 2021,
+    arXiv:2009.08576, whether the order of scores matters; empty = it has its own"""
     cut: str = ""
     """of CUTS: the one that makes masks from its answer; empty = it answers with scores,
     from which the cut of the task's program makes them"""
 
 
 def _of_gradients(
-    module: str, *, passes: int = 1, draws: bool = False, inverted: bool = False
+    module: str, *, passes: int = 1, draws: bool = False, inverts: str = ""
 ) -> Criterion:
     """A criterion that looks at gradients of training examples at initialization."""
     return Criterion(
         module=module,
         passes=passes,
         draws=draws,
-        inverted=inverted,
+        inverts=inverts,
         needs_trained=False,
         needs_batches=True,
         needs_classes=True,
     )
 
 
-INVERTED = "-inverted"
-"""the end of the name of a criterion that is another one upside down"""
-
 CRITERIA = Registry(
     "criterion",
     __name__,
     {
         "grasp": _of_gradients("gradients.grasp"),
-        "grasp-inverted": _of_gradients("gradients.grasp", inverted=True),
+        "grasp-inverted": _of_gradients("gradients.grasp", inverts="grasp"),
         "large-final-diff-sign": Criterion(module="signs", tied=True),
         "large-final-same-sign": Criterion(module="signs", tied=True),
         "large-init": Criterion(module="sizes", needs_trained=False),
@@ -86,14 +83,14 @@ CRITERIA = Registry(
         "small-init": Criterion(module="sizes", needs_trained=False),
         "small-init-small-final": Criterion(module="sizes"),
         "snip": _of_gradients("gradients.snip"),
-        "snip-inverted": _of_gradients("gradients.snip", inverted=True),
+        "snip-inverted": _of_gradients("gradients.snip", inverts="snip"),
         "snip-iterative": _of_gradients("gradients.snip", passes=100),
         "snip-iterative-inverted": _of_gradients(
-            "gradients.snip", passes=100, inverted=True
+            "gradients.snip", passes=100, inverts="snip-iterative"
         ),
         "snip-official": _of_gradients("gradients.snip", draws=True),
         "snip-official-inverted": _of_gradients(
-            "gradients.snip", draws=True, inverted=True
+            "gradients.snip", draws=True, inverts="snip-official"
         ),
         "synflow": Criterion(
             module="gradients.synflow", passes=100, needs_trained=False, reads_tokens=False
@@ -103,7 +100,7 @@ CRITERIA = Registry(
             passes=100,
             needs_trained=False,
             reads_tokens=False,
-            inverted=True,
+            inverts="synflow",
         ),
     },
     own=Criterion,
@@ -143,11 +140,10 @@ def score(name: str, evidence: Evidence) -> Scores:
     ]
     if missing:
         raise ValueError(f"the criterion {name!r} needs {' and '.join(missing)}; give them")
-    base = name.removesuffix(INVERTED) if criterion.inverted else name
-    scores: Scores = CRITERIA.load(base)(evidence)
+    scores: Scores = CRITERIA.load(criterion.inverts or name)(evidence)
     if problem := not_arrays(scores) or _problem(scores, evidence):
         raise ValueError(f"the criterion {name!r} gives no scores of the mask: {problem}")
-    return {n: -values for n, values in scores.items()} if criterion.inverted else scores
+    return {n: -values for n, values in scores.items()} if criterion.inverts else scores
 
 
 def refusal(name: str, network: Network, data: Description) -> str:

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from pipeline.core import control, seeding
+from pipeline.core.analysis.evaluation import of_episodes
 from pipeline.core.arrays import Floats
 from pipeline.core.description import Actions
 from pipeline.core.models.forward import forward
@@ -47,9 +48,7 @@ class Control(Reference):
         """The mean return of the split's episodes, with the likeliest actions."""
         self._act()
         seeds = getattr(self._job.data, split).labels
-        moments = self._environment.play(seeds, lambda seen: control.best(self._seen(seen)))
-        accuracy = control.share(moments, self._actions)
-        return [Evaluation(loss=1 - accuracy, accuracy=accuracy)]
+        return [of_episodes(self._environment, seeds, self._seen, self._actions)]
 
     def _seen(self, observations: Floats) -> Tensor:
         """The logits of actions."""

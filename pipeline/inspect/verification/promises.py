@@ -89,7 +89,7 @@ def _about_counts(settings: Settings, group: ChainGroup) -> dict[str, Check]:
     """
     policy, criterion = group.owner.prune.policy, group.owner.prune.criterion
     transform, pool = group.variant.prune.transform, group.variant.prune.pool
-    if pool is not None and pool.begins_with == "dense":
+    if pool is not None and pool.of_dense:
         return {}
     if transform is not None and not TRANSFORMS[transform].keeps_counts:
         return {}

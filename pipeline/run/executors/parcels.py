@@ -101,9 +101,14 @@ def _remove_unused(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def identity() -> dict[str, Any]:
+def identity() -> Mapping[str, Any]:
     """The code and versions, which must be equal on machines that do the same work."""
-    base = code_root(Path()) / "pipeline"
+    return _identity(code_root(Path()).resolve() / "pipeline")
+
+
+@cache
+def _identity(base: Path) -> dict[str, Any]:
+    """Read once per process, as the code that it runs is; a driver asks it per node."""
     content = hashlib.sha256()
     for path in sorted(base.rglob("*.py")):
         content.update(f"{path.relative_to(base)}\0".encode() + path.read_bytes())

@@ -23,7 +23,6 @@ from typing import Protocol
 from pipeline.border import exits, user_failures
 from pipeline.border.errors import UserError
 from pipeline.border.redaction import redacted
-from pipeline.run.checkpoints import InterruptedTraining
 from pipeline.run.executors import lifeline
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -36,6 +35,10 @@ SHORT_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")
 
 class WorkerError(UserError):
     """A worker did not finish; one line that says how."""
+
+
+class InterruptedTraining(Exception):  # noqa: N818 - it is not an error
+    """A work has ended since it was asked to; its checkpoint, if it has any, is kept."""
 
 
 class CrashError(WorkerError):
@@ -84,11 +87,23 @@ def ending_at_once(stop: Callable[[], bool]) -> Iterator[None]:
     """
     usual = signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
-        if stop():
-            raise InterruptedTraining
+        ending(stop)()
         yield
     finally:
         signal.signal(signal.SIGTERM, usual)
+
+
+def ending(stop: Callable[[], bool]) -> Callable[[], None]:
+    """Make a function that ends this worker if it is asked to: to be called now and then.
+
+    The function raises ``InterruptedTraining``.
+    """
+
+    def end_if_asked() -> None:
+        if stop():
+            raise InterruptedTraining
+
+    return end_if_asked
 
 
 class Work(Protocol):

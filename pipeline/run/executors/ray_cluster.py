@@ -14,7 +14,7 @@ import time
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Self
@@ -306,14 +306,8 @@ def _refuse_other_code(here: Mapping[str, Any]) -> None:
     Raises:
         UnfitError: with one line.
     """
-    if found := parcels.differences(here, _installed()):
+    if found := parcels.differences(here, parcels.identity()):
         raise UnfitError(f"node {platform.node()} has {found}; it gets no work")
-
-
-@cache
-def _installed() -> Mapping[str, Any]:
-    """The versions and code of this node; they are read once per process."""
-    return parcels.identity()
 
 
 @dataclass(kw_only=True, slots=True)

@@ -160,7 +160,7 @@ def _told(answer: Any, *, is_late: bool) -> str | None:  # noqa: ANN401
         return f"nothing that answers ({line(error)})"
 
 
-def _identity() -> dict[str, Any]:
+def _identity() -> Mapping[str, Any]:
     """The versions and code that a node has installed."""
     return parcels.identity()
 

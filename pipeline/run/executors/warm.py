@@ -12,10 +12,9 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Self
 
-from pipeline.run.checkpoints import InterruptedTraining
 from pipeline.run.executors import lifeline, processes
 from pipeline.run.executors.executor import Ended, Told, ended_by
-from pipeline.run.executors.processes import Work
+from pipeline.run.executors.processes import InterruptedTraining, Work
 
 
 @dataclass(kw_only=True, slots=True)

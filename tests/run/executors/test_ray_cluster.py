@@ -91,7 +91,7 @@ def tasks(
 
 
 def told_until(tasks: RayTasks, num: int, notices: int = 0) -> list[Told]:
-    """What is told until so many have ended; notices come by another way, and later."""
+    """The messages until so many works ended; notices come by another way, and later."""
     told: list[Told] = []
     while (
         sum(isinstance(one, Ended) for _, one in told) < num

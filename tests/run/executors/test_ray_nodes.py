@@ -12,7 +12,7 @@ ONE = Resources(cpus=1)
 
 
 class Cluster:
-    """What Ray says of nodes, and what they answer."""
+    """Ray's list of nodes, and their answers."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.nodes: dict[str, str | None] = {}
