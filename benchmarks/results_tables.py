@@ -145,4 +145,6 @@ def _cell(found: Spread, metric: str, density: float) -> str:
         parts.append(f"{found.num_censored} never")
     if found.num_diverged:
         parts.append(f"{found.num_diverged} diverged")
+    if found.num_collapsed:
+        parts.append(f"{found.num_collapsed} collapsed")
     return " ".join(parts)

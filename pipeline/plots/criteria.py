@@ -111,6 +111,7 @@ def _nearest(line: Mapping[int, Spread], density: float) -> Spread:
         high=None,
         num_seeds=0,
         num_diverged=0,
+        num_collapsed=0,
         num_censored=0,
     )
 

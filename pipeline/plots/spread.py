@@ -23,6 +23,8 @@ class Spread:
     """seeds with a value"""
     num_diverged: int
     num_censored: int
+    num_collapsed: int
+    """seeds whose network has a layer with no weight left between its input and output"""
 
 
 def variants_of(rows: Iterable[Row]) -> list[str]:
@@ -86,6 +88,7 @@ def spread(rows: Sequence[Row], metric: str) -> Spread:
         num_seeds=len(values),
         num_diverged=sum(bool(row.get("diverged")) for row in rows),
         num_censored=sum(bool(row.get("censored")) for row in rows),
+        num_collapsed=sum(bool(row.get("collapsed_layers")) for row in rows),
     )
 
 

@@ -42,6 +42,7 @@ COLUMNS = (
     "test_loss",
     "steps",
     "diverged",
+    "collapsed_layers",
     "multiply_adds",
     "find_multiply_adds",
 )
@@ -233,11 +234,17 @@ def _row(result: RoundResult) -> Row:
         "seed": result.seed,
         "kept": sum(result.facts["kept"].values()),
         "prunable": sum(result.sizes.values()),
+        "collapsed_layers": _collapsed_layers(result.facts),
         "multiply_adds": multiply_adds(result),
         "find_multiply_adds": cost_before(result, multiply_adds),
     }
     row = {n: known.get(n, result.facts.get(n)) for n in COLUMNS}
     return row | {n: result.facts[n] for n in OF_FITS if n in result.facts}
+
+
+def _collapsed_layers(facts: Mapping[str, Any]) -> int | None:
+    """The number of layers without a connected weight; None in results that say nothing."""
+    return len(facts["collapsed"]) if "collapsed" in facts else None
 
 
 def _cell(value: object) -> object:

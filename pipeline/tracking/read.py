@@ -32,6 +32,7 @@ COUNTS = (
     "prunable",
     "early_stop_step",
     "steps",
+    "collapsed_layers",
     "multiply_adds",
     "find_multiply_adds",
 )

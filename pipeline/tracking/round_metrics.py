@@ -25,6 +25,7 @@ ROUND_METRICS = (
     "validation_accuracy",
     "steps",
     "diverged",
+    "collapsed_layers",
     "multiply_adds",
     "find_multiply_adds",
     "seconds",

@@ -70,6 +70,13 @@ def test_seeds_that_never_generalize_are_counted_and_not_averaged(written):
     assert "| `ticket` | 3.0 (2.0–4.0) 1 never |" in text
 
 
+def test_seeds_with_a_collapsed_layer_are_counted(written):
+    one = store(variants=("ticket",), seeds=range(3))
+    rows = [row | {"collapsed_layers": 3 * (row["seed"] > 0)} for row in one.rounds]
+    text = written(replace(one, rounds=tuple(rows)))
+    assert ") 2 collapsed |" in text
+
+
 def test_the_page_says_what_the_shared_tables_hold(results):
     page = results.PAGE.read_text(encoding="utf-8")
     for one in shared_tables.read(results.TABLES):

@@ -311,6 +311,7 @@ def _facts(
     known = {
         "density": sum(counts.values()) / sum(SIZES.values()),
         "kept": counts,
+        "collapsed": [],
         "steps": TRAIN["steps"],
         "train_loss": None,
         "diverged": failed,

@@ -77,13 +77,23 @@ def test_csv_has_full_numbers_empty_cells_for_none_and_true_or_false(tmp_path):
             str(facts["early_stop_step"]),
             "false",
             *(repr(facts[name]) for name in COLUMNS[9:14]),
-            "2000,false,95832000000,0",
+            "2000,false,0,95832000000,0",
         ]
     )
     assert failed == (
-        "main,ticket,1,0,0.8003756574004508,213060,266200,,,,,,,,2000,true,"
+        "main,ticket,1,0,0.8003756574004508,213060,266200,,,,,,,,2000,true,0,"
         "76701600000,95832000000"
     )
+
+
+def test_layers_that_collapsed_are_counted(tmp_path):
+    synthetic.fabricate(tmp_path, rounds=1, seeds=(0,))
+    path = tmp_path / "artifacts/results/main/ticket/r01/s0/result.json"
+    result = json.loads(path.read_text(encoding="utf-8"))
+    result["seeds"]["0"]["collapsed"] = ["fc1.weight", "fc2.weight"]
+    path.write_text(json.dumps(result), encoding="utf-8")
+    table = rows_below(tmp_path, variants=("ticket",), rounds=1, seeds=(0,))
+    assert [row["collapsed_layers"] for row in table] == [0, 2]
 
 
 def test_a_controls_cost_includes_the_trainings_of_its_ticket(tmp_path):

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
@@ -89,6 +90,26 @@ def test_during_a_walk_its_results_are_written(workspace, dvc, monkeypatch) -> N
     assert dvc.returncode, "it was written"
 
 
+def test_writing_takes_a_small_share_of_a_core(workspace, dvc, monkeypatch) -> None:
+    times, spent = [], [0.0]
+
+    def write(*_: object, **__: object) -> None:
+        times.append(time.monotonic())
+        spent[0] += 0.04
+        if len(times) == 4:
+            dvc.kill()
+            dvc.wait()
+        next(Path("artifacts/results").rglob("result.json")).touch()
+
+    monkeypatch.setattr(following, "write", write)
+    monkeypatch.setattr(following, "POLL_S", 0.001)
+    monkeypatch.setattr(time, "process_time", lambda: spent[0])
+    following.follow(psutil.Process(dvc.pid))
+    first, *others = (after - before for before, after in pairwise(times))
+    assert first < 0.04 / following.SHARE  # it made the store
+    assert all(rest >= 0.04 / following.SHARE for rest in others)
+
+
 @pytest.mark.slow  # at a lower priority; what it does is tested above
 def test_rounds_appear_and_the_process_ends_with_dvc(workspace, dvc) -> None:
     process = live.start(dvc.pid)
@@ -105,6 +126,7 @@ def test_rounds_appear_and_the_process_ends_with_dvc(workspace, dvc) -> None:
 def test_the_last_stage_ends_it(workspace, dvc) -> None:
     process = live.start(dvc.pid)
     assert waited(lambda: LIVE_LOCK.read_text().isdecimal())
+    assert waited(lambda: psutil.Process(process.pid).nice() > psutil.Process().nice())
     following.end()
     assert process.wait(60) == -signal.SIGTERM
     following.end()
