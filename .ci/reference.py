@@ -1,11 +1,14 @@
 """python .ci/reference.py: writes the files that follow from the code or from other files.
 
-That is docs/reference/params.md, docs/reference/cli.md, params.schema.json, the times that
-presets take, and the templates of `lt-pipeline init`. A test fails while one of them is not
+That is docs/reference/params.md, docs/reference/cli.md, params.schema.json, the folders and
+layers in docs/architecture/index.md, the times that presets take, and the templates of
+`lt-pipeline init`. A test fails while one of them is not
 what this would write.
 """
 
+import ast
 import json
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -40,11 +43,15 @@ STAGES = """\
 """
 
 
+OVERVIEW = "docs/architecture/index.md"
+
+
 def texts() -> dict[str, str]:
     """Path below the root -> what stands there."""
     return {
         "docs/reference/params.md": f"{PARAMS}\n{reference.markdown()}\n",
         "docs/reference/cli.md": f"{CLI}\n{_commands()}",
+        OVERVIEW: _overview(),
         f"{TEMPLATES}/dvc.yaml.txt": _stages(_own("dvc.yaml")),
         f"{TEMPLATES}/MLproject.txt": MARK + _installed(_own("MLproject")),
         f"{TEMPLATES}/rounds.json.txt": _own(".dvc/plots/rounds.json"),
@@ -54,6 +61,48 @@ def texts() -> dict[str, str]:
 
 def _own(name: str) -> str:
     return (ROOT / name).read_text(encoding="utf-8")
+
+
+def _overview() -> str:
+    """The page about the architecture, with the folders and layers that there are."""
+    return _between(_between(_own(OVERVIEW), "folders", _folders()), "layers", _layers())
+
+
+def _between(page: str, name: str, text: str) -> str:
+    """The page with this text as code between the markers of that name."""
+    begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+    before, mark, rest = page.partition(begin)
+    _, last, after = rest.partition(end)
+    if not (mark and last):
+        raise ValueError(f"{OVERVIEW} lacks the markers {begin.strip()} and {end}")
+    return f"{before}{begin}```\n{text}\n```\n{end}{after}"
+
+
+def _layers() -> str:
+    """The layers of the package, as its contract has them."""
+    contracts = tomllib.loads(_own("pyproject.toml"))["tool"]["importlinter"]["contracts"]
+    whole = next(one for one in contracts if one.get("containers") == ["pipeline"])
+    return "\n".join(whole["layers"])
+
+
+def _folders() -> str:
+    """Each module or package of a layer, and the packages in it, with their first lines."""
+    lines = ["pipeline/"]
+    for name in _layers().replace("|", " ").split():
+        folder = ROOT / "pipeline" / name
+        lines += _line(folder, 1)
+        for inner in sorted(folder.glob("*/__init__.py")):
+            lines += _line(inner.parent, 2)
+    return "\n".join(lines)
+
+
+def _line(place: Path, depth: int) -> list[str]:
+    """The name of a module or package, and the first line of its docstring."""
+    package = place.is_dir()
+    file = place / "__init__.py" if package else place.with_suffix(".py")
+    said = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+    name = f"{'  ' * depth}{place.name}/" if package else f"{'  ' * depth}{file.name}"
+    return [f"{name:19}{said.splitlines()[0].replace('``', '`')}"]
 
 
 def _installed(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The batched engine: see ``engine.py``."""
+"""The batched engine trains several networks of one shape at once: see ``engine.py``."""
 
 from pipeline.engines.batched.engine import make
 

@@ -1,4 +1,4 @@
-"""The dense engine: see ``engine.py``."""
+"""The dense engine computes every weight, pruned or not, on a CPU: see ``engine.py``."""
 
 from pipeline.engines.dense.engine import make
 

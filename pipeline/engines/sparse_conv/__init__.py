@@ -1,4 +1,4 @@
-"""The sparse engine for convolutional networks: see ``engine.py``."""
+"""The sparse engines of convolutional networks, with and without norms: see ``engine.py``."""
 
 from pipeline.engines.sparse_conv.engine import make
 
