@@ -1,4 +1,4 @@
-"""The reference engine trains in plain torch and defines what is right: see ``engine.py``."""
+"""The reference engine is plain torch, and defines what is right: see ``engine.py``."""
 
 from pipeline.engines.reference.engine import make
 

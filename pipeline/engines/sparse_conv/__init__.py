@@ -1,4 +1,4 @@
-"""The sparse engines of convolutional networks, with and without norms: see ``engine.py``."""
+"""The sparse engines of convolutional networks, also with norms: see ``engine.py``."""
 
 from pipeline.engines.sparse_conv.engine import make
 
