@@ -4,7 +4,7 @@ import itertools
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
+from statistics import fmean, median
 from typing import Any
 
 from matplotlib.artist import Artist
@@ -67,7 +67,7 @@ class Point:
     """task, variant, round"""
     density: float
     cost: float
-    """mean over seeds"""
+    """median over seeds: a training that waits for its machine takes any time"""
     accuracy: tuple[float, float, float]
     """mean, least, greatest over seeds"""
     num_seeds: int
@@ -160,7 +160,7 @@ def _points(rows: Sequence[Row], name: str) -> list[Point]:
             point = Point(
                 row={n: known[0][n] for n in ("task", "variant", "round")},
                 density=fmean(row["density"] for row in known),
-                cost=fmean(row[name] + row[f"find_{name}"] for row in known),
+                cost=median(row[name] + row[f"find_{name}"] for row in known),
                 accuracy=extent(reached),
                 num_seeds=len(known),
             )
@@ -338,7 +338,7 @@ def _table(points: Sequence[Point], name: str) -> list[Row]:
         | {
             "density": p.density,
             "cost": name,
-            "mean_cost": p.cost,
+            "median_cost": p.cost,
             "mean": p.accuracy[0],
             "min": p.accuracy[1],
             "max": p.accuracy[2],
