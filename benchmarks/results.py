@@ -204,7 +204,8 @@ def _figures(store: TrackedStore) -> list[str]:
     left: set[str] = set()
     if len(pruned_variants(store.rounds)) > LEGIBLE:
         left |= {"early_stop_step", "cost"}
-    if len({row["task"] for row in store.rounds}) > 1:  # one figure shows them all
+    pruned = {(row["task"], row["variant"]) for row in store.rounds if row["round"]}
+    if len(pruned) > len({variant for _, variant in pruned}):  # ``protocols`` shows them
         left |= {"test_accuracy", "early_stop_step", "criteria"}
     return [name for name in DRAWN if name not in left]
 

@@ -63,6 +63,18 @@ def test_variants_of_several_tasks_stand_side_by_side(written):
     assert "| | `a` | `b` |" in text
 
 
+def test_tasks_with_variants_of_their_own_have_figures_of_their_own(results):
+    one = store(variants=("ticket",), seeds=range(2))
+    both = [
+        row | {"task": task, "variant": name}
+        for task, name in (("a", "ticket"), ("b", "reinit"))
+        for row in one.rounds
+    ]
+    shared = [row | {"task": task} for task in "ab" for row in one.rounds]
+    assert "test_accuracy" in results._figures(replace(one, rounds=tuple(both)))
+    assert "test_accuracy" not in results._figures(replace(one, rounds=tuple(shared)))
+
+
 def test_seeds_that_never_generalize_are_counted_and_not_averaged(written):
     one = store(variants=("ticket",), seeds=range(3))
     rows = [row | {"delay": 2.0 * row["seed"] or None} for row in one.rounds]
