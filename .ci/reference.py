@@ -1,9 +1,8 @@
 """python .ci/reference.py: writes the files that follow from the code or from other files.
 
-That is docs/reference/params.md, docs/reference/cli.md, params.schema.json, the folders and
-layers in docs/architecture/index.md, the times that presets take, and the templates of
-`lt-pipeline init`. A test fails while one of them is not
-what this would write.
+That is docs/reference/params.md, docs/reference/cli.md, docs/architecture/folders.md,
+params.schema.json, the times that presets take, and the templates of `lt-pipeline init`. A
+test fails while one of them is not what this would write.
 """
 
 import ast
@@ -41,9 +40,25 @@ STAGES = """\
 # package, even if this repository has a folder of its name. The stage `plan` runs every
 # time, a second, because the package may be another version by now.
 """
+FOLDERS = """# Folders and layers
 
+Each module or package of `pipeline/`, and the packages in it, with the first lines of
+their docstrings:
 
-OVERVIEW = "docs/architecture/index.md"
+```
+{folders}
+```
+
+A folder may import those below it, never those above it. `lint-imports` checks this on
+every change:
+
+```
+{layers}
+```
+
+Entries of registries, and the files of stages, are found by name and imported on use. So
+`walk` and the server of stages run stages, and import none.
+"""
 
 
 def texts() -> dict[str, str]:
@@ -51,7 +66,9 @@ def texts() -> dict[str, str]:
     return {
         "docs/reference/params.md": f"{PARAMS}\n{reference.markdown()}\n",
         "docs/reference/cli.md": f"{CLI}\n{_commands()}",
-        OVERVIEW: _overview(),
+        "docs/architecture/folders.md": FOLDERS.format(
+            folders=_folders(), layers=_layers()
+        ),
         f"{TEMPLATES}/dvc.yaml.txt": _stages(_own("dvc.yaml")),
         f"{TEMPLATES}/MLproject.txt": MARK + _installed(_own("MLproject")),
         f"{TEMPLATES}/rounds.json.txt": _own(".dvc/plots/rounds.json"),
@@ -61,21 +78,6 @@ def texts() -> dict[str, str]:
 
 def _own(name: str) -> str:
     return (ROOT / name).read_text(encoding="utf-8")
-
-
-def _overview() -> str:
-    """The page about the architecture, with the folders and layers that there are."""
-    return _between(_between(_own(OVERVIEW), "folders", _folders()), "layers", _layers())
-
-
-def _between(page: str, name: str, text: str) -> str:
-    """The page with this text as code between the markers of that name."""
-    begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
-    before, mark, rest = page.partition(begin)
-    _, last, after = rest.partition(end)
-    if not (mark and last):
-        raise ValueError(f"{OVERVIEW} lacks the markers {begin.strip()} and {end}")
-    return f"{before}{begin}```\n{text}\n```\n{end}{after}"
 
 
 def _layers() -> str:

@@ -7,7 +7,7 @@ The default experiment and ``lenet-quick`` with 6 seeds are run in fresh clones 
 first and of the last training, the processor time of its workers is read from ``/proc``
 and compared with that of all processors for as long. What compiles kernels is done before
 the first training ends. Other work on the machine takes from the share: run it alone.
-About 10 minutes on two cores.
+About 20 minutes on two cores.
 """
 
 import signal

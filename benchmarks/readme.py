@@ -15,7 +15,6 @@ import argparse
 import csv
 import json
 import os
-import re
 import shutil
 import sys
 import tempfile
@@ -26,6 +25,7 @@ from statistics import mean
 import clone
 import measuring
 from measuring import ROOT, Report
+from pages import fill
 from speed_tables import layers_table, peaks_table, speed_sentence, speed_table
 
 Blocks = Mapping[str, str]
@@ -129,19 +129,6 @@ def write(blocks: Blocks, root: Path = ROOT) -> None:
         for page in pages:
             filled = fill(_text(root / page), name, text)
             (root / page).write_text(filled, encoding="utf-8")
-
-
-def fill(page: str, name: str, text: str) -> str:
-    """The page with this text between the markers of a block.
-
-    Raises:
-        ValueError: there is not exactly one pair of them.
-    """
-    pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
-    filled, times = pattern.subn(lambda m: f"{m[1]}{text}\n{m[2]}", page)
-    if times != 1:
-        raise ValueError(f"{times} pairs <!-- {name} --> … <!-- /{name} -->, not one")
-    return filled
 
 
 def read_rows(root: Path) -> list[Row]:

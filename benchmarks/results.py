@@ -20,12 +20,13 @@ training: ``lt-pipeline compare --uri docs/tables``.
 import argparse
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import results_tables
 from measuring import ROOT
+from pages import fill
 
 from pipeline import plots, tracking
 from pipeline.compare import (
@@ -77,27 +78,17 @@ def write(
     """
     rows = run_here(compare(stores))
     text = page.read_text(encoding="utf-8")
-    text = replaced(text, "results", "\n".join(_summary(stores, rows, gpu)))
+    text = fill(text, "results", _lines(_summary(stores, rows, gpu)))
     for store in stores:
         name = store.experiment
         if f"<!-- {name} -->" not in text:
             text = _with_section(text, name)
-        text = replaced(text, name, "\n".join(_section(store, rows, figures)))
+        text = fill(text, name, _lines(_section(store, rows, figures)))
     page.write_text(text, encoding="utf-8")
 
 
-def replaced(page: str, name: str, text: str) -> str:
-    """The page with this text between the markers of that name.
-
-    Raises:
-        ValueError: the page lacks the markers.
-    """
-    begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
-    before, mark, rest = page.partition(begin)
-    _, last, after = rest.partition(end)
-    if not (mark and last):
-        raise ValueError(f"the page lacks the markers {begin.strip()} and {end}")
-    return f"{before}{begin}{text.strip()}\n{end}{after}"
+def _lines(lines: Iterable[str]) -> str:
+    return "\n".join(lines).strip()
 
 
 def _with_section(page: str, name: str) -> str:
@@ -204,8 +195,7 @@ def _figures(store: TrackedStore) -> list[str]:
     left: set[str] = set()
     if len(pruned_variants(store.rounds)) > LEGIBLE:
         left |= {"early_stop_step", "cost"}
-    pruned = {(row["task"], row["variant"]) for row in store.rounds if row["round"]}
-    if len(pruned) > len({variant for _, variant in pruned}):  # ``protocols`` shows them
+    if results_tables.shared(store):  # the figure ``protocols`` shows them
         left |= {"test_accuracy", "early_stop_step", "criteria"}
     return [name for name in DRAWN if name not in left]
 

@@ -52,21 +52,26 @@ def tables(store: TrackedStore) -> Iterator[str]:
     yield from _side_by_side(store, tasks)
 
 
-def _side_by_side(store: TrackedStore, tasks: Sequence[str]) -> Iterator[str]:
-    """The last round of variants that several tasks have, a column per task."""
+def shared(store: TrackedStore) -> list[str]:
+    """The pruned variants that several tasks have, in the order of figures."""
     where: dict[str, set[str]] = {}
     for row in store.rounds:
         if row["round"]:
             where.setdefault(row["variant"], set()).add(row["task"])
-    shared = [name for name in pruned_variants(store.rounds) if len(where[name]) > 1]
-    if len(tasks) < 2 or not shared:
+    return [name for name in pruned_variants(store.rounds) if len(where[name]) > 1]
+
+
+def _side_by_side(store: TrackedStore, tasks: Sequence[str]) -> Iterator[str]:
+    """The last round of variants that several tasks have, a column per task."""
+    names = shared(store)
+    if not names:
         return
     last = max(row["round"] for row in store.rounds)
     yield f"Round {last} side by side, with the weights remaining:"
     yield ""
     yield f"| | {' | '.join(f'`{task}`' for task in tasks)} |"
     yield f"|---|{'--:|' * len(tasks)}"
-    for name in shared:
+    for name in names:
         cells = []
         for task in tasks:
             at = {"task": task, "variant": name, "round": last}

@@ -40,19 +40,18 @@ most of them are written, and trainings wait for it"""
 def follow(dvc: psutil.Process) -> None:
     """Write new results as long as dvc runs."""
     seen: dict[Path, int] = {}
-    rest_until, written = 0.0, False
+    rest_until = 0.0
     while dvc.is_running() and dvc.status() != psutil.STATUS_ZOMBIE:
         found = _results()
         if found and found != seen and time.monotonic() >= rest_until:
-            began = time.process_time()
+            began, first = time.process_time(), not seen
             PATIENCE.renew()  # nothing waits for this process
             place = _place()
             with contextlib.suppress(ArtifactError):  # dvc or the walk removes them
                 write(Path(), None, asked_by(params.load()), live=True, place=place)
                 seen = found
-            if written:
+            if not first:  # the first writing imports MLflow and makes the store
                 rest_until = time.monotonic() + (time.process_time() - began) / SHARE
-            written = True  # the first time imports MLflow and makes the store
         time.sleep(POLL_S)
 
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -51,9 +52,30 @@ def chains(root: Path) -> int:
         return 0  # it is being made
 
 
-def test_new_results_are_written_once_until_dvc_is_gone(
-    workspace, dvc, monkeypatch
-) -> None:
+@pytest.fixture
+def follow(workspace, dvc, monkeypatch):
+    """Follow dvc with a stand-in for ``write``; after so many calls dvc is gone."""
+    monkeypatch.setattr(following, "POLL_S", 0.001)
+
+    def follow(stand_in: Callable[..., None], times: int) -> None:
+        calls = []
+
+        def write(*given: object, **named: object) -> None:
+            stand_in(*given, **named)
+            calls.append(named)
+            if len(calls) == times:
+                dvc.kill()
+                dvc.wait()
+            next(iter(following._results())).touch()
+
+        monkeypatch.setattr(following, "write", write)
+        following.follow(psutil.Process(dvc.pid))
+        assert len(calls) == times
+
+    return follow
+
+
+def test_new_results_are_written_once_until_dvc_is_gone(follow) -> None:
     written = []
 
     def write(
@@ -61,18 +83,12 @@ def test_new_results_are_written_once_until_dvc_is_gone(
     ) -> None:
         assert place == Path()
         written.append((asked.experiment, live))
-        if len(written) == 2:
-            dvc.kill()
-            dvc.wait()
-        next(Path("artifacts/results").rglob("result.json")).touch()
 
-    monkeypatch.setattr(following, "write", write)
-    monkeypatch.setattr(following, "POLL_S", 0.01)
-    following.follow(psutil.Process(dvc.pid))
+    follow(write, times=2)
     assert written == [("toy", True)] * 2
 
 
-def test_during_a_walk_its_results_are_written(workspace, dvc, monkeypatch) -> None:
+def test_during_a_walk_its_results_are_written(workspace, follow) -> None:
     SHADOW.mkdir(parents=True)
     (workspace / FOLDER).rename(SHADOW / FOLDER)
 
@@ -80,31 +96,20 @@ def test_during_a_walk_its_results_are_written(workspace, dvc, monkeypatch) -> N
         root: Path, uri: str | None, asked: Asked, *, live: bool, place: Path
     ) -> None:
         written = len(round_results(place, asked.active))
-        dvc.kill()
-        dvc.wait()
         assert (root, place, written > 0) == (Path(), SHADOW, True)
 
-    monkeypatch.setattr(following, "write", write)
-    monkeypatch.setattr(following, "POLL_S", 0.01)
-    following.follow(psutil.Process(dvc.pid))
-    assert dvc.returncode, "it was written"
+    follow(write, times=1)
 
 
-def test_writing_takes_a_small_share_of_a_core(workspace, dvc, monkeypatch) -> None:
+def test_writing_takes_a_small_share_of_a_core(follow, monkeypatch) -> None:
     times, spent = [], [0.0]
 
     def write(*_: object, **__: object) -> None:
         times.append(time.monotonic())
         spent[0] += 0.04
-        if len(times) == 4:
-            dvc.kill()
-            dvc.wait()
-        next(Path("artifacts/results").rglob("result.json")).touch()
 
-    monkeypatch.setattr(following, "write", write)
-    monkeypatch.setattr(following, "POLL_S", 0.001)
     monkeypatch.setattr(time, "process_time", lambda: spent[0])
-    following.follow(psutil.Process(dvc.pid))
+    follow(write, times=4)
     first, *others = (after - before for before, after in pairwise(times))
     assert first < 0.04 / following.SHARE  # it made the store
     assert all(rest >= 0.04 / following.SHARE for rest in others)
