@@ -5,13 +5,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pipeline.compare.claims import DENSE, Barrier, Book, Check, Claim, Required, roles
+from pipeline.compare.claims import (
+    DENSE,
+    Barrier,
+    Book,
+    Check,
+    Claim,
+    Required,
+    densities,
+    roles,
+)
 from pipeline.compare.setups import Recipe, Setup, differences, fits, is_about
 from pipeline.core.looks import Looks
 from pipeline.results.tables import Row
 
 MOST_DIFFERENCES = 3
 """how many differences a reason names"""
+REACHED = 1.3
+"""the last round may be denser than the end of a range by this factor"""
 DRAW = "rewind.draw"
 """runs that differ in this setting only are repetitions from the same initialization"""
 
@@ -46,7 +57,7 @@ class FittingRuns:
     looks: Looks
     """at which numbers of seeds there may be a verdict, as declared"""
     experiments: tuple[str, ...]
-    """where the rows come from"""
+    """those that have all of these rows"""
     common_noise: bool
     """whether all variants of a seed were trained with the same data order"""
 
@@ -72,7 +83,7 @@ def fitting_runs(claim: Claim, book: Book, found: Sequence[Setup]) -> FittingRun
             rows=best.rows,
             dense=best.setup.dense,
             looks=best.setup.looks,
-            experiments=best.setup.experiments,
+            experiments=best.experiments,
             evaluate_every=int(best.setup.settings.get("train.evaluate_every", 0)),
             common_noise=best.setup.settings.get("train.common_noise") == "true",
         )
@@ -94,6 +105,8 @@ class _Trial:
 
     setup: Setup
     rows: Mapping[str, tuple[Row, ...]]
+    experiments: tuple[str, ...]
+    """those that have all roles; every experiment has the dense network"""
     missing: Sequence[str]
     """roles that no recipe plays"""
     differs: Sequence[str]
@@ -115,6 +128,7 @@ def _trial(setup: Setup, claim: Claim, book: Book) -> _Trial:
         needed = f"(needed: {protocol.min_steps:,} or more)"
         differs.append(f"steps is {min(steps):,} {needed}")
     rows, missing = {DENSE: _rows_of(setup, claim.check)}, []
+    experiments = setup.experiments
     masks = {f"mask.{name}": value for name, value in protocol.masks.items()}
     for role in set(roles(claim.check)) - {DENSE}:
         playing = [r for r in setup.recipes if fits(r.settings, book.variants[role])]
@@ -127,7 +141,16 @@ def _trial(setup: Setup, claim: Claim, book: Book) -> _Trial:
             nearest = min(apart, key=len)
             differs += [reason for reason in nearest if reason not in differs]
         rows[role] = _pooled(fitting or playing, claim.check)
-    return _Trial(setup=setup, rows=rows, missing=sorted(missing), differs=differs)
+        having = {one for recipe in fitting or playing for one in recipe.experiments}
+        experiments = tuple(one for one in experiments if one in having)
+    return _Trial(
+        setup=setup,
+        rows=rows,
+        # Roles of different experiments are compared as well; all of these are named then.
+        experiments=experiments or setup.experiments,
+        missing=sorted(missing),
+        differs=differs,
+    )
 
 
 def _apart(recipe: Recipe, masks: Required, own: Required) -> list[str]:
@@ -144,9 +167,20 @@ def _rows_of(source: Setup | Recipe, check: Check) -> tuple[Row, ...]:
 
 
 def _pooled(recipes: Sequence[Recipe], check: Check) -> tuple[Row, ...]:
-    """The rows of the recipe with most seeds, with all of its draws."""
+    """The rows of the recipe with most seeds, with all of its draws.
+
+    A recipe whose rounds end above the densities of the claim comes last: another may be
+    pruned in other steps, and reach them.
+    """
+    smallest = min(densities(check))
     groups: dict[frozenset[tuple[str, str]], list[Row]] = defaultdict(list)
     for recipe in recipes:
         same = {n: v for n, v in recipe.settings.items() if n != DRAW}
         groups[frozenset(same.items())] += _rows_of(recipe, check)
-    return tuple(max(groups.values(), key=lambda rows: len({r["seed"] for r in rows})))
+
+    def fitness(rows: Sequence[Row]) -> tuple[bool, int]:
+        reached = any(row["density"] <= smallest * REACHED for row in rows)
+        return reached, len({row["seed"] for row in rows})
+
+    best: list[Row] = max(groups.values(), key=fitness)
+    return tuple(best)

@@ -7,15 +7,13 @@ from statistics import fmean
 
 from pipeline.compare.claims import DENSE
 from pipeline.compare.failures import sound
-from pipeline.compare.fitting_runs import FittingRuns, NoAnswerError
+from pipeline.compare.fitting_runs import REACHED, FittingRuns, NoAnswerError
 from pipeline.core.decisions import Family, Statement
 from pipeline.core.statistics import paired_differences
 from pipeline.results.tables import Row
 
 NEAR = 1.03
 """two densities within this factor belong to the same round"""
-REACHED = 1.3
-"""the last round may be denser than the end of a range by this factor"""
 STEP = "early_stop_step"
 
 Groups = Mapping[int, Sequence[float]]

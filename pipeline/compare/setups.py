@@ -34,6 +34,8 @@ class Recipe:
     """``prune.*``, ``rewind.*``, and ``mask.*``: the settings that find the masks"""
     rows: tuple[Row, ...]
     """one per round and seed"""
+    experiments: tuple[str, ...]
+    """all that have this recipe"""
     barriers: tuple[Row, ...] = ()
     """of instability analyses: one per round, step, seed, pair and kind of statistics"""
 
@@ -63,6 +65,7 @@ def setups(stores: Iterable[TrackedStore]) -> list[Setup]:
     """Group all results of the stores by their settings; equal runs count once."""
     stores = list(stores)
     names: dict[_Key, str] = {}
+    places: dict[_Key, list[str]] = defaultdict(list)
     behind: dict[frozenset[tuple[str, str]], dict[str, Looks]] = defaultdict(dict)
     rows: dict[object, dict[tuple[int, int], Row]] = defaultdict(dict)
     for store in stores:
@@ -70,6 +73,8 @@ def setups(stores: Iterable[TrackedStore]) -> list[Setup]:
             key = frozenset(_of_task(settings)), frozenset(recipe_of(settings))
             behind[key[0]].setdefault(store.experiment, store.looks)
             names.setdefault(key, _name(store, task, variant))
+            if store.experiment not in places[key]:
+                places[key].append(store.experiment)
             for row in store.rounds:
                 if (row["task"], row["variant"]) == (task, variant):
                     rows[key].setdefault((row["round"], row["seed"]), row)
@@ -79,7 +84,11 @@ def setups(stores: Iterable[TrackedStore]) -> list[Setup]:
         mine = tuple(row for _, row in sorted(rows[key].items()))
         if mine:
             recipe = Recipe(
-                name=name, settings=dict(key[1]), rows=mine, barriers=barriers[key]
+                name=name,
+                settings=dict(key[1]),
+                rows=mine,
+                experiments=tuple(places[key]),
+                barriers=barriers[key],
             )
             grouped[key[0]].append(recipe)
     return [

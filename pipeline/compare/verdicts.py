@@ -189,7 +189,7 @@ def _definition(setup: Setup, book: Book) -> list[Compared]:
             every = int(setup.settings.get("train.evaluate_every", 0))
             tests = winning.tests_of(recipe.rows, evaluate_every=every, looks=setup.looks)
             row = _definition_row(recipe.name, tests, reason)
-            rows.append(replace(row, experiment=recipe.name.partition(":")[0]))
+            rows.append(replace(row, experiment=", ".join(recipe.experiments)))
     return rows
 
 

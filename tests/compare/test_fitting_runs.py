@@ -119,3 +119,33 @@ def test_another_scope_is_not_pooled():
 def test_variants_are_found_by_their_settings_not_by_their_name():
     recipes = {"mine": RECIPES["ticket"]}
     assert checked(FASTER, store(variants=["mine"], recipes=recipes)).verdict == "agrees"
+
+
+def test_a_row_names_the_experiments_that_have_all_of_its_variants():
+    check = difference(against="reinit")
+    both, ticket, reinit = (
+        store(variants=names, experiment=name)
+        for name, names in (
+            ("both", ["ticket", "reinit"]),
+            ("ticket", ["ticket"]),
+            ("reinit", ["reinit"]),
+        )
+    )
+    assert checked(check, ticket, both).experiment == "both"
+    assert checked(FASTER, ticket, both).experiment == "ticket, both"
+    assert checked(check, ticket, reinit).experiment == "ticket, reinit"
+
+
+def test_of_two_recipes_that_of_which_a_round_reaches_the_density_is_taken():
+    longer = RECIPES["ticket"] | {"prune.scope": "global"}
+    found = (
+        store(),
+        store(
+            seeds=range(6),
+            densities=(*DENSITIES, 0.036),
+            recipes={"ticket": longer},
+            variants=["ticket"],
+        ),
+    )
+    assert checked(FASTER.replace("0.211", "0.036"), *found).seeds == 6
+    assert checked(FASTER, *found).seeds == 8
