@@ -24,7 +24,8 @@ class Cell:
     """test accuracy at the end, a fraction; None where there is no result"""
     diverged: bool = False
     collapsed: tuple[str, ...] = ()
-    """layers that have no weight left, so that nothing passes through them"""
+    """layers that have no weight left, so that nothing passes through them; results of
+    earlier versions do not say it"""
 
 
 def cells(settings: Settings, plan: Plan, root: Path, standing: Standing) -> list[Cell]:
@@ -59,7 +60,7 @@ def cells(settings: Settings, plan: Plan, root: Path, standing: Standing) -> lis
                     state=standing.state(item.stage),
                     accuracy=facts["test_accuracy"],
                     diverged=facts["diverged"],
-                    collapsed=tuple(n for n, kept in facts["kept"].items() if not kept),
+                    collapsed=tuple(facts.get("collapsed", ())),
                 )
             )
     return found

@@ -124,7 +124,7 @@ def test_collapsed_layers_and_diverged_rounds_are_marked_and_named(
     result = files.load_json(path)
     seeds = result["seeds"]
     layer = next(iter(seeds["0"]["kept"]))
-    seeds["0"] |= {"test_accuracy": 0.1, "kept": seeds["0"]["kept"] | {layer: 0}}
+    seeds["0"] |= {"test_accuracy": 0.1, "collapsed": [layer]}
     seeds["1"] |= {"test_accuracy": None, "diverged": True}
     files.save_json(path, result)
     lines = status.table(cells(experiment_root), settings()).splitlines()
