@@ -140,9 +140,10 @@ def _trial(setup: Setup, claim: Claim, book: Book) -> _Trial:
         if not fitting:
             nearest = min(apart, key=len)
             differs += [reason for reason in nearest if reason not in differs]
-        rows[role] = _pooled(fitting or playing, claim.check)
-        having = {one for recipe in fitting or playing for one in recipe.experiments}
-        experiments = tuple(one for one in experiments if one in having)
+        chosen = _pooled(fitting or playing, claim.check)
+        rows[role] = tuple(row for one in chosen for row in _rows_of(one, claim.check))
+        having = {name for one in chosen for name in one.experiments}
+        experiments = tuple(name for name in experiments if name in having)
     return _Trial(
         setup=setup,
         rows=rows,
@@ -166,21 +167,23 @@ def _rows_of(source: Setup | Recipe, check: Check) -> tuple[Row, ...]:
     return source.dense if isinstance(source, Setup) else source.rows
 
 
-def _pooled(recipes: Sequence[Recipe], check: Check) -> tuple[Row, ...]:
-    """The rows of the recipe with most seeds, with all of its draws.
+def _pooled(recipes: Sequence[Recipe], check: Check) -> list[Recipe]:
+    """The recipe with most seeds, once for each of its draws.
 
     A recipe whose rounds end above the densities of the claim comes last: another may be
-    pruned in other steps, and reach them.
+    pruned in other steps, and reach them. Of recipes with as many seeds, that with most
+    rounds is nearest to the sources.
     """
     smallest = min(densities(check))
-    groups: dict[frozenset[tuple[str, str]], list[Row]] = defaultdict(list)
+    groups: dict[frozenset[tuple[str, str]], list[Recipe]] = defaultdict(list)
     for recipe in recipes:
         same = {n: v for n, v in recipe.settings.items() if n != DRAW}
-        groups[frozenset(same.items())] += _rows_of(recipe, check)
+        groups[frozenset(same.items())].append(recipe)
 
-    def fitness(rows: Sequence[Row]) -> tuple[bool, int]:
+    def fitness(draws: Sequence[Recipe]) -> tuple[bool, int, int]:
+        rows = [row for recipe in draws for row in _rows_of(recipe, check)]
         reached = any(row["density"] <= smallest * REACHED for row in rows)
-        return reached, len({row["seed"] for row in rows})
+        return reached, len({r["seed"] for r in rows}), len({r["round"] for r in rows})
 
-    best: list[Row] = max(groups.values(), key=fitness)
-    return tuple(best)
+    best: list[Recipe] = max(groups.values(), key=fitness)
+    return best

@@ -149,3 +149,15 @@ def test_of_two_recipes_that_of_which_a_round_reaches_the_density_is_taken():
     )
     assert checked(FASTER.replace("0.211", "0.036"), *found).seeds == 6
     assert checked(FASTER, *found).seeds == 8
+
+
+def test_of_two_recipes_with_as_many_seeds_that_with_more_rounds_is_taken():
+    recipes = {"ticket": RECIPES["ticket"] | {"prune.scope": "global"}}
+    coarse = store(
+        variants=["ticket"],
+        densities=DENSITIES[6:],
+        recipes=recipes,
+        experiment="coarse",
+    )
+    fine = store(experiment="fine")
+    assert checked(FASTER, coarse, fine).experiment == "fine"
