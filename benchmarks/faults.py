@@ -73,7 +73,7 @@ LIMIT_S = 600.0
 """a run that takes longer hangs"""
 TABLES = ("results/rounds.csv", "results/summary.json")
 OFTEN = (
-    ("pipeline/run/trainings.py", "CHECKPOINT_S = 10.0", "CHECKPOINT_S = 0.0"),
+    ("pipeline/run/seeds_work.py", "CHECKPOINT_S = 10.0", "CHECKPOINT_S = 0.0"),
     (
         "pipeline/core/training/loop.py",
         "interval_s: float = 1.0",

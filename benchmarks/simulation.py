@@ -47,7 +47,7 @@ from pipeline.run import live
 from pipeline.run.executors import cores, parcels
 from pipeline.run.executors.executor import Ended, Told
 from pipeline.run.executors.ray_cluster import WAITING
-from pipeline.run.trainings import Source
+from pipeline.run.sources import Source
 from pipeline.walk import graph as graphs
 from pipeline.walk.driver import Walk
 from pipeline.walk.graph import Graph

@@ -26,9 +26,11 @@ from measuring import Goal, Report
 from pipeline.artifacts import files, paths
 from pipeline.artifacts.paths import DENSE, Instance
 from pipeline.config import params
-from pipeline.run import kept, trainings
+from pipeline.run import kept
 from pipeline.run.executors import preloads, processes
 from pipeline.run.kept import places
+from pipeline.run.seeds_work import SeedsWork
+from pipeline.run.sources import Source
 
 SEEDS = (0, 1)
 ALLOWED = 0.56
@@ -38,7 +40,7 @@ ALLOWED = 0.56
 class Probe:
     """The work of a worker, who then writes down what its process is like."""
 
-    work: trainings.SeedsWork
+    work: SeedsWork
     out: Path
 
     def run(self, report: processes.Tell, stop: Callable[[], bool]) -> None:
@@ -159,7 +161,7 @@ def probe(root: Path, engine: str, seeds: tuple[int, ...]) -> list[Report]:
     files.remove(places.DEFAULT)
     try:
         settings = params.load()
-        source = trainings.Source(
+        source = Source(
             label=_instance(seeds).path,
             seeds=seeds,
             task=settings.tasks["main"],
@@ -172,9 +174,7 @@ def probe(root: Path, engine: str, seeds: tuple[int, ...]) -> list[Report]:
         )
         probes = [
             Probe(
-                work=trainings.SeedsWork(
-                    source=source, copy=0, seeds=(seed,), kept=kept.asked()
-                ),
+                work=SeedsWork(source=source, copy=0, seeds=(seed,), kept=kept.asked()),
                 out=root / f"probe-{seed}.json",
             )
             for seed in seeds

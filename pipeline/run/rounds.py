@@ -9,7 +9,7 @@ from pipeline.core.models.totals import sizes
 from pipeline.plan.items import Item
 from pipeline.run import trainings
 from pipeline.run.finished import Finished
-from pipeline.run.trainings import Source
+from pipeline.run.sources import Source
 
 
 def run(

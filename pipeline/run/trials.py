@@ -32,7 +32,7 @@ from pipeline.run.executors import preloads, processes
 from pipeline.run.executors.processes import Tell
 
 if TYPE_CHECKING:
-    from pipeline.run.trainings import Source
+    from pipeline.run.sources import Source
 
 HERE = Path(".lt/engines")
 """where results of trials lie if the user has no cache"""

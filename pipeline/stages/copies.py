@@ -18,6 +18,7 @@ from pipeline.core.training.schedules import for_start
 from pipeline.plan import items, places
 from pipeline.plan.items import Item
 from pipeline.run import instances, trainings
+from pipeline.run.sources import Source
 
 
 def run(key: str) -> None:
@@ -38,7 +39,7 @@ def run(key: str) -> None:
     trainings.forget(trains)
 
 
-def source(item: Item, settings: Settings) -> trainings.Source:
+def source(item: Item, settings: Settings) -> Source:
     """The trainings of an instance."""
     analysis = settings.analyses[item["analysis"]]
     task = settings.tasks[item["task"]]
@@ -46,7 +47,7 @@ def source(item: Item, settings: Settings) -> trainings.Source:
         start = settings.variants[analysis.of].rewind.to
         train = for_start(task.train, start, total_steps(task))
         task = replace(task, train=train)
-    return trainings.Source(
+    return Source(
         label=item.label,
         seeds=item.seeds,
         task=task,

@@ -19,6 +19,7 @@ from pipeline.plan import items
 from pipeline.plan.items import Item
 from pipeline.run import instances, trainings
 from pipeline.run.finished import Finished
+from pipeline.run.sources import Source
 
 
 def run(key: str) -> None:
@@ -39,10 +40,10 @@ def run(key: str) -> None:
     trainings.forget(trains)
 
 
-def source(item: Item, settings: Settings) -> trainings.Source:
+def source(item: Item, settings: Settings) -> Source:
     """The trainings of an instance."""
     task = settings.tasks[item["task"]]
-    return trainings.Source(
+    return Source(
         label=item.label,
         seeds=item.seeds,
         task=task,
@@ -57,7 +58,7 @@ def source(item: Item, settings: Settings) -> trainings.Source:
     )
 
 
-def made(trains: trainings.Source, one: Finished) -> tuple[Weights, dict[str, Any]]:
+def made(trains: Source, one: Finished) -> tuple[Weights, dict[str, Any]]:
     """The weights of one seed after the first steps, and the facts beside them."""
     weights = files.load_arrays(paths.seed_file(one.folder, one.seed, "weights"))
     drawn = files.load_weights(trains.starts, one.seed)

@@ -12,7 +12,8 @@ from pipeline.core.training.schedules import for_start
 from pipeline.core.training.settings import for_scores
 from pipeline.plan import items
 from pipeline.plan.items import Item
-from pipeline.run import instances, rounds, rules, trainings
+from pipeline.run import instances, rounds, rules
+from pipeline.run.sources import Source
 
 
 def run(key: str) -> None:
@@ -28,14 +29,14 @@ def run(key: str) -> None:
     rounds.run(item, source(item, settings), behind, at_once=settings.workers)
 
 
-def source(item: Item, settings: Settings) -> trainings.Source:
+def source(item: Item, settings: Settings) -> Source:
     """The trainings of an instance."""
     variant, round = settings.variants[item["variant"]], item.number("round")
     task = settings.tasks[item["task"]]
     train = for_start(task.train, variant.rewind.to, total_steps(task))
     train = for_scores(train, variant.prune.scores)
     task = replace(task, train=train)
-    return trainings.Source(
+    return Source(
         label=item.label,
         seeds=item.seeds,
         task=task,

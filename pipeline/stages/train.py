@@ -9,7 +9,8 @@ from pipeline.config.settings import Settings
 from pipeline.core import data_orders
 from pipeline.plan import items
 from pipeline.plan.items import Item
-from pipeline.run import instances, rounds, trainings
+from pipeline.run import instances, rounds
+from pipeline.run.sources import Source
 
 
 def run(key: str) -> None:
@@ -20,10 +21,10 @@ def run(key: str) -> None:
     rounds.run(item, source(item, settings), behind, at_once=settings.workers)
 
 
-def source(item: Item, settings: Settings) -> trainings.Source:
+def source(item: Item, settings: Settings) -> Source:
     """The trainings of an instance."""
     task = settings.tasks[item["task"]]
-    return trainings.Source(
+    return Source(
         label=item.label,
         seeds=item.seeds,
         task=task,

@@ -20,7 +20,7 @@ from pipeline.run.executors.executor import Ended, Executor, wait
 from pipeline.run.executors.portable import Portable
 from pipeline.run.executors.processes import Notice, Report, Work
 from pipeline.run.kept import bounds
-from pipeline.run.trainings import Source
+from pipeline.run.sources import Source
 from pipeline.walk import graph as graphs
 from pipeline.walk import restorable, works
 from pipeline.walk.graph import Graph, Node

@@ -20,7 +20,8 @@ from pipeline.run.executors import preloads, processes
 from pipeline.run.executors.portable import Parcel
 from pipeline.run.executors.processes import Notice, Tell
 from pipeline.run.kept import Kept, places
-from pipeline.run.trainings import SeedsWork, Source, without_examples
+from pipeline.run.seeds_work import SeedsWork, without_examples
+from pipeline.run.sources import Source
 
 TRAINED = "trained"
 """the field of folders that hold trainings as their workers left them"""

@@ -13,10 +13,11 @@ from helpers.experiment import SEEDS, settings
 from pipeline.artifacts import files, paths
 from pipeline.artifacts.paths import DENSE, Instance
 from pipeline.plan import items
-from pipeline.run import checkpoints, finished, kept, trainings
+from pipeline.run import checkpoints, finished, kept, seeds_work
 from pipeline.run.executors.processes import InterruptedTraining, Notice, Report
 from pipeline.run.kept import places
-from pipeline.run.trainings import SeedsWork, Source
+from pipeline.run.seeds_work import SeedsWork
+from pipeline.run.sources import Source
 from pipeline.stages import train
 
 pytestmark = pytest.mark.usefixtures("experiment_root")
@@ -279,7 +280,7 @@ def test_a_seed_whose_result_is_damaged_is_trained_again(damage: Damage) -> None
 def test_a_snapshot_that_cannot_be_written_costs_a_line_and_nothing_else(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(trainings, "CHECKPOINT_S", 0.0)
+    monkeypatch.setattr(seeds_work, "CHECKPOINT_S", 0.0)
     saved = files.save_arrays
 
     def full(path: Path, arrays: dict[str, Any], **facts: object) -> None:

@@ -20,9 +20,11 @@ from pipeline.core.training.engine import Job
 from pipeline.engines.shared.compilation import account
 from pipeline.plan import compiler, trained
 from pipeline.plan.current import Standing
-from pipeline.run import checkpoints, kept, kernels, trainings
+from pipeline.run import checkpoints, kept, kernels, seeds_work
 from pipeline.run.executors import processes
 from pipeline.run.kernels import LOOK, STEP, CompileWork, Need
+from pipeline.run.seeds_work import SeedsWork
+from pipeline.run.sources import Source
 
 ALL_DONE = Standing(stale=frozenset(), missing=frozenset(), reasons=(), recorded={})
 
@@ -251,7 +253,7 @@ def test_the_clock_of_a_training_stands_still_while_kernels_are_compiled(
         return make(name, jobs)
 
     monkeypatch.setattr(engines, "make_engine", slow)
-    source = trainings.Source(
+    source = Source(
         label="main/dense",
         seeds=(0,),
         task=experiment.settings().tasks["main"],
@@ -263,10 +265,10 @@ def test_the_clock_of_a_training_stands_still_while_kernels_are_compiled(
         round=0,
     )
     said: list[object] = []
-    work = trainings.SeedsWork(source=source, copy=0, seeds=(0,), kept=kept.asked())
+    work = SeedsWork(source=source, copy=0, seeds=(0,), kept=kept.asked())
     folder = checkpoints.folder_of(source.key, "s0", "digest")
-    with account.watched(lambda: trainings._told(said.append, lambda: False)):
-        named = trainings.Named(
+    with account.watched(lambda: seeds_work._told(said.append, lambda: False)):
+        named = seeds_work.Named(
             folder=folder, seeds=(0,), name="digest", numerics="here", kept=kept.asked()
         )
         work._train([job], named, said.append, lambda: False)

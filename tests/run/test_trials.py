@@ -12,8 +12,9 @@ from helpers.fully_connected import make_job
 
 from pipeline import engines
 from pipeline.core.training.engine import Job
-from pipeline.run import trainings, trials
+from pipeline.run import trials
 from pipeline.run.executors import processes
+from pipeline.run.sources import Source
 
 JOB = make_job()
 KIND = trials.Kind(engine="sparse", network=JOB.network, optimizer="adam")
@@ -159,11 +160,11 @@ def test_a_damaged_result_of_a_trial_is_a_missing_one(
 
 
 @pytest.fixture
-def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> trainings.Source:
+def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Source:
     """Trainings in a workspace of their own, whose user has an empty cache."""
     monkeypatch.setenv("LT_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
-    return trainings.Source(
+    return Source(
         label="main/dense",
         seeds=(0,),
         task=settings(tasks__main__train__engine="auto").tasks["main"],
@@ -196,7 +197,7 @@ def crash(_: object) -> None:
 
 
 def test_each_engine_is_tried_once_per_machine_and_version(
-    monkeypatch: pytest.MonkeyPatch, source: trainings.Source
+    monkeypatch: pytest.MonkeyPatch, source: Source
 ) -> None:
     names = tried(monkeypatch, lambda trial: trials.keep(trial.file, ""))
     for versions in (VERSIONS, VERSIONS, {"numba": "2"}, VERSIONS):
@@ -207,7 +208,7 @@ def test_each_engine_is_tried_once_per_machine_and_version(
 
 def test_an_engine_that_crashes_is_set_aside(
     monkeypatch: pytest.MonkeyPatch,
-    source: trainings.Source,
+    source: Source,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     names = tried(
@@ -227,7 +228,7 @@ def test_an_engine_that_crashes_is_set_aside(
 
 
 def test_engines_without_kernels_of_their_own_are_not_tried(
-    monkeypatch: pytest.MonkeyPatch, source: trainings.Source
+    monkeypatch: pytest.MonkeyPatch, source: Source
 ) -> None:
     names = tried(monkeypatch, crash)
     plain = replace(source, engine="reference")

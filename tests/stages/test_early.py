@@ -12,6 +12,7 @@ from pipeline.core import rewinding
 from pipeline.core.digests import digest
 from pipeline.inspect.verification import promises
 from pipeline.run import trainings
+from pipeline.run.sources import Source
 
 EARLY = {"to": "early", "step": 2, "draw": None, "pruned": "zero"}
 CHANGES: dict[str, object] = {
@@ -52,7 +53,7 @@ def _in_the_experiment(rewound: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_first_steps_and_the_rest_are_the_dense_training() -> None:
     asked = settings(**CHANGES, variants=variants())
-    source = trainings.Source(
+    source = Source(
         label="the/rest",
         seeds=SEEDS,
         task=asked.tasks["main"],

@@ -15,7 +15,7 @@ from pipeline.run import checkpoints, kept, trainings
 from pipeline.run.executors import parcels
 from pipeline.run.executors.processes import Notice, Report
 from pipeline.run.kept import places
-from pipeline.run.trainings import OtherBitsError
+from pipeline.run.seeds_work import OtherBitsError
 from pipeline.stages import retrain
 from pipeline.walk import works
 

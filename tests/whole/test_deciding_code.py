@@ -11,7 +11,9 @@ from helpers.workspace import ROOT
 
 from pipeline.plan import compiler, fingerprints
 from pipeline.plan.items import items_of
-from pipeline.run import checkpoints, kept, trainings
+from pipeline.run import checkpoints, kept
+from pipeline.run.seeds_work import SeedsWork
+from pipeline.run.sources import Source
 
 CARRIERS = ("artifacts", "border", "config", "run")
 """folders that read, move and wait; they decide no result"""
@@ -20,7 +22,7 @@ CARRIERS = ("artifacts", "border", "config", "run")
 def executed(engine: str) -> set[Path]:
     """The files of the project in which a worker runs a function while it trains."""
     asked = settings(tasks__main__train__engine=engine)
-    source = trainings.Source(
+    source = Source(
         label=f"traced/{engine}",
         seeds=(0, 1),
         task=asked.tasks["main"],
@@ -32,7 +34,7 @@ def executed(engine: str) -> set[Path]:
         round=1,
     )
     compiling, work = (
-        trainings.SeedsWork(source=source, copy=0, seeds=(seed,), kept=kept.asked())
+        SeedsWork(source=source, copy=0, seeds=(seed,), kept=kept.asked())
         for seed in source.seeds
     )
     compiling.run(lambda _: None, lambda: False)  # compilers call millions of functions

@@ -36,7 +36,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory, home: Path) -> Workspace:
     folder = tmp_path_factory.mktemp("prepared") / "clone"
     workspace = workspaces.make(folder, home)
     workspace.replace(
-        "pipeline/run/trainings.py", "CHECKPOINT_S = 10.0", "CHECKPOINT_S = 0.0"
+        "pipeline/run/seeds_work.py", "CHECKPOINT_S = 10.0", "CHECKPOINT_S = 0.0"
     )
     often = "interval_s: float = 0.1"
     workspace.replace("pipeline/core/training/loop.py", "interval_s: float = 1.0", often)

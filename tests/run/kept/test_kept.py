@@ -18,7 +18,8 @@ from pipeline.run import checkpoints, finished, kept, trainings
 from pipeline.run.executors.processes import Notice, Report
 from pipeline.run.kept import bounds, listing, places
 from pipeline.run.kept.places import File, Folder, Place, Remote
-from pipeline.run.trainings import SeedsWork, Source
+from pipeline.run.seeds_work import SeedsWork, without_examples
+from pipeline.run.sources import Source
 from pipeline.stages import train
 
 KEY = "main-dense-r00-s0-1"
@@ -115,7 +116,7 @@ def test_a_name_needs_no_examples() -> None:
     (whole,) = SeedsWork(source=one, copy=0, seeds=(SEED,), kept=kept.asked())._jobs(
         files.load_dataset(one.data)
     )
-    few = replace(whole, data=trainings.without_examples(description))
+    few = replace(whole, data=without_examples(description))
     assert one.name([whole]) == one.name([few])
 
 
