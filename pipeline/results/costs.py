@@ -36,7 +36,9 @@ def multiply_adds(settings: Recorded, facts: Mapping[str, Any]) -> int:
     are 0, biases, norms, the optimizer and evaluations do not count, whatever the engine
     computed. Frozen pruned weights act in the network and count. A training that starts
     at step k has k steps less. If the mask changed during the training (``kept_steps``),
-    each step counts the weights that it had. Where scores train, the gradients with respect
+    each step counts the weights that it had; where it changed by gradients
+    (``gradient_looks``), so does the pass that computes them, for pruned weights too.
+    Where scores train, the gradients with respect
     to weights count for all of them, because pruned weights' scores need theirs too.
 
     Args:
@@ -50,6 +52,10 @@ def multiply_adds(settings: Recorded, facts: Mapping[str, Any]) -> int:
     kept = {name: steps * count for name, count in acting.items()}
     kept |= facts.get("kept_steps", {})
     passes = {name: FORWARD_AND_BACKWARD * number for name, number in kept.items()}
+    if looks := facts.get("gradient_looks", 0):
+        for name, number in kept.items():
+            asked = sizes[name] if name in facts["kept_steps"] else 0
+            passes[name] += looks * ((FORWARD_AND_BACKWARD - 1) * number // steps + asked)
     if "scores" in facts:  # every score has a gradient, also those of pruned weights
         for name, number in facts["kept_steps"].items():
             passes[name] = (FORWARD_AND_BACKWARD - 1) * number + steps * sizes[name]

@@ -101,3 +101,9 @@ def test_kernels_without_a_mask_count_in_full():
 def test_a_mask_that_changed_counts_step_by_step():
     facts = {"steps": 50, "kept": KEPT, "kept_steps": {"fc1.weight": 50 * 100 + 3}}
     assert multiply_adds(recipe(), facts) == 3 * 10 * (50 * 107 + 3)
+
+
+def test_a_look_at_gradients_costs_a_pass_that_computes_those_of_pruned_weights_too():
+    facts = {"steps": 50, "kept": KEPT, "kept_steps": {"fc1.weight": 50 * 100}}
+    looks = multiply_adds(recipe(), facts | {"gradient_looks": 4})
+    assert looks - multiply_adds(recipe(), facts) == 4 * 10 * (2 * 107 + 320)

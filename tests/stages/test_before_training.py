@@ -11,6 +11,7 @@ from pipeline.artifacts import files, paths
 from pipeline.config import params
 from pipeline.core import masks
 from pipeline.core.digests import digest
+from pipeline.core.policies import regrowing
 from pipeline.inspect import export
 from pipeline.inspect.verification import Finding, verify
 from pipeline.plan import compiler, expected, plan_file
@@ -85,6 +86,13 @@ def test_a_mask_that_moves_begins_with_the_one_that_was_cut(
     final = files.load_mask(trained(variant, 1), 0)
     assert masks.kept(final) == masks.kept(cut)
     assert digest(final) != digest(cut)
+
+
+def test_only_looks_at_gradients_are_counted(there: Path) -> None:
+    for variant, number in (("rigl", len(regrowing.steps(0, STEPS))), ("set", 0)):
+        result = files.load_json(paths.results_folder(at(variant, 1)) / "result.json")
+        for facts in result["seeds"].values():
+            assert facts.get("gradient_looks", 0) == number
 
 
 def test_a_control_takes_the_mask_that_was_ended_with(there: Path) -> None:

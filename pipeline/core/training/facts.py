@@ -46,6 +46,11 @@ def facts(job: Job, trained: Trained, test_accuracy: float) -> dict[str, Any]:
         found["kept_parts"] = parts
     if trained.kept_steps is not None:
         found["kept_steps"] = trained.kept_steps
+    if job.rule is not None and job.rule.looks_at_gradients:
+        looks = job.rule.steps(job.first_step, job.end_step)
+        found["gradient_looks"] = sum(
+            job.first_step < at <= trained.end.step for at in looks
+        )
     if trained.scores is not None:
         found["scores"] = digest(trained.scores)
     if trained.measures:
