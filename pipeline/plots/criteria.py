@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from pipeline.plots.error_axis import EXPLAINED, error_axis
+from pipeline.plots.error_axis import EXPLAINED, error_axis, one_fails
 from pipeline.plots.figure_input import FigureInput
 from pipeline.plots.spread import (
     Spread,
@@ -44,7 +44,8 @@ Cells = Mapping[str, Mapping[float, Spread]]
 def criteria(given: FigureInput) -> Drawn | None:
     """Test accuracy at early stop: one panel per density, one row per variant.
 
-    The variant with the best mean over the panels is at the top.
+    The variant with the best mean over the panels is at the top; one that reaches none of
+    their densities is left out. All panels have the same kind of axis.
     """
     rows = given.store.rounds
     variants = pruned_variants(rows)
@@ -52,29 +53,24 @@ def criteria(given: FigureInput) -> Drawn | None:
         return None
     cells = _cells(rows, variants)
     densities = list(next(iter(cells.values()), {}))
-    order = sorted(cells, key=lambda name: _mean(cells[name]))
-    if not any(p.mean is not None for line in cells.values() for p in line.values()):
+    reaching = [name for name in cells if _mean(cells[name]) >= 0]
+    order = sorted(reaching, key=lambda name: _mean(cells[name]))
+    if not order:
         return None
     figure = new_figure(2.2 + 2.3 * len(densities), 1.3 + 0.24 * len(order))
-    style = looks([name for name in order if name in familiar_variants()])
     dense = one_dense(rows, METRIC)
     reached = spread(dense, METRIC) if dense else None
-    label = named = _named(cells)
-    first: Axes | None = None
-    for position, density in enumerate(densities):
-        axes = figure.add_subplot(1, len(densities), position + 1, sharey=first)
+    columns = {d: {name: cells[name][d] for name in order} for d in densities}
+    logarithmic = any(one_fails(_accuracies(one, reached)) for one in columns.values())
+    panels = figure.subplots(1, len(densities), sharey=True, squeeze=False)[0]
+    for axes, (density, column) in zip(panels, columns.items(), strict=True):
         axes.set_title(f"{percent(density)} % of the weights")
-        column = {name: cells[name][density] for name in order}
-        _draw_column(axes, column, style)
+        _draw_column(axes, column)
         _draw_dense(axes, reached)
-        if _accuracy_axis(axes, column, reached):
-            label = f"{named}; {EXPLAINED}"
-        if first is None:
-            first = axes
-            axes.set_yticks(range(len(order)), order)
-            axes.set_ylim(-0.6, len(order) - 0.4)
-        else:
-            axes.tick_params(labelleft=False)
+        _scale(axes, _accuracies(column, reached), logarithmic=logarithmic)
+    panels[0].set_yticks(range(len(order)), order)
+    panels[0].set_ylim(-0.6, len(order) - 0.4)
+    label = f"{_named(cells)}; {EXPLAINED}" if logarithmic else _named(cells)
     figure.supxlabel(label, fontsize=9)
     _legend(figure, reached)
     return Drawn(figure, _table(rows[0]["task"], cells, order[::-1]))
@@ -117,14 +113,13 @@ def _nearest(line: Mapping[int, Spread], density: float) -> Spread:
 
 
 def _mean(line: Mapping[float, Spread]) -> float:
-    """Mean over densities; -1 without a value, so that the variant comes last."""
+    """Mean over densities; -1 without a value."""
     values = [p.mean for p in line.values() if p.mean is not None]
     return fmean(values) if values else -1.0
 
 
-def _draw_column(
-    axes: Axes, column: Mapping[str, Spread], style: Mapping[str, Mapping[str, Any]]
-) -> None:
+def _draw_column(axes: Axes, column: Mapping[str, Spread]) -> None:
+    style = looks([name for name in column if name in familiar_variants()])
     for y, (name, p) in enumerate(column.items()):
         if p.mean is None or p.low is None or p.high is None:
             continue
@@ -144,17 +139,18 @@ def _draw_dense(axes: Axes, reached: Spread | None) -> None:
     axes.axvspan(*band, color=DENSE_COLOR, alpha=0.13, linewidth=0)
 
 
-def _accuracy_axis(
-    axes: Axes, column: Mapping[str, Spread], reached: Spread | None
-) -> bool:
-    """Scale the axis; True if one variant is so far off that it is logarithmic."""
-    every = [*column.values(), *([reached] if reached else [])]
-    values = [100 * value for p in every for value in (p.low, p.high) if value is not None]
-    if error_axis(axes, "x", values):
-        return True
+def _scale(axes: Axes, accuracies: Sequence[float], *, logarithmic: bool) -> None:
+    if logarithmic:
+        error_axis(axes, "x", accuracies)
+        return
     axes.set_xlim(right=min(axes.get_xlim()[1], 100))
     axes.xaxis.set_major_locator(MaxNLocator(4))
-    return False
+
+
+def _accuracies(column: Mapping[str, Spread], reached: Spread | None) -> list[float]:
+    """All accuracies of a panel, in percent."""
+    every = [*column.values(), *([reached] if reached else [])]
+    return [100 * value for p in every for value in (p.low, p.high) if value is not None]
 
 
 def _legend(figure: Figure, reached: Spread | None) -> None:

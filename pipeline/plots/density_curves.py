@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter
 
-from pipeline.plots.error_axis import EXPLAINED, error_axis
+from pipeline.plots.error_axis import EXPLAINED, error_axis, one_fails
 from pipeline.plots.figure_input import FigureInput
 from pipeline.plots.marks import (
     INCHES,
@@ -187,8 +187,12 @@ def draw_curves(
     published = [row for row in given.published if row["metric"] == metric.name]
     entries, placed = mark_published(canvas, published)
     marks = mark_winners(canvas, won) + entries
-    if metric.scale == PERCENT and not error_axis(axes, "y", _drawn(points, dense, placed)):
-        end_at_100(axes)
+    if metric.scale == PERCENT:
+        drawn = _drawn(points, dense, placed)
+        if one_fails(drawn):
+            error_axis(axes, "y", drawn)
+        else:
+            end_at_100(axes)
     return Curves(
         series=series,
         table=_table(rows[0]["task"], points, metric, won) + _published(placed),

@@ -3,7 +3,7 @@
 On a linear axis, a variant that fails would squeeze all others into one line.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -16,7 +16,7 @@ FAILS = 25.0
 """error, in percent, from which a network fails"""
 LEAST = 0.1
 """least error that an axis shows, in percent"""
-ERRORS = (0.2, 0.5, 1, 1.5, 2, 3, 5, 7, 10, 20, 30, 50, 70, 90)
+ERRORS = (0.2, 0.5, 1, 1.5, 2, 3, 4, 5, 7, 10, 20, 30, 50, 70, 90)
 """possible ticks, in percent"""
 TICKS = {"x": 5, "y": 8}
 """most ticks, because labels on x stand side by side"""
@@ -24,21 +24,21 @@ EXPLAINED = "logarithmic in the error"
 """belongs into the label of such an axis"""
 
 
-def error_axis(axes: Axes, side: Literal["x", "y"], accuracies: Iterable[float]) -> bool:
-    """Scale an axis by the accuracies on it; call it after drawing.
+def one_fails(accuracies: Sequence[float]) -> bool:
+    """Whether one of these accuracies, in percent, is too far off for a linear axis."""
+    least, most = _range(accuracies)
+    return most >= FAILS and most / least >= WIDE
+
+
+def error_axis(axes: Axes, side: Literal["x", "y"], accuracies: Sequence[float]) -> None:
+    """Make an axis logarithmic in the error; call it after drawing.
 
     Args:
-        axes: that has them.
-        side: on which axis.
+        axes: that has it.
+        side: which axis.
         accuracies: all that are drawn, in percent.
-
-    Returns:
-        Whether the axis is logarithmic now; else it is as it was.
     """
-    errors = [100 - accuracy for accuracy in accuracies]
-    least, most = max(min(errors, default=1), LEAST), max(errors, default=1)
-    if most < FAILS or most / least < WIDE:
-        return False
+    least, most = _range(accuracies)
     scale, limits = (
         (axes.set_xscale, axes.set_xlim)
         if side == "x"
@@ -52,7 +52,12 @@ def error_axis(axes: Axes, side: Literal["x", "y"], accuracies: Iterable[float])
     axis.set_major_locator(FixedLocator([100 - e for e in thin]))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    return True
+
+
+def _range(accuracies: Sequence[float]) -> tuple[float, float]:
+    """The least and the largest error, in percent."""
+    errors = [100 - accuracy for accuracy in accuracies]
+    return max(min(errors, default=1), LEAST), max(errors, default=1)
 
 
 def _to_axis(accuracy: Any) -> Any:  # noqa: ANN401 - matplotlib gives arrays of any shape

@@ -68,6 +68,28 @@ def test_a_variant_without_that_density_has_an_empty_row():
     assert [mean is None for mean in means] == [False, False, True]
 
 
+def test_a_variant_near_none_of_the_densities_is_left_out():
+    base = shown()
+    rows = [
+        row | {"density": 0.95} if row["variant"] == NAMES[3] and row["round"] else row
+        for row in base.store.rounds
+    ]
+    found = criteria(FigureInput(store=replace(base.store, rounds=tuple(rows))))
+    names = [la.get_text() for la in found.figure.axes[0].get_yticklabels()]
+    assert names == [*(name for name in NAMES if name != NAMES[3]), "ticket"]
+
+
+def test_all_panels_have_the_axis_that_one_of_them_needs():
+    def accuracy(variant, density, seed):
+        return 0.98 if variant in ("dense", "ticket") or density > 0.2 else 0.6
+
+    base = shown()
+    recipes = {name: OWN | {"rewind.to": "theta0"} for name in ("ticket", *NAMES)}
+    found = store(variants=("ticket", *NAMES), accuracy=accuracy, recipes=recipes)
+    figure = criteria(replace(base, store=found)).figure
+    assert {axes.get_xscale() for axes in figure.axes} == {"function"}
+
+
 def test_few_variants_have_no_criteria_figure():
     assert criteria(shown(variants=("ticket", *NAMES[: LEAST - 2]))) is None
     assert criteria(shown(variants=("ticket", *NAMES[: LEAST - 1]))) is not None
