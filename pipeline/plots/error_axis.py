@@ -15,8 +15,9 @@ WIDE = 4.0
 FAILS = 25.0
 """error, in percent, from which a network fails"""
 LEAST = 0.1
-"""least error that an axis shows, in percent"""
-ERRORS = (0.2, 0.5, 1, 1.5, 2, 3, 4, 5, 7, 10, 20, 30, 50, 70, 90)
+"""added to every error, in percent, so that an axis has a place for none; it also is the
+error that none counts as"""
+ERRORS = (0, 0.2, 0.5, 1, 1.5, 2, 3, 4, 5, 7, 10, 20, 30, 50, 70, 90)
 """possible ticks, in percent"""
 TICKS = {"x": 5, "y": 8}
 """most ticks, because labels on x stand side by side"""
@@ -27,7 +28,7 @@ EXPLAINED = "logarithmic in the error"
 def one_fails(accuracies: Sequence[float]) -> bool:
     """Whether one of these accuracies, in percent, is too far off for a linear axis."""
     least, most = _range(accuracies)
-    return most >= FAILS and most / least >= WIDE
+    return most >= FAILS and most / max(least, LEAST) >= WIDE
 
 
 def error_axis(axes: Axes, side: Literal["x", "y"], accuracies: Sequence[float]) -> None:
@@ -45,9 +46,10 @@ def error_axis(axes: Axes, side: Literal["x", "y"], accuracies: Sequence[float])
         else (axes.set_yscale, axes.set_ylim)
     )
     scale("function", functions=(_to_axis, _from_axis))
-    limits(100 - 1.2 * most, 100 - least / 1.2)
+    limits(100 - 1.2 * most, 100 - (least / 1.2 if least else -LEAST / 6))
     marks = [e for e in ERRORS if least / 1.2 <= e <= 1.2 * most]
     thin = marks[::-1][:: -(-len(marks) // TICKS[side]) or 1]  # the failing one has a tick
+    thin += [e for e in marks if e == 0 and e not in thin]  # and so has one without errors
     axis = axes.xaxis if side == "x" else axes.yaxis
     axis.set_major_locator(FixedLocator([100 - e for e in thin]))
     axis.set_minor_locator(NullLocator())
@@ -57,12 +59,12 @@ def error_axis(axes: Axes, side: Literal["x", "y"], accuracies: Sequence[float])
 def _range(accuracies: Sequence[float]) -> tuple[float, float]:
     """The least and the largest error, in percent."""
     errors = [100 - accuracy for accuracy in accuracies]
-    return max(min(errors, default=1), LEAST), max(errors, default=1)
+    return min(errors, default=1), max(errors, default=1)
 
 
 def _to_axis(accuracy: Any) -> Any:  # noqa: ANN401 - matplotlib gives arrays of any shape
-    return -np.log(np.maximum(100 - np.asarray(accuracy, float), 1e-3))
+    return -np.log(np.maximum(100 - np.asarray(accuracy, float) + LEAST, LEAST / 2))
 
 
 def _from_axis(value: Any) -> Any:  # noqa: ANN401 - matplotlib gives arrays of any shape
-    return 100 - np.exp(-np.asarray(value, float))
+    return 100 + LEAST - np.exp(-np.asarray(value, float))

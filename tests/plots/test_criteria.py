@@ -90,6 +90,21 @@ def test_all_panels_have_the_axis_that_one_of_them_needs():
     assert {axes.get_xscale() for axes in figure.axes} == {"function"}
 
 
+def test_a_network_without_errors_has_a_place_on_the_axis():
+    def accuracy(variant, density, seed):
+        return 1.0 if variant in ("dense", "ticket") else 0.6
+
+    recipes = {name: OWN | {"rewind.to": "theta0"} for name in ("ticket", *NAMES)}
+    found = store(variants=("ticket", *NAMES), accuracy=accuracy, recipes=recipes)
+    axes = criteria(FigureInput(store=found)).figure.axes[0]
+    low, high = axes.get_xlim()
+    place = axes.transData.transform
+    assert low < 60
+    assert high > 100
+    assert place((60, 0))[0] < place((99, 0))[0] < place((100, 0))[0] < place((high, 0))[0]
+    assert 100 in axes.get_xticks()
+
+
 def test_few_variants_have_no_criteria_figure():
     assert criteria(shown(variants=("ticket", *NAMES[: LEAST - 2]))) is None
     assert criteria(shown(variants=("ticket", *NAMES[: LEAST - 1]))) is not None
