@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 from pipeline.artifacts import files, paths
-from pipeline.config.settings import Settings, build_network, total_steps
+from pipeline.config.settings import Settings, Task, build_network, total_steps
 from pipeline.core.constructions import CONSTRUCTIONS
 from pipeline.core.description import Description
+from pipeline.core.models import MODELS
 from pipeline.core.models.layers import Network, parameters
 from pipeline.core.models.totals import multiply_adds, positions
 from pipeline.engines import ENGINES
@@ -216,7 +217,7 @@ def _seconds(settings: Settings, load: Load, rates: Sequence[float]) -> float:
     if rates:
         return num_steps / median(rates)
     network = build_network(task)
-    work: float = multiply_adds(network, task.dataset.description, {})
+    work = multiply_adds(network, task.dataset.description, {}) * _time_share(task)
     # The test set is evaluated where the validation loss improves: at half of the points.
     facts = task.dataset
     looks = num_steps // task.train.evaluate_every + 1
@@ -238,6 +239,10 @@ def _seconds(settings: Settings, load: Load, rates: Sequence[float]) -> float:
     else:
         rate = WITH_NORM
     return seen * work / rate + num_steps * STEP_OVERHEAD_S
+
+
+def _time_share(task: Task) -> float:
+    return MODELS[task.model.name].time_share if task.model.name in MODELS else 1.0
 
 
 def _work_of_few_channels(network: Network, data: Description) -> float:

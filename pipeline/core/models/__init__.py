@@ -16,6 +16,8 @@ class Model(Entry):
     """whether the user chooses the widths of its hidden layers; else it has its own"""
     is_module: bool = False
     """whether it is a torch module; else it is a tuple of layer records"""
+    time_share: float = 1.0
+    """time of its steps, where its forward pass needs less than its multiply-adds say"""
 
 
 MODELS = Registry(
@@ -47,7 +49,9 @@ MODELS = Registry(
         "lstm": Model(module="recurrent", takes_widths=True, is_module=True),
         "gru": Model(module="recurrent", takes_widths=True, is_module=True),
         "transformer": Model(module="transformer", takes_widths=True, is_module=True),
-        "token-mlp": Model(module="token_mlp", takes_widths=True, is_module=True),
+        "token-mlp": Model(
+            module="token_mlp", takes_widths=True, is_module=True, time_share=0.12
+        ),
     },
     offers="build",
 )
