@@ -65,7 +65,7 @@ def setups(stores: Iterable[TrackedStore]) -> list[Setup]:
     """Group all results of the stores by their settings; equal runs count once."""
     stores = list(stores)
     names: dict[_Key, str] = {}
-    places: dict[_Key, list[str]] = defaultdict(list)
+    places: dict[_Key, dict[str, None]] = defaultdict(dict)
     behind: dict[frozenset[tuple[str, str]], dict[str, Looks]] = defaultdict(dict)
     rows: dict[object, dict[tuple[int, int], Row]] = defaultdict(dict)
     for store in stores:
@@ -73,8 +73,7 @@ def setups(stores: Iterable[TrackedStore]) -> list[Setup]:
             key = frozenset(_of_task(settings)), frozenset(recipe_of(settings))
             behind[key[0]].setdefault(store.experiment, store.looks)
             names.setdefault(key, _name(store, task, variant))
-            if store.experiment not in places[key]:
-                places[key].append(store.experiment)
+            places[key].setdefault(store.experiment)
             for row in store.rounds:
                 if (row["task"], row["variant"]) == (task, variant):
                     rows[key].setdefault((row["round"], row["seed"]), row)

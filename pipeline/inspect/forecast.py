@@ -168,7 +168,7 @@ def _pool_seconds(settings: Settings, item: Item, at_once: int) -> float:
     seen = (how.recalibration_batches or 0) * task.train.batch_size
     seen += task.dataset.num_validation
     network = build_network(task)
-    work = seen * multiply_adds(network, task.dataset.description, {})
+    work = seen * _work(task)
     rate = MULTIPLY_ADDS_PER_S if without_norm(network) else WITH_NORM
     return STAGE_OVERHEAD_S + waves * others * len(how.shares) * work / rate
 
@@ -217,7 +217,7 @@ def _seconds(settings: Settings, load: Load, rates: Sequence[float]) -> float:
     if rates:
         return num_steps / median(rates)
     network = build_network(task)
-    work = multiply_adds(network, task.dataset.description, {}) * _time_share(task)
+    work = _work(task)
     # The test set is evaluated where the validation loss improves: at half of the points.
     facts = task.dataset
     looks = num_steps // task.train.evaluate_every + 1
@@ -241,8 +241,10 @@ def _seconds(settings: Settings, load: Load, rates: Sequence[float]) -> float:
     return seen * work / rate + num_steps * STEP_OVERHEAD_S
 
 
-def _time_share(task: Task) -> float:
-    return MODELS[task.model.name].time_share if task.model.name in MODELS else 1.0
+def _work(task: Task) -> float:
+    """The multiply-adds of one example's forward pass, as far as they take time."""
+    share = MODELS[task.model.name].time_share if task.model.name in MODELS else 1.0
+    return share * multiply_adds(build_network(task), task.dataset.description, {})
 
 
 def _work_of_few_channels(network: Network, data: Description) -> float:

@@ -53,8 +53,8 @@ def criteria(given: FigureInput) -> Drawn | None:
         return None
     cells = _cells(rows, variants)
     densities = list(next(iter(cells.values()), {}))
-    reaching = [name for name in cells if _mean(cells[name]) >= 0]
-    order = sorted(reaching, key=lambda name: _mean(cells[name]))
+    means = _means(cells)
+    order = sorted(means, key=lambda name: means[name])
     if not order:
         return None
     figure = new_figure(2.2 + 2.3 * len(densities), 1.3 + 0.24 * len(order))
@@ -70,8 +70,8 @@ def criteria(given: FigureInput) -> Drawn | None:
         _scale(axes, _accuracies(column, reached), logarithmic=logarithmic)
     panels[0].set_yticks(range(len(order)), order)
     panels[0].set_ylim(-0.6, len(order) - 0.4)
-    label = f"{_named(cells)}; {EXPLAINED}" if logarithmic else _named(cells)
-    figure.supxlabel(label, fontsize=9)
+    explained = f"; {EXPLAINED}" if logarithmic else ""
+    figure.supxlabel(_named(cells) + explained, fontsize=9)
     _legend(figure, reached)
     return Drawn(figure, _table(rows[0]["task"], cells, order[::-1]))
 
@@ -112,10 +112,13 @@ def _nearest(line: Mapping[int, Spread], density: float) -> Spread:
     )
 
 
-def _mean(line: Mapping[float, Spread]) -> float:
-    """Mean over densities; -1 without a value."""
-    values = [p.mean for p in line.values() if p.mean is not None]
-    return fmean(values) if values else -1.0
+def _means(cells: Cells) -> dict[str, float]:
+    """Mean over densities of every variant that has a value at one of them."""
+    known = {
+        name: [p.mean for p in line.values() if p.mean is not None]
+        for name, line in cells.items()
+    }
+    return {name: fmean(values) for name, values in known.items() if values}
 
 
 def _draw_column(axes: Axes, column: Mapping[str, Spread]) -> None:

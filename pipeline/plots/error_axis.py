@@ -15,8 +15,8 @@ WIDE = 4.0
 FAILS = 25.0
 """error, in percent, from which a network fails"""
 LEAST = 0.1
-"""added to every error, in percent, so that an axis has a place for none; it also is the
-error that none counts as"""
+"""added to every error, in percent: a network without errors has a place on the axis, and
+counts as one with so many"""
 ERRORS = (0, 0.2, 0.5, 1, 1.5, 2, 3, 4, 5, 7, 10, 20, 30, 50, 70, 90)
 """possible ticks, in percent"""
 TICKS = {"x": 5, "y": 8}

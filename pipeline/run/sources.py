@@ -1,4 +1,4 @@
-"""Say what trains: the files and settings behind the trainings of one stage instance."""
+"""The files and settings that the trainings of one stage instance need."""
 
 import json
 from dataclasses import dataclass

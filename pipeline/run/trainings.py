@@ -1,7 +1,7 @@
 """Train the seeds of one stage instance side by side, each into files of its own.
 
-Shared by all stages that train: let workers train, and give what they finished; the stage
-then writes its artifacts from it at once.
+All stages that train share this: workers train, and the stage writes its artifacts from
+what they finished.
 """
 
 import sys
