@@ -20,7 +20,7 @@ EXPLAINED = "time: forecast for two cores without a GPU, good to a factor of two
 NAMED = re.compile(rb"^experiment: (\S+)$", re.MULTILINE)
 """the line of a params.yaml with the experiment's name"""
 GROUPS = {
-    "": "To begin with",
+    "": "To begin with, and others",
     "quick": "Quick: fewer steps, rounds or seeds; at most 25 minutes on two cores",
     "paper": "Paper: the settings of the source",
 }

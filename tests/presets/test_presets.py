@@ -328,6 +328,7 @@ PAPER_ONLY = {
 UNPAIRED = {
     "digits",
     "mnist-lenet",
+    "mnist-lenet-early-stops",
     "subset-sum-direct",
     "subset-sum-relu",
 }
