@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from pipeline.compare.failures import Rule
+from pipeline.compare.samples import minus
 from pipeline.core import sign_flips
 from pipeline.core.decisions import Family, Statement, decide
 from pipeline.core.e_values import e_value
@@ -95,6 +97,38 @@ def _decided(drawn: NDArray[np.float64], looks: Looks, low: float = 0.0) -> list
         family = Family(statements=(one,), seeds=tuple(range(len(values))))
         found.append(decide(family, looks).kind)
     return found
+
+
+def spreads(times: int) -> Iterator[str]:
+    """How often equal means are told apart, as the wider sample being better."""
+    yield "| deviation of either side, points | n | failed runs apart | all runs kept |"
+    yield "|---|--:|--:|--:|"
+    for wide, narrow in ((0.5, 0.5), (3.0, 0.5), (6.0, 1.0), (12.0, 1.0)):
+        for num in (8, 12):
+            rng = np.random.default_rng(5)
+            sides = [80 + std * _normal(rng, (times // 4, num)) for std in (wide, narrow)]
+            rates = [
+                np.mean([_better(*pair, apart=apart) for pair in zip(*sides, strict=True)])
+                for apart in (True, False)
+            ]
+            shown = " | ".join(f"{rate:.3f}" for rate in rates)
+            yield f"| {wide:g} and {narrow:g} | {num} | {shown} |"
+
+
+def _better(
+    first: NDArray[np.float64], second: NDArray[np.float64], *, apart: bool
+) -> bool:
+    """Whether the first of two samples of accuracies, in percent, is said to be better."""
+    sides = (
+        [{"seed": n, "test_accuracy": v / 100} for n, v in enumerate(one.tolist())]
+        for one in (first, second)
+    )
+    rule = Rule(looks=DEFAULT, apart=apart)
+    groups = minus(*sides, metric="test_accuracy", rule=rule)
+    values = {seed: found[0] for seed, found in groups.items()}
+    statement = Statement(values=values, low=0.0)
+    family = Family(statements=(statement,), seeds=tuple(range(len(first))))
+    return decide(family, DEFAULT).kind == "inside"
 
 
 def looking(times: int) -> Iterator[str]:
@@ -197,7 +231,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=20_000)
     times = parser.parse_args().times
-    for table in (errors, looking, coverage, powers, stars):
+    for table in (errors, spreads, looking, coverage, powers, stars):
         print(f"\n{str(table.__doc__).splitlines()[0]}\n")
         for line in table(times):
             print(line, flush=True)

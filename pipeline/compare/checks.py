@@ -12,9 +12,7 @@ from functools import partial
 from statistics import fmean
 from types import MappingProxyType
 
-from pipeline.compare import failures
 from pipeline.compare.claims import (
-    DENSE,
     Barrier,
     Check,
     Difference,
@@ -23,21 +21,20 @@ from pipeline.compare.claims import (
     Ratio,
     Reading,
     Winning,
+    against,
 )
-from pipeline.compare.fitting_runs import FittingRuns, NoAnswerError
+from pipeline.compare.densities import NEAR, Round, rounds_of
+from pipeline.compare.fitting_runs import FittingRuns
+from pipeline.compare.no_answer import NoAnswerError
 from pipeline.compare.samples import (
-    NEAR,
     STEP,
     Groups,
     Sample,
-    at_density,
-    curve_of,
     family,
     family_of,
     leaving_density,
     log_ratio,
     minus,
-    picked,
     refuse_unmeasured,
     seeds_of,
     values_of,
@@ -51,6 +48,7 @@ from pipeline.results.tables import Row
 from pipeline.results.winning import pairs_of
 
 BARRIER = "error_barrier"
+NO_COMMON_SEED = "no seed that all sides have in common at all densities"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,52 +86,46 @@ def measure(check: Check, runs: FittingRuns) -> Measured:
 
 
 def _difference(check: Difference | Equivalence, runs: FittingRuns) -> Measured:
-    samples = _contrasts(check, runs, partial(minus, metric=check.metric))
+    rounds = rounds_of(check, runs.rows)
+    contrast = partial(minus, metric=check.metric, rule=runs.failures)
+    samples = _contrasts(rounds, contrast, check.metric)
     if isinstance(check, Equivalence):
         low, high = -check.margin, check.margin
     else:
         low, high = _bounds(check.low, check.high)
-    notes = _failed(check, runs, samples)
+    notes = _failed(check, runs, rounds)
     return _worst(samples, (low, high), runs, unit=unit_of(check), notes=notes)
 
 
 def _reading(check: Reading, runs: FittingRuns) -> Measured:
+    rounds = rounds_of(check, runs.rows)
     samples = [
         Sample(
-            density=density,
-            groups=values_of(failures.sound(rows, check.metric), check.metric),
-            run=seeds_of(rows),
+            density=one.density,
+            groups=values_of(runs.failures.sound(one.rows, check.metric), check.metric),
+            run=seeds_of(one.rows),
         )
-        for density, rows in picked(curve_of(runs, check.variant), check.at)
+        for one in rounds
     ]
     refuse_unmeasured(samples, check.metric)
     bounds = _bounds(check.low, check.high)
-    notes = _failed(check, runs, samples)
+    notes = _failed(check, runs, rounds)
     return _worst(samples, bounds, runs, unit=unit_of(check), notes=notes)
 
 
 def _ratio(check: Ratio, runs: FittingRuns) -> Measured:
-    against_at = None if check.against_at is None else (check.against_at,)
-    samples = _contrasts(check, runs, log_ratio, against_at=against_at)
+    rounds = rounds_of(check, runs.rows)
+    samples = _contrasts(rounds, log_ratio, STEP)
     low, high = _bounds(check.low, check.high)
     bounds = (math.log(low) if low > 0 else low, math.log(high))
-    notes = _lost(runs, STEP)
+    notes = _lost(rounds, STEP)
     return _worst(samples, bounds, runs, unit=unit_of(check), notes=notes, log=True)
 
 
 def _leaves(check: Leaves, runs: FittingRuns) -> Measured:
-    curve, other = (curve_of(runs, r) for r in (check.variant, check.against))
-    if min(curve, default=1.0) > check.lower * NEAR:
-        raise NoAnswerError("not run", f"no round at density {check.lower:.1%} or below")
-    samples = [
-        Sample(
-            density=d,
-            groups=minus(rows, at_density(other, d), metric=check.metric),
-            run=seeds_of(rows, at_density(other, d)),
-        )
-        for d, rows in sorted(curve.items(), reverse=True)
-    ]
-    refuse_unmeasured(samples, check.metric)
+    rounds = rounds_of(check, runs.rows)
+    contrast = partial(minus, metric=check.metric, rule=runs.failures)
+    samples = _contrasts(rounds, contrast, check.metric)
     below = next(s for s in samples if s.density <= check.lower * NEAR)
     above = [s for s in samples if s.density * NEAR >= check.upper]
     statements = [Statement(values=s.means, low=-check.margin) for s in above]
@@ -143,12 +135,12 @@ def _leaves(check: Leaves, runs: FittingRuns) -> Measured:
     found = {s.density: Statement(values=s.means).of(decision.seeds) for s in samples}
     means = {density: fmean(values) for density, values in found.items() if values}
     left = leaving_density(means, check.margin)
-    notes = _failed(check, runs, samples)
-    if left == samples[-1].density:
-        notes += ("it has not left in the last round",)
+    notes = _failed(check, runs, rounds)
+    if left is None:
+        notes += ("it has not left by the last round",)
     return Measured(
         unit=unit_of(check),
-        value=left,
+        value=samples[-1].density if left is None else left,
         # No range: curves of single seeds are noisier than the mean and leave earlier.
         low=None,
         high=None,
@@ -162,18 +154,19 @@ def _leaves(check: Leaves, runs: FittingRuns) -> Measured:
 def _winning(check: Winning, runs: FittingRuns) -> Measured:
     statements: list[Statement] = []
     pairs_at: list[winning_tickets.Pairs] = []
-    for density, rows in picked(curve_of(runs, check.variant), check.at):
-        pairs = pairs_of(rows, runs.dense)
+    for one in rounds_of(check, runs.rows):
+        pairs = pairs_of(one.rows, one.against)
         if not pairs:
-            raise NoAnswerError("not run", f"no seed survived at density {density:.1%}")
+            raise NoAnswerError("not run", f"no seed survived at density {one.density:.1%}")
         both = winning_tickets.statements(pairs, step_margin=runs.evaluate_every)
         if both is None:
-            raise NoAnswerError(
-                "not comparable", why_censored([*rows, *runs.dense], density)
-            )
+            why = why_censored([*one.rows, *one.against], one.density)
+            raise NoAnswerError("not comparable", why)
         statements += both
         pairs_at.append(pairs)
     seeds = set.intersection(*(set(pairs) for pairs in pairs_at))
+    if not seeds:
+        raise NoAnswerError("not run", NO_COMMON_SEED)
     judged = Family(statements=tuple(statements), seeds=tuple(sorted(seeds)))
     decision = decide(judged, runs.looks)
     won, num = min(_wins(pairs, decision.seeds) for pairs in pairs_at)
@@ -198,17 +191,13 @@ def _wins(pairs: winning_tickets.Pairs, seeds: Sequence[int]) -> tuple[int, int]
 
 
 def _barrier(check: Barrier, runs: FittingRuns) -> Measured:
-    rounds: dict[int, list[Row]] = {}
-    for row in runs.rows[check.variant]:
-        rounds.setdefault(row["round"], []).append(row)
-    if not rounds:
+    if not runs.rows[check.variant]:
         raise NoAnswerError(
             "not run",
             f"no instability analysis of {check.variant} where copies part at step "
             f"{check.step:,}",
         )
-    curve = {fmean(row["density"] for row in rows): rows for rows in rounds.values()}
-    found = picked(curve, check.at)
+    found = [(one.density, one.rows) for one in rounds_of(check, runs.rows)]
     by_statistics = {
         statistics: [
             _barriers([r for r in rows if r["statistics"] == statistics], density)
@@ -281,12 +270,13 @@ def _worst(
         if one.of(decision.seeds)
     }
     if not slacks:
-        raise NoAnswerError("not run", "no seed that both sides have in common")
+        raise NoAnswerError("not run", NO_COMMON_SEED)
     worst = min(slacks, key=slacks.__getitem__)
     values = judged.statements[worst].of(decision.seeds)
     if len(samples) > 1:
         notes += (
-            f"{len(samples)} densities, the least favorable "
+            f"{len(samples)} densities from {samples[0].density:.1%} to "
+            f"{samples[-1].density:.1%}, the least favorable "
             f"({samples[worst].density:.1%}) shown",
         )
     shown = math.exp if log else float
@@ -313,50 +303,37 @@ def _shown(values: tuple[float, ...], shown: Callable[[float], float]) -> Interv
 
 
 def _contrasts(
-    check: Difference | Equivalence | Ratio,
-    runs: FittingRuns,
+    rounds: Sequence[Round],
     contrast: Callable[[Sequence[Row], Sequence[Row]], Groups],
-    against_at: Sequence[float] | None = None,
+    metric: str,
 ) -> list[Sample]:
-    curve, other = (curve_of(runs, r) for r in (check.variant, check.against))
-    samples = []
-    for density, rows in picked(curve, check.at):
-        if against_at is None:
-            against = at_density(other, density)
-        else:
-            ((_, against),) = picked(other, against_at)
-        samples.append(
-            Sample(
-                density=density,
-                groups=contrast(rows, against),
-                run=seeds_of(rows, against),
-            )
+    samples = [
+        Sample(
+            density=one.density,
+            groups=contrast(one.rows, one.against),
+            run=seeds_of(one.rows, one.against),
         )
-    refuse_unmeasured(samples, STEP if isinstance(check, Ratio) else check.metric)
+        for one in rounds
+    ]
+    refuse_unmeasured(samples, metric)
     return samples
 
 
 def _failed(
     check: Difference | Equivalence | Reading | Leaves,
     runs: FittingRuns,
-    samples: Sequence[Sample],
+    rounds: Sequence[Round],
 ) -> tuple[str, ...]:
-    """A note on the seeds that failed at the densities of these samples."""
-    against = [] if isinstance(check, Reading) else [check.against]
-    rounds = {
-        role: [
-            rows
-            for density, rows in curve_of(runs, role).items()
-            if role == DENSE or density in {s.density for s in samples}
-        ]
-        for role in (check.variant, *against)
-    }
-    said = failures.rates(rounds, check.metric)
+    """A note on the seeds that failed in these rounds."""
+    sides = {check.variant: [one.rows for one in rounds]}
+    if (other := against(check)) is not None:
+        sides[other] = [one.against for one in rounds]
+    said = runs.failures.rates(sides, check.metric)
     return (said,) if said else ()
 
 
-def _lost(runs: FittingRuns, metric: str) -> tuple[str, ...]:
-    rows = [row for found in runs.rows.values() for row in found]
+def _lost(rounds: Sequence[Round], metric: str) -> tuple[str, ...]:
+    rows = {id(row): row for one in rounds for row in (*one.rows, *one.against)}.values()
     num = sum(bool(row["diverged"]) and row.get(metric) is None for row in rows)
     return (f"{num} trainings diverged and are left out",) if num else ()
 

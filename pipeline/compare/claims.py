@@ -70,6 +70,9 @@ class Protocol:
     """least number of steps of a training"""
     dense_accuracy: float
     """a dense network with a lower mean test accuracy counts as not trained"""
+    failures_apart: bool = True
+    """whether failed runs are counted apart; false where a low accuracy is an outcome like
+    any other: a pole that falls, a network that does not generalize"""
     spread: Mapping[str, float] = field(default_factory=dict)
     """kind of check -> standard deviation over seeds of what it averages, as measured here:
     differences of accuracies, logarithms of ratios. It says how many seeds a run needs"""
@@ -254,12 +257,17 @@ def densities(check: Check) -> tuple[float, ...]:
     return check.at
 
 
+def against(check: Check) -> str | None:
+    """The variant that a check compares with; None if it compares with none."""
+    if isinstance(check, Winning):
+        return DENSE
+    return None if isinstance(check, Reading | Barrier) else check.against
+
+
 def roles(check: Check) -> list[str]:
     """The variants that a check needs, with the dense network if it needs that."""
-    named = [check.variant, DENSE if isinstance(check, Winning) else check.variant]
-    if not isinstance(check, Reading | Winning | Barrier):
-        named.append(check.against)
-    return list(dict.fromkeys(named))
+    other = against(check)
+    return list(dict.fromkeys([check.variant] if other is None else [check.variant, other]))
 
 
 def spread_of(claim: Claim, book: Book) -> float | None:

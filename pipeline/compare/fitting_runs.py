@@ -1,9 +1,9 @@
 """Choose the tracked runs that a claim is checked against."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from itertools import product
 
 from pipeline.compare.claims import (
     DENSE,
@@ -11,37 +11,21 @@ from pipeline.compare.claims import (
     Book,
     Check,
     Claim,
-    Required,
-    densities,
     roles,
 )
-from pipeline.compare.setups import Recipe, Setup, differences, fits, is_about
+from pipeline.compare.densities import rounds_of
+from pipeline.compare.failures import Rule
+from pipeline.compare.no_answer import NoAnswerError
+from pipeline.compare.setups import Recipe, Setup, apart, differences, fits, is_about
 from pipeline.core.looks import Looks
 from pipeline.results.tables import Row
 
 MOST_DIFFERENCES = 3
 """how many differences a reason names"""
-REACHED = 1.3
-"""the last round may be denser than the end of a range by this factor"""
 DRAW = "rewind.draw"
 """runs that differ in this setting only are repetitions from the same initialization"""
-
-
-class NoAnswerError(Exception):
-    """A claim cannot be checked: its verdict is ``not run`` or ``not comparable``.
-
-    Args:
-        verdict: on the claim.
-        why: the first obstacles, in words.
-        further: how many other settings differ besides the first one.
-    """
-
-    def __init__(
-        self, verdict: Literal["not run", "not comparable"], why: str, further: int = 0
-    ) -> None:
-        super().__init__(why)
-        self.verdict: Literal["not run", "not comparable"] = verdict
-        self.further = further
+RESULTS = ("round", "seed", "test_accuracy", "early_stop_step")
+"""columns by which the runs of two experiments are told apart"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,6 +44,8 @@ class FittingRuns:
     """those that have all of these rows"""
     common_noise: bool
     """whether all variants of a seed were trained with the same data order"""
+    failures: Rule
+    """how failed runs are told from others"""
 
 
 def fitting_runs(claim: Claim, book: Book, found: Sequence[Setup]) -> FittingRuns:
@@ -78,12 +64,14 @@ def fitting_runs(claim: Claim, book: Book, found: Sequence[Setup]) -> FittingRun
     trials = [_trial(setup, claim, book) for setup in family]
     fitting = [trial for trial in trials if not trial.missing and not trial.differs]
     if fitting:
-        best = max(fitting, key=lambda trial: trial.size)
+        best = max(fitting, key=lambda trial: trial.fitness)
+        looks = best.setup.looks
         return FittingRuns(
-            rows=best.rows,
+            rows=best.cast.rows,
             dense=best.setup.dense,
-            looks=best.setup.looks,
-            experiments=best.experiments,
+            looks=looks,
+            failures=Rule(looks=looks, apart=protocol.failures_apart),
+            experiments=best.cast.experiments,
             evaluate_every=int(best.setup.settings.get("train.evaluate_every", 0)),
             common_noise=best.setup.settings.get("train.common_noise") == "true",
         )
@@ -100,24 +88,45 @@ def fitting_runs(claim: Claim, book: Book, found: Sequence[Setup]) -> FittingRun
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class _Cast:
+    """Who plays the roles of a claim."""
+
+    rows: Mapping[str, tuple[Row, ...]]
+    experiments: tuple[str, ...]
+    answers: bool
+    """whether the rounds that the claim needs are there"""
+    num_seeds: int
+    """seeds that all roles have"""
+    together: bool
+    """whether one experiment has all of the rows"""
+
+    @property
+    def fitness(self) -> tuple[bool, int, bool, int]:
+        """The greatest is the best.
+
+        Of those with as many seeds, one experiment has real pairs; of these, that with most
+        rounds is nearest to the sources.
+        """
+        rounds = sum(len({row["round"] for row in rows}) for rows in self.rows.values())
+        return self.answers, self.num_seeds, self.together, rounds
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class _Trial:
     """One setup tried for one claim: its rows, and why it does not fit."""
 
     setup: Setup
-    rows: Mapping[str, tuple[Row, ...]]
-    experiments: tuple[str, ...]
-    """those that have all roles; every experiment has the dense network"""
+    cast: _Cast
     missing: Sequence[str]
     """roles that no recipe plays"""
     differs: Sequence[str]
     """settings with another value than the protocol's, in words"""
 
     @property
-    def size(self) -> tuple[int, int]:
-        """Number of seeds that all roles have, then of steps: the largest is the best."""
-        seeds = [{row["seed"] for row in rows} for rows in self.rows.values()]
+    def fitness(self) -> tuple[bool, int, int]:
+        """The greatest is the best: whether it answers, then seeds, then steps."""
         steps = [row["steps"] or 0 for row in self.setup.dense]
-        return len(set.intersection(*seeds)), max(steps, default=0)
+        return self.cast.answers, self.cast.num_seeds, max(steps, default=0)
 
 
 def _trial(setup: Setup, claim: Claim, book: Book) -> _Trial:
@@ -127,37 +136,34 @@ def _trial(setup: Setup, claim: Claim, book: Book) -> _Trial:
     if min(steps, default=protocol.min_steps) < protocol.min_steps:
         needed = f"(needed: {protocol.min_steps:,} or more)"
         differs.append(f"steps is {min(steps):,} {needed}")
-    rows, missing = {DENSE: _rows_of(setup, claim.check)}, []
-    experiments = setup.experiments
-    masks = {f"mask.{name}": value for name, value in protocol.masks.items()}
-    for role in set(roles(claim.check)) - {DENSE}:
-        playing = [r for r in setup.recipes if fits(r.settings, book.variants[role])]
-        if not playing:
+    missing, playing = [], {}
+    for role in (role for role in roles(claim.check) if role != DENSE):
+        found = [r for r in setup.recipes if fits(r.settings, book.variants[role])]
+        if not found:
             missing.append(role)
             continue
-        apart = [_apart(r, masks, protocol.recipe) for r in playing]
-        fitting = [r for r, reasons in zip(playing, apart, strict=True) if not reasons]
+        reasons = [apart(r.settings, protocol) for r in found]
+        fitting = [r for r, why in zip(found, reasons, strict=True) if not why]
         if not fitting:
-            nearest = min(apart, key=len)
+            nearest = min(reasons, key=len)
             differs += [reason for reason in nearest if reason not in differs]
-        chosen = _pooled(fitting or playing, claim.check)
-        rows[role] = tuple(row for one in chosen for row in _rows_of(one, claim.check))
-        having = {name for one in chosen for name in one.experiments}
-        experiments = tuple(name for name in experiments if name in having)
+        playing[role] = _draws(fitting or found)
+    casts = _casts(setup, claim.check, playing)
     return _Trial(
         setup=setup,
-        rows=rows,
-        # Roles of different experiments are compared as well; all of these are named then.
-        experiments=experiments or setup.experiments,
+        cast=max(casts, key=lambda cast: cast.fitness),
         missing=sorted(missing),
         differs=differs,
     )
 
 
-def _apart(recipe: Recipe, masks: Required, own: Required) -> list[str]:
-    """The settings, of its masks and its own, that keep a recipe from a protocol."""
-    asked = {name: value for name, value in own.items() if name in recipe.settings}
-    return differences(recipe.settings, {**masks, **asked})
+def _draws(recipes: Sequence[Recipe]) -> list[list[Recipe]]:
+    """The recipes, each with its draws."""
+    groups: dict[frozenset[tuple[str, str]], list[Recipe]] = defaultdict(list)
+    for recipe in recipes:
+        same = {n: v for n, v in recipe.settings.items() if n != DRAW}
+        groups[frozenset(same.items())].append(recipe)
+    return list(groups.values())
 
 
 def _rows_of(source: Setup | Recipe, check: Check) -> tuple[Row, ...]:
@@ -167,23 +173,77 @@ def _rows_of(source: Setup | Recipe, check: Check) -> tuple[Row, ...]:
     return source.dense if isinstance(source, Setup) else source.rows
 
 
-def _pooled(recipes: Sequence[Recipe], check: Check) -> list[Recipe]:
-    """The recipe with most seeds, once for each of its draws.
+def _casts(
+    setup: Setup, check: Check, playing: Mapping[str, Sequence[Sequence[Recipe]]]
+) -> Iterator[_Cast]:
+    """Every choice of one recipe per role: in all experiments, and in each that has all."""
+    for chosen in product(*playing.values()):
+        mine = dict(zip(playing, chosen, strict=True))
+        pooled = {
+            role: tuple(row for one in recipes for row in _rows_of(one, check))
+            for role, recipes in mine.items()
+        }
+        named = {role: _names(recipes) for role, recipes in mine.items()}
+        several = [name for names in named.values() for name in names]
+        having_all = [n for n in several if all(n in names for names in named.values())]
+        experiments = having_all or several or setup.experiments
+        yield _cast(setup, check, pooled, dict.fromkeys(experiments), together=False)
+        if not isinstance(check, Barrier):  # barriers of experiments are kept as one
+            for rows, same in _apart_by_experiment(mine, dict.fromkeys(having_all)):
+                yield _cast(setup, check, rows, same, together=True)
 
-    A recipe whose rounds end above the densities of the claim comes last: another may be
-    pruned in other steps, and reach them. Of recipes with as many seeds, that with most
-    rounds is nearest to the sources.
-    """
-    smallest = min(densities(check))
-    groups: dict[frozenset[tuple[str, str]], list[Recipe]] = defaultdict(list)
-    for recipe in recipes:
-        same = {n: v for n, v in recipe.settings.items() if n != DRAW}
-        groups[frozenset(same.items())].append(recipe)
 
-    def fitness(draws: Sequence[Recipe]) -> tuple[bool, int, int]:
-        rows = [row for recipe in draws for row in _rows_of(recipe, check)]
-        reached = any(row["density"] <= smallest * REACHED for row in rows)
-        return reached, len({r["seed"] for r in rows}), len({r["round"] for r in rows})
+def _names(recipes: Sequence[Recipe]) -> list[str]:
+    return [name for recipe in recipes for name in recipe.runs]
 
-    best: list[Recipe] = max(groups.values(), key=fitness)
-    return best
+
+def _apart_by_experiment(
+    mine: Mapping[str, Sequence[Recipe]], experiments: Iterable[str]
+) -> Iterator[tuple[Mapping[str, tuple[Row, ...]], list[str]]]:
+    """The rows of each experiment; equal ones once, with all experiments that have them."""
+    known: dict[object, Mapping[str, tuple[Row, ...]]] = {}
+    named: dict[object, list[str]] = defaultdict(list)
+    for name in experiments:
+        rows = {
+            role: tuple(row for one in recipes for row in one.runs.get(name, ()))
+            for role, recipes in mine.items()
+        }
+        results = tuple(
+            (role, *(row.get(column) for column in RESULTS))
+            for role in rows
+            for row in rows[role]
+        )
+        known.setdefault(results, rows)
+        named[results].append(name)
+    for same, experiments_alike in named.items():
+        yield known[same], experiments_alike
+
+
+def _cast(
+    setup: Setup,
+    check: Check,
+    mine: Mapping[str, tuple[Row, ...]],
+    experiments: Iterable[str],
+    *,
+    together: bool,
+) -> _Cast:
+    rows = {DENSE: _rows_of(setup, check), **mine}
+    seeds = [{row["seed"] for row in rows.get(role, ())} for role in roles(check)]
+    return _Cast(
+        rows=rows,
+        experiments=tuple(experiments),
+        answers=_answers(check, rows),
+        num_seeds=len(set.intersection(*seeds)),
+        together=together,
+    )
+
+
+def _answers(check: Check, rows: Mapping[str, Sequence[Row]]) -> bool:
+    """Whether all rounds that a check is about are there."""
+    if not rows.keys() >= set(roles(check)):
+        return False
+    try:
+        rounds_of(check, rows)
+    except NoAnswerError:
+        return False
+    return True

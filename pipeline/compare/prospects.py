@@ -15,7 +15,8 @@ from pipeline.artifacts.paths import DENSE
 from pipeline.compare import claims
 from pipeline.compare.checks import measure
 from pipeline.compare.claims import Book, Claim
-from pipeline.compare.fitting_runs import NoAnswerError, fitting_runs
+from pipeline.compare.fitting_runs import fitting_runs
+from pipeline.compare.no_answer import NoAnswerError
 from pipeline.compare.setups import is_about, setups
 from pipeline.config import params
 from pipeline.config.settings import Settings, total_steps
@@ -49,6 +50,8 @@ class Prospect:
     effect: float | None = None
     """the effect, in standard deviations over seeds, that is seen in 4 of 5 cases; None
     where there will be no verdict"""
+    num_statements: int = 1
+    """that must all be shown, such as one per density"""
 
 
 def prospects(settings: Settings, raw: dict[str, Any]) -> list[Prospect]:
@@ -103,7 +106,9 @@ def _why_none(found: Sequence[Prospect]) -> str:
 def _how_well(one: Prospect) -> str:
     if one.power is not None:
         return f"agrees in {one.power:.0%} of runs if the published number is the true one"
-    return f"an effect of {one.effect:.1f} standard deviations is seen in 4 of 5 runs"
+    num = one.num_statements
+    each = f" in each of {num} statements" if num > 1 else ""
+    return f"an effect of {one.effect:.1f} standard deviations{each} is seen in 4 of 5 runs"
 
 
 def _prospect(
@@ -119,24 +124,27 @@ def _prospect(
     if not reached:
         needed = f"(the first look is at {looks.first})"
         return Prospect(claim=claim, obstacle=f"{num_seeds} seeds {needed}")
-    bounds = measured.family.statements[0].num_bounds
+    family = measured.family
     return Prospect(
         claim=claim,
         obstacle="",
-        power=_power(claim, book, reached[-1], looks),
-        effect=effect_seen(reached[-1], looks.level, 2 if bounds == 2 else 1),
+        power=_power(claim, book, len(family.statements), reached[-1], looks),
+        effect=effect_seen(reached[-1], looks, family.num_tests),
+        num_statements=len(family.statements),
     )
 
 
-def _power(claim: Claim, book: Book, num: int, looks: Looks) -> float | None:
+def _power(
+    claim: Claim, book: Book, num_statements: int, num: int, looks: Looks
+) -> float | None:
     """The chance that a claim agrees if its published number is the true one."""
     spread = claims.spread_of(claim, book)
     room = claims.room(claim)
     if spread is None or room is None:
         return None
-    # Both bounds of a range must be passed; the chances of failing at either add up.
-    failing = sum(1 - power(num, one / spread, looks.level) for one in room if one > 0)
-    return max(0.0, 1 - failing) if all(one > 0 for one in room) else 0.0
+    # All bounds of all statements must be passed; the chances of failing at one add up.
+    failing = sum(1 - power(num, one / spread, looks) for one in room if one > 0)
+    return max(0.0, 1 - num_statements * failing) if all(one > 0 for one in room) else 0.0
 
 
 def _expected(settings: Settings, raw: dict[str, Any]) -> TrackedStore:

@@ -14,7 +14,7 @@ from pipeline.compare.claims import (
     Reading,
     load,
 )
-from pipeline.compare.setups import fits, recipe_of
+from pipeline.compare.setups import apart, fits, recipe_of
 from pipeline.results.tables import Row
 from pipeline.tracking import TrackedStore
 
@@ -63,13 +63,13 @@ def _was_run(store: TrackedStore, task: str, protocol: Protocol) -> bool:
 
 
 def _roles(store: TrackedStore, task: str, book: Book, protocol: Protocol) -> Names:
-    """Role -> the first variant that plays it with the masks of the protocol."""
-    masks = {f"mask.{name}": value for name, value in protocol.masks.items()}
+    """Role -> the first variant that plays it with the masks and starts of the protocol."""
     names = {DENSE: DENSE}
     for (name, variant), settings in store.settings.items():
         recipe = dict(recipe_of(settings))
         for role, needed in book.variants.items():
-            if name == task and fits(recipe, {**needed, **masks}):
+            plays = fits(recipe, needed) and not apart(recipe, protocol)
+            if name == task and plays:
                 names.setdefault(role, variant)
     return names
 

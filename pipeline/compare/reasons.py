@@ -13,6 +13,11 @@ from pipeline.core.power import MOST_SEEDS, seeds_needed, spread_of
 from pipeline.core.sign_flips import least_values
 from pipeline.core.statistics import standard_deviation
 
+BEYOND = (
+    " (more than the declared looks take in: run as many new seeds as an experiment of "
+    "their own that declares one look)"
+)
+
 
 def shown(claim: Claim, measured: Measured, looks: Looks) -> str:
     """Why a claim agrees, and whether its number does as well as the accepted range."""
@@ -81,7 +86,8 @@ def seeds_to_decide(claim: Claim, measured: Measured, looks: Looks) -> str:
     span = f"{least}" if least == most else f"{least} to {most}"
     if most >= MOST_SEEDS:
         span = f"{least} or more" if least < MOST_SEEDS else f"{MOST_SEEDS:,} or more"
-    return f"{late}about {span} needed, if the {assumed} value is the true one"
+    beyond = "" if looks.open or most <= looks.at[-1] else BEYOND
+    return f"{late}about {span} needed{beyond}, if the {assumed} value is the true one"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

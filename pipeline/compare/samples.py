@@ -5,15 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from pipeline.compare.claims import DENSE
-from pipeline.compare.failures import sound
-from pipeline.compare.fitting_runs import REACHED, FittingRuns, NoAnswerError
+from pipeline.compare.failures import Rule
+from pipeline.compare.no_answer import NoAnswerError
 from pipeline.core.decisions import Family, Statement
 from pipeline.core.statistics import paired_differences
 from pipeline.results.tables import Row
 
-NEAR = 1.03
-"""two densities within this factor belong to the same round"""
 STEP = "early_stop_step"
 
 Groups = Mapping[int, Sequence[float]]
@@ -49,45 +46,6 @@ def family(samples: Sequence[Sample], statements: Sequence[Statement]) -> Family
     return Family(statements=tuple(statements), seeds=tuple(sorted(seeds)))
 
 
-def curve_of(runs: FittingRuns, role: str) -> dict[float, list[Row]]:
-    """Density -> rows of a role; the dense network has density 1 only."""
-    if role == DENSE:
-        return {1.0: list(runs.dense)}
-    rounds: dict[int, list[Row]] = {}
-    for row in runs.rows[role]:
-        if row["round"]:
-            rounds.setdefault(row["round"], []).append(row)
-    return {fmean(row["density"] for row in rows): rows for rows in rounds.values()}
-
-
-def picked(
-    curve: Mapping[float, list[Row]], at: Sequence[float]
-) -> list[tuple[float, list[Row]]]:
-    """The rounds in a range of densities, or the one at a single density, densest first.
-
-    Raises:
-        NoAnswerError: no round is near the smallest density.
-    """
-    largest, smallest = max(at), min(at)
-    found = sorted(
-        (d for d in curve if smallest / NEAR <= d <= largest * NEAR), reverse=True
-    )
-    allowed = NEAR if len(at) == 1 else REACHED
-    if not found or found[-1] > smallest * allowed:
-        nearest = min(curve, key=lambda d: abs(math.log(d / smallest)), default=math.nan)
-        raise NoAnswerError(
-            "not run", f"no round at density {smallest:.1%}; the nearest is {nearest:.1%}"
-        )
-    return [(density, curve[density]) for density in found]
-
-
-def at_density(curve: Mapping[float, list[Row]], density: float) -> list[Row]:
-    """The rows at a density; those of the dense network fit every density."""
-    if set(curve) == {1.0}:
-        return curve[1.0]
-    return picked(curve, (density,))[0][1]
-
-
 def seeds_of(*sides: Sequence[Row]) -> frozenset[int]:
     """The seeds that all sides were run with."""
     return frozenset.intersection(*(frozenset(r["seed"] for r in rows) for rows in sides))
@@ -102,13 +60,16 @@ def values_of(rows: Sequence[Row], metric: str) -> Groups:
     return groups
 
 
-def minus(first: Sequence[Row], second: Sequence[Row], *, metric: str) -> Groups:
+def minus(
+    first: Sequence[Row], second: Sequence[Row], *, metric: str, rule: Rule
+) -> Groups:
     """Differences of a metric per common seed, over all repetitions of either side.
 
-    Runs that failed are left out (``failures``).
+    Runs that failed are left out, by the rule.
     """
-    sides = (values_of(sound(rows, metric), metric) for rows in (first, second))
-    return paired_differences(*sides)
+    common = seeds_of(first, second)
+    sides = ([row for row in rows if row["seed"] in common] for rows in (first, second))
+    return paired_differences(*(values_of(rule.sound(s, metric), metric) for s in sides))
 
 
 def log_ratio(first: Sequence[Row], second: Sequence[Row]) -> Groups:
@@ -136,14 +97,14 @@ def why_censored(rows: Sequence[Row], density: float) -> str:
     )
 
 
-def leaving_density(differences: Mapping[float, float], margin: float) -> float:
-    """The last density before the differences fall below -margin; 1 if the first does."""
-    last = 1.0
-    for density in sorted(differences, reverse=True):
-        if differences[density] < -margin:
-            return last
-        last = density
-    return last
+def leaving_density(differences: Mapping[float, float], margin: float) -> float | None:
+    """The first density at which the differences lie below -margin; None if none does.
+
+    >>> leaving_density({0.8: 0.0, 0.64: -0.01, 0.51: -0.02}, 0.002)
+    0.64
+    """
+    fallen = (density for density, found in differences.items() if found < -margin)
+    return max(fallen, default=None)
 
 
 def refuse_unmeasured(samples: Sequence[Sample], metric: str) -> None:

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from pipeline.compare.claims import ABOUT, DENSE, Required, Value
+from pipeline.compare.claims import ABOUT, DENSE, Protocol, Required, Value
 from pipeline.core.looks import DEFAULT, Looks
 from pipeline.results.tables import Row
 from pipeline.tracking import TrackedStore
@@ -32,12 +32,19 @@ class Recipe:
     """where it was found first: experiment, task (if it has several) and variant"""
     settings: Recorded
     """``prune.*``, ``rewind.*``, and ``mask.*``: the settings that find the masks"""
-    rows: tuple[Row, ...]
-    """one per round and seed"""
-    experiments: tuple[str, ...]
-    """all that have this recipe"""
+    runs: Mapping[str, tuple[Row, ...]]
+    """experiment -> its rows, one per round and seed; all experiments with this recipe"""
     barriers: tuple[Row, ...] = ()
     """of instability analyses: one per round, step, seed, pair and kind of statistics"""
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """One per round and seed; of a seed that several experiments have, the first."""
+        found: dict[tuple[int, int], Row] = {}
+        for rows in self.runs.values():
+            for row in rows:
+                found.setdefault((row["round"], row["seed"]), row)
+        return tuple(row for _, row in sorted(found.items(), key=lambda item: item[0]))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,33 +69,33 @@ class Setup:
 
 
 def setups(stores: Iterable[TrackedStore]) -> list[Setup]:
-    """Group all results of the stores by their settings; equal runs count once."""
+    """Group all results of the stores by their settings."""
     stores = list(stores)
     names: dict[_Key, str] = {}
-    places: dict[_Key, dict[str, None]] = defaultdict(dict)
     behind: dict[frozenset[tuple[str, str]], dict[str, Looks]] = defaultdict(dict)
-    rows: dict[object, dict[tuple[int, int], Row]] = defaultdict(dict)
+    runs: dict[_Key, dict[str, dict[tuple[int, int], Row]]] = defaultdict(dict)
     for store in stores:
         for (task, variant), settings in store.settings.items():
             key = frozenset(_of_task(settings)), frozenset(recipe_of(settings))
             behind[key[0]].setdefault(store.experiment, store.looks)
             names.setdefault(key, _name(store, task, variant))
-            places[key].setdefault(store.experiment)
+            mine = runs[key].setdefault(store.experiment, {})
             for row in store.rounds:
                 if (row["task"], row["variant"]) == (task, variant):
-                    rows[key].setdefault((row["round"], row["seed"]), row)
+                    mine.setdefault((row["round"], row["seed"]), row)
     barriers = _barriers(stores)
     grouped: dict[frozenset[tuple[str, str]], list[Recipe]] = defaultdict(list)
     for key, name in names.items():
-        mine = tuple(row for _, row in sorted(rows[key].items()))
-        if mine:
-            recipe = Recipe(
-                name=name,
-                settings=dict(key[1]),
-                rows=mine,
-                experiments=tuple(places[key]),
-                barriers=barriers[key],
-            )
+        recipe = Recipe(
+            name=name,
+            settings=dict(key[1]),
+            runs={
+                experiment: tuple(row for _, row in sorted(rows.items()))
+                for experiment, rows in runs[key].items()
+            },
+            barriers=barriers[key],
+        )
+        if recipe.rows:
             grouped[key[0]].append(recipe)
     return [
         Setup(
@@ -182,6 +189,13 @@ def differences(found: Recorded, needed: Required) -> list[str]:
             wanted = " or ".join(_shown(a) for a in allowed)
             reasons.append(f"{name} is {_shown(recorded)} (needed: {wanted})")
     return reasons
+
+
+def apart(recipe: Recorded, protocol: Protocol) -> list[str]:
+    """The settings, of its masks and its own, that keep a recipe from a protocol."""
+    masks = {f"mask.{name}": value for name, value in protocol.masks.items()}
+    own = {name: value for name, value in protocol.recipe.items() if name in recipe}
+    return differences(recipe, {**masks, **own})
 
 
 def _value(recorded: str | None) -> Value:

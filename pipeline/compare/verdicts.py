@@ -14,8 +14,9 @@ from scipy import special
 from pipeline.compare import claims, reasons
 from pipeline.compare.checks import Measured, measure
 from pipeline.compare.claims import Book, Claim
-from pipeline.compare.fitting_runs import FittingRuns, NoAnswerError, fitting_runs
-from pipeline.compare.samples import curve_of
+from pipeline.compare.densities import curve
+from pipeline.compare.fitting_runs import FittingRuns, fitting_runs
+from pipeline.compare.no_answer import NoAnswerError
 from pipeline.compare.setups import Setup, setups
 from pipeline.compare.units import accepted, unit_of
 from pipeline.compare.untrained import failure, needed_accuracy
@@ -158,14 +159,14 @@ def _untrained(claim: Claim, book: Book, runs: FittingRuns) -> tuple[Verdict, st
     needed = book.protocols[claim.protocol].dense_accuracy
     if reason := failure(runs.dense, needed):
         return "the dense network did not train", reason
-    against = getattr(claim.check, "against", claims.DENSE)
-    if against == claims.DENSE:
+    other = claims.against(claim.check)
+    if other in (None, claims.DENSE):
         return None
-    sides = {role: curve_of(runs, role) for role in (claim.check.variant, against)}
+    sides = {role: curve(runs.rows[role]) for role in claims.roles(claim.check)}
     reasons = [
-        f"{role} at density {max(curve):.1%}: {reason}"
-        for role, curve in sides.items()
-        if curve and (reason := failure(curve[max(curve)], needed))
+        f"{role} at density {max(rounds):.1%}: {reason}"
+        for role, rounds in sides.items()
+        if rounds and (reason := failure(rounds[max(rounds)], needed))
     ]
     if len(reasons) < len(sides):
         return None
@@ -189,7 +190,7 @@ def _definition(setup: Setup, book: Book) -> list[Compared]:
             every = int(setup.settings.get("train.evaluate_every", 0))
             tests = winning.tests_of(recipe.rows, evaluate_every=every, looks=setup.looks)
             row = _definition_row(recipe.name, tests, reason)
-            rows.append(replace(row, experiment=", ".join(recipe.experiments)))
+            rows.append(replace(row, experiment=", ".join(recipe.runs)))
     return rows
 
 

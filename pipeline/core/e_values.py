@@ -52,12 +52,26 @@ def e_bounds(values: Sequence[float], level: float) -> tuple[float, float]:
     Returns:
         Infinite bounds where so few values cannot reach it.
     """
-    num, degrees = len(values), len(values) - 1
+    num = len(values)
     mean = math.fsum(values) / num
-    ratio = (math.sqrt(1 + num) / level) ** (2 / (degrees + 1))
-    if ratio >= 1 + num:
+    if math.isinf(needed := t_that_decides(num, level)):
         return -math.inf, math.inf
-    squared = (ratio - 1) / (1 - ratio / (1 + num))
-    error = float(np.std(values, ddof=1)) / math.sqrt(num)
-    half = math.sqrt(squared * degrees) * error
+    half = needed * float(np.std(values, ddof=1)) / math.sqrt(num)
     return mean - half, mean + half
+
+
+def t_that_decides(num: int, level: float) -> float:
+    """The t of so many values at which their e-value reaches 1 / ``level``.
+
+    Args:
+        num: of values, at least 2.
+        level: in (0, 1).
+
+    Returns:
+        Infinity where so few values cannot reach it.
+    """
+    ratio = (math.sqrt(1 + num) / level) ** (2 / num)
+    if ratio >= 1 + num:
+        return math.inf
+    squared = (ratio - 1) / (1 - ratio / (1 + num))
+    return math.sqrt(squared * (num - 1))

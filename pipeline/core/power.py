@@ -2,15 +2,16 @@
 
 The numbers are those of a one-sided paired t test at the level of one look, from the
 noncentral t (Johnson & Welch 1940, Biometrika 31, 362-389). The sign-flip test has nearly
-the same power where values are normal; ``benchmarks/verdicts.py`` compares the two.
+the same power where values are normal; ``benchmarks/verdicts.py`` compares the two. Of
+open-ended looks they are those of the e-value, which is a test of t as well.
 """
 
 import math
-from typing import Literal
 
 from scipy import special
 
 from pipeline.core import sign_flips
+from pipeline.core.e_values import t_that_decides
 from pipeline.core.looks import Looks
 
 POWER = 0.8
@@ -22,17 +23,20 @@ LARGEST = 100.0
 """of the effects that are looked for, in standard deviations"""
 
 
-def power(num: int, effect: float, level: float) -> float:
-    """The chance that a test of a true effect decides.
+def power(num: int, effect: float, looks: Looks) -> float:
+    """The chance that a test of a true effect decides with so many seeds.
 
     Args:
         num: of seeds, at least 2.
         effect: distance of the true mean from the bound, in standard deviations of the
             paired differences, above 0.
-        level: one-sided.
+        looks: give the level, one-sided.
     """
     shift = math.sqrt(num) * effect
-    needed = float(special.stdtrit(num - 1, 1 - level))
+    if looks.open:
+        needed = t_that_decides(num, looks.level)
+    else:
+        needed = float(special.stdtrit(num - 1, 1 - looks.level))
     if shift > 2 * needed + 10:  # where the series of the noncentral t may not converge
         return 1.0
     return 1 - float(special.nctdtr(num - 1, shift, needed))
@@ -45,8 +49,8 @@ def seeds_needed(std: float, difference: float, looks: Looks, bounds: int = 1) -
         std: standard deviation of the paired differences.
         difference: distance of the true mean from the bound, above 0.
         looks: give the level, and the least number.
-        bounds: 2 for an equivalence, where both tests must succeed: each may then fail
-            with half of the probability 1 - POWER.
+        bounds: how many tests must succeed, such as 2 of an equivalence: each may then
+            fail with that part of the probability 1 - POWER.
 
     Returns:
         A number from the first look to MOST_SEEDS; the latter stands for "or more".
@@ -57,7 +61,7 @@ def seeds_needed(std: float, difference: float, looks: Looks, bounds: int = 1) -
         return first
     effect = difference / std
     return next(
-        (n for n in range(first, MOST_SEEDS) if power(n, effect, looks.level) >= enough),
+        (n for n in range(first, MOST_SEEDS) if power(n, effect, looks) >= enough),
         MOST_SEEDS,
     )
 
@@ -74,16 +78,16 @@ def spread_of(std: float, num: int) -> tuple[float, float]:
     return std * math.sqrt((num - 1) / most), std * math.sqrt((num - 1) / least)
 
 
-def effect_seen(num: int, level: float, side: Literal[1, 2] = 1) -> float:
+def effect_seen(num: int, looks: Looks, bounds: int = 1) -> float:
     """The effect, in standard deviations, that so many seeds see in 4 of 5 cases.
 
     Args:
         num: of seeds.
-        level: one-sided, of a look.
-        side: 2 where both tests of an equivalence must succeed.
+        looks: give the level, one-sided.
+        bounds: how many tests must succeed, as for ``seeds_needed``.
     """
-    enough, low, high = 1 - (1 - POWER) / side, 0.0, LARGEST
+    enough, low, high = 1 - (1 - POWER) / bounds, 0.0, LARGEST
     while high - low > 1e-3:
         middle = (low + high) / 2
-        low, high = (low, middle) if power(num, middle, level) >= enough else (middle, high)
+        low, high = (low, middle) if power(num, middle, looks) >= enough else (middle, high)
     return high

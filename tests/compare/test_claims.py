@@ -48,6 +48,20 @@ def test_every_kind_of_check_is_used():
     }
 
 
+def test_a_word_says_on_which_side_of_its_bound_a_value_lies():
+    above = {"more", "more accurate", "better", "above", "ahead", "slower", "as good"}
+    above |= {"near", "no loss", "not worse"}
+    below = {"less", "worse", "behind", "sooner", "faster"}
+    for claim in load().claims:
+        check = claim.check
+        if isinstance(check, claims.Difference | claims.Ratio):
+            word = claim.published
+            has_low, has_high = check.low is not None, check.high is not None
+            assert not isinstance(word, str) or word in above | below, claim.id
+            assert word not in above or (has_low and not has_high), claim.id
+            assert word not in below or (has_high and not has_low), claim.id
+
+
 def test_a_published_number_lies_within_the_bounds_of_its_check():
     for claim in load().claims:
         check = claim.check

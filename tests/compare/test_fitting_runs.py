@@ -8,7 +8,14 @@ from helpers.one_claim import (
     difference,
     shifted,
 )
-from helpers.tracked_stores import DENSITIES, OWN, RECIPES, SETTINGS, store
+from helpers.tracked_stores import (
+    DENSITIES,
+    OWN,
+    RECIPES,
+    SETTINGS,
+    store,
+    with_barriers,
+)
 
 from pipeline.compare import compare, summary
 
@@ -161,3 +168,58 @@ def test_of_two_recipes_with_as_many_seeds_that_with_more_rounds_is_taken():
     )
     fine = store(experiment="fine")
     assert checked(FASTER, coarse, fine).experiment == "fine"
+
+
+def test_an_experiment_without_the_rounds_of_a_claim_hides_no_other():
+    """More rounds, ending lower, but not those that the claim names."""
+    check = difference(against="reinit", at="[0.4, 0.16]")
+    fine = store(densities=(0.4, 0.25, 0.16), experiment="fine")
+    sparse = {"ticket": RECIPES["ticket"] | {"prune.scope": "global"}}
+    other = store(
+        variants=["ticket"],
+        densities=(0.316, 0.1, 0.032, 0.01),
+        recipes=sparse,
+        experiment="other",
+    )
+    assert checked(check, fine, other) == checked(check, fine)
+    assert checked(check, other, fine) == checked(check, fine)
+
+
+def test_both_sides_are_taken_from_one_experiment_where_it_has_them():
+    """Equal settings with other results: real pairs are those of one experiment."""
+    check = difference(against="reinit")
+    both = store(accuracy=shifted("ticket", 0.002), experiment="both")
+    one = store(variants=["ticket"], accuracy=shifted("ticket", 0.004), experiment="one")
+    row = checked(check, one, both)
+    assert (row.experiment, row.measured) == ("both", checked(check, both).measured)
+
+
+def test_one_round_does_not_stand_for_a_wide_range():
+    check = WINS.replace("[0.211]", "[0.513, 0.135]")
+    row = checked(check, store(densities=[0.641, 0.17]))
+    assert (row.verdict, row.note) == (
+        "not run",
+        "only one round between densities 51.3% and 13.5%",
+    )
+    assert checked(check, store(densities=[0.329, 0.17])).verdict != "not run"
+    narrow = WINS.replace("[0.211]", "[0.211, 0.135]")
+    assert checked(narrow, store(densities=[0.17])).verdict != "not run"
+
+
+def test_of_two_lengths_that_with_more_barriers_is_taken():
+    check = "{kind: barrier, variant: ticket, step: 0, at: [0.211], high: 0.02}"
+    few, many = (
+        with_barriers(
+            store(
+                seeds=range(num),
+                steps=steps,
+                settings=SETTINGS | {"train.steps": str(steps)},
+            ),
+            lambda seed, pair: 0.001 * (1 + seed + pair),
+            of="ticket",
+            round=7,
+            density=0.211,
+        )
+        for num, steps in ((3, 20000), (8, 15000))
+    )
+    assert checked(check, few, many).seeds == 8

@@ -1,6 +1,6 @@
 import pytest
 from helpers.one_claim import book
-from helpers.tracked_stores import SETTINGS, store
+from helpers.tracked_stores import RECIPES, SETTINGS, store
 
 from pipeline.compare import published
 
@@ -60,6 +60,15 @@ def test_claims_in_words_and_about_missing_variants_give_no_row():
 def test_another_protocol_or_too_few_steps_give_no_row():
     assert rows(READING, settings=SETTINGS | {"train.lr": "0.1"}) == []
     assert rows(READING, steps=9000) == []
+
+
+def test_a_start_at_another_step_than_the_protocols_gives_no_row():
+    steps = ("dense_accuracy: 0.97", "dense_accuracy: 0.97\n    recipe: {rewind.step: 300}")
+    found = book(READING, "0.98", steps)
+    for step, num in (("300", 1), ("200", 0)):
+        recipes = {"ticket": RECIPES["ticket"] | {"rewind.step": step}}
+        here = store(variants=["ticket"], recipes=recipes)
+        assert len(published(here, found)) == num
 
 
 def test_the_published_claims_mark_a_run_of_lenet():

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from pipeline.core.looks import DEFAULT, Looks
+from pipeline.core.e_values import e_value
+from pipeline.core.looks import ALPHA, DEFAULT, Looks
 from pipeline.core.power import (
     MOST_SEEDS,
     POWER,
@@ -25,7 +26,7 @@ def test_the_power_is_that_of_g_power():
 def test_sign_flips_have_nearly_the_power_of_t(num, effect):
     drawn = np.random.default_rng(0).normal(effect, 1.0, (1500, num)).tolist()
     found = np.mean([p_above(values, 0.0) <= DEFAULT.level for values in drawn])
-    assert found == pytest.approx(power(num, effect, DEFAULT.level), abs=0.05)
+    assert found == pytest.approx(power(num, effect, DEFAULT), abs=0.05)
 
 
 def test_needed_seeds_stay_between_the_first_look_and_the_most():
@@ -41,8 +42,8 @@ def test_an_equivalence_costs_more_seeds_than_a_difference():
 
 def test_the_effect_that_is_seen_has_the_power():
     for num in (8, 12, 24):
-        effect = effect_seen(num, DEFAULT.level)
-        assert power(num, effect, DEFAULT.level) == pytest.approx(POWER, abs=0.01)
+        effect = effect_seen(num, DEFAULT)
+        assert power(num, effect, DEFAULT) == pytest.approx(POWER, abs=0.01)
 
 
 def test_three_seeds_tell_the_spread_badly():
@@ -52,3 +53,23 @@ def test_three_seeds_tell_the_spread_badly():
     assert inside.mean() == pytest.approx(0.8, abs=0.03)
     low, high = (seeds_needed(std, 1.0, DEFAULT) for std in spread_of(1.0, 3))
     assert high > 9 * low
+
+
+@pytest.mark.parametrize("effect", [0.8, 1.2])
+def test_open_ended_looks_need_the_seeds_that_their_e_value_needs(effect):
+    num = seeds_needed(1.0, effect, Looks(at=()))
+    assert num > seeds_needed(1.0, effect, DEFAULT)
+    drawn = np.random.default_rng(0).normal(effect, 1.0, (1500, num)).tolist()
+    found = np.mean([e_value(values, 0.0) >= 1 / ALPHA for values in drawn])
+    assert found == pytest.approx(POWER, abs=0.05)
+
+
+def test_more_statements_need_a_larger_effect():
+    one, nine = (effect_seen(8, DEFAULT, bounds) for bounds in (1, 9))
+    assert nine > 1.4 * one
+    drawn = np.random.default_rng(0).normal(nine, 1.0, (1000, 9, 8))
+    shown = [
+        all(p_above(values, 0.0) <= DEFAULT.level for values in family)
+        for family in drawn.tolist()
+    ]
+    assert np.mean(shown) >= POWER - 0.05

@@ -38,9 +38,12 @@ LEAVES = (
 WINS = "{kind: winning, variant: ticket, at: [0.211]}"
 
 
-def book(check: str, published: str) -> Book:
-    """One claim, with what it needs."""
-    return load(HEAD.replace("PUBLISHED", published).replace("CHECK", check))
+def book(check: str, published: str, *changes: tuple[str, str]) -> Book:
+    """One claim, with what it needs; ``changes``: words of the file, what they become."""
+    text = HEAD.replace("PUBLISHED", published).replace("CHECK", check)
+    for old, new in changes:
+        text = text.replace(old, new)
+    return load(text)
 
 
 def checked(check: str, *stores: TrackedStore, published: str = "less") -> Compared:

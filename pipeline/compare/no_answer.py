@@ -1,0 +1,20 @@
+"""The reason why a claim cannot be checked."""
+
+from typing import Literal
+
+
+class NoAnswerError(Exception):
+    """A claim cannot be checked: its verdict is ``not run`` or ``not comparable``.
+
+    Args:
+        verdict: on the claim.
+        why: the first obstacles, in words.
+        further: how many other settings differ besides the first one.
+    """
+
+    def __init__(
+        self, verdict: Literal["not run", "not comparable"], why: str, further: int = 0
+    ) -> None:
+        super().__init__(why)
+        self.verdict: Literal["not run", "not comparable"] = verdict
+        self.further = further
