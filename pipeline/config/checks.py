@@ -27,8 +27,8 @@ from pipeline.core import measures, models
 from pipeline.core.augmentations import NO_AUGMENTATION
 from pipeline.core.description import Images
 from pipeline.core.looks import LEAST_OPEN
-from pipeline.core.models.init import CHOICES, INITS
-from pipeline.core.models.layers import Module, has_norms, has_statistics
+from pipeline.core.models.init import CHOICES, INITS, MODULE
+from pipeline.core.models.layers import Module, Network, has_norms, has_statistics
 from pipeline.data.facts import FACTS
 
 NAME = r"[a-z][a-z0-9]*([_-][a-z0-9]+)*"
@@ -198,6 +198,7 @@ def _task(where: str, task: Task, datasets: Iterable[str]) -> Iterator[str]:
     except ValueError as error:
         yield f"{where}.model: {error}"
         return
+    yield from _init(f"{where}.model.init", task.model, network)
     if task.train.engine not in engines.CHOICES:
         yield f"{where}.train.engine: {choose(task.train.engine, engines.CHOICES)}"
     try:
@@ -212,6 +213,16 @@ def _task(where: str, task: Task, datasets: Iterable[str]) -> Iterator[str]:
             yield f"{where}.train.measures: {why}"
     yield from _augmentation(where, task)
     yield from compat.problems(where, task, network)
+
+
+def _init(where: str, model: Model, network: Network) -> Iterator[str]:
+    """Check that the network draws its weights itself, if it is asked to."""
+    if model.init == MODULE and not isinstance(network, Module):
+        *others, last = INITS
+        yield (
+            f"{where}: {model.name} gives layer records, which do not draw their weights "
+            f"themselves (init: {MODULE}); write {', '.join(others)} or {last}"
+        )
 
 
 def _augmentation(where: str, task: Task) -> Iterator[str]:

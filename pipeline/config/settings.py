@@ -90,7 +90,7 @@ class Model:
         Default("module, for a torch module", lambda _, __: MODULE),
     ]
     """how the weights before training, theta0, are drawn; module: as a torch module draws
-    them itself"""
+    them itself; layer records of yours need another one"""
     import_: Annotated[str | None, OnlyWritten(), pydantic.Field(alias="import")] = None
     """``package.module:function`` of yours, in place of a name; it takes the description
     of the data and returns a ``torch.nn.Module``, or a tuple of layer records"""

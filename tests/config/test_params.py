@@ -455,6 +455,26 @@ def test_an_mlp_without_widths_is_refused() -> None:
     )
 
 
+def test_layer_records_of_the_users_need_an_init_that_draws_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "layernets.py").write_text(
+        "from pipeline.core import models\n"
+        "def build(data):\n"
+        "    return models.build('mlp', widths=(8,), data=data)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    model = {"import": "layernets:build"}
+    for asked in (model, model | {"init": "module"}):
+        assert refused(tasks__main__model=asked) == (
+            "tasks.main.model.init: layernets:build gives layer records, which do not draw "
+            "their weights themselves (init: module); write glorot-normal, kaiming-normal "
+            "or southampton"
+        )
+    settings(tasks__main__model=model | {"init": "kaiming-normal"})
+
+
 def test_a_model_that_does_not_fit_the_images_is_refused() -> None:
     model = {"name": "vgg-11", "widths": None, "init": "kaiming-normal"}
     assert re.match(
