@@ -35,6 +35,8 @@ def connect(on: str) -> None:
         ExecutorError: if it cannot be reached, or does not let this process in.
     """
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else it warns
+    # A cluster that Ray starts here would send statistics of its use to Ray's makers.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     import ray
 
     address = on.partition("://")[2]

@@ -1,5 +1,8 @@
 """Nodes of a cluster come and go; without Ray."""
 
+import os
+import sys
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -67,3 +70,17 @@ def test_a_cluster_that_has_one_at_the_start_is_refused(cluster: Cluster) -> Non
     cluster.nodes = {"a": "", "b": "torch 1.0"}
     with pytest.raises(ExecutorError, match=r"--on ray: node host-b has torch 1\.0; inst"):
         Nodes("ray").refuse_others()
+
+
+@pytest.mark.parametrize(("wanted", "found"), [(None, "0"), ("1", "1")])
+def test_a_cluster_of_this_machine_sends_no_telemetry_unless_the_user_wants_it(
+    monkeypatch: pytest.MonkeyPatch, wanted: str | None, found: str
+) -> None:
+    name = "RAY_USAGE_STATS_ENABLED"
+    seen: list[str | None] = []
+    begins = SimpleNamespace(init=lambda **_: seen.append(os.environ.get(name)))
+    monkeypatch.setitem(sys.modules, "ray", begins)
+    environment = {key: value for key, value in os.environ.items() if key != name}
+    monkeypatch.setattr(os, "environ", environment | ({name: wanted} if wanted else {}))
+    ray_nodes.connect("ray")
+    assert seen == [found]
