@@ -100,7 +100,7 @@ def _decided(drawn: NDArray[np.float64], looks: Looks, low: float = 0.0) -> list
 
 
 def spreads(times: int) -> Iterator[str]:
-    """How often equal means are told apart, as the wider sample being better."""
+    """How often the wider of two samples with equal means is called the better one."""
     yield "| deviation of either side, points | n | failed runs apart | all runs kept |"
     yield "|---|--:|--:|--:|"
     for wide, narrow in ((0.5, 0.5), (3.0, 0.5), (6.0, 1.0), (12.0, 1.0)):

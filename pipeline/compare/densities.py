@@ -1,7 +1,7 @@
 """Find the rounds that a check is about, on both of its sides, by their densities."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -22,7 +22,7 @@ Curve = Mapping[float, Sequence[Row]]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Round:
-    """A round that a check is about."""
+    """A round that a check is about, with the seeds that both sides have."""
 
     density: float
     rows: Sequence[Row]
@@ -31,7 +31,7 @@ class Round:
 
 
 def curve(rows: Sequence[Row]) -> Curve:
-    """Density -> rows; the dense network alone has density 1 only.
+    """Density -> rows. Round 0, the dense network, is left out unless it is the only one.
 
     >>> curve([{"round": 0, "density": 1.0}, {"round": 1, "density": 0.8}]).keys()
     dict_keys([0.8])
@@ -39,7 +39,7 @@ def curve(rows: Sequence[Row]) -> Curve:
     rounds: dict[int, list[Row]] = {}
     for row in rows:
         rounds.setdefault(row["round"], []).append(row)
-    if set(rounds) != {0}:  # round 0 of a variant is the dense network
+    if set(rounds) != {0}:
         rounds.pop(0, None)
     return {fmean(row["density"] for row in found): found for found in rounds.values()}
 
@@ -55,17 +55,21 @@ def rounds_of(check: Check, rows: Mapping[str, Sequence[Row]]) -> list[Round]:
         NoAnswerError: a density that the check needs was not run, on one of the sides.
     """
     mine, other = curve(rows[check.variant]), against(check)
-    found = _down_to(mine, check.lower) if isinstance(check, Leaves) else None
+    found = _around(mine, check) if isinstance(check, Leaves) else None
     if found is None:
         found = picked(mine, densities(check))
     if other is None:
         return [Round(density=density, rows=mine[density]) for density in found]
     theirs = curve(rows[other])
     fixed = check.against_at if isinstance(check, Ratio) else None
-    return [
-        Round(density=d, rows=mine[d], against=_at(theirs, other, fixed or d))
-        for d in found
-    ]
+    return [_round(d, mine[d], _at(theirs, other, fixed or d)) for d in found]
+
+
+def _round(density: float, rows: Sequence[Row], others: Sequence[Row]) -> Round:
+    common = {row["seed"] for row in rows} & {row["seed"] for row in others}
+    both = ([row for row in side if row["seed"] in common] for side in (rows, others))
+    mine, theirs = both
+    return Round(density=density, rows=mine, against=theirs)
 
 
 def picked(curve: Curve, at: Sequence[float]) -> list[float]:
@@ -81,24 +85,33 @@ def picked(curve: Curve, at: Sequence[float]) -> list[float]:
     )
     allowed = NEAR if len(at) == 1 else REACHED
     if not found or found[-1] > smallest * allowed:
-        nearest = min(curve, key=lambda d: abs(math.log(d / smallest)), default=math.nan)
-        raise NoAnswerError(
-            "not run", f"no round at density {smallest:.1%}; the nearest is {nearest:.1%}"
-        )
+        near = f"the nearest is {_nearest(curve, smallest):.1%}"
+        raise NoAnswerError("not run", f"no round at density {smallest:.1%}; {near}")
+    if len(at) == 1:
+        return [_nearest(found, smallest)]
     if len(found) == 1 and largest > NARROW * smallest:
         ends = f"{largest:.1%} and {smallest:.1%}"
         raise NoAnswerError("not run", f"only one round between densities {ends}")
     return found
 
 
-def _down_to(curve: Curve, lower: float) -> list[float]:
-    """All densities of a curve that goes down to this one."""
-    if min(curve, default=1.0) > lower * NEAR:
-        raise NoAnswerError("not run", f"no round at density {lower:.1%} or below")
+def _around(curve: Curve, check: Leaves) -> list[float]:
+    """All densities of a curve that begins above and ends below those of a check."""
+    if min(curve, default=1.0) > check.lower * NEAR:
+        raise NoAnswerError("not run", f"no round at density {check.lower:.1%} or below")
+    if max(curve) * NEAR < check.upper:
+        raise NoAnswerError("not run", f"no round at density {check.upper:.1%} or above")
     return sorted(curve, reverse=True)
 
 
 def _at(curve: Curve, role: str, density: float) -> Sequence[Row]:
     """The rows at a density; those of the dense network fit every density."""
-    (found,) = [1.0] if role == DENSE else picked(curve, (density,))
-    return curve[found]
+    if role != DENSE:
+        return curve[picked(curve, (density,))[0]]
+    if not curve:
+        raise NoAnswerError("not run", "no dense network")
+    return curve[max(curve)]
+
+
+def _nearest(densities: Iterable[float], density: float) -> float:
+    return min(densities, key=lambda d: abs(math.log(d / density)), default=math.nan)

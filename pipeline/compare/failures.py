@@ -5,8 +5,8 @@ among eight outweighs whatever the others say, and a sample without one understa
 happen: a test of the mean is then wrong in more than half of the cases
 (``benchmarks/verdicts.py``). So a verdict about accuracies is about runs that did not fail,
 and the failures stand beside it with an interval of their rate. LOST and RARE were chosen
-before any result was looked at; that a failed run must lie apart, on 2026-11-29, because
-without it the wider of two samples lost its lower tail (``benchmarks/verdicts.py``).
+before any result was looked at. ISOLATED was added on 2026-11-29, when results had been
+seen: without it the wider of two samples lost its lower tail (``benchmarks/verdicts.py``).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ from pipeline.results.tables import Row
 LOST = 0.05
 """a run whose accuracy lies so far below the median of its round may have lost a class"""
 RARE = 0.25
-"""failures are rare: at most this share of the runs"""
+"""failures are rare: at each look, at most this share of the runs that are left"""
 ISOLATED = 2
 """failed runs lie below the others by more than this many times the range of these"""
 
@@ -31,31 +31,34 @@ class Rule:
     """How failed runs are told from others."""
 
     looks: Looks
-    """a seed is judged once, at the first look that takes it in: seeds that come later
-    change nothing"""
+    """numbers of seeds at which runs are judged"""
     apart: bool
     """whether there are failures besides diverged trainings"""
 
     def sound(self, rows: Sequence[Row], metric: str) -> list[Row]:
         """The runs that did not fail, of one variant at one density.
 
+        A seed is judged once, at the first look that takes it in: seeds that come later
+        change nothing.
+
         Args:
             rows: one per seed and repetition.
             metric: a column of accuracies, as fractions, or of losses, which go with the
                 accuracy at the end; None where a training diverged.
         """
-        known = [row for row in rows if row.get(metric) is not None]
+        accuracy = "test_accuracy" if metric in LOSSES else metric
+        needed = (metric, accuracy) if self.apart else (metric,)
+        known = [row for row in rows if all(row.get(n) is not None for n in needed)]
         if not self.apart:
             return known
-        accuracy = "test_accuracy" if metric in LOSSES else metric
         seeds = sorted({row["seed"] for row in rows})
         failed: set[int] = set()
         before = 0
         for num in (*self._judged_at(len(seeds)), len(seeds)):
-            there = [row for row in known if row["seed"] in seeds[:num]]
-            least = _least([row[accuracy] for row in there])
-            low = (row for row in there if row["seed"] in seeds[before:num])
-            failed |= {id(row) for row in low if row[accuracy] < least}
+            here = [r for r in known if r["seed"] in seeds[:num] and id(r) not in failed]
+            least = _least([row[accuracy] for row in here])
+            new = (row for row in here if row["seed"] in seeds[before:num])
+            failed |= {id(row) for row in new if row[accuracy] < least}
             before = num
         return [row for row in known if id(row) not in failed]
 
@@ -86,9 +89,9 @@ class Rule:
         """The number of seeds with a failed run, and of all seeds."""
         seeds, failed = set(), set()
         for rows in rounds:
-            sane = {id(row) for row in self.sound(rows, metric)}
+            sound = {id(row) for row in self.sound(rows, metric)}
             seeds |= {row["seed"] for row in rows}
-            failed |= {row["seed"] for row in rows if id(row) not in sane}
+            failed |= {row["seed"] for row in rows if id(row) not in sound}
         return len(failed), len(seeds)
 
 

@@ -16,7 +16,15 @@ from pipeline.compare.claims import (
 from pipeline.compare.densities import rounds_of
 from pipeline.compare.failures import Rule
 from pipeline.compare.no_answer import NoAnswerError
-from pipeline.compare.setups import Recipe, Setup, apart, differences, fits, is_about
+from pipeline.compare.setups import (
+    Recipe,
+    Setup,
+    common,
+    differences,
+    fits,
+    is_about,
+    misfits,
+)
 from pipeline.core.looks import Looks
 from pipeline.results.tables import Row
 
@@ -41,7 +49,7 @@ class FittingRuns:
     looks: Looks
     """at which numbers of seeds there may be a verdict, as declared"""
     experiments: tuple[str, ...]
-    """those that have all of these rows"""
+    """those that the rows come from, or each of several that have all of them"""
     common_noise: bool
     """whether all variants of a seed were trained with the same data order"""
     failures: Rule
@@ -64,16 +72,17 @@ def fitting_runs(claim: Claim, book: Book, found: Sequence[Setup]) -> FittingRun
     trials = [_trial(setup, claim, book) for setup in family]
     fitting = [trial for trial in trials if not trial.missing and not trial.differs]
     if fitting:
-        best = max(fitting, key=lambda trial: trial.fitness)
-        looks = best.setup.looks
+        casts = ((cast, trial.setup) for trial in fitting for cast in _casts(trial, claim))
+        cast, setup = max(casts, key=_fitness)
+        looks = common(setup.looks[name] for name in cast.experiments)
         return FittingRuns(
-            rows=best.cast.rows,
-            dense=best.setup.dense,
+            rows=cast.rows,
+            dense=cast.dense,
             looks=looks,
             failures=Rule(looks=looks, apart=protocol.failures_apart),
-            experiments=best.cast.experiments,
-            evaluate_every=int(best.setup.settings.get("train.evaluate_every", 0)),
-            common_noise=best.setup.settings.get("train.common_noise") == "true",
+            experiments=cast.experiments,
+            evaluate_every=int(setup.settings.get("train.evaluate_every", 0)),
+            common_noise=setup.settings.get("train.common_noise") == "true",
         )
     best = min(trials, key=lambda trial: (len(trial.missing), len(trial.differs)))
     if best.missing:
@@ -92,23 +101,14 @@ class _Cast:
     """Who plays the roles of a claim."""
 
     rows: Mapping[str, tuple[Row, ...]]
+    dense: tuple[Row, ...]
     experiments: tuple[str, ...]
     answers: bool
     """whether the rounds that the claim needs are there"""
     num_seeds: int
     """seeds that all roles have"""
     together: bool
-    """whether one experiment has all of the rows"""
-
-    @property
-    def fitness(self) -> tuple[bool, int, bool, int]:
-        """The greatest is the best.
-
-        Of those with as many seeds, one experiment has real pairs; of these, that with most
-        rounds is nearest to the sources.
-        """
-        rounds = sum(len({row["round"] for row in rows}) for rows in self.rows.values())
-        return self.answers, self.num_seeds, self.together, rounds
+    """whether all rows are of one experiment, so that pairs of a seed are real pairs"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,17 +116,12 @@ class _Trial:
     """One setup tried for one claim: its rows, and why it does not fit."""
 
     setup: Setup
-    cast: _Cast
+    playing: Mapping[str, Sequence[Sequence[Recipe]]]
+    """role -> the recipes that play it, each with its draws"""
     missing: Sequence[str]
     """roles that no recipe plays"""
     differs: Sequence[str]
     """settings with another value than the protocol's, in words"""
-
-    @property
-    def fitness(self) -> tuple[bool, int, int]:
-        """The greatest is the best: whether it answers, then seeds, then steps."""
-        steps = [row["steps"] or 0 for row in self.setup.dense]
-        return self.cast.answers, self.cast.num_seeds, max(steps, default=0)
 
 
 def _trial(setup: Setup, claim: Claim, book: Book) -> _Trial:
@@ -142,16 +137,15 @@ def _trial(setup: Setup, claim: Claim, book: Book) -> _Trial:
         if not found:
             missing.append(role)
             continue
-        reasons = [apart(r.settings, protocol) for r in found]
+        reasons = [misfits(r.settings, protocol) for r in found]
         fitting = [r for r, why in zip(found, reasons, strict=True) if not why]
         if not fitting:
             nearest = min(reasons, key=len)
             differs += [reason for reason in nearest if reason not in differs]
         playing[role] = _draws(fitting or found)
-    casts = _casts(setup, claim.check, playing)
     return _Trial(
         setup=setup,
-        cast=max(casts, key=lambda cast: cast.fitness),
+        playing=playing,
         missing=sorted(missing),
         differs=differs,
     )
@@ -166,6 +160,34 @@ def _draws(recipes: Sequence[Recipe]) -> list[list[Recipe]]:
     return list(groups.values())
 
 
+def _fitness(found: tuple[_Cast, Setup]) -> tuple[bool, int, int, int, bool]:
+    """The greatest is the best: that answers; then seeds, steps, rounds and draws."""
+    cast, setup = found
+    steps = max((row["steps"] or 0 for row in setup.dense), default=0)
+    num_rows = sum(map(len, cast.rows.values()))
+    return cast.answers, cast.num_seeds, steps, num_rows, cast.together
+
+
+def _casts(trial: _Trial, claim: Claim) -> Iterator[_Cast]:
+    """Every choice of one recipe per role: of all experiments, and of each that has all."""
+    setup, check = trial.setup, claim.check
+    for chosen in product(*trial.playing.values()):
+        mine = dict(zip(trial.playing, chosen, strict=True))
+        named = {role: _names(recipes) for role, recipes in mine.items()}
+        several = [name for names in named.values() for name in names] or list(setup.looks)
+        pooled = {
+            role: tuple(row for one in recipes for row in _rows_of(one, check))
+            for role, recipes in mine.items()
+        }
+        dense = _rows_of(setup, check)
+        yield _cast(check, {DENSE: dense, **pooled}, setup.dense, several, together=False)
+        if isinstance(check, Barrier):
+            continue  # barriers of experiments are kept as one
+        having_all = [n for n in several if all(n in names for names in named.values())]
+        for rows, same in _by_experiment(setup, mine, dict.fromkeys(having_all)):
+            yield _cast(check, rows, rows[DENSE], same, together=True)
+
+
 def _rows_of(source: Setup | Recipe, check: Check) -> tuple[Row, ...]:
     """Rows of rounds; of a check about barriers, the barriers at its step."""
     if isinstance(check, Barrier):
@@ -173,38 +195,18 @@ def _rows_of(source: Setup | Recipe, check: Check) -> tuple[Row, ...]:
     return source.dense if isinstance(source, Setup) else source.rows
 
 
-def _casts(
-    setup: Setup, check: Check, playing: Mapping[str, Sequence[Sequence[Recipe]]]
-) -> Iterator[_Cast]:
-    """Every choice of one recipe per role: in all experiments, and in each that has all."""
-    for chosen in product(*playing.values()):
-        mine = dict(zip(playing, chosen, strict=True))
-        pooled = {
-            role: tuple(row for one in recipes for row in _rows_of(one, check))
-            for role, recipes in mine.items()
-        }
-        named = {role: _names(recipes) for role, recipes in mine.items()}
-        several = [name for names in named.values() for name in names]
-        having_all = [n for n in several if all(n in names for names in named.values())]
-        experiments = having_all or several or setup.experiments
-        yield _cast(setup, check, pooled, dict.fromkeys(experiments), together=False)
-        if not isinstance(check, Barrier):  # barriers of experiments are kept as one
-            for rows, same in _apart_by_experiment(mine, dict.fromkeys(having_all)):
-                yield _cast(setup, check, rows, same, together=True)
-
-
 def _names(recipes: Sequence[Recipe]) -> list[str]:
     return [name for recipe in recipes for name in recipe.runs]
 
 
-def _apart_by_experiment(
-    mine: Mapping[str, Sequence[Recipe]], experiments: Iterable[str]
+def _by_experiment(
+    setup: Setup, mine: Mapping[str, Sequence[Recipe]], experiments: Iterable[str]
 ) -> Iterator[tuple[Mapping[str, tuple[Row, ...]], list[str]]]:
     """The rows of each experiment; equal ones once, with all experiments that have them."""
     known: dict[object, Mapping[str, tuple[Row, ...]]] = {}
     named: dict[object, list[str]] = defaultdict(list)
     for name in experiments:
-        rows = {
+        rows = {DENSE: setup.dense_in[name]} | {
             role: tuple(row for one in recipes for row in one.runs.get(name, ()))
             for role, recipes in mine.items()
         }
@@ -220,19 +222,20 @@ def _apart_by_experiment(
 
 
 def _cast(
-    setup: Setup,
     check: Check,
-    mine: Mapping[str, tuple[Row, ...]],
+    rows: Mapping[str, tuple[Row, ...]],
+    dense: tuple[Row, ...],
     experiments: Iterable[str],
     *,
     together: bool,
 ) -> _Cast:
-    rows = {DENSE: _rows_of(setup, check), **mine}
-    seeds = [{row["seed"] for row in rows.get(role, ())} for role in roles(check)]
+    playing = {role: rows[role] for role in roles(check)}
+    seeds = [{row["seed"] for row in found} for found in playing.values()]
     return _Cast(
-        rows=rows,
-        experiments=tuple(experiments),
-        answers=_answers(check, rows),
+        rows=playing,
+        dense=dense,
+        experiments=tuple(dict.fromkeys(experiments)),
+        answers=_answers(check, playing),
         num_seeds=len(set.intersection(*seeds)),
         together=together,
     )
@@ -240,8 +243,6 @@ def _cast(
 
 def _answers(check: Check, rows: Mapping[str, Sequence[Row]]) -> bool:
     """Whether all rounds that a check is about are there."""
-    if not rows.keys() >= set(roles(check)):
-        return False
     try:
         rounds_of(check, rows)
     except NoAnswerError:

@@ -14,7 +14,7 @@ from pipeline.compare.claims import (
     Reading,
     load,
 )
-from pipeline.compare.setups import apart, fits, recipe_of
+from pipeline.compare.setups import fits, misfits, recipe_of
 from pipeline.results.tables import Row
 from pipeline.tracking import TrackedStore
 
@@ -68,7 +68,7 @@ def _roles(store: TrackedStore, task: str, book: Book, protocol: Protocol) -> Na
     for (name, variant), settings in store.settings.items():
         recipe = dict(recipe_of(settings))
         for role, needed in book.variants.items():
-            plays = fits(recipe, needed) and not apart(recipe, protocol)
+            plays = fits(recipe, needed) and not misfits(recipe, protocol)
             if name == task and plays:
                 names.setdefault(role, variant)
     return names

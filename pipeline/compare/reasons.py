@@ -14,8 +14,8 @@ from pipeline.core.sign_flips import least_values
 from pipeline.core.statistics import standard_deviation
 
 BEYOND = (
-    " (more than the declared looks take in: run as many new seeds as an experiment of "
-    "their own that declares one look)"
+    "the declared looks end at {} seeds: for more, run new seeds in another experiment "
+    "that declares one look, and judge it alone, with --experiment"
 )
 
 
@@ -86,8 +86,10 @@ def seeds_to_decide(claim: Claim, measured: Measured, looks: Looks) -> str:
     span = f"{least}" if least == most else f"{least} to {most}"
     if most >= MOST_SEEDS:
         span = f"{least} or more" if least < MOST_SEEDS else f"{MOST_SEEDS:,} or more"
-    beyond = "" if looks.open or most <= looks.at[-1] else BEYOND
-    return f"{late}about {span} needed{beyond}, if the {assumed} value is the true one"
+    text = f"{late}about {span} needed, if the {assumed} value is the true one"
+    if looks.open or most <= looks.at[-1]:
+        return text
+    return f"{text}; {BEYOND.format(looks.at[-1])}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,13 +108,15 @@ def _needed(
     """How many seeds one statement needs; no more than there are if it is shown.
 
     The range is that of the standard deviation, which few seeds tell badly. The published
-    value is assumed to be true, unless there is none or the interval excludes it.
+    value is assumed to be true, unless there is none or the interval excludes it. All
+    statements that are not shown yet must be, which takes more seeds than one does.
     """
     seeds = measured.decision.seeds
     values = statement.of(seeds)
-    num, std = len(values), standard_deviation(values)
+    num, std = len(seeds), standard_deviation(values)
     reached = measured.decision.look > 0
-    if reached and statement.p_inside(seeds, evidence_against(looks)) <= looks.level:
+    left = _left(measured, looks) if reached else list(measured.family.statements)
+    if statement not in left:
         return _Needed(least=num, most=num)
     distance = 0.0 if excludes(claim, measured) else min(room(claim) or (0.0,))
     observed = distance <= 0
@@ -120,15 +124,25 @@ def _needed(
         distance = abs(statement.slack(seeds))
     if distance == 0:
         return _Needed(least=MOST_SEEDS, most=MOST_SEEDS, observed=True)
-    bounds = 1 if observed else statement.num_bounds
     refuting = observed and statement.slack(seeds) < 0
+    bounds = 1 if refuting else len(left) * (1 if observed else statement.num_bounds)
     tests = measured.family.num_tests if refuting else 1
     floor = max(least_values(looks.level, tests), num + reached)
     least, most = (
         _at_a_look(max(seeds_needed(one, distance, looks, bounds), floor), looks)
-        for one in spread_of(std, num)
+        for one in spread_of(std, len(values))
     )
     return _Needed(least=least, most=most, observed=observed)
+
+
+def _left(measured: Measured, looks: Looks) -> list[Statement]:
+    """The statements that are not shown."""
+    seeds, above = measured.decision.seeds, evidence_against(looks)
+    return [
+        one
+        for one in measured.family.statements
+        if one.p_inside(seeds, above) > looks.level
+    ]
 
 
 def _at_a_look(num: int, looks: Looks) -> int:

@@ -7,11 +7,11 @@ belong to. Inside of a setup, the settings of a recipe identify a variant.
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.compare.claims import ABOUT, DENSE, Protocol, Required, Value
-from pipeline.core.looks import DEFAULT, Looks
+from pipeline.core.looks import Looks
 from pipeline.results.tables import Row
 from pipeline.tracking import TrackedStore
 
@@ -32,19 +32,12 @@ class Recipe:
     """where it was found first: experiment, task (if it has several) and variant"""
     settings: Recorded
     """``prune.*``, ``rewind.*``, and ``mask.*``: the settings that find the masks"""
+    rows: tuple[Row, ...]
+    """one per round and seed; of what several experiments have, the first"""
     runs: Mapping[str, tuple[Row, ...]]
-    """experiment -> its rows, one per round and seed; all experiments with this recipe"""
+    """experiment -> its rows; all experiments with this recipe"""
     barriers: tuple[Row, ...] = ()
     """of instability analyses: one per round, step, seed, pair and kind of statistics"""
-
-    @property
-    def rows(self) -> tuple[Row, ...]:
-        """One per round and seed; of a seed that several experiments have, the first."""
-        found: dict[tuple[int, int], Row] = {}
-        for rows in self.runs.values():
-            for row in rows:
-                found.setdefault((row["round"], row["seed"]), row)
-        return tuple(row for _, row in sorted(found.items(), key=lambda item: item[0]))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,19 +46,15 @@ class Setup:
 
     settings: Recorded
     recipes: tuple[Recipe, ...]
-    experiments: tuple[str, ...] = ()
-    """where the results come from"""
-    looks: Looks = DEFAULT
-    """declared for all of these experiments; open-ended where they differ"""
+    dense: tuple[Row, ...]
+    """the dense network: round 0, one row per seed"""
+    dense_in: Mapping[str, tuple[Row, ...]]
+    """experiment -> its dense networks"""
+    looks: Mapping[str, Looks]
+    """experiment -> what it declared; all where the results come from"""
     barriers: tuple[Row, ...] = ()
     """of instability analyses of the dense network: one per step, seed, pair and kind of
     statistics"""
-
-    @property
-    def dense(self) -> tuple[Row, ...]:
-        """The dense network: round 0, one row per seed."""
-        found = {r["seed"]: r for recipe in self.recipes for r in recipe.rows[::-1]}
-        return tuple(row for _, row in sorted(found.items()) if row["round"] == 0)
 
 
 def setups(stores: Iterable[TrackedStore]) -> list[Setup]:
@@ -89,10 +78,8 @@ def setups(stores: Iterable[TrackedStore]) -> list[Setup]:
         recipe = Recipe(
             name=name,
             settings=dict(key[1]),
-            runs={
-                experiment: tuple(row for _, row in sorted(rows.items()))
-                for experiment, rows in runs[key].items()
-            },
+            rows=_first(runs[key].values()),
+            runs={experiment: _first([rows]) for experiment, rows in runs[key].items()},
             barriers=barriers[key],
         )
         if recipe.rows:
@@ -101,15 +88,36 @@ def setups(stores: Iterable[TrackedStore]) -> list[Setup]:
         Setup(
             settings=dict(task),
             recipes=tuple(recipes),
-            experiments=tuple(behind[task]),
-            looks=_common(behind[task].values()),
+            dense=_dense(recipe.rows for recipe in recipes),
+            dense_in={
+                name: _dense(recipe.runs.get(name, ()) for recipe in recipes)
+                for name in behind[task]
+            },
+            looks=behind[task],
             barriers=barriers[task, OF_DENSE],
         )
         for task, recipes in grouped.items()
     ]
 
 
-def _common(declared: Iterable[Looks]) -> Looks:
+def _first(found: Iterable[Mapping[tuple[int, int], Row]]) -> tuple[Row, ...]:
+    """Rows by round and seed, the first of each."""
+    rows: dict[tuple[int, int], Row] = {}
+    for one in found:
+        rows = {**one, **rows}
+    return tuple(row for _, row in sorted(rows.items(), key=lambda item: item[0]))
+
+
+def _dense(recipes: Iterable[Sequence[Row]]) -> tuple[Row, ...]:
+    found: dict[int, Row] = {}
+    for rows in recipes:
+        for row in rows:
+            if row["round"] == 0:
+                found.setdefault(row["seed"], row)
+    return tuple(row for _, row in sorted(found.items()))
+
+
+def common(declared: Iterable[Looks]) -> Looks:
     """The looks of pooled experiments. Where they differ, nobody declared a common rule."""
     found = set(declared)
     return found.pop() if len(found) == 1 else Looks(at=())
@@ -191,8 +199,8 @@ def differences(found: Recorded, needed: Required) -> list[str]:
     return reasons
 
 
-def apart(recipe: Recorded, protocol: Protocol) -> list[str]:
-    """The settings, of its masks and its own, that keep a recipe from a protocol."""
+def misfits(recipe: Recorded, protocol: Protocol) -> list[str]:
+    """How a recipe differs from a protocol, in its own settings and its masks' ones."""
     masks = {f"mask.{name}": value for name, value in protocol.masks.items()}
     own = {name: value for name, value in protocol.recipe.items() if name in recipe}
     return differences(recipe, {**masks, **own})

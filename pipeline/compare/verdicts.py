@@ -17,7 +17,7 @@ from pipeline.compare.claims import Book, Claim
 from pipeline.compare.densities import curve
 from pipeline.compare.fitting_runs import FittingRuns, fitting_runs
 from pipeline.compare.no_answer import NoAnswerError
-from pipeline.compare.setups import Setup, setups
+from pipeline.compare.setups import Setup, common, setups
 from pipeline.compare.units import accepted, unit_of
 from pipeline.compare.untrained import failure, needed_accuracy
 from pipeline.core.decisions import Family
@@ -188,7 +188,8 @@ def _definition(setup: Setup, book: Book) -> list[Compared]:
         to, pruned, schedule = (recipe.settings.get(name) for name in names)
         if own and winning.are_tickets(to, pruned, schedule):
             every = int(setup.settings.get("train.evaluate_every", 0))
-            tests = winning.tests_of(recipe.rows, evaluate_every=every, looks=setup.looks)
+            looks = common(setup.looks[name] for name in recipe.runs)
+            tests = winning.tests_of(recipe.rows, evaluate_every=every, looks=looks)
             row = _definition_row(recipe.name, tests, reason)
             rows.append(replace(row, experiment=", ".join(recipe.runs)))
     return rows

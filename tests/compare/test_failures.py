@@ -27,6 +27,11 @@ def test_a_lost_class_and_a_diverged_training_are_failures():
     assert sound([*good, 0.94, 0.98]) == list(range(8))  # four points are no class
 
 
+def test_a_seed_that_comes_later_is_judged_like_the_others():
+    good = [0.98] * 6
+    assert sound([*good, 0.88, 0.88, 0.88, 0.98]) == [*range(6), 9]
+
+
 def test_the_tail_of_a_wide_sample_is_no_failure():
     assert sound([0.57, 0.60, 0.62, 0.64, 0.66, 0.67, 0.68, 0.5666]) == list(range(8))
 
@@ -46,7 +51,7 @@ def test_later_seeds_do_not_change_which_of_the_first_failed(looks):
         assert [seed for seed in sound(drawn.tolist(), rule) if seed < 8] == first
 
 
-@pytest.mark.parametrize(("wide", "narrow"), [(0.005, 0.005), (0.03, 0.005), (0.06, 0.01)])
+@pytest.mark.parametrize(("wide", "narrow"), [(0.03, 0.005), (0.06, 0.01)])
 @pytest.mark.parametrize("num", [8, 12])
 def test_equal_means_are_rarely_told_apart_whatever_the_spreads(wide, narrow, num):
     rng = np.random.default_rng(1)

@@ -1,5 +1,8 @@
 """A claim is checked against the runs that fit its protocol, or against none."""
 
+from dataclasses import replace
+
+import pytest
 from helpers.one_claim import (
     FASTER,
     LEAVES,
@@ -18,6 +21,7 @@ from helpers.tracked_stores import (
 )
 
 from pipeline.compare import compare, summary
+from pipeline.core.looks import Looks
 
 
 def test_without_runs_every_claim_is_not_run():
@@ -141,6 +145,43 @@ def test_a_row_names_the_experiments_that_have_all_of_its_variants():
     assert checked(check, ticket, both).experiment == "both"
     assert checked(FASTER, ticket, both).experiment == "ticket, both"
     assert checked(check, ticket, reinit).experiment == "ticket, reinit"
+    more = [
+        store(variants=[name], seeds=range(8, 12), experiment=f"more {name}")
+        for name in ("ticket", "reinit")
+    ]
+    row = checked(check, both, *more)
+    assert (row.experiment, row.seeds) == ("both, more ticket, more reinit", 12)
+
+
+def test_an_experiment_that_plays_no_part_changes_nothing():
+    """Neither its looks nor its dense networks count."""
+    other = replace(
+        store(variants=["random-mask"], accuracy=lambda *_: 0.9, experiment="other"),
+        looks=Looks(at=(16,)),
+    )
+    for check in (difference(), difference(against="reinit"), FASTER, WINS):
+        alone = checked(check, store())
+        assert checked(check, store(), other) == alone
+        assert checked(check, other, store()) == alone
+
+
+def test_of_two_rounds_of_nearly_one_density_the_nearer_is_taken():
+    check = difference(against="reinit", at="[0.211]")
+    far = shifted("ticket", 0.004, at=(0.213, 1.0))
+    row = checked(check, store(densities=[0.215, 0.2105], accuracy=far))
+    assert (row.seeds, abs(row.measured) < 0.001) == (8, True)
+
+
+def test_draws_in_several_experiments_are_pooled():
+    first = store(accuracy=shifted("reinit", 0.002))
+    second = store(
+        variants=["ticket", "reinit-2"],
+        experiment="second",
+        accuracy=shifted("reinit-2", 0.004),
+    )
+    row = checked(difference(against="reinit"), first, second)
+    assert row.measured == pytest.approx(-0.003, abs=0.0005)
+    assert (row.experiment, row.seeds) == ("toy, second", 8)
 
 
 def test_of_two_recipes_that_of_which_a_round_reaches_the_density_is_taken():

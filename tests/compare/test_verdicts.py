@@ -60,9 +60,9 @@ def test_too_few_seeds_are_answered_with_the_number_needed():
     # The published value lies well inside the range, the interval does not exclude it, and
     # eight seeds tell the spread badly.
     found = re.match(
-        r"about (\d+) to (\d+) needed \(more than the declared looks take in: run as many "
-        r"new seeds as an experiment of their own that declares one look\), if the "
-        r"published value is",
+        r"about (\d+) to (\d+) needed, if the published value is the true one; the "
+        r"declared looks end at 12 seeds: for more, run new seeds in another experiment "
+        r"that declares one look, and judge it alone, with --experiment",
         row.note,
     )
     low, high = map(int, found.groups())
@@ -179,6 +179,8 @@ def test_the_density_at_which_a_curve_leaves():
     row = checked(LEAVES, store())
     assert (row.verdict, row.measured) == ("disagrees", 0.108)
     assert "it has not left by the last round" in row.note
+    row = checked(LEAVES, store(densities=[0.1]))
+    assert (row.verdict, row.note) == ("not run", "no round at density 41.1% or above")
 
 
 def test_a_reading_of_the_dense_network():
@@ -245,6 +247,41 @@ def test_failures_are_counted_where_the_other_side_has_nearly_the_same_density()
     row = checked(difference(against="reinit", at="[0.1]"), first, other)
     assert row.seeds == 7
     assert "reinit 1 of 8" in row.note
+
+
+def test_failures_are_counted_among_the_seeds_that_are_compared():
+    def accuracy(variant, density, seed):
+        return 0.88 if (variant, seed) == ("reinit", 0) else 0.98 + 0.0001 * seed
+
+    first = store(variants=["ticket"], seeds=range(4, 12), accuracy=accuracy)
+    other = store(variants=["reinit"], accuracy=accuracy, seeds=range(12), experiment="x")
+    row = checked(difference(against="reinit"), first, other)
+    assert (row.seeds, "failed" in row.note) == (8, False)
+
+
+def test_the_seeds_that_are_needed_are_more_than_those_that_were_run():
+    wave = shifted("ticket", 0.0005, noise=0.0002)
+
+    def accuracy(variant, density, seed):
+        failed = (variant, seed) == ("ticket", 2)
+        return 0.5 if failed else wave(variant, density, seed)
+
+    row = checked(difference(low="0.0003"), store(accuracy=accuracy))
+    assert (row.verdict, row.seeds) == ("not enough seeds", 7)
+    assert int(re.match(r"about (\d+)", row.note).group(1)) > 8
+
+
+def test_more_densities_need_more_seeds():
+    def accuracy(variant, density, seed):
+        return 0.98 + (variant == "ticket") * (0.0005 + 0.001 * (seed % 4 - 1.5))
+
+    one, ten = (
+        checked(difference(at=at), store(accuracy=accuracy))
+        for at in ("[0.211]", "[0.8, 0.108]")
+    )
+    assert one.measured == ten.measured
+    one, ten = (int(re.match(r"about (\d+) to", row.note).group(1)) for row in (one, ten))
+    assert ten > one
 
 
 def test_where_a_low_accuracy_is_an_outcome_no_run_is_counted_apart():
