@@ -13,11 +13,6 @@ from pipeline.core.power import MOST_SEEDS, seeds_needed, spread_of
 from pipeline.core.sign_flips import least_values
 from pipeline.core.statistics import standard_deviation
 
-BEYOND = (
-    "the declared looks end at {} seeds: for more, run new seeds in another experiment "
-    "that declares one look, and judge it alone, with --experiment"
-)
-
 
 def shown(claim: Claim, measured: Measured, looks: Looks) -> str:
     """Why a claim agrees, and whether its number does as well as the accepted range."""
@@ -86,10 +81,9 @@ def seeds_to_decide(claim: Claim, measured: Measured, looks: Looks) -> str:
     span = f"{least}" if least == most else f"{least} to {most}"
     if most >= MOST_SEEDS:
         span = f"{least} or more" if least < MOST_SEEDS else f"{MOST_SEEDS:,} or more"
-    text = f"{late}about {span} needed, if the {assumed} value is the true one"
-    if looks.open or most <= looks.at[-1]:
-        return text
-    return f"{text}; {BEYOND.format(looks.at[-1])}"
+    ended = not looks.open and most > looks.at[-1]
+    beyond = f" (the declared looks end at {looks.at[-1]})" if ended else ""
+    return f"{late}about {span} needed{beyond}, if the {assumed} value is the true one"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -60,9 +60,8 @@ def test_too_few_seeds_are_answered_with_the_number_needed():
     # The published value lies well inside the range, the interval does not exclude it, and
     # eight seeds tell the spread badly.
     found = re.match(
-        r"about (\d+) to (\d+) needed, if the published value is the true one; the "
-        r"declared looks end at 12 seeds: for more, run new seeds in another experiment "
-        r"that declares one look, and judge it alone, with --experiment",
+        r"about (\d+) to (\d+) needed \(the declared looks end at 12\), if the published "
+        r"value is the true one",
         row.note,
     )
     low, high = map(int, found.groups())
