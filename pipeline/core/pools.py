@@ -11,7 +11,7 @@ candidate has to pass is the ticket's accuracy on the test set, and no equal one
 Here it is the accuracy on the validation set, and an equal one joins, as the paper says.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -85,15 +85,18 @@ def nearest_first(round: int, others: Iterable[int]) -> list[int]:
     return sorted(set(others) - {round}, key=lambda other: (abs(other - round), other))
 
 
-def counts_of(mask: Mask, *, together: bool) -> dict[str, int]:
+def counts_of(mask: Mask, together: Collection[str]) -> dict[str, int]:
     """How many weights a pool keeps, per pool of scores as for ``pruning.prune_to``.
 
     Args:
         mask: of the network that the pool begins with.
-        together: whether its weights were ranked all together, else layer by layer.
+        together: the tensors that were ranked all together; the others were not pruned, or
+            layer by layer.
     """
     kept = masks.kept(mask)
-    return {POOL: sum(kept.values())} if together else kept
+    alone = {name: num for name, num in kept.items() if name not in together}
+    ranked = sum(kept[name] for name in together)
+    return {POOL: ranked, **alone} if together else alone
 
 
 def mixed(

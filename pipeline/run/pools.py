@@ -12,6 +12,7 @@ from pipeline.core.arrays import Mask, Weights
 from pipeline.core.batches import BatchOrder
 from pipeline.core.digests import digest
 from pipeline.core.pools import Pool, Pooling
+from pipeline.plan import expected
 from pipeline.plan.items import Item
 from pipeline.run.executors import cores, preloads, processes
 from pipeline.run.executors.processes import Tell
@@ -39,9 +40,12 @@ class Source:
         return 0 if self.how.of_dense else self.round
 
     @property
-    def together(self) -> bool:
-        """Whether the weights of all layers are ranked together."""
-        return self.owner.scope == "global"
+    def together(self) -> list[str]:
+        """The tensors whose weights are ranked together."""
+        if self.owner.scope != "global":
+            return []
+        found = expected.fractions(self.task, self.owner)
+        return [name for name, fraction in found.items() if fraction]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -150,7 +154,7 @@ def pool(source: Source, seed: int, pause: Callable[[], None] = lambda: None) ->
         begun,
         list(others(source, seed)),
         source.how.shares,
-        pools.counts_of(begun[1], together=source.together),
+        pools.counts_of(begun[1], source.together),
         accuracy=accuracy,
         recalibrate=recalibrate,
     )

@@ -9,7 +9,7 @@ from pipeline.core.pools import Joined
 TICKET = {"a": np.float32([4, 0, 2, 0]), "b": np.float32([0, 1]), "bias": np.float32([1])}
 MASK = {name: TICKET[name] != 0 for name in ("a", "b")}
 OTHER = {"a": np.float32([0, 8, 2, 4]), "b": np.float32([2, 0]), "bias": np.float32([3])}
-TOGETHER = pools.counts_of(MASK, together=True)
+TOGETHER = pools.counts_of(MASK, ["a", "b"])
 
 
 def test_a_step_by_hand() -> None:
@@ -19,7 +19,7 @@ def test_a_step_by_hand() -> None:
     assert weights["b"].tolist() == [0, 0]
     assert weights["bias"].tolist() == [2]
     assert mask["a"].tolist() == [True, True, True, False]
-    layers = pools.counts_of(MASK, together=False)
+    layers = pools.counts_of(MASK, [])
     weights, _ = pools.mixed(TICKET, OTHER, 0.75, MASK, layers)
     assert (weights["a"].tolist(), weights["b"].tolist()) == ([3, 2, 0, 0], [0, 0.75])
 
@@ -46,10 +46,18 @@ def test_a_network_alone_is_its_pool() -> None:
     assert found.mask is MASK
 
 
-@pytest.mark.parametrize("together", [True, False])
+def test_a_tensor_that_was_not_pruned_stays_whole() -> None:
+    begun = {"a": MASK["a"], "b": np.ones(2, np.bool_)}
+    small = TICKET | {"b": np.float32([0.1, 0.2])}
+    counts = pools.counts_of(begun, ["a"])
+    _, mask = pools.mixed(small, OTHER, 0.5, begun, counts)
+    assert masks.kept(mask) == {"a": 2, "b": 2}
+
+
+@pytest.mark.parametrize("together", [["a", "b"], ["a"], []])
 @pytest.mark.parametrize("seed", range(3))
 def test_a_pool_never_becomes_worse_and_keeps_its_counts(
-    seed: int, *, together: bool
+    seed: int, together: list[str]
 ) -> None:
     rng = np.random.default_rng(seed)
     shapes = {"a": (6, 5), "b": (5, 4)}
@@ -60,7 +68,7 @@ def test_a_pool_never_becomes_worse_and_keeps_its_counts(
         return masks.apply(drawn, kept), kept
 
     begun = network(0.3)
-    counts = pools.counts_of(begun[1], together=together)
+    counts = pools.counts_of(begun[1], together)
     seen: list[dict] = []
 
     def accuracy(weights: dict) -> float:

@@ -486,7 +486,7 @@ SOURCES: dict[str, dict[str, dict[str, Any]]] = {
             "steps": 160 * 175,
             "batch_size": 256,
             "milestones": [80 * 175, 120 * 175],
-            "fractions": {"conv": 0.3, "output": 0.3},
+            "fractions": {"conv": 0.5, "output": 0.5},
         }
     },
     "gem-miner-resnet-20": {
@@ -516,10 +516,14 @@ SOURCES: dict[str, dict[str, dict[str, Any]]] = {
             "data": "cifar-100",
             "steps": epochs * 351,
             "weight_decay": 0.0005,
-            "milestones": [],
+            "milestones": milestones,
             "fractions": {"conv": 0.2, "shortcut": 0.2, "output": None},
         }
-        for name, epochs in (("plain", 10), ("aws", 10), ("other", 100))
+        for name, epochs, milestones in (
+            ("plain", 10, []),
+            ("aws", 10, []),
+            ("other", 100, [50 * 351, 75 * 351]),
+        )
     },
     "lottery-pools-vgg-16": {
         "main": CONNECTED

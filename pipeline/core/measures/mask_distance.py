@@ -2,7 +2,8 @@
 
 Source: Minegishi et al. 2023, "Grokking Tickets" (arXiv:2310.19470): the Jaccard distance
 of the masks of two checkpoints, which peaks where a network generalizes. As there, 40 % of
-the weights are kept, by size over all layers together.
+the weights are kept, by size. There, masks of one layer are compared, over windows of 2,000
+epochs; here those of all layers together, over the steps between two evaluations.
 """
 
 import numpy as np

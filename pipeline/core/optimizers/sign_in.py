@@ -7,7 +7,9 @@ Noise and weight decay shrink β; every RESET_EVERY steps m and w are made anew 
 
 Source: Gadhikar, Jacobs, Zhou & Burkholz 2025, arXiv:2504.12801. Of the paper we know what
 others write of it: how often it resets is not among that, and RESET_EVERY is ours, about an
-epoch of CIFAR-10 in batches of 128. Biases and norm parameters train as by plain SGD.
+epoch of CIFAR-10 in batches of 128. Nor is whether weight decay acts on the factors, as
+here, so that θ decays twice as fast as by plain SGD, and whether a reset keeps their
+momentum, as here. Biases and norm parameters train as by plain SGD.
 """
 
 from collections.abc import Iterable
@@ -18,7 +20,7 @@ from torch import Tensor
 from pipeline.core.optimizers import Rates
 
 BALANCE = 1.0
-"""β behind a reset"""
+"""β after a reset"""
 RESET_EVERY = 400
 """steps from one reset to the next"""
 
@@ -65,6 +67,8 @@ class SignIn(torch.optim.Optimizer):
         if number % RESET_EVERY == 0:
             state["m"], state["w"] = factors(weight)
         m, w = state["m"], state["w"]
+        # A mask sets the memory of pruned weights to 0; one that comes back begins anew.
+        m.masked_fill_((m == 0) & (w == 0), BALANCE**0.5)
         slopes = gradient * w, gradient * m
         self._descend(m, slopes[0], state, "slope_m", group)
         self._descend(w, slopes[1], state, "slope_w", group)

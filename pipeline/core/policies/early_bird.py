@@ -8,7 +8,8 @@ differ (the Hamming distance). Once all four shares are .1 at most, the ticket i
 channels go, and the rest trains on from the weights that it has.
 
 With a channel go the weights that lead into it and, where no other branch adds to it, those
-that lead out of it. Channels of the output stay, and one of every layer.
+that lead out of it. Channels of the output stay, and one of every layer, even
+if that is more than the recipe leaves.
 
 Deviations: the source asks for a share of the channels; here, as everywhere, the recipe
 says how many weights are left, and the smallest channels go until no more weights are left

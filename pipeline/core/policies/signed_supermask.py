@@ -9,9 +9,9 @@ share of m at every step, apart from the gradient, and so hides weights: how man
 asked for.
 
 Deviations: τ is .4 of the bound, not of the largest number that was drawn. Momentum is
-not Nesterov's. The weights of the source are ±√(3 / fan_in) (``rewind.to:
-signed-constant`` with ``kaiming-normal`` gives ±√(2 / fan_in)) between ELU units; ours have
-ReLU.
+not Nesterov's. The rate of the presets falls in ten steps, that of the source at every
+step. The weights of the source are ±√(3 / fan_in) (``rewind.to: signed-constant`` with
+``kaiming-normal`` gives ±√(2 / fan_in)) between ELU units; ours have ReLU.
 """
 
 from collections.abc import Mapping

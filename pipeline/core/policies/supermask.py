@@ -1,11 +1,12 @@
 """Learned supermasks: every weight acts with a probability of its own, which is trained.
 
 Zhou, Lan, Liu, Yosinski 2019, "Deconstructing lottery tickets", arXiv:1905.01067, and its
-code. A weight w acts as w · b, where b is drawn anew at each step and at each evaluation:
-1 with probability σ(v), else 0. Scores v begin at 0. With g the gradient of a weight as it
-acts, its score's gradient is g · w · σ'(v). ``rescaled`` (dynamic weight rescaling)
-multiplies a layer by its number of weights over the number that acts; as in the code, the
-gradient knows of this factor: g is replaced by c (g − Σ g w b / (w Σ b)), c the factor.
+code. A weight w acts as w · b, where b is drawn anew at each step: 1 with probability σ(v),
+else 0; an evaluation has the draw of the step that follows it. Scores v begin at 0. With g
+the gradient of a weight as it acts, its score's gradient is g · w · σ'(v). ``rescaled``
+(dynamic weight rescaling) multiplies a layer by its number of weights over the number that
+acts; as in the code, the gradient knows of this factor: g is replaced by
+c (g − Σ g w b / (w Σ b)), c the factor.
 How many weights act is not asked for: it is what training makes of it.
 
 Deviations: probabilities are rounded down to multiples of 2⁻¹⁶, which is what a draw has;

@@ -13,7 +13,8 @@ def norm_matched(given: Given) -> Weights:
     network with the norm of a ticket. It asks whether the norm explains a ticket's success
     and not its structure.
 
-    Source: Minegishi et al. 2023, arXiv:2310.19470 ("controlled dense", L2).
+    Source: Minegishi et al. 2023, arXiv:2310.19470 ("controlled dense", L2). Their program
+    takes the ratio of two sums of norms, one per tensor; here the norms are of all kernels.
     """
     names = [kernel.name for kernel in kernels(given)]
     wanted, found = (

@@ -66,7 +66,7 @@ def _mixed_tensors(subject: Subject, source: Source) -> list[str]:
 def _again(source: Source, seed: int, known: list[dict[str, Any]]) -> Pool:
     """A pool, mixed of what joined it."""
     weights, mask = run.begun_with(source, seed)
-    counts = pools.counts_of(mask, together=source.together)
+    counts = pools.counts_of(mask, source.together)
     others = dict(run.others(source, seed))
     joined = [
         Joined(round=o["round"], share=o["share"], accuracy=o["validation_accuracy"])

@@ -94,3 +94,24 @@ def test_pruned_weights_stay_zero_and_vectors_train_as_by_sgd():
 def test_a_network_of_one_weight_is_fitted(momentum):
     found, _ = descended([[2.0]], lambda w: w + 0.5, 700, lr=0.02, momentum=momentum)
     np.testing.assert_allclose(found, [[-0.5]], atol=1e-3)
+
+
+def test_a_pruned_weight_that_comes_back_moves_at_once():
+    """A mask sets the memory of pruned weights to 0, their factors with it."""
+    weight = torch.nn.Parameter(torch.tensor([[0.5, 0.0]]))
+    optimizer = sign_in.sign_in([weight], Rates(momentum=0.9))
+
+    def step(gradient):
+        weight.grad = torch.tensor([gradient])
+        with torch.no_grad():
+            optimizer.step()
+
+    step([0.0, 0.0])
+    for value in optimizer.state[weight].values():
+        if value.shape == weight.shape:
+            value[0, 1] = 0.0
+    step([0.0, 0.0])
+    assert weight[0, 1] == 0.0
+    step([0.0, 1.0])
+    assert weight[0, 1] < 0.0
+    assert weight[0, 0] == 0.5

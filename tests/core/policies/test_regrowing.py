@@ -94,6 +94,23 @@ def test_a_weight_that_is_dropped_can_stay():
     assert found._moved(seen, "w", 0.5).tolist() == [True, True, False]
 
 
+@pytest.mark.parametrize("density", [0.6, 0.9, 1.0])
+def test_as_many_weights_go_whatever_the_density(density):
+    """Those that were dropped may come back: so few others are no limit."""
+    rng = np.random.default_rng(0)
+    mask = np.arange(1_000) < 1_000 * density
+    weights = np.where(mask, rng.normal(size=1_000), 0).astype(np.float32)
+    slopes = rng.normal(size=1_000).astype(np.float32)
+    kept = sorted(np.flatnonzero(mask), key=lambda at: abs(weights[at]))
+    num = int(0.3 * len(kept))
+    free = sorted(set(range(1_000)) - set(kept[num:]), key=lambda at: -abs(slopes[at]))
+    expected = {*kept[num:], *free[:num]}
+
+    found = regrowing.Moving({"w": mask}, 0, 1_000, rigl.largest_gradients)
+    seen = Seen(step=1, weights={"w": weights}, gradients=lambda: {"w": slopes})
+    assert set(np.flatnonzero(found._moved(seen, "w", 0.3))) == expected
+
+
 def test_the_smallest_weights_go_and_the_later_of_equal_ones():
     weights = np.array([0.5, -0.1, 0.5, np.nan, 0.1], np.float32)
     found = regrowing.smallest(weights, np.arange(5), 3)

@@ -2,7 +2,7 @@
 
 A round begins with a sparse mask, which a cut makes from θ₀. After every 100th update, up
 to three quarters of the training, each tensor drops its smallest weights and takes as many
-others in. RigL and SET differ in which ones.
+in, which may be some of those. RigL and SET differ in which ones.
 """
 
 import math
@@ -99,7 +99,7 @@ class Moving:
 
     def _moved(self, seen: Seen, name: str, share: float) -> NDArray[np.bool_]:
         kept = self.mask[name].ravel()
-        num = min(int(share * kept.sum()), int((~kept).sum()))
+        num = int(share * kept.sum())
         moved = kept.copy()
         moved[smallest(seen.weights[name], np.flatnonzero(kept), num)] = False
         candidates = np.flatnonzero(~moved)  # those just dropped are among them
