@@ -71,6 +71,9 @@ class Point:
     accuracy: tuple[float, float, float]
     """mean, least, greatest over seeds"""
     num_seeds: int
+    """seeds with an accuracy"""
+    num_costs: int
+    """seeds with a cost"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -151,27 +154,32 @@ def _dense_label(task: str, tasks: Sequence[str], with_variants: Collection[str]
 
 
 def _points(rows: Sequence[Row], name: str) -> list[Point]:
-    """One point per round in which a seed has an accuracy and a known cost."""
+    """One point per round that has an accuracy and a known cost.
+
+    Its accuracy is that of all seeds that have one, whichever costs are known: a round has
+    the same height in every panel.
+    """
     points = []
     for number in sorted({row["round"] for row in rows}):
-        known = [row for row in rows if row["round"] == number and _is_known(row, name)]
-        if known:
-            reached = [row["test_accuracy"] for row in known]
+        mine = [row for row in rows if row["round"] == number]
+        reached = [r["test_accuracy"] for r in mine if r["test_accuracy"] is not None]
+        costs = [row[name] + row[f"find_{name}"] for row in mine if _is_known(row, name)]
+        if reached and costs:
             point = Point(
-                row={n: known[0][n] for n in ("task", "variant", "round")},
-                density=fmean(row["density"] for row in known),
-                cost=median(row[name] + row[f"find_{name}"] for row in known),
+                row={n: mine[0][n] for n in ("task", "variant", "round")},
+                density=fmean(row["density"] for row in mine),
+                cost=median(costs),
                 accuracy=extent(reached),
-                num_seeds=len(known),
+                num_seeds=len(reached),
+                num_costs=len(costs),
             )
             points.append(point)
     return points
 
 
 def _is_known(row: Row, name: str) -> bool:
-    """Whether a row has an accuracy and costs; diverged or very old ones lack them."""
-    needed = ("test_accuracy", name, f"find_{name}")
-    return all(row.get(column) is not None for column in needed)
+    """Whether a row has its cost; very old ones lack it."""
+    return all(row.get(column) is not None for column in (name, f"find_{name}"))
 
 
 def _styles(series: Sequence[Series]) -> dict[str, dict[str, Any]]:
@@ -343,6 +351,7 @@ def _table(points: Sequence[Point], name: str) -> list[Row]:
             "min": p.accuracy[1],
             "max": p.accuracy[2],
             "seeds": p.num_seeds,
+            "seeds_with_cost": p.num_costs,
         }
         for p in points
     ]

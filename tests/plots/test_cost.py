@@ -52,6 +52,20 @@ def test_one_training_that_waited_does_not_move_the_cost():
     assert {row["median_cost"] for row in found.table if row["cost"] == "seconds"} == {7.0}
 
 
+def test_a_round_has_the_same_height_in_both_panels():
+    rows = with_costs(store(seeds=range(3)).rounds)
+    timed = tuple(
+        row
+        | {"test_accuracy": 0.9 + 0.01 * row["seed"], "find_seconds": 5.0}
+        | {"seconds": 2.0 if row["seed"] else None}
+        for row in rows
+    )
+    found = cost(shown(timed))
+    counts = {(row["cost"], row["seeds"], row["seeds_with_cost"]) for row in found.table}
+    assert counts == {("multiply_adds", 3, 3), ("seconds", 3, 2)}
+    assert [row["mean"] for row in found.table] == pytest.approx([0.91] * 42)
+
+
 def test_every_dense_network_is_one_marker_with_its_name():
     main = with_costs(store().rounds)
     dense = [row | {"variant": "dense"} for row in store().rounds if row["round"] == 0]
