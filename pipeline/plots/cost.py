@@ -1,4 +1,8 @@
-"""Figure of test accuracy against the cost to find and train a network, for all tasks."""
+"""Draw test accuracy against what the trainings of a network cost, for all tasks.
+
+The cost is that of a network's own training and of the trainings that it needs. Passes
+that score weights, as SNIP, GraSP and SynFlow make before a training, are not counted.
+"""
 
 import itertools
 import math
@@ -23,13 +27,13 @@ from matplotlib.ticker import (
 from matplotlib.transforms import Bbox
 
 from pipeline.plots.figure_input import FigureInput
-from pipeline.plots.spread import extent, pruned_variants, range_over
+from pipeline.plots.spread import extent, pruned_variants, range_over, variants_of
 from pipeline.plots.style import DENSE_COLOR, Drawn, end_at_100, looks, new_figure
 from pipeline.results.tables import Row, percent
 
 COSTS = {
-    "multiply_adds": "Multiply-adds to find and train",
-    "seconds": "Seconds to find and train",
+    "multiply_adds": "Multiply-adds of the training and of those it needs",
+    "seconds": "Seconds of the training and of those it needs",
 }
 """column of a training's cost -> label; ``find_`` + name is the cost of those before it"""
 DENSE_MARKERS = "oDs^vP*Xhd<>p"
@@ -139,11 +143,11 @@ def _series(given: FigureInput) -> list[Series]:
             label = variant if len(with_variants) == 1 else f"{task}: {variant}"
             found.append(Series(label=label, is_dense=False, rows=mine))
     for task in tasks:
-        rows = given.of_task(task).store.rounds
-        # The dense network is repeated in every variant.
-        dense = {row["seed"]: row for row in rows if row["round"] == 0}
         label = _dense_label(task, tasks, with_variants)
-        found.append(Series(label=label, is_dense=True, rows=list(dense.values())))
+        networks = _dense_networks(given.of_task(task).store.rounds)
+        for variants, rows in networks:
+            name = label + (_of_settings(variants) if len(networks) > 1 else "")
+            found.append(Series(label=name, is_dense=True, rows=rows))
     return found
 
 
@@ -151,6 +155,43 @@ def _dense_label(task: str, tasks: Sequence[str], with_variants: Collection[str]
     if len(tasks) == 1:
         return "dense network"
     return f"{task}: dense" if task in with_variants else task
+
+
+def _dense_networks(rows: Sequence[Row]) -> list[tuple[list[str], list[Row]]]:
+    """The dense networks of a task: the variants of each, and its rows, one per seed.
+
+    Every variant repeats its dense network. There are several if results of several
+    settings are drawn.
+    """
+    found: list[tuple[list[str], dict[int, Row]]] = []
+    for variant in variants_of(rows):
+        mine = [row for row in rows if row["variant"] == variant and row["round"] == 0]
+        for variants, seeds in found:
+            if all(_is_same(seeds.get(row["seed"], row), row) for row in mine):
+                variants.append(variant)
+                seeds.update({row["seed"]: row for row in mine})
+                break
+        else:
+            found.append(([variant], {row["seed"]: row for row in mine}))
+    return [(variants, list(seeds.values())) for variants, seeds in found]
+
+
+def _is_same(one: Row, other: Row) -> bool:
+    """Whether two rows are of one training."""
+    return all(one.get(n) == other.get(n) for n in ("test_accuracy", *COSTS))
+
+
+def _of_settings(variants: Sequence[str]) -> str:
+    """The settings behind a dense network, as the names of its variants have them.
+
+    >>> _of_settings(["ticket (lr 0.1)", "reinit (lr 0.1)"])
+    ' (lr 0.1)'
+    >>> _of_settings(["ticket", "reinit"])
+    ' (of ticket, reinit)'
+    """
+    named = [name.partition(" (")[2].removesuffix(")") for name in variants]
+    settings = list(dict.fromkeys(name for name in named if name))
+    return f" ({', '.join(settings) or 'of ' + ', '.join(variants)})"
 
 
 def _points(rows: Sequence[Row], name: str) -> list[Point]:

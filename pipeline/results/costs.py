@@ -1,7 +1,9 @@
 """Count the cost of a round: its own training, and all trainings before it.
 
 Costs are computed from the settings and facts in result files. They are therefore known
-for results of earlier versions too, which did not count them.
+for results of earlier versions too, which did not count them. Passes that score weights
+before a training, as those of SNIP, GraSP and SynFlow, belong to no training and are not
+counted.
 """
 
 from collections.abc import Callable, Mapping
@@ -33,13 +35,13 @@ def multiply_adds(settings: Recorded, facts: Mapping[str, Any]) -> int:
     """Multiply-adds of one training: 3 × forward pass × batch × steps.
 
     A kept weight costs one multiply-add per position and example. Pruned weights that
-    are 0, biases, norms, the optimizer and evaluations do not count, whatever the engine
-    computed. Frozen pruned weights act in the network and count. A training that starts
-    at step k has k steps less. If the mask changed during the training (``kept_steps``),
-    each step counts the weights that it had; where it changed by gradients
-    (``gradient_looks``), so does the pass that computes them, for pruned weights too.
-    Where scores train, the gradients with respect
-    to weights count for all of them, because pruned weights' scores need theirs too.
+    are 0, biases, norms, the optimizer, evaluations and passes that score weights before
+    the training do not count, whatever the engine computed. Frozen pruned weights act in
+    the network and count. A training that starts at step k has k steps less. If the mask
+    changed during the training (``kept_steps``), each step counts the weights that it had;
+    where it changed by gradients (``gradient_looks``), so does the pass that computes
+    them, for pruned weights too. Where scores train, the gradients with respect to weights
+    count for all of them, because pruned weights' scores need theirs too.
 
     Args:
         settings: of the result.

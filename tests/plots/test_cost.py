@@ -38,7 +38,10 @@ def test_seconds_get_a_panel_if_they_are_known():
     timed = tuple(row | {"seconds": 2.0, "find_seconds": 5.0} for row in rows)
     found = cost(shown(timed))
     labels = [axes.get_xlabel() for axes in found.figure.axes]
-    assert labels == ["Multiply-adds to find and train", "Seconds to find and train"]
+    assert labels == [
+        "Multiply-adds of the training and of those it needs",
+        "Seconds of the training and of those it needs",
+    ]
     assert {row["median_cost"] for row in found.table if row["cost"] == "seconds"} == {7.0}
 
 
@@ -74,6 +77,22 @@ def test_every_dense_network_is_one_marker_with_its_name():
     assert labels == ["ticket", "reinit", "main: dense", "long"]
     long = [row for row in found.table if row["task"] == "long"]
     assert [(row["median_cost"], row["seeds"]) for row in long] == [(9000, 8)]
+
+
+def test_every_setting_has_a_dense_network_of_its_own():
+    of_store = with_costs(store().rounds)
+    rows = tuple(
+        row
+        | {"variant": f"{row['variant']} (lr {rate})"}
+        | {"test_accuracy": row["test_accuracy"] - rate}
+        for rate in (0.1, 0.01)
+        for row in of_store
+    )
+    found = cost(shown(rows))
+    labels = [text.get_text() for text in found.figure.legends[0].get_texts()]
+    assert labels[-2:] == ["dense network (lr 0.01)", "dense network (lr 0.1)"]
+    means = [row["mean"] for row in found.table if row["round"] == 0]
+    assert means[0] == pytest.approx(means[1] + 0.09)
 
 
 def test_variants_of_several_tasks_are_named_with_their_task():
