@@ -1,12 +1,15 @@
 """Figures of one metric against weights remaining, one curve per variant.
 
 As in figures 3 to 5 of Frankle & Carbin 2019. Points are means over seeds, bars reach
-from the least to the greatest seed.
+from the least to the greatest seed. Early-stop steps have geometric means, because
+verdicts and published numbers compare their ratios; where a seed stops at step 0, there
+are none.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from statistics import fmean, geometric_mean
 from typing import Any
 
 from matplotlib.artist import Artist
@@ -27,6 +30,7 @@ from pipeline.plots.marks import (
     winners,
 )
 from pipeline.plots.spread import (
+    Mean,
     Spread,
     by_round,
     one_dense,
@@ -72,6 +76,18 @@ class Metric:
     censored: str = ""
     """what a hollow marker says of seeds whose value is not known in full; empty = all
     values are known"""
+    geometric: bool = False
+    """whether its mean is the geometric one"""
+
+    @property
+    def mean(self) -> Mean:
+        """The mean over seeds."""
+        return geometric_mean if self.geometric else fmean
+
+    @property
+    def mean_column(self) -> str:
+        """The column of the mean in the table."""
+        return "geometric_mean" if self.geometric else "mean"
 
 
 TEST_ACCURACY = Metric(name="test_accuracy", label="Test accuracy (%)", scale=PERCENT)
@@ -83,10 +99,13 @@ TEST_LOSS = Metric(
 )
 EARLY_STOP = Metric(
     name="early_stop_step",
-    label="Early-stop step (updates)",
+    label="Early-stop step (updates), geometric mean",
     scale=1,
+    geometric=True,
     censored="lower bound: a stop in the last 5 %",
 )
+SOME_AT_0 = replace(EARLY_STOP, label="Early-stop step (updates), mean", geometric=False)
+"""where a seed stops at step 0, which has no place in a geometric mean"""
 DELAY = Metric(
     name="delay",
     label="Step of 99 % validation accuracy\n/ step of 99 % training accuracy",
@@ -125,7 +144,8 @@ def test_loss(given: FigureInput) -> Drawn | None:
 
 def early_stop_step(given: FigureInput) -> Drawn | None:
     """The step of least validation loss."""
-    return _compare(given, EARLY_STOP)
+    at_0 = any(row[EARLY_STOP.name] == 0 for row in given.store.rounds)
+    return _compare(given, SOME_AT_0 if at_0 else EARLY_STOP)
 
 
 def delay(given: FigureInput) -> Drawn | None:
@@ -160,7 +180,9 @@ def draw_curves(
     """
     rows = given.store.rounds
     variants = pruned_variants(rows)
-    points = {name: by_round(rows, name, metric.name) for name in variants}
+    points = {
+        name: by_round(rows, name, metric.name, mean=metric.mean) for name in variants
+    }
     dodge = min(DODGE, WIDEST_DODGE ** (1 / len(variants)))
     middle = (len(variants) - 1) / 2
     shift = {name: dodge ** (position - middle) for position, name in enumerate(variants)}
@@ -180,6 +202,7 @@ def draw_curves(
         points=points,
         dense=dense,
         scale=metric.scale,
+        geometric=metric.geometric,
         style=style,
         shift=shift,
     )
@@ -195,7 +218,7 @@ def draw_curves(
             end_at_100(axes)
     return Curves(
         series=series,
-        table=_table(rows[0]["task"], points, metric, won) + _published(placed),
+        table=_table(rows[0]["task"], points, metric, won) + _published(placed, metric),
         marks=marks,
     )
 
@@ -278,7 +301,7 @@ def _mark_censored(
 def _dense(rows: Sequence[Row], metric: Metric) -> Spread | None:
     """Spread of the dense network; None if the variants have different ones."""
     dense = one_dense(rows, metric.name)
-    reached = spread(dense, metric.name) if dense else None
+    reached = spread(dense, metric.name, mean=metric.mean) if dense else None
     return reached if reached and reached.mean is not None else None
 
 
@@ -331,7 +354,7 @@ def _table(
             "round": number,
             "density": p.density,
             "metric": metric.name,
-            "mean": p.mean,
+            metric.mean_column: p.mean,
             "min": p.low,
             "max": p.high,
             "seeds": p.num_seeds,
@@ -351,13 +374,12 @@ def _confidence(winner: Winner | None, density: float) -> str | None:
     return winner.confidence if winner and here else None
 
 
-def _published(placed: Sequence[Row]) -> list[Row]:
+def _published(placed: Sequence[Row], metric: Metric) -> list[Row]:
     """Published numbers as rows of the same table, with their source."""
     return [
         {
-            **{
-                name: row[name] for name in ("task", "variant", "density", "metric", "mean")
-            },
+            **{name: row[name] for name in ("task", "variant", "density", "metric")},
+            metric.mean_column: row["mean"],
             "published": f"{row['kind']}: {row['source']}, {row['where']}",
         }
         for row in placed

@@ -48,6 +48,8 @@ class Canvas:
     points: Points
     dense: Spread | None
     scale: int
+    geometric: bool
+    """whether the means are, to which published ratios refer"""
     style: Mapping[str, Mapping[str, Any]]
     """variant -> look"""
     shift: Mapping[str, float]
@@ -176,7 +178,10 @@ def _downwards(row: Row) -> Row:
 
 
 def _value(canvas: Canvas, row: Row) -> float | None:
-    """A published number on the y axis; None if it refers to a curve that is not there."""
+    """A published number on the y axis; None if it refers to a curve that is not there.
+
+    A ratio refers to a geometric mean of steps that are all known, as verdicts do.
+    """
     value: float | None = row["value"]
     if row["kind"] in ("reading", "leaves") or value is None:
         return value
@@ -188,7 +193,9 @@ def _value(canvas: Canvas, row: Row) -> float | None:
         base = _at(canvas.points.get(row["against"], {}), row["against_at"])
     if base is None or base.mean is None:
         return None
-    return base.mean * value if row["kind"] == "ratio" else base.mean + value
+    if row["kind"] != "ratio":
+        return base.mean + value
+    return base.mean * value if canvas.geometric and not base.num_censored else None
 
 
 def _at(line: Mapping[int, Spread], density: float) -> Spread | None:

@@ -1,12 +1,14 @@
 """Compute the mean, the least and the greatest value of a metric over seeds."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
 from pipeline.presets.recipes import familiar_variants
 from pipeline.results.tables import Row
+
+Mean = Callable[[Sequence[float]], float]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -16,7 +18,7 @@ class Spread:
     density: float
     """mean over the seeds"""
     mean: float | None
-    """None if no seed has a value"""
+    """of the kind that the metric has; None if no seed has a value"""
     low: float | None
     high: float | None
     num_seeds: int
@@ -39,23 +41,25 @@ def pruned_variants(rows: Iterable[Row]) -> list[str]:
     return variants_of(row for row in rows if row["round"])
 
 
-def by_round(rows: Sequence[Row], variant: str, metric: str) -> dict[int, Spread]:
+def by_round(
+    rows: Sequence[Row], variant: str, metric: str, *, mean: Mean = fmean
+) -> dict[int, Spread]:
     """Spread of a metric per round of one variant, densest first."""
     groups: dict[int, list[Row]] = defaultdict(list)
     for row in rows:
         if row["variant"] == variant:
             groups[row["round"]].append(row)
-    return {number: spread(groups[number], metric) for number in sorted(groups)}
+    return {n: spread(groups[n], metric, mean=mean) for n in sorted(groups)}
 
 
-def extent(values: Sequence[float]) -> tuple[float, float, float]:
+def extent(values: Sequence[float], mean: Mean = fmean) -> tuple[float, float, float]:
     """Mean, least and greatest value; rounding never moves the mean outside of them.
 
     >>> extent([0.1, 0.1, 0.1])
     (0.1, 0.1, 0.1)
     """
     low, high = min(values), max(values)
-    return min(max(fmean(values), low), high), low, high
+    return min(max(mean(values), low), high), low, high
 
 
 def range_over(counts: Iterable[int], things: str = "seeds") -> str:
@@ -76,13 +80,13 @@ def range_over(counts: Iterable[int], things: str = "seeds") -> str:
     )
 
 
-def spread(rows: Sequence[Row], metric: str) -> Spread:
+def spread(rows: Sequence[Row], metric: str, *, mean: Mean = fmean) -> Spread:
     """Spread of a metric over rows; those without a value do not count in the mean."""
     values = [row[metric] for row in rows if row[metric] is not None]
-    mean, low, high = extent(values) if values else (None, None, None)
+    middle, low, high = extent(values, mean) if values else (None, None, None)
     return Spread(
         density=fmean(row["density"] for row in rows),
-        mean=mean,
+        mean=middle,
         low=low,
         high=high,
         num_seeds=len(values),

@@ -14,6 +14,8 @@ from helpers.tracked_analyses import (
 
 from pipeline.artifacts import parquet
 from pipeline.plots import FIGURES, PlotError, draw
+from pipeline.plots.density_curves import early_stop_step
+from pipeline.plots.figure_input import FigureInput
 from pipeline.plots.spread import extent, one_dense, variants_of
 from pipeline.plots.style import looks, ticks
 from pipeline.results.tables import round_results, rows
@@ -164,6 +166,23 @@ def test_the_table_holds_the_mean_and_range_over_seeds(tmp_path):
         "winning": "",
         "published": "",
     }
+
+
+@pytest.mark.parametrize(
+    ("steps", "kind", "mean"),
+    [((100, 400), "geometric_mean", 200), ((0, 400), "mean", 200)],
+)
+def test_early_stop_steps_have_the_mean_that_verdicts_use_where_there_is_one(
+    steps, kind, mean
+):
+    store = tracked_stores.store(seeds=(0, 1), step=lambda *place: steps[place[-1]])
+    found = early_stop_step(FigureInput(store=store))
+    (axes,) = found.figure.axes
+    assert axes.get_ylabel() == f"Early-stop step (updates), {kind.replace('_', ' ')}"
+    assert [row[kind] for row in found.table] == pytest.approx([mean] * 22)
+    assert {(row["min"], row["max"]) for row in found.table} == {steps}
+    (dense,) = [line for line in axes.lines if line.get_label() == "dense network"]
+    assert list(dense.get_ydata()) == pytest.approx([mean] * 2)
 
 
 def test_tables_of_tasks_that_did_not_train_have_no_winning_ticket(tmp_path):
