@@ -1,4 +1,4 @@
-"""Figure that compares many variants at a few densities, as Zhou et al. 2019 do."""
+"""Compare many variants at a few densities, as Zhou et al. 2019 do."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,14 @@ from pipeline.plots.spread import (
     range_over,
     spread,
 )
-from pipeline.plots.style import DENSE_COLOR, Drawn, looks, new_figure
+from pipeline.plots.style import (
+    DENSE_COLOR,
+    DIVERGED,
+    Drawn,
+    diverged_entry,
+    looks,
+    new_figure,
+)
 from pipeline.presets.recipes import familiar_variants
 from pipeline.results.tables import Row, percent
 
@@ -44,8 +51,10 @@ Cells = Mapping[str, Mapping[float, Spread]]
 def criteria(given: FigureInput) -> Drawn | None:
     """Test accuracy at early stop: one panel per density, one row per variant.
 
-    The variant with the best mean over the panels is at the top; one that reaches none of
-    their densities is left out. All panels have the same kind of axis.
+    The variant with the best mean over the panels is at the top. Below those that have a
+    value in every panel are those that lack some, because they diverge or have no round
+    there: their mean is over other densities. A variant without a round at any of them is
+    left out. All panels have the same kind of axis.
     """
     rows = given.store.rounds
     variants = pruned_variants(rows)
@@ -53,8 +62,7 @@ def criteria(given: FigureInput) -> Drawn | None:
         return None
     cells = _cells(rows, variants)
     densities = list(next(iter(cells.values()), {}))
-    means = _means(cells)
-    order = sorted(means, key=lambda name: means[name])
+    order = _order(cells)
     if not order:
         return None
     figure = new_figure(2.2 + 2.3 * len(densities), 1.3 + 0.24 * len(order))
@@ -67,12 +75,13 @@ def criteria(given: FigureInput) -> Drawn | None:
         axes.set_title(f"{percent(density)} % of the weights")
         _draw_column(axes, column)
         _draw_dense(axes, reached)
+        _draw_diverged(axes, column)
         _scale(axes, _accuracies(column, reached), logarithmic=logarithmic)
     panels[0].set_yticks(range(len(order)), order)
     panels[0].set_ylim(-0.6, len(order) - 0.4)
     explained = f"; {EXPLAINED}" if logarithmic else ""
     figure.supxlabel(_named(cells) + explained, fontsize=9)
-    _legend(figure, reached)
+    _legend(figure, cells, reached)
     return Drawn(figure, _table(rows[0]["task"], cells, order[::-1]))
 
 
@@ -83,8 +92,12 @@ def _named(cells: Cells) -> str:
 
 
 def _cells(rows: Sequence[Row], variants: Sequence[str]) -> dict[str, dict[float, Spread]]:
-    lines = {name: by_round(rows, name, METRIC) for name in variants}
-    ladder = [p.density for number, p in lines[variants[0]].items() if number]
+    # Round 0 is the dense network, which stands for no variant.
+    lines = {
+        name: [p for number, p in by_round(rows, name, METRIC).items() if number]
+        for name in variants
+    }
+    ladder = _ladder(list(lines.values()))
     # Never the first round: no criterion does harm while most weights are kept.
     shares = np.arange(1, DENSITIES_SHOWN + 1) / DENSITIES_SHOWN
     positions = np.ceil(shares * len(ladder)).astype(int) - 1
@@ -95,10 +108,28 @@ def _cells(rows: Sequence[Row], variants: Sequence[str]) -> dict[str, dict[float
     }
 
 
-def _nearest(line: Mapping[int, Spread], density: float) -> Spread:
+def _ladder(lines: Sequence[Sequence[Spread]]) -> list[float]:
+    """The densities that most variants have, densest first; all, if there are none."""
+    every: list[float] = []
+    for p in (p for line in lines for p in line):
+        if not any(_is_near(p.density, density) for density in every):
+            every.append(p.density)
+    having = {
+        density: sum(any(_is_near(p.density, density) for p in line) for line in lines)
+        for density in every
+    }
+    common = [density for density in every if 2 * having[density] > len(lines)]
+    return sorted(common or every, reverse=True)
+
+
+def _is_near(one: float, other: float) -> bool:
+    return abs(math.log(one / other)) <= math.log(NEAR)
+
+
+def _nearest(line: Sequence[Spread], density: float) -> Spread:
     """The spread at the density; one without values if no round is near it."""
-    point = min(line.values(), key=lambda p: abs(math.log(p.density / density)))
-    if abs(math.log(point.density / density)) <= math.log(NEAR):
+    point = min(line, key=lambda p: abs(math.log(p.density / density)))
+    if _is_near(point.density, density):
         return point
     return Spread(
         density=density,
@@ -112,13 +143,15 @@ def _nearest(line: Mapping[int, Spread], density: float) -> Spread:
     )
 
 
-def _means(cells: Cells) -> dict[str, float]:
-    """Mean over densities of every variant that has a value at one of them."""
-    known = {
-        name: [p.mean for p in line.values() if p.mean is not None]
+def _order(cells: Cells) -> list[str]:
+    """The variants to draw, the best one last."""
+    rank = {
+        name: (len(known) - len(line), fmean(known) if known else 0)
         for name, line in cells.items()
+        if (known := [p.mean for p in line.values() if p.mean is not None])
+        or any(p.num_diverged for p in line.values())
     }
-    return {name: fmean(values) for name, values in known.items() if values}
+    return sorted(rank, key=lambda name: rank[name])
 
 
 def _draw_column(axes: Axes, column: Mapping[str, Spread]) -> None:
@@ -142,6 +175,16 @@ def _draw_dense(axes: Axes, reached: Spread | None) -> None:
     axes.axvspan(*band, color=DENSE_COLOR, alpha=0.13, linewidth=0)
 
 
+def _draw_diverged(axes: Axes, column: Mapping[str, Spread]) -> None:
+    """Draw a cross on the marker of seeds that diverged; at the left, if all did."""
+    for y, p in enumerate(column.values()):
+        if p.num_diverged and p.mean is not None:
+            axes.plot(100 * p.mean, y, zorder=4, **DIVERGED)
+        elif p.num_diverged:
+            left = axes.get_yaxis_transform()
+            axes.plot(0.02, y, transform=left, clip_on=False, **DIVERGED)
+
+
 def _scale(axes: Axes, accuracies: Sequence[float], *, logarithmic: bool) -> None:
     if logarithmic:
         error_axis(axes, "x", accuracies)
@@ -156,15 +199,18 @@ def _accuracies(column: Mapping[str, Spread], reached: Spread | None) -> list[fl
     return [100 * value for p in every for value in (p.low, p.high) if value is not None]
 
 
-def _legend(figure: Figure, reached: Spread | None) -> None:
-    if reached is None or reached.mean is None:
-        return
-    dashed: dict[str, Any] = {"color": DENSE_COLOR, "linestyle": (0, (4, 2))}
-    handles: list[Artist] = [
-        Line2D([], [], linewidth=1.1, label="dense network", **dashed),
-        Patch(label="dense, min–max", color=DENSE_COLOR, alpha=0.13, linewidth=0),
-    ]
-    figure.legend(handles=handles, loc="outside upper center", ncols=2)
+def _legend(figure: Figure, cells: Cells, reached: Spread | None) -> None:
+    handles: list[Artist] = []
+    if reached is not None and reached.mean is not None:
+        dashed: dict[str, Any] = {"color": DENSE_COLOR, "linestyle": (0, (4, 2))}
+        handles.append(Line2D([], [], linewidth=1.1, label="dense network", **dashed))
+        if reached.low != reached.high:
+            band: dict[str, Any] = {"color": DENSE_COLOR, "alpha": 0.13, "linewidth": 0}
+            handles.append(Patch(label="dense, min–max", **band))
+    if any(p.num_diverged for line in cells.values() for p in line.values()):
+        handles.append(diverged_entry())
+    if handles:
+        figure.legend(handles=handles, loc="outside upper center", ncols=3)
 
 
 def _table(task: str, cells: Cells, order: Sequence[str]) -> list[Row]:

@@ -40,7 +40,9 @@ from pipeline.plots.spread import (
 )
 from pipeline.plots.style import (
     DENSE_COLOR,
+    DIVERGED,
     Drawn,
+    diverged_entry,
     end_at_100,
     looks,
     new_figure,
@@ -53,12 +55,6 @@ DODGE = 1.012
 """factor on x from one variant to the next, so that bars do not hide each other"""
 WIDEST_DODGE = 1.05
 """largest such factor from the first to the last variant"""
-DIVERGED: dict[str, Any] = {
-    "marker": "x",
-    "color": "black",
-    "markersize": 6,
-    "markeredgewidth": 1.4,
-}
 PERCENT = 100
 
 
@@ -339,8 +335,7 @@ def _marks(points: Points, *, censored: str) -> list[Artist]:
         }
         handles.append(Line2D([], [], linestyle="none", label=censored, **hollow))
     if any(p.num_diverged for p in every):
-        label = "some seeds diverged"
-        handles.append(Line2D([], [], linestyle="none", label=label, **DIVERGED))
+        handles.append(diverged_entry())
     return handles
 
 

@@ -15,6 +15,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from pipeline.artifacts.files import atomic
@@ -63,6 +64,13 @@ SLOTS = (
 SPARE_MARKERS = "<>phd*"
 """markers from the seventh variant on, with a dashed line"""
 DENSE_COLOR = "#555555"
+DIVERGED: dict[str, Any] = {
+    "marker": "x",
+    "color": "black",
+    "markersize": 6,
+    "markeredgewidth": 1.4,
+}
+"""the mark where seeds diverged"""
 WEIGHTS_REMAINING = "Weights remaining (%)"
 
 
@@ -105,6 +113,11 @@ def _look(slot: int) -> dict[str, Any]:
         return {"color": color, "marker": marker, "linestyle": "-"}
     spare = SPARE_MARKERS[slot % len(SLOTS)]
     return {"color": color, "marker": spare, "linestyle": (0, (3, 1.2))}
+
+
+def diverged_entry() -> Line2D:
+    """The legend entry of the mark where seeds diverged."""
+    return Line2D([], [], linestyle="none", label="some seeds diverged", **DIVERGED)
 
 
 def weights_axis(

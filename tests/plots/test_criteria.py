@@ -68,6 +68,83 @@ def test_a_variant_without_that_density_has_an_empty_row():
     assert [mean is None for mean in means] == [False, False, True]
 
 
+def diverging(name, *, below, seeds=range(8)):
+    """A store of which one variant diverges, the best one elsewhere."""
+
+    def accuracy(variant, density, seed):
+        if variant == name and density < below and seed in seeds:
+            return None
+        return 0.99 if variant == name else 0.98 - 0.1 * (1 - density)
+
+    names = ("ticket", *NAMES[:5])
+    recipes = {name: OWN | {"rewind.to": "theta0"} for name in names}
+    return FigureInput(store=store(variants=names, accuracy=accuracy, recipes=recipes))
+
+
+def rows_of(found):
+    return [label.get_text() for label in found.figure.axes[0].get_yticklabels()]
+
+
+def crosses(found):
+    return [
+        sum(line.get_marker() == "x" for line in axes.lines) for axes in found.figure.axes
+    ]
+
+
+def test_a_variant_that_lacks_a_panel_is_below_those_that_have_all():
+    found = criteria(diverging(NAMES[2], below=0.4))
+    assert rows_of(found)[0] == NAMES[2]
+    assert rows_of(criteria(diverging(NAMES[2], below=0)))[-1] == NAMES[2]
+
+
+@pytest.mark.parametrize("seeds", [(0,), range(8)])
+def test_diverged_seeds_have_a_cross(seeds):
+    found = criteria(diverging(NAMES[2], below=0.4, seeds=seeds))
+    assert crosses(found) == [0, 1, 1]
+    labels = [text.get_text() for text in found.figure.legends[0].get_texts()]
+    assert labels[-1] == "some seeds diverged"
+
+
+def test_a_variant_that_diverges_everywhere_has_a_row():
+    found = criteria(diverging(NAMES[2], below=0.9))
+    assert rows_of(found)[0] == NAMES[2]
+    assert crosses(found) == [1, 1, 1]
+
+
+def test_the_dense_network_stands_for_no_variant():
+    base = shown()
+    rows = [
+        row | {"density": 1 - 0.01 * row["round"]}
+        for row in base.store.rounds
+        if row["round"] < 9 and (row["round"] < 1 or row["variant"] != NAMES[3])
+    ]
+    rows += [
+        row | {"density": 0.5}
+        for row in base.store.rounds
+        if row["variant"] == NAMES[3] and row["round"] == 1
+    ]
+    found = criteria(FigureInput(store=replace(base.store, rounds=tuple(rows))))
+    assert NAMES[3] not in rows_of(found)
+
+
+def test_the_panels_are_densities_that_most_variants_have():
+    base = shown()
+    rows = [r for r in base.store.rounds if r["variant"] != "ticket" or r["round"] < 2]
+    found = criteria(FigureInput(store=replace(base.store, rounds=tuple(rows))))
+    titles = [axes.get_title() for axes in found.figure.axes]
+    assert titles == [f"{n} % of the weights" for n in ("41.1", "21.1", "10.8")]
+
+
+def test_a_dense_network_without_a_range_has_no_band():
+    def one(count):
+        rows = [row for row in shown().store.rounds if row["seed"] < count]
+        return criteria(FigureInput(store=replace(shown().store, rounds=tuple(rows))))
+
+    for count, names in ((1, ["dense network"]), (2, ["dense network", "dense, min–max"])):
+        legend = one(count).figure.legends[0]
+        assert [text.get_text() for text in legend.get_texts()] == names
+
+
 def test_a_variant_near_none_of_the_densities_is_left_out():
     base = shown()
     rows = [
