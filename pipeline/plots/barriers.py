@@ -5,6 +5,7 @@ its ends. Frankle et al. 2020 call a start stable if the barrier is below 2 poin
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 from matplotlib.artist import Artist
@@ -25,7 +26,15 @@ from pipeline.plots.analyses import (
 )
 from pipeline.plots.figure_input import FigureInput
 from pipeline.plots.spread import extent, range_over
-from pipeline.plots.style import DENSE_COLOR, Drawn, looks, new_figure, weights_axis
+from pipeline.plots.style import (
+    DENSE_COLOR,
+    DIVERGED,
+    Drawn,
+    diverged_entry,
+    looks,
+    new_figure,
+    weights_axis,
+)
 from pipeline.results.tables import Row
 
 WIDE = 15
@@ -36,20 +45,23 @@ DODGE = 0.09
 
 CHANCE: Mapping[str, Any] = {"linestyle": (0, (3, 2)), "marker": "", "linewidth": 1.1}
 
-ToX = Callable[[Row], float]
-"""row -> where it is drawn on the x axis"""
+ToX = Callable[[Sequence[Row]], float]
+"""the rows of a place -> where it is drawn on the x axis"""
 
 
 def error_barrier(given: FigureInput) -> Drawn | None:
-    """Error barriers against the step where dense copies part, and against density."""
-    known = [row for row in given.store.barriers if row["error_barrier"] is not None]
-    dense = [row for row in known if by_step(row)]
-    sparse = [row for row in known if not by_step(row) and row["density"] is not None]
+    """Error barriers against the step where dense copies part, and against density.
+
+    A pair whose line is not finite has no barrier: it diverged.
+    """
+    every = given.store.barriers
+    dense = [row for row in every if by_step(row)]
+    sparse = [row for row in every if not by_step(row) and row["density"] is not None]
     sides = [side for side in (dense, sparse) if side]
     if not sides:
         return None
     figure = new_figure(8.2 if len(sides) > 1 else 5.4, 3.9)
-    style = looks(analyses_of(known))
+    style = looks(analyses_of(every))
     table: list[Row] = []
     first: Axes | None = None
     for position, rows in enumerate(sides):
@@ -63,8 +75,11 @@ def error_barrier(given: FigureInput) -> Drawn | None:
         else:
             axes.tick_params(labelleft=False)
     if first is not None:
-        _barrier_axis(first, [PERCENT * row["error_barrier"] for row in known])
-    handles = [*_series_legend(known, style), *_bars_legend(table)]
+        reached = (row["error_barrier"] for row in every)
+        _barrier_axis(first, [PERCENT * one for one in reached if one is not None])
+    handles = [*_series_legend(every, style), *_bars_legend(table)]
+    if any(row["diverged"] for row in table):
+        handles.append(diverged_entry("some pairs diverged"))
     figure.legend(handles=handles, loc="outside upper center", ncols=min(len(sides), 2))
     return Drawn(figure, table)
 
@@ -122,8 +137,22 @@ def _draw_barriers(
         for way in dict.fromkeys(row["statistics"] for row in mine):
             places = by_place([row for row in mine if row["statistics"] == way])
             look = style[name] if way == INTERPOLATED else _hollow(style[name])
-            table += _draw_series(axes, places, to_x, look, metric="error_barrier")
+            found = _draw_series(axes, places, to_x, look, metric="error_barrier")
+            _mark_diverged(axes, places, to_x, found)
+            table += found
     return table
+
+
+def _mark_diverged(
+    axes: Axes, places: Mapping[PlaceKey, Sequence[Row]], to_x: ToX, table: Sequence[Row]
+) -> None:
+    """Draw a cross where pairs diverged: on the marker, or at the foot, if all did."""
+    for rows, line in zip(places.values(), table, strict=True):
+        if line["diverged"] and line["mean"] is not None:
+            axes.plot(to_x(rows), PERCENT * line["mean"], zorder=4, **DIVERGED)
+        elif line["diverged"]:
+            foot = axes.get_xaxis_transform()
+            axes.plot(to_x(rows), 0.02, transform=foot, clip_on=False, **DIVERGED)
 
 
 def _hollow(look: Mapping[str, Any]) -> dict[str, Any]:
@@ -145,12 +174,16 @@ def _draw_series(
     table: list[Row] = []
     for rows in places.values():
         values = [row[metric] for row in rows if row[metric] is not None]
+        if metric != "error_barrier" and not values:
+            continue
+        found: Row = {"mean": None, "min": None, "max": None, "pairs": len(values)}
         if values:
             mean, low, high = extent(values)
-            points.append((to_x(rows[0]), mean, mean - low, high - mean))
-            head = _head(rows[0], metric)
-            found = {"mean": mean, "min": low, "max": high, "pairs": len(values)}
-            table.append(head | found)
+            points.append((to_x(rows), mean, mean - low, high - mean))
+            found |= {"mean": mean, "min": low, "max": high}
+        if metric == "error_barrier":
+            found["diverged"] = len(rows) - len(values)
+        table.append(_head(rows, metric) | found)
     if points:
         x, means, below, above = zip(*sorted(points), strict=True)
         cap = 2.2 if look["marker"] else 0
@@ -160,9 +193,12 @@ def _draw_series(
     return table
 
 
-def _head(row: Row, metric: str) -> Row:
+def _head(rows: Sequence[Row], metric: str) -> Row:
     names = ("task", "analysis", "kind", "of", "to", "round", "step", "density")
-    return {name: row[name] for name in (*names, "statistics")} | {"metric": metric}
+    known = [row["density"] for row in rows if row["density"] is not None]
+    density = {"density": fmean(known) if known else None}
+    head = {name: rows[0][name] for name in (*names, "statistics")}
+    return head | density | {"metric": metric}
 
 
 def _steps_axis(axes: Axes, rows: Sequence[Row]) -> ToX:
@@ -178,18 +214,21 @@ def _steps_axis(axes: Axes, rows: Sequence[Row]) -> ToX:
     axes.set_xlabel("Step k at which dense copies part")
     number = {step: n for n, step in enumerate(steps)}
     shift = {n: DODGE * (i - (len(names) - 1) / 2) for i, n in enumerate(names)}
-    return lambda row: number[row["step"]] + shift[row["analysis"]]
+    return lambda place: number[place[0]["step"]] + shift[place[0]["analysis"]]
 
 
 def _density_axis(axes: Axes, rows: Sequence[Row]) -> ToX:
-    weights_axis(axes, [row["density"] for row in rows], room=0.1)
-    return lambda row: float(row["density"])
+    def density(place: Sequence[Row]) -> float:
+        return fmean(row["density"] for row in place)
+
+    weights_axis(axes, list(map(density, by_place(rows).values())), room=0.1)
+    return density
 
 
 def _barrier_axis(axes: Axes, barriers: Sequence[float]) -> None:
     threshold = PERCENT * STABLE_BELOW
-    top = max(*barriers, 2 * threshold)
-    bottom = min(*barriers, 0)
+    top = max([*barriers, 2 * threshold])
+    bottom = min([*barriers, 0])
     if top <= WIDE:
         axes.set_ylim(bottom - 0.05 * top, 1.08 * top)
         return

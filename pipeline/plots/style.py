@@ -70,7 +70,7 @@ DIVERGED: dict[str, Any] = {
     "markersize": 6,
     "markeredgewidth": 1.4,
 }
-"""the mark where seeds diverged"""
+"""the mark where seeds or pairs diverged"""
 WEIGHTS_REMAINING = "Weights remaining (%)"
 
 
@@ -115,9 +115,9 @@ def _look(slot: int) -> dict[str, Any]:
     return {"color": color, "marker": spare, "linestyle": (0, (3, 1.2))}
 
 
-def diverged_entry() -> Line2D:
-    """The legend entry of the mark where seeds diverged."""
-    return Line2D([], [], linestyle="none", label="some seeds diverged", **DIVERGED)
+def diverged_entry(text: str = "some seeds diverged") -> Line2D:
+    """The legend entry of the mark where something diverged."""
+    return Line2D([], [], linestyle="none", label=text, **DIVERGED)
 
 
 def weights_axis(

@@ -81,9 +81,37 @@ def test_recalibrated_statistics_are_hollow():
 def test_a_diverged_pair_has_no_barrier():
     known = barriers(INSTABILITY, barrier=0.1, seeds=(0,))
     lost = barriers(INSTABILITY, barrier=None, seeds=(1,))
-    (row,) = error_barrier(shown(known, lost)).table
-    assert (row["pairs"], row["mean"]) == (1, 0.1)
-    assert error_barrier(shown(lost)) is None
+    found = error_barrier(shown(known, lost))
+    (row,) = found.table
+    assert (row["pairs"], row["diverged"], row["mean"]) == (1, 1, 0.1)
+    labels = [text.get_text() for text in found.figure.legends[0].get_texts()]
+    assert labels[-1] == "some pairs diverged"
+    (cross,) = [line for line in found.figure.axes[0].lines if line.get_marker() == "x"]
+    assert cross.get_ydata().tolist() == [10.0]
+
+
+def test_a_place_where_all_pairs_diverged_has_a_cross_at_the_foot():
+    lost = at_steps(500, barrier=None)
+    found = error_barrier(shown(*at_steps(0, barrier=0.1), *lost))
+    assert [(row["pairs"], row["diverged"], row["mean"]) for row in found.table] == [
+        (2, 0, pytest.approx(0.105)),
+        (0, 2, None),
+    ]
+    (axes,) = found.figure.axes
+    (cross,) = [line for line in axes.lines if line.get_marker() == "x"]
+    assert cross.get_xdata().tolist() == [1]
+    alone = error_barrier(shown(*lost))
+    assert [row["diverged"] for row in alone.table] == [2]
+
+
+def test_a_place_lies_at_the_mean_density_of_its_seeds():
+    rows = [
+        row | {"density": density}
+        for row, density in zip(barriers(CONNECTION, barrier=0.1), (0.2, 0.4), strict=True)
+    ]
+    found = error_barrier(shown(tuple(rows)))
+    assert found.figure.axes[0].lines[0].get_xdata().tolist() == pytest.approx([0.3])
+    assert found.table[0]["density"] == pytest.approx(0.3)
 
 
 def test_overlap_and_chance_are_drawn_against_density_once_per_pair():
