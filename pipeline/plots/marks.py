@@ -124,9 +124,11 @@ def mark_published(canvas: Canvas, rows: Sequence[Row]) -> tuple[list[Artist], l
         rows: published numbers of the metric on the y axis.
 
     Returns:
-        Legend entries, and the rows that were drawn, with the y value as ``mean``.
+        Legend entries, and the rows that were drawn, with the y value as ``mean``: those
+        at densities that the x axis has.
     """
     placed: list[Row] = []
+    low, high = sorted(canvas.axes.get_xlim())
     entries: dict[str, Artist] = {}
     for row in map(_downwards, rows):
         marker, meaning = KINDS[row["kind"]]
@@ -141,6 +143,8 @@ def mark_published(canvas: Canvas, rows: Sequence[Row]) -> tuple[list[Artist], l
         }
         color = canvas.style.get(row["variant"], {}).get("color", "black")
         value = _value(canvas, row)
+        if not low <= row["density"] <= high:
+            continue
         if row["kind"] == "leaves":
             foot = canvas.axes.get_xaxis_transform()
             canvas.axes.plot(row["density"], 0.045, transform=foot, color=color, **look)

@@ -134,6 +134,14 @@ def test_a_ratio_without_a_geometric_mean_to_refer_to_is_left_out(step):
     assert not [row for row in found.table if row["published"]]
 
 
+def test_a_number_at_a_density_that_is_not_drawn_is_left_out():
+    outside = WINNING | {"density": 0.02, "value": 0.5}
+    found = drawn(outside, outside | {"kind": "leaves", "value": None})
+    assert len(found.figure.legends) == 1
+    assert not [row for row in found.table if row["published"]]
+    assert min(found.figure.axes[0].get_ylim()) > 90
+
+
 def test_a_density_where_the_curve_falls_off_is_marked_on_the_axis():
     found = drawn(WINNING | {"kind": "leaves", "value": None})
     assert marks(found.figure) == [
