@@ -18,7 +18,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter
 
-from pipeline.plots.error_axis import EXPLAINED, error_axis, one_fails
+from pipeline.plots.error_axis import EXPLAINED, error_axis, is_error_axis, one_fails
 from pipeline.plots.figure_input import FigureInput
 from pipeline.plots.marks import (
     INCHES,
@@ -226,7 +226,7 @@ def _compare(given: FigureInput, metric: Metric) -> Drawn | None:
     figure = new_figure(5.8, 3.9)
     axes = figure.add_subplot()
     curves = draw_curves(axes, given, metric, looks(variants))
-    wide = axes.get_yscale() == "function"
+    wide = is_error_axis(axes)
     axes.set_ylabel(f"{metric.label}\n{EXPLAINED}" if wide else metric.label)
     if metric.scale == 1:
         if metric.begins_at_0:

@@ -22,7 +22,7 @@ ERRORS = (0, 0.2, 0.5, 1, 1.5, 2, 3, 4, 5, 7, 10, 20, 30, 50, 70, 90)
 TICKS = {"x": 5, "y": 8}
 """most ticks, because labels on x stand side by side"""
 EXPLAINED = "logarithmic in the error"
-"""belongs into the label of such an axis"""
+"""belongs into the label of such an axis, or into the title of its panel"""
 
 
 def one_fails(accuracies: Sequence[float]) -> bool:
@@ -54,6 +54,11 @@ def error_axis(axes: Axes, side: Literal["x", "y"], accuracies: Sequence[float])
     axis.set_major_locator(FixedLocator([100 - e for e in thin]))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+def is_error_axis(axes: Axes) -> bool:
+    """Whether the y axis is logarithmic in the error."""
+    return axes.get_yscale() == "function"
 
 
 def _range(accuracies: Sequence[float]) -> tuple[float, float]:

@@ -4,6 +4,7 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from pipeline.plots.density_curves import TEST_ACCURACY, draw_curves
+from pipeline.plots.error_axis import EXPLAINED, is_error_axis
 from pipeline.plots.figure_input import FigureInput
 from pipeline.plots.marks import height, wrapped
 from pipeline.plots.panels import COLUMNS, panels
@@ -34,7 +35,7 @@ def protocols(given: FigureInput) -> Drawn | None:
         zip(tasks.items(), columns, strict=True)
     ):
         curves = draw_curves(axes, task, TEST_ACCURACY, style, room=0.11)
-        axes.set_title(name)
+        axes.set_title(f"{name}\n{EXPLAINED}" if is_error_axis(axes) else name)
         if position % COLUMNS == 0:
             axes.set_ylabel(TEST_ACCURACY.label)
         table += curves.table

@@ -35,6 +35,21 @@ def test_a_task_that_fails_does_not_flatten_the_others():
     assert [one.get_ylabel() for one in axes] == ["Test accuracy (%)", ""]
 
 
+def test_a_panel_says_that_it_is_logarithmic_in_the_error():
+    good = store().rounds
+    bad = [
+        row | {"task": "bad"} | ({"test_accuracy": 0.2} if row["round"] > 5 else {})
+        for row in good
+    ]
+    tracked = replace(store(), rounds=(*good, *bad), settings={})
+    left, right = protocols(FigureInput(store=tracked)).figure.axes
+    assert (left.get_yscale(), right.get_yscale()) == ("linear", "function")
+    assert (left.get_title(), right.get_title()) == (
+        "main",
+        "bad\nlogarithmic in the error",
+    )
+
+
 def test_a_task_that_shares_no_variant_is_left_out():
     found = protocols(of_tasks(a=("ticket",), b=("ticket", "reinit"), c=("one-shot",)))
     assert [axes.get_title() for axes in found.figure.axes] == ["a", "b"]
