@@ -146,13 +146,13 @@ def _draw_barriers(
 def _mark_diverged(
     axes: Axes, places: Mapping[PlaceKey, Sequence[Row]], to_x: ToX, table: Sequence[Row]
 ) -> None:
-    """Draw a cross where pairs diverged: on the marker, or at the foot, if all did."""
+    """Draw a cross where pairs diverged: on the marker, or at the top, if all did."""
     for rows, line in zip(places.values(), table, strict=True):
         if line["diverged"] and line["mean"] is not None:
             axes.plot(to_x(rows), PERCENT * line["mean"], zorder=4, **DIVERGED)
         elif line["diverged"]:
-            foot = axes.get_xaxis_transform()
-            axes.plot(to_x(rows), 0.02, transform=foot, clip_on=False, **DIVERGED)
+            top = axes.get_xaxis_transform()
+            axes.plot(to_x(rows), 0.98, transform=top, clip_on=False, **DIVERGED)
 
 
 def _hollow(look: Mapping[str, Any]) -> dict[str, Any]:

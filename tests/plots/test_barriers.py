@@ -90,7 +90,7 @@ def test_a_diverged_pair_has_no_barrier():
     assert cross.get_ydata().tolist() == [10.0]
 
 
-def test_a_place_where_all_pairs_diverged_has_a_cross_at_the_foot():
+def test_a_place_where_all_pairs_diverged_has_a_cross_at_the_top():
     lost = at_steps(500, barrier=None)
     found = error_barrier(shown(*at_steps(0, barrier=0.1), *lost))
     assert [(row["pairs"], row["diverged"], row["mean"]) for row in found.table] == [
