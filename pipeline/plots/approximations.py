@@ -38,9 +38,7 @@ COLUMNS = ("task", "series", "candidates", "metric", "mean", "min", "max", "seed
 
 def approximation(given: FigureInput) -> Drawn | None:
     """Errors of weights, and accuracies, against the number of candidates per weight."""
-    groups: dict[str, dict[int, list[Row]]] = defaultdict(lambda: defaultdict(list))
-    for row in given.store.approximations:
-        groups[_series(row)][row["candidates"]].append(row)
+    groups = _groups(given.store.approximations)
     if not groups:
         return None
     figure = new_figure(8.2, 3.9)
@@ -68,11 +66,37 @@ def approximation(given: FigureInput) -> Drawn | None:
     return Drawn(figure, table)
 
 
-def _series(row: Row) -> str:
-    """One curve: a construction, and its target."""
-    if row["of"] == DENSE:
-        return str(row["construction"])
-    return f"{row['construction']} of {row['of']}, {percent(row['density'])} %"
+def _groups(rows: Sequence[Row]) -> dict[str, dict[int, list[Row]]]:
+    """Curve -> number of candidates -> its rows, one per seed.
+
+    Entries that differ in the number of candidates alone are one curve.
+    """
+    several_errors = len({row["epsilon_asked"] for row in rows}) > 1
+    entries: dict[str, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        entries[_series(row, several_errors=several_errors)][row["approximation"]].append(
+            row
+        )
+    groups: dict[str, dict[int, list[Row]]] = defaultdict(lambda: defaultdict(list))
+    for series, named in entries.items():
+        numbers = [{row["candidates"] for row in mine} for mine in named.values()]
+        apart = sum(map(len, numbers)) > len(set.union(*numbers))
+        for entry, mine in named.items():
+            for row in mine:
+                curve = f"{series}: {entry}" if apart else series
+                groups[curve][row["candidates"]].append(row)
+    return groups
+
+
+def _series(row: Row, *, several_errors: bool) -> str:
+    """What a curve is of: a construction, its target, its error, and its settings."""
+    name = str(row["construction"])
+    if row["of"] != DENSE:
+        name += f" of {row['of']}, {percent(row['density'])} %"
+    if several_errors:
+        name += f", ε = {row['epsilon_asked']:g}"
+    _, opening, settings = row["approximation"].partition(" (")
+    return name + opening + settings
 
 
 def _draw(
@@ -101,7 +125,8 @@ def _draw(
 def _line(name: str, points: Mapping[int, Sequence[Row]], number: int, metric: str) -> Row:
     rows = points[number]
     mean, low, high = extent([row[metric] for row in rows])
-    cells = (rows[0]["task"], name, number, metric, mean, low, high, len(rows))
+    seeds = len({row["seed"] for row in rows})
+    cells = (rows[0]["task"], name, number, metric, mean, low, high, seeds)
     return dict(zip(COLUMNS, cells, strict=True))
 
 

@@ -43,5 +43,30 @@ def test_a_sparse_target_is_a_curve_of_its_own():
     assert names == {"direct", "direct of ticket, 21.1 %"}
 
 
+def entry(name, n, **facts):
+    return approximations(candidates=(n,), approximation=name, **facts)
+
+
+def series(*found):
+    table = drawn(row for rows in found for row in rows).table
+    return {row["series"]: row["seeds"] for row in table}
+
+
+def test_entries_that_differ_in_candidates_alone_are_one_curve():
+    assert series(entry("direct-4", 4), entry("direct-6", 6)) == {"direct": 2}
+
+
+def test_entries_of_other_errors_or_settings_are_other_curves():
+    apart = entry("loose", 4, epsilon_asked=0.1), entry("strong", 4)
+    assert series(*apart) == {"direct, ε = 0.1": 2, "direct, ε = 0.01": 2}
+    apart = entry("direct (lr 0.1)", 4), entry("direct (lr 0.2)", 4)
+    assert series(*apart) == {"direct (lr 0.1)": 2, "direct (lr 0.2)": 2}
+
+
+def test_entries_with_the_same_number_of_candidates_are_a_curve_each():
+    both = series(entry("one", 4), entry("other", 4), entry("other-6", 6))
+    assert both == {"direct: one": 2, "direct: other": 2, "direct: other-6": 2}
+
+
 def test_a_store_without_approximations_has_no_such_figure():
     assert drawn([]) is None
