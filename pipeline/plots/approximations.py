@@ -95,7 +95,7 @@ def _series(row: Row, *, several_errors: bool) -> str:
         name += f" of {row['of']}, {percent(row['density'])} %"
     if several_errors:
         name += f", ε = {row['epsilon_asked']:g}"
-    _, opening, settings = row["approximation"].partition(" (")
+    _, opening, settings = str(row["approximation"]).partition(" (")
     return name + opening + settings
 
 

@@ -145,9 +145,9 @@ def _series(given: FigureInput) -> list[Series]:
     for task in tasks:
         label = _dense_label(task, tasks, with_variants)
         networks = _dense_networks(given.of_task(task).store.rounds)
-        for variants, rows in networks:
+        for variants, dense in networks:
             name = label + (_of_settings(variants) if len(networks) > 1 else "")
-            found.append(Series(label=name, is_dense=True, rows=rows))
+            found.append(Series(label=name, is_dense=True, rows=dense))
     return found
 
 

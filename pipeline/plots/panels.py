@@ -1,4 +1,4 @@
-"""Lay out several panels in one figure, label their axes, and color a sequence."""
+"""Lay out several panels in one figure, label axes, give an ordered series of colors."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
