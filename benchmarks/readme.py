@@ -1,13 +1,14 @@
 """Make the numbers and figures of README and docs again, and write them in.
 
-    python benchmarks/readme.py                  # everything, about 20 minutes
+    python benchmarks/readme.py                  # everything, about 10 minutes
     python benchmarks/readme.py digits           # the default experiment: 2 minutes
-    python benchmarks/readme.py mnist engines
+    python benchmarks/readme.py mnist            # from docs/tables: at once
+    python benchmarks/readme.py engines
 
-Each part runs in a fresh clone of the commit that is checked out (``HEAD``), so that a
-number can name its commit. What it finds replaces the text between two markers,
+What has to run does so in a fresh clone of the commit that is checked out (``HEAD``), so
+that a number can name its commit. What it finds replaces the text between two markers,
 ``<!-- NAME -->`` and ``<!-- /NAME -->``, in ``README.md``, ``docs/results.md`` and
-``docs/speed.md``; figures go to ``docs/figures``. MNIST is read from ``LT_DATA_ROOT``.
+``docs/speed.md``; figures go to ``docs/figures``.
 ``LT_RIVALS_PYTHON`` may name an interpreter that sees the libraries of ``rivals.py``.
 """
 
@@ -20,7 +21,8 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from statistics import mean
+from statistics import geometric_mean, mean
+from typing import Any
 
 import clone
 import measuring
@@ -28,12 +30,16 @@ from measuring import ROOT, Report
 from pages import fill
 from speed_tables import layers_table, peaks_table, speed_sentence, speed_table
 
+from pipeline.tracking import shared_tables
+
 Blocks = Mapping[str, str]
 """name of a pair of markers -> the text between them"""
-Row = dict[str, str]
-"""a line of results/rounds.csv"""
+Row = Mapping[str, Any]
+"""a round of one seed"""
 PAGES = ("README.md", "docs/results.md", "docs/speed.md")
 FIGURES = ROOT / "docs" / "figures"
+LENET = "lenet-paper"
+"""the experiment whose tickets README shows"""
 README_ROUNDS = (0, 3, 7, 15, 20)
 RESULTS_ROUNDS = (0, 3, 6, 7, 9, 12, 15, 16, 18, 20)
 
@@ -42,12 +48,10 @@ def main() -> None:
     """Run the named parts, and write what they found into the pages."""
     options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     options.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
-    options.add_argument("--data-root", default=os.environ.get("LT_DATA_ROOT", "data"))
     arguments = options.parse_args()
     unknown = set(arguments.parts) - set(PARTS)
     if unknown:
         options.error(f"unknown part {sorted(unknown)}; there are {', '.join(PARTS)}")
-    os.environ["LT_DATA_ROOT"] = str(Path(arguments.data_root).resolve())
     for part in arguments.parts or PARTS:
         with tempfile.TemporaryDirectory(prefix="lt-readme-") as folder:
             root = Path(folder) / "clone"
@@ -62,10 +66,10 @@ def digits(root: Path) -> Blocks:
     where = _run(root, [clone.python("pipeline.cli", "run")])
     _take(root / "figures" / "test_accuracy.png", "digits-test-accuracy.png")
     rows = read_rows(root)
-    last = max(int(row["round"]) for row in rows)
+    last = max(row["round"] for row in rows)
     ends = [_end(rows, "ticket", 0), _end(rows, "ticket", last), _end(rows, "reinit", last)]
     dense, ticket, reinit = (f"{100 * accuracy:.1f} %" for accuracy in ends)
-    kept = 100 * mean(float(row["density"]) for row in rows if row["round"] == str(last))
+    kept = 100 * mean(row["density"] for row in rows if row["round"] == last)
     return {
         "digits": "![Test accuracy against weights remaining]"
         "(docs/figures/digits-test-accuracy.png)\n\n"
@@ -75,18 +79,16 @@ def digits(root: Path) -> Blocks:
     }
 
 
-def mnist(root: Path) -> Blocks:
-    """Tickets and controls on MNIST: five rows, the long table, and two figures."""
-    use = clone.python("pipeline.cli", "use", "mnist-lenet")
-    where = _run(root, [use, ["dvc", "repro"]])
-    for name in ("test-accuracy", "early-stop-step"):
-        drawn = root / "figures" / f"{name.replace('-', '_')}.png"
-        _take(drawn, f"mnist-lenet-{name}.png")
-    rows = read_rows(root)
-    command = "*Made by `lt-pipeline use mnist-lenet && dvc repro`"
+def mnist(_: Path) -> Blocks:
+    """Tickets and controls on MNIST: a short and a long table of known results."""
+    (store,) = shared_tables.read(ROOT / "docs" / "tables", LENET)
+    made = (
+        f"*Made by `lt-pipeline use {LENET} && lt-pipeline run` at commit "
+        f"{', '.join(store.commits)}.*"
+    )
     return {
-        "mnist": f"{short_table(rows, README_ROUNDS)}\n\n{command} {where}.*",
-        "mnist-table": f"{long_table(rows, RESULTS_ROUNDS)}\n\n{command} {where}.*",
+        "mnist": f"{short_table(store.rounds, README_ROUNDS)}\n\n{made}",
+        "mnist-table": long_table(store.rounds, RESULTS_ROUNDS),
     }
 
 
@@ -132,13 +134,21 @@ def write(blocks: Blocks, root: Path = ROOT) -> None:
 
 
 def read_rows(root: Path) -> list[Row]:
-    """The table of all rounds that an experiment left."""
+    """The rounds that an experiment left, with what ``digits`` shows of them."""
     with (root / "results" / "rounds.csv").open(encoding="utf-8", newline="") as opened:
-        return list(csv.DictReader(opened))
+        return [
+            {
+                "variant": line["variant"],
+                "round": int(line["round"]),
+                "density": float(line["density"]),
+                "test_accuracy": float(line["test_accuracy"]),
+            }
+            for line in csv.DictReader(opened)
+        ]
 
 
 def short_table(rows: Sequence[Row], rounds: Iterable[int]) -> str:
-    """One line per round: early stop and final accuracy of ticket and reinit, means."""
+    """One line per round: early stop and final accuracy of ticket and reinit."""
     lines = [
         "| weights remaining | early-stop step: ticket | reinit | test accuracy: ticket "
         "| reinit |",
@@ -175,38 +185,38 @@ def long_table(rows: Sequence[Row], rounds: Iterable[int]) -> str:
 
 
 def _seeds(rows: Sequence[Row], variant: str, number: int) -> list[Row]:
-    found = [r for r in rows if r["variant"] == variant and r["round"] == str(number)]
+    found = [r for r in rows if r["variant"] == variant and r["round"] == number]
     if not found:
-        raise ValueError(f"results/rounds.csv has no round {number} of {variant}")
+        raise ValueError(f"there is no round {number} of {variant}")
     return found
 
 
 def _end(rows: Sequence[Row], variant: str, number: int) -> float:
-    return mean(float(row["test_accuracy"]) for row in _seeds(rows, variant, number))
+    return float(mean(row["test_accuracy"] for row in _seeds(rows, variant, number)))
 
 
 def _density(seeds: Sequence[Row]) -> str:
-    return f"{100 * mean(float(row['density']) for row in seeds):.1f} %"
+    return f"{100 * mean(row['density'] for row in seeds):.1f} %"
 
 
 def _step(seeds: Sequence[Row]) -> str:
-    """Mean early stop; ≥ where one comes with the last evaluation and may be later."""
-    censored = any(row["censored"] == "true" for row in seeds)
-    steps = mean(float(row["early_stop_step"]) for row in seeds)
+    """Geometric mean of early stops; ≥ where one lies in the last 5 % and may be later."""
+    censored = any(row["censored"] for row in seeds)
+    steps = geometric_mean(row["early_stop_step"] for row in seeds)
     return f"{'≥ ' if censored else ''}{steps:,.0f}"
 
 
 def _step_range(seeds: Sequence[Row]) -> str:
-    steps = sorted(int(row["early_stop_step"]) for row in seeds)
+    steps = sorted(row["early_stop_step"] for row in seeds)
     return f"{steps[0]:,}–{steps[-1]:,}"
 
 
 def _percent(seeds: Sequence[Row], column: str) -> str:
-    return f"{100 * mean(float(row[column]) for row in seeds):.2f}"
+    return f"{100 * mean(row[column] for row in seeds):.2f}"
 
 
 def _with_range(seeds: Sequence[Row], column: str) -> str:
-    values = sorted(100 * float(row[column]) for row in seeds)
+    values = sorted(100 * row[column] for row in seeds)
     return f"{_percent(seeds, column)} ({values[0]:.2f}–{values[-1]:.2f}) %"
 
 
