@@ -12,6 +12,8 @@ from pipeline.artifacts.parquet import load_curves
 from pipeline.results.tables import OF_FITS, RoundResult, cost_before, rows
 from pipeline.tracking.timing import Timing, seconds
 
+TIMED = ("seconds", "find_seconds")
+"""metrics of a round that come from timing files"""
 ROUND_METRICS = (
     "density",
     "kept",
@@ -28,8 +30,7 @@ ROUND_METRICS = (
     "collapsed_layers",
     "multiply_adds",
     "find_multiply_adds",
-    "seconds",
-    "find_seconds",
+    *TIMED,
 )
 """metrics of a round; the last four are costs: ``find_`` stands before the cost of all
 trainings that had to happen before it"""

@@ -13,7 +13,12 @@ from pipeline.tracking.chains import Chain
 from pipeline.tracking.datasets import TrackedData, data_of
 from pipeline.tracking.formats import name_of, params
 from pipeline.tracking.place_metrics import line_metrics, place_metrics
-from pipeline.tracking.round_metrics import MetricValue, curve_metrics, round_metrics
+from pipeline.tracking.round_metrics import (
+    TIMED,
+    MetricValue,
+    curve_metrics,
+    round_metrics,
+)
 from pipeline.tracking.timing import timing_at, timing_of
 
 
@@ -49,6 +54,8 @@ class RunContent:
     """value of the child tag -> digest of the results, in order"""
     borrowed: frozenset[str] = frozenset()
     """those of them whose child run belongs to another run, the dense network's"""
+    timed: frozenset[str] = frozenset()
+    """metrics of a child run that are there once its timing file is"""
     started: int
     """ms since 1970"""
     params: Mapping[str, str]
@@ -102,6 +109,7 @@ def of_chain(
         child_tag="round",
         digests={str(number): digest for number, digest in chain.digests.items()},
         borrowed=frozenset() if first.variant == DENSE else frozenset({"0"}),
+        timed=frozenset(TIMED),
         started=timing_of(root, chain.rounds[0]).started,
         params={**settings, **own},
         tags={**chain_tags.chain_tags(chain), **shared_tags, **last.machine},

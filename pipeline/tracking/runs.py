@@ -104,19 +104,24 @@ def create(target: Target, content: RunContent, position: int) -> Tree:
 def write(target: Target, tree: Tree, content: RunContent) -> set[str]:
     """Make a run and its child runs hold the content; returns the children that are new."""
     complete = tree.complete(content.child_tag)
+    untimed = _untimed(complete, content)
+    known = {
+        name: run
+        for name, run in complete.items()
+        if name not in content.borrowed and name not in untimed
+    }
     for child in tree.children:
-        name = child.data.tags.get(content.child_tag)
-        if child not in complete.values() or name in content.borrowed:
+        if child not in known.values():
             target.client.delete_run(child.info.run_id)
-    known = {n: run for n, run in complete.items() if n not in content.borrowed}
     new = content.digests.keys() - known.keys() - content.borrowed
     values: list[MetricValue] = []
     for name in content.digests:
         child = content.child(name)
         # Once: the costs of a round are summed over all rounds before it.
         lacks = name in new or name not in tree.recorded
-        metrics = child.metrics() if lacks else ()
-        values += metrics
+        metrics = child.metrics() if lacks or untimed else ()
+        recorded = name in tree.recorded
+        values += [m for m in metrics if not recorded or m.name in content.timed]
         if name in new:
             _create_child(target, tree.run, child, metrics, content)
         elif name in known:
@@ -126,6 +131,19 @@ def write(target: Target, tree: Tree, content: RunContent) -> set[str]:
         _mark_dropped(target, known[name])
     _complete(target, tree.run, content, values)
     return set(new)
+
+
+def _untimed(children: Mapping[str, "Run"], content: RunContent) -> set[str]:
+    """The children that were written before their timing file was there, which it now is.
+
+    Start and end of a run cannot be changed, so these are made again.
+    """
+    found = set()
+    for name in children.keys() & content.digests.keys():
+        lacking = content.timed - children[name].data.metrics.keys()
+        if lacking and any(m.name in lacking for m in content.child(name).metrics()):
+            found.add(name)
+    return found
 
 
 def _complete(

@@ -30,7 +30,8 @@ from pipeline.walk.waiting import Waiting
 FEWEST = 2
 """instances to train below which a walk saves nothing: their stages train at once"""
 
-
+GONE = SHADOW.with_name("walk-gone")
+"""what is left of a walk's folder while it is removed"""
 LOOKED_AT = frozenset({"data", "results", "timing"})
 """outputs that are read to write a result into MLflow"""
 WITH = frozenset({"-k", "--keep-going", "-v", "--verbose", "-q", "--quiet"})
@@ -84,7 +85,7 @@ def walk(
     num = settings.workers or cores.available_cores()
     shared = _preloads(settings, graph)
     with instances.held("walk"):
-        files.remove(SHADOW)
+        _clear()
         try:
             with ExitStack() as opened:
                 here = opened.enter_context(
@@ -103,8 +104,20 @@ def walk(
                     resolved=_shown_at_once(plan, done),
                 ).run(kernels.needs_of(settings, plan), at_once=num)
         finally:
-            files.remove(SHADOW)
+            _clear()
         bounds.keep(kept.asked().place, _say)
+
+
+def _clear() -> None:
+    """Remove the folder of a walk as a whole.
+
+    Who writes results into MLflow reads there at this moment. File by file, results would
+    be there without their timing for a while, and be written so.
+    """
+    files.remove(GONE)
+    if SHADOW.exists():
+        SHADOW.rename(GONE)
+        files.remove(GONE)
 
 
 def _shown_at_once(plan: Plan, done: Collection[str]) -> dict[str, Any] | None:

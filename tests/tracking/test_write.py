@@ -5,6 +5,7 @@ import json
 import shutil
 import zlib
 
+import pytest
 from helpers import synthetic
 from helpers.toy_store import EXPERIMENT, only, runs, write
 from helpers.tracked import history
@@ -242,6 +243,29 @@ def test_missing_timing_files_change_no_result(root):
     assert timing.started == 1577836801000
     found = {metric.name for metric in round_metrics(root, result, timing)}
     assert not found & {"seconds", "find_seconds"}
+
+
+@pytest.mark.parametrize("late", ["dense/r00", "ticket/r01"])
+def test_what_was_written_without_its_timing_is_made_again_once_that_is_there(
+    tmp_path, monkeypatch, late
+):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    plan = {"variants": ("ticket",), "seeds": (0,)}
+    root, away = tmp_path / "w", tmp_path / "away"
+    synthetic.fabricate(root, **plan)
+    timing = root / "artifacts/timing/main" / late
+    timing.rename(away)
+    write(root, **plan)
+    assert len(write(root, **plan).untouched) == 2
+    away.rename(timing)
+    assert "ticket-s0" in write(root, **plan).mended
+    rows = read(None, EXPERIMENT, root=root).rounds
+    costs = [(row["seconds"], row["find_seconds"]) for row in rows if row["round"]]
+    assert costs == [(12.5, 12.5), (12.5, 25)]
+    parent, child = only(root, "ticket-s0"), only(root, "ticket-s0-r01")
+    assert history(root, parent, "seconds") == {0: 12.5, 1: 12.5, 2: 12.5}
+    assert (child.data.tags["host"], child.info.start_time) == ("somewhere", 1767322920000)
+    assert len(write(root, **plan).untouched) == 2
 
 
 def test_the_experiment_has_a_note_and_a_saved_view_of_the_variants(root):

@@ -9,7 +9,7 @@ from typing import Any, Self
 import pytest
 from helpers import experiment
 
-from pipeline.artifacts import paths
+from pipeline.artifacts import files, paths
 from pipeline.artifacts.paths import SHADOW
 from pipeline.config import params
 from pipeline.plan import plan_file
@@ -146,6 +146,23 @@ def test_a_killed_walk_goes_on_with_what_was_finished(
     walk(monkeypatch)
     # Two copies each at two places; the first rounds of ticket and one-shot are the same.
     assert len(trained) == 24 + 4 - 2 - 3
+
+
+def test_its_folder_is_gone_before_the_first_of_its_files_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (SHADOW / "artifacts/timing").mkdir(parents=True)
+    remove = files.remove
+
+    def removed(path: Path) -> None:
+        assert not path.exists() or not SHADOW.exists()
+        remove(path)
+
+    monkeypatch.setattr(files, "remove", removed)
+    driver._clear()
+    driver._clear()
+    assert not list(SHADOW.parent.iterdir())
 
 
 def test_what_fails_is_left_to_its_stage_with_all_that_waits_for_it(
