@@ -83,7 +83,7 @@ def write(
         name = store.experiment
         if f"<!-- {name} -->" not in text:
             text = _with_section(text, name)
-        text = fill(text, name, _lines(_section(store, rows, figures)))
+        text = fill(text, name, _lines(_section(store, stores, rows, figures)))
     page.write_text(text, encoding="utf-8")
 
 
@@ -143,8 +143,13 @@ def _changed(rows: Sequence[Compared]) -> Iterator[str]:
         yield f"| {row.claim} | {row.by_t} | {row.verdict} |"
 
 
-def _section(store: TrackedStore, rows: Sequence[Compared], figures: Path) -> Iterator[str]:
-    """Tables, figures and verdicts of one experiment."""
+def _section(
+    store: TrackedStore,
+    stores: Sequence[TrackedStore],
+    rows: Sequence[Compared],
+    figures: Path,
+) -> Iterator[str]:
+    """Tables, figures and verdicts of one experiment among the stores."""
     yield from results_tables.tables(store)
     yield from drawn(store, figures)
     mine = [row for row in rows if store.experiment in row.experiment.split(", ")]
@@ -154,7 +159,7 @@ def _section(store: TrackedStore, rows: Sequence[Compared], figures: Path) -> It
         yield ""
     tickets = [row for row in mine if row.id == WINNING]
     if tickets:
-        yield from results_tables.winning(tickets)
+        yield from results_tables.winning(tickets, store, stores)
 
 
 def drawn(store: TrackedStore, folder: Path) -> Iterator[str]:

@@ -107,9 +107,17 @@ def _table(rows: Sequence[Row], metric: str) -> Iterator[str]:
         yield f"| `{name}` | {' | '.join(cells)} |"
 
 
-def winning(rows: Sequence[Compared]) -> Iterator[str]:
-    """The smallest winning ticket of every variant; those without one in a line."""
-    names = {row.claim.rpartition(": ")[2].rstrip("."): row for row in rows}
+def winning(
+    rows: Sequence[Compared], store: TrackedStore, stores: Sequence[TrackedStore]
+) -> Iterator[str]:
+    """The smallest winning ticket of every variant; those without one in a line.
+
+    Args:
+        rows: on the definition of a winning ticket, in which the experiment has a part.
+        store: the experiment.
+        stores: all that the rows come from.
+    """
+    names = {_name_in(store, row, stores): row for row in rows}
     known = {
         name: row
         for name, row in names.items()
@@ -124,6 +132,24 @@ def winning(rows: Sequence[Compared]) -> Iterator[str]:
     if others := ", ".join(f"`{name}`" for name in names if name not in known):
         yield ""
         yield f"Not shown to win at any density, nor to lose at all: {others}."
+
+
+def _name_in(store: TrackedStore, row: Compared, stores: Sequence[TrackedStore]) -> str:
+    """What an experiment calls a variant that a row may name as another one does."""
+    where = row.claim.partition(", ")[2].removesuffix(".")
+    experiment, _, name = where.partition(": ")
+    first = next(one for one in stores if one.experiment == experiment)
+    wanted = _behind(first)[name]
+    return next(mine for mine, found in _behind(store).items() if found == wanted)
+
+
+def _behind(store: TrackedStore) -> dict[str, Mapping[str, str]]:
+    """Variant, with its task where there are several -> its settings."""
+    several = len({task for task, _ in store.settings}) > 1
+    return {
+        f"{task}/{variant}" if several else variant: settings
+        for (task, variant), settings in store.settings.items()
+    }
 
 
 def _chosen(rounds: Sequence[int]) -> list[int]:

@@ -1,12 +1,13 @@
 """benchmarks/results.py: a section per experiment; the page says what the tables hold."""
 
 import importlib
+import re
 import sys
 from dataclasses import replace
 from types import ModuleType
 
 import pytest
-from helpers.tracked_stores import store
+from helpers.tracked_stores import RECIPES, store
 from helpers.workspace import ROOT
 
 from pipeline.tracking import shared_tables
@@ -87,6 +88,15 @@ def test_seeds_with_a_collapsed_layer_are_counted(written):
     rows = [row | {"collapsed_layers": 3 * (row["seed"] > 0)} for row in one.rounds]
     text = written(replace(one, rounds=tuple(rows)))
     assert ") 2 collapsed |" in text
+
+
+def test_a_ticket_of_two_experiments_has_the_name_of_each(written):
+    one = store(variants=("ticket",))
+    recipes = {"mine": RECIPES["ticket"], "other": RECIPES["one-shot"]}
+    two = store(experiment="two", variants=recipes, recipes=recipes)
+    text = written(one, two)
+    shown = re.findall(r"nor to lose at all: (.*)\.", text)
+    assert shown == ["`ticket`", "`mine`, `other`"]
 
 
 def test_the_page_says_what_the_shared_tables_hold(results):
