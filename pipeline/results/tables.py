@@ -6,6 +6,7 @@ that the plan no longer holds (removed variants, rounds and seeds) do not appear
 
 import csv
 import io
+import math
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -48,6 +49,7 @@ COLUMNS = (
 )
 OF_FITS = ("fitted_step", "generalized_step", "delay")
 """columns that stand there where a training was evaluated on its training set"""
+SMALLEST = "density_at_dense_accuracy"
 MEANS = ("density", "test_accuracy", "early_stop_step")
 
 
@@ -132,31 +134,38 @@ def summary(rows: Sequence[Row]) -> dict[str, Any]:
     The numbers are means over seeds, of the dense network and of each variant's last
     round. Seeds that diverged are left out and counted in ``diverged``.
     ``density_at_dense_accuracy`` is the smallest density at which a variant's mean test
-    accuracy is at least the dense network's, or None. It compares means and tests nothing.
+    accuracy is at least the dense network's, or None; both means are of the seeds with
+    which neither diverged. It compares means and tests nothing.
     """
     groups: dict[tuple[str, str, int], dict[int, Row]] = defaultdict(dict)
     for row in rows:
         variant = row["variant"] if row["round"] else DENSE
         groups[row["task"], variant, row["round"]][row["seed"]] = row
     tree: dict[str, Any] = {}
-    for (task, variant, _), seeds in sorted(groups.items()):
+    dense_first = sorted(groups.items(), key=lambda one: (one[0][1] != DENSE, one[0]))
+    for (task, variant, _), seeds in dense_first:
         leaf = _means(list(seeds.values()))
         known = tree.setdefault(task, {})
+        dense = groups.get((task, DENSE, 0), {})
         if variant == DENSE:
             del leaf["density"]
-        known[variant] = leaf | _smallest(known.get(variant), leaf, known.get(DENSE))
+        elif dense:
+            before = known.get(variant, {}).get(SMALLEST)
+            leaf[SMALLEST] = leaf["density"] if _reaches(seeds, dense) else before
+        known[variant] = leaf
     return tree
 
 
-def _smallest(before: Row | None, leaf: Row, dense: Row | None) -> Row:
-    """The smallest density at the dense accuracy, up to this round."""
-    if dense is None or "density" not in leaf:
-        return {}
-    found = before["density_at_dense_accuracy"] if before else None
-    reached, wanted = leaf["test_accuracy"], dense["test_accuracy"]
-    if reached is not None and wanted is not None and reached >= wanted:
-        found = leaf["density"]
-    return {"density_at_dense_accuracy": found}
+def _reaches(seeds: Mapping[int, Row], dense: Mapping[int, Row]) -> bool:
+    """Whether the mean accuracy of a round is at least the dense one, of the same seeds."""
+    pairs = [
+        (row["test_accuracy"], dense[seed]["test_accuracy"])
+        for seed, row in seeds.items()
+        if seed in dense and not (row["diverged"] or dense[seed]["diverged"])
+    ]
+    known = [pair for pair in pairs if None not in pair]
+    reached, wanted = (math.fsum(pair[side] for pair in known) for side in (0, 1))
+    return bool(known) and reached >= wanted
 
 
 def _is_active(key: _Key, active: Active) -> bool:

@@ -143,13 +143,13 @@ def test_summary_has_means_of_the_last_round_over_seeds_that_did_not_diverge(tmp
     json.dumps(tree, allow_nan=False)
 
 
-def row(variant, number, density, accuracy):
+def row(variant, number, density, accuracy, seed=0):
     numbers = dict.fromkeys(COLUMNS) | {"density": density, "test_accuracy": accuracy}
     return numbers | {
         "task": "main",
         "variant": variant,
         "round": number,
-        "seed": 0,
+        "seed": seed,
         "diverged": accuracy is None,
     }
 
@@ -159,6 +159,21 @@ def test_summary_names_the_smallest_density_at_the_dense_accuracy():
     table += [row("ticket", 2, 0.25, 0.9), row("ticket", 3, 0.1, 0.8)]
     leaf = summary(table)["main"]["ticket"]
     assert (leaf["density"], leaf["density_at_dense_accuracy"]) == (0.1, 0.25)
+
+
+@pytest.mark.parametrize("variant", ["continued", "ticket"])  # dense is between them
+def test_the_smallest_density_is_there_whatever_the_name_of_the_variant(variant):
+    table = [row(variant, 0, 1.0, 0.9), row(variant, 1, 0.5, 0.91)]
+    assert summary(table)["main"][variant]["density_at_dense_accuracy"] == 0.5
+    assert list(summary(table)["main"]) == ["dense", variant]
+
+
+def test_seeds_that_diverged_are_left_out_of_the_dense_network_beside_them():
+    table = [row("ticket", 0, 1.0, 0.95, seed=0), row("ticket", 0, 1.0, 0.99, seed=1)]
+    table += [row("ticket", 1, 0.5, None, seed=0), row("ticket", 1, 0.5, 0.98, seed=1)]
+    leaf = summary(table)["main"]["ticket"]
+    assert leaf["density_at_dense_accuracy"] is None
+    assert leaf["test_accuracy"] == 0.98
 
 
 def test_a_variant_that_never_reaches_the_dense_accuracy_has_null_there():
