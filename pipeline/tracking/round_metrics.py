@@ -82,6 +82,19 @@ def round_metrics(root: Path, result: RoundResult, timing: Timing) -> list[Metri
     ]
 
 
+def blanks(result: RoundResult, timing: Timing) -> list[MetricValue]:
+    """NaN for what a round has no value of, as one that diverged has no accuracy.
+
+    MLflow shows the newest value of each metric of a chain. Without these, values of the
+    round before would stand beside the density of this one.
+    """
+    return [
+        MetricValue(name=name, value=math.nan, timestamp=timing.ended, step=result.round)
+        for name in (*ROUND_METRICS, *OF_FITS)
+        if name in result.facts and result.facts[name] is None
+    ]
+
+
 def curve_metrics(result: RoundResult, timing: Timing) -> list[MetricValue]:
     """The learning curves and measures of a round, at step = training step."""
     table = load_curves(result.folder / "curves.parquet").to_pylist()

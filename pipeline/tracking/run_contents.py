@@ -16,6 +16,7 @@ from pipeline.tracking.place_metrics import line_metrics, place_metrics
 from pipeline.tracking.round_metrics import (
     TIMED,
     MetricValue,
+    blanks,
     curve_metrics,
     round_metrics,
 )
@@ -37,6 +38,8 @@ class ChildContent:
     """logged to the parent run as well"""
     curves: Callable[[], Sequence[MetricValue]]
     """logged to the child run only"""
+    blanks: Callable[[], Sequence[MetricValue]] = tuple
+    """logged to the parent run only"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,6 +102,7 @@ def of_chain(
             tags={**tags, "result": chain.digests[result.round]},
             metrics=lambda: round_metrics(root, result, timing),
             curves=lambda: curve_metrics(result, timing),
+            blanks=lambda: blanks(result, timing),
         )
 
     last = timing_of(root, chain.rounds[-1])

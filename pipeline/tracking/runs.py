@@ -122,6 +122,7 @@ def write(target: Target, tree: Tree, content: RunContent) -> set[str]:
         metrics = child.metrics() if lacks or untimed else ()
         recorded = name in tree.recorded
         values += [m for m in metrics if not recorded or m.name in content.timed]
+        values += () if recorded else child.blanks()
         if name in new:
             _create_child(target, tree.run, child, metrics, content)
         elif name in known:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import math
 import shutil
 import zlib
 
@@ -222,7 +223,17 @@ def test_a_diverged_round_is_marked_and_has_no_accuracy(root):
     run = only(root, "ticket-s0")
     assert run.data.tags["diverged"] == "true"
     assert history(root, run, "diverged") == {0: 0, 1: 0, 2: 1}
-    assert sorted(history(root, run, "test_accuracy")) == [0, 1]
+    accuracies = history(root, run, "test_accuracy")
+    assert [math.isnan(accuracies[number]) for number in (0, 1, 2)] == [False, False, True]
+    newest = run.data.metrics
+    assert newest["density"] == 170538 / 266200
+    assert math.isnan(newest["test_accuracy"])
+    assert math.isnan(newest["early_stop_step"])
+    assert "test_accuracy" not in only(root, "ticket-s0-r02").data.metrics
+    with opened(store_uri(root)) as client:
+        client.set_tag(run.info.run_id, "results", "{}")
+    write(root)
+    assert math.isnan(only(root, "ticket-s0").data.metrics["test_accuracy"])
     last = read(None, EXPERIMENT, ["ticket"], root=root).rounds[2]
     assert last["diverged"] is True
     assert last["test_accuracy"] is None
