@@ -1,7 +1,8 @@
 """Tags that name the smallest winning ticket of a variant, on the runs of all its seeds."""
 
+import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from pipeline.core.looks import Looks
@@ -10,13 +11,31 @@ from pipeline.results.tables import rows
 from pipeline.tracking.chains import Chain, digest_of
 from pipeline.tracking.formats import weights_remaining
 
+NOT_JUDGED = {
+    "winning_density": "none",
+    "winning_confidence": "the dense network did not train",
+}
+UNTRAINED = "untrained"
+"""the tag of an experiment with the tasks whose dense network did not train, as JSON"""
 
-def winning_tags(chains: Iterable[Chain], looks: Looks) -> dict[str, dict[str, str]]:
+
+def untrained_tasks(tags: Mapping[str, str]) -> frozenset[str]:
+    """The tasks that the tags of an experiment name as untrained."""
+    try:
+        return frozenset(str(task) for task in json.loads(tags.get(UNTRAINED, "[]")))
+    except (ValueError, TypeError):
+        return frozenset()  # somebody has edited it
+
+
+def winning_tags(
+    chains: Iterable[Chain], looks: Looks, untrained: Collection[str] = ()
+) -> dict[str, dict[str, str]]:
     """Key of a chain -> tags that all seeds of its variant share.
 
     Args:
         chains: of the workspace.
         looks: at which numbers of seeds there may be a verdict.
+        untrained: tasks whose dense network did not train, so that no ticket can win.
 
     Returns:
         ``winning_density`` and ``winning_confidence`` for every chain of tickets;
@@ -28,8 +47,8 @@ def winning_tags(chains: Iterable[Chain], looks: Looks) -> dict[str, dict[str, s
         if is_ticket(first.settings):
             groups[first.task, first.variant, digest_of(first.settings)].append(chain)
     tags: dict[str, dict[str, str]] = {}
-    for group in groups.values():
-        shared = _tags(group, looks)
+    for (task, _, _), group in groups.items():
+        shared = NOT_JUDGED if task in untrained else _tags(group, looks)
         tags |= {chain.key: shared for chain in group}
     return tags
 

@@ -9,9 +9,10 @@ The tag ``current`` is for people in MLflow's page: it marks what the workspace 
 wrote last. Temporary workspaces of ``dvc exp run`` leave it alone.
 """
 
+import json
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -35,12 +36,12 @@ from pipeline.tracking.chains import chains_of
 from pipeline.tracking.experiment_tags import experiment_tags
 from pipeline.tracking.kinds import CHILDREN
 from pipeline.tracking.looks import TAG as LOOKS
-from pipeline.tracking.looks import looks_tag
+from pipeline.tracking.looks import declared_looks, looks_tag
 from pipeline.tracking.run_contents import RunContent, of_analysis, of_chain
 from pipeline.tracking.runs import Target, Tree
 from pipeline.tracking.source_tags import source_tags
 from pipeline.tracking.store import find_runs, is_there, locked, opened
-from pipeline.tracking.winning_tags import winning_tags
+from pipeline.tracking.winning_tags import UNTRAINED, untrained_tasks, winning_tags
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -64,6 +65,8 @@ class TrackReport:
     untouched: tuple[str, ...]
     deleted: tuple[str, ...]
     """runs whose settings now give other results; each is in ``created`` as well"""
+    untrained: frozenset[str]
+    """tasks whose dense network did not train, as the winning tags have it"""
 
     def __str__(self) -> str:
         """Two lines for the terminal: what was done, and where to look at it."""
@@ -143,12 +146,14 @@ def write(
     *,
     live: bool = False,
     place: Path | None = None,
+    untrained: Collection[str] | None = None,
 ) -> TrackReport:
     """The same; ``live`` while more results are to come.
 
     What contradicts the store is then left alone: later rounds may still be from an
     earlier state of the code. What the workspace no longer holds is left alone, too.
-    ``place`` is the folder with ``artifacts``, where it is not the root.
+    ``place`` is the folder with ``artifacts``, where it is not the root. ``untrained``
+    are the tasks whose dense network did not train; None = as last told to this store.
     """
     uri, place = store_uri(root, uri), root if place is None else place
     chains = chains_of(round_results(place, asked.active))
@@ -157,15 +162,11 @@ def write(
     tags = experiment_tags(asked.experiment, chains, analyses, approximations)
     seeds = {chain.first.seed for chain in chains}
     declared = partial(looks_tag, looks=asked.looks, num_seeds=len(seeds))
-    winning = winning_tags(chains, asked.looks)
+    if untrained is not None:
+        tags[UNTRAINED] = json.dumps(sorted(untrained))
     hashes = dvc_hashes.recorded(root)
-    contents = [
-        *(of_chain(place, one, winning.get(one.key, {}), hashes) for one in chains),
-        *(of_analysis(place, one, hashes) for one in analyses),
-        *(of_approximation(place, one, hashes) for one in approximations),
-    ]
     file = sqlite_file(uri)
-    if not contents and file and not file.exists():
+    if not (chains or analyses or approximations) and file and not file.exists():
         raise TrackingError(
             "there are no results to track in artifacts/; make them with `dvc repro`, or "
             "fetch them with `dvc pull`"
@@ -186,10 +187,20 @@ def write(
             marks=marks,
             dvc_experiment=os.environ.get("DVC_EXP_NAME", ""),
         )
+        # Figures and verdicts read these tags, too.
+        known = client.get_experiment(number).tags
+        failed = untrained_tasks(known) if untrained is None else frozenset(untrained)
+        winning = winning_tags(chains, declared_looks(known), failed)
+        contents = [
+            *(of_chain(place, one, winning.get(one.key, {}), hashes) for one in chains),
+            *(of_analysis(place, one, hashes) for one in analyses),
+            *(of_approximation(place, one, hashes) for one in approximations),
+        ]
         done = _write_all(target, contents, live=live)
     return TrackReport(
         uri=redacted(uri),
         view=experiments.view(uri, number),
+        untrained=failed,
         **{outcome: tuple(done[outcome]) for outcome in OUTCOMES},
     )
 
