@@ -15,6 +15,7 @@ from pipeline import compare, plots, tracking
 from pipeline.artifacts import files, paths
 from pipeline.config import params
 from pipeline.config.settings import Settings
+from pipeline.core.looks import Looks
 from pipeline.inspect import outcome
 from pipeline.plan import compiler, plan_file
 from pipeline.results.tables import round_results
@@ -31,12 +32,16 @@ def run() -> None:
     plan_file.check(settings)
     live.end()
     try:
-        report = tracking.write(Path(), None, tracking.asked_by(settings))
+        asked = tracking.asked_by(settings)
+        report = tracking.write(Path(), None, asked)
         store = _read(settings)
         untrained = compare.untrained(store)
+        if report.untrained != untrained.keys():
+            tracking.write(Path(), None, asked, untrained=untrained)
         drawn = _draw(store, untrained)
+        tracking.note_drawn(drawn)
         tracking.summarize(Path(), None, settings, drawn)
-        said = _said(settings, untrained, len(drawn) // 2, report)
+        said = _said(settings, store.looks, untrained, len(drawn) // 2, report)
         print(f"\n{said}", file=sys.stderr)  # noqa: T201
         with files.atomic(paths.OUTCOME) as temporary:
             temporary.write_text(f"{said}\n", encoding="utf-8")
@@ -66,6 +71,7 @@ def _draw(store: TrackedStore, untrained: Collection[str]) -> list[Path]:
 
 def _said(
     settings: Settings,
+    looks: Looks,
     untrained: Collection[str],
     num_figures: int,
     report: tracking.TrackReport,
@@ -77,7 +83,7 @@ def _said(
         str(report),
     ]
     if results:
-        table = outcome.table(results, settings.declared_looks, untrained)
+        table = outcome.table(results, looks, untrained)
         parts.insert(0, f"{table}\n")
     return "\n".join(parts)
 

@@ -15,6 +15,7 @@ from pipeline.tracking.summary import (
     FIGURES,
     TRACKED,
     figures_of_results,
+    note_drawn,
     results_digest,
     summarize,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "asked_for",
     "figures_of_results",
     "held",
+    "note_drawn",
     "read",
     "read_all",
     "results_digest",

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.artifacts import contents, paths
+from pipeline.artifacts import contents, files, paths
 from pipeline.border.root import enclosing
 from pipeline.config import params
 from pipeline.config.settings import Settings
@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 TRACKED = paths.FOLDER / "tracked.txt"
 """what the stage ``track`` leaves: the digest of the results that it wrote and drew"""
 FIGURES = Path("figures")
-"""where the stage ``track`` draws them"""
+"""where the stage ``track`` draws them, and `lt-pipeline plot` as well"""
+DRAWN = Path(".lt/drawn.json")
+"""which files there the stage has drawn, and of which results"""
 TABLES = (Path("results/rounds.csv"), Path("results/summary.json"))
 FILES_TAG = "files"
 """the tag with the digest of the files that the run has"""
@@ -51,12 +53,31 @@ def results_digest(root: Path = Path()) -> str:
     return content.hexdigest()
 
 
+def note_drawn(drawn: Iterable[Path], root: Path = Path()) -> None:
+    """Note which files the stage ``track`` has drawn of the results that are here."""
+    known = [[str(file), _sha256(root / file)] for file in drawn]
+    files.save_json(root / DRAWN, {"results": results_digest(root), "files": known})
+
+
 def figures_of_results(root: Path = Path()) -> list[Path]:
-    """The figures of the stage ``track``, if the results here are those it drew."""
-    tracked = root / TRACKED
-    if not tracked.exists() or tracked.read_text().strip() != results_digest(root):
+    """The files that the stage ``track`` drew of the results that are here.
+
+    Those that were drawn over or deleted since then are left out.
+    """
+    path = root / DRAWN
+    if not path.exists():
         return []
-    return sorted(file for file in (root / FIGURES).glob("*.*") if file.is_file())
+    noted = files.load_json(path)
+    with files.understood(path):
+        known = {root / name: digest for name, digest in noted["files"]}
+        if noted["results"] != results_digest(root):
+            return []
+    return [file for file, digest in known.items() if _sha256(file) == digest]
+
+
+def _sha256(file: Path) -> str:
+    """The SHA-256 of a file; empty where there is none."""
+    return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ""
 
 
 def summarize(
@@ -133,8 +154,9 @@ def _facts(root: Path, settings: Settings) -> dict[str, str]:
 
 def _note(settings: Settings) -> str:
     return (
-        f"The settings, tables and figures of **{settings.experiment}** as its workspace "
-        "holds them: see *Artifacts*. The numbers are in the runs of the variants."
+        f"The settings, tables and figures of **{settings.experiment}**, as a workspace "
+        "held them when it wrote this: see *Artifacts*. The numbers are in the runs of the "
+        "variants."
     )
 
 

@@ -6,11 +6,12 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from helpers import experiment
+from helpers import experiment, synthetic
 from helpers.tracked import runs
 
 from pipeline import tracking
 from pipeline.config import params
+from pipeline.plan import items
 from pipeline.tracking import store_uri
 from pipeline.tracking.store import opened
 
@@ -73,10 +74,27 @@ def test_figures_and_tables_are_there_once_they_are_drawn(workspace: Path) -> No
     figure = workspace / "figures/cost.png"
     figure.write_bytes(b"a figure")
     assert tracking.figures_of_results(workspace) == []
-    (workspace / tracking.TRACKED).write_text(tracking.results_digest(workspace) + "\n")
+    tracking.note_drawn([Path("figures/cost.png")], workspace)
     assert tracking.figures_of_results(workspace) == [figure]
     write(workspace, figure)
     assert artifacts(workspace, "figures") == {"figures/cost.png"}
+
+
+def test_only_what_the_stage_drew_of_these_results_counts_as_their_figures(
+    tmp_path: Path,
+) -> None:
+    synthetic.fabricate(tmp_path)
+    (tmp_path / items.plan_path(tmp_path)).write_text("{}")
+    (tmp_path / "figures").mkdir()
+    for name in ("cost.png", "accuracy.png", "of-a-dropped-task.png", "notes.txt"):
+        (tmp_path / "figures" / name).write_text(name)
+    drawn = [Path("figures/cost.png"), Path("figures/accuracy.png")]
+    tracking.note_drawn(drawn, tmp_path)
+    assert tracking.figures_of_results(tmp_path) == [tmp_path / name for name in drawn]
+    (tmp_path / "figures/cost.png").write_text("plot --experiment another")
+    assert tracking.figures_of_results(tmp_path) == [tmp_path / "figures/accuracy.png"]
+    synthetic.fabricate(tmp_path, salt="other results")
+    assert tracking.figures_of_results(tmp_path) == []
 
 
 def test_writing_again_changes_nothing(workspace: Path) -> None:
