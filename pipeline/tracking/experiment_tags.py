@@ -43,8 +43,8 @@ def experiment_tags(
 One run per variant and seed, with `step` = round (0 is the dense network, which is a \
 variant of its own, too); its child runs, one per round, hold the learning curves.
 
-- **Views → Compare variants** (top right) groups by variant, mean and min–max over \
-seeds; its chart view draws accuracy and early-stop step by round and against density.
+- **Views → Compare variants** (top right) groups by task and variant, mean and min–max \
+over seeds; its chart view draws accuracy and early-stop step by round and against density.
 - Only what the workspace held that wrote last: filter `tags.current = "true"`; without \
 the child runs: `tags.kind = "chain"`. Results of earlier settings and of temporary \
 experiments (`tags.dvc_experiment`) stay with `current = "false"`.

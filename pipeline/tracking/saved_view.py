@@ -15,7 +15,10 @@ from pipeline.results.tables import Row
 KEY = "lt-pipeline"
 """``?viewStateShareKey=lt-pipeline`` behind the experiment's address opens the view"""
 FILTER = 'tags.current = "true" and tags.kind = "chain"'
+GROUPED_BY = ("task", "variant")
+"""tags; means over several tasks would say nothing"""
 COLUMNS = (
+    "tags.`task`",
     "tags.`seed`",
     "metrics.`density`",
     "metrics.`test_accuracy`",
@@ -62,7 +65,7 @@ def saved_view(rows: Sequence[Row]) -> dict[str, str]:
         "hideEmptyCharts": True,
         "groupBy": {
             "aggregateFunction": "average",
-            "groupByKeys": [{"mode": "tag", "groupByData": "variant"}],
+            "groupByKeys": [{"mode": "tag", "groupByData": tag} for tag in GROUPED_BY],
         },
         "groupsExpanded": {},
     }

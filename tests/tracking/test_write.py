@@ -287,7 +287,9 @@ def test_the_experiment_has_a_note_and_a_saved_view_of_the_variants(root):
     packed = base64.b64decode(view["state"].removeprefix("deflate;"))
     state = json.loads(zlib.decompress(packed))
     assert state["searchFilter"] == 'tags.current = "true" and tags.kind = "chain"'
-    assert state["groupBy"]["groupByKeys"] == [{"mode": "tag", "groupByData": "variant"}]
+    keys = state["groupBy"]["groupByKeys"]
+    assert keys == [{"mode": "tag", "groupByData": tag} for tag in ("task", "variant")]
+    assert "tags.`task`" in state["selectedColumns"]
     axes = [chart["selectedXAxisMetricKey"] for chart in state["compareRunCharts"]]
     assert axes == [""] * 3 + ["density"] * 3
 
