@@ -117,16 +117,22 @@ def _sources(stores: Sequence[TrackedStore]) -> Iterator[str]:
     for store in stores:
         trainings = results_tables.trainings(store.rounds)
         steps = sorted({row["steps"] for row in trainings if row["steps"]})
-        hours = sum(row.get("seconds") or 0.0 for row in trainings) / 3600
         cells = [
             f"[{store.experiment}](#{store.experiment.replace('.', '')})",
             str(len({row["seed"] for row in trainings})),
             ", ".join(f"{number:,}" for number in steps),
             str(len(trainings)),
             ", ".join(store.commits) or "–",
-            f"{hours:.1f}" if hours else "–",
+            _hours([row.get("seconds") for row in trainings]),
         ]
         yield f"| {' | '.join(cells)} |"
+
+
+def _hours(seconds: Sequence[float | None]) -> str:
+    """The hours of trainings; at least those that are known."""
+    known = [number for number in seconds if number is not None]
+    least = "≥ " if len(known) < len(seconds) else ""
+    return f"{least}{sum(known) / 3600:.1f}" if known else "–"
 
 
 def _changed(rows: Sequence[Compared]) -> Iterator[str]:
@@ -186,12 +192,17 @@ def drawn(store: TrackedStore, folder: Path) -> Iterator[str]:
 
 
 def _own_masks(store: TrackedStore) -> TrackedStore:
-    """The experiment with fewer variants, where all are too many for one figure."""
+    """The experiment with fewer variants, where all are too many for one figure.
+
+    Tasks that have only a dense network keep it.
+    """
     if len(pruned_variants(store.rounds)) <= LEGIBLE:
         return store
     known = store.settings
     rows = (
-        r for r in store.rounds if known[r["task"], r["variant"]]["prune.mask"] == "own"
+        row
+        for row in store.rounds
+        if known[row["task"], row["variant"]].get("prune.mask", "own") == "own"
     )
     return replace(store, rounds=tuple(rows))
 

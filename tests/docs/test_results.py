@@ -7,7 +7,7 @@ from dataclasses import replace
 from types import ModuleType
 
 import pytest
-from helpers.tracked_stores import RECIPES, store
+from helpers.tracked_stores import RECIPES, SETTINGS, store
 from helpers.workspace import ROOT
 
 from pipeline.tracking import shared_tables
@@ -88,6 +88,27 @@ def test_seeds_with_a_collapsed_layer_are_counted(written):
     rows = [row | {"collapsed_layers": 3 * (row["seed"] > 0)} for row in one.rounds]
     text = written(replace(one, rounds=tuple(rows)))
     assert ") 2 collapsed |" in text
+
+
+def test_a_task_with_only_a_dense_network_stands_beside_many_variants(results):
+    names = {f"own-{n}": RECIPES["ticket"] for n in range(results.LEGIBLE)}
+    many = {**names, "reinit": RECIPES["reinit"]}
+    one = store(variants=many, recipes=many, seeds=range(1), densities=(0.8,))
+    dense = {**one.rounds[0], "task": "small", "variant": "dense"}
+    behind = {**one.settings, ("small", "dense"): SETTINGS}
+    both = replace(one, rounds=(*one.rounds, dense), settings=behind)
+    shown = {row["variant"] for row in results._own_masks(both).rounds}
+    assert shown == {*names, "dense"}
+
+
+def test_hours_of_trainings_without_seconds_are_not_counted_as_none(written):
+    one = store(variants=("ticket",), seeds=range(2), densities=(), seconds=36000)
+    assert "| 20.0 |\n" in written(one)
+    first, *rest = one.rounds
+    assert "| ≥ 10.0 |\n" in written(
+        replace(one, rounds=(first | {"seconds": None}, *rest))
+    )
+    assert "| – |\n" in written(store(seeds=range(2)))
 
 
 def test_a_ticket_of_two_experiments_has_the_name_of_each(written):
