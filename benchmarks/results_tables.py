@@ -16,21 +16,23 @@ NEAR = 0.1
 
 
 def trainings(rows: Iterable[Row]) -> list[Row]:
-    """The rows of a store, each training once: dense networks stand in every variant."""
-    found = {
-        (
-            row["task"],
-            row["variant"] if row["round"] else "",
-            row["round"],
-            row["seed"],
-        ): row
-        for row in rows
-    }
+    """The rows of a store, each training once: dense networks stand in every variant.
+
+    Variants of other settings have other dense networks, with other numbers.
+    """
+    found: dict[tuple[object, ...], Row] = {}
+    for row in rows:
+        anywhere = {name: value for name, value in row.items() if name != "variant"}
+        identity = (row["variant"] if row["round"] else "", *anywhere.items())
+        found.setdefault(identity, row)
     return list(found.values())
 
 
 def tables(store: TrackedStore) -> Iterator[str]:
-    """Accuracy of every variant at up to six densities, task by task; then the delays."""
+    """Task by task the accuracy of every variant at up to six densities, and its delays.
+
+    Variants that several tasks have follow side by side.
+    """
     tasks = list(dict.fromkeys(row["task"] for row in store.rounds))
     for task in tasks:
         rows = [row for row in store.rounds if row["task"] == task]
@@ -82,9 +84,15 @@ def _side_by_side(store: TrackedStore, tasks: Sequence[str]) -> Iterator[str]:
 
 
 def _seeds(rows: Sequence[Row]) -> str:
-    """What a cell shows."""
-    number = len({row["seed"] for row in rows})
-    return f"mean (least–greatest) of {number} seeds" if number > 1 else "one seed"
+    """What a cell shows, and how many seeds the cells have."""
+    seeds: dict[tuple[str, int], set[int]] = {}
+    for row in rows:
+        seeds.setdefault((row["variant"], row["round"]), set()).add(row["seed"])
+    least, most = (pick(map(len, seeds.values())) for pick in (min, max))
+    if most == 1:
+        return "one seed"
+    number = f"{most}" if least == most else f"{least}–{most}"
+    return f"mean (least–greatest) of {number} seeds"
 
 
 def _table(rows: Sequence[Row], metric: str) -> Iterator[str]:

@@ -132,7 +132,8 @@ def summary(rows: Sequence[Row]) -> dict[str, Any]:
     """A few numbers for ``dvc metrics show``: task -> dense and variants -> numbers.
 
     The numbers are means over seeds, of the dense network and of each variant's last
-    round. Seeds that diverged are left out and counted in ``diverged``.
+    round. Seeds that diverged are left out and counted in ``diverged``, which is there
+    if any did; a seed without a value is left out of that mean alone.
     ``density_at_dense_accuracy`` is the smallest density at which a variant's mean test
     accuracy is at least the dense network's, or None; both means are of the seeds with
     which neither diverged. It compares means and tests nothing.
@@ -150,8 +151,9 @@ def summary(rows: Sequence[Row]) -> dict[str, Any]:
         if variant == DENSE:
             del leaf["density"]
         elif dense:
-            before = known.get(variant, {}).get(SMALLEST)
-            leaf[SMALLEST] = leaf["density"] if _reaches(seeds, dense) else before
+            reached = [known.get(variant, {}).get(SMALLEST)]
+            reached += [leaf["density"]] if _reaches(seeds, dense) else []
+            leaf[SMALLEST] = min((one for one in reached if one is not None), default=None)
         known[variant] = leaf
     return tree
 

@@ -90,6 +90,24 @@ def test_seeds_with_a_collapsed_layer_are_counted(written):
     assert ") 2 collapsed |" in text
 
 
+def test_dense_networks_of_other_settings_are_trainings_of_their_own(results):
+    one = store(seeds=range(2), densities=(0.8,))
+    other = [
+        row | {"variant": f"{row['variant']} (lr 0.1)", "test_loss": 0.2}
+        for row in one.rounds
+    ]
+    assert len(results.results_tables.trainings(one.rounds)) == 2 * (1 + 2)
+    both = results.results_tables.trainings([*one.rounds, *other])
+    assert len(both) == 2 * 2 * (1 + 2)
+
+
+def test_a_table_says_that_some_of_its_cells_have_fewer_seeds(written):
+    one = store(seeds=range(8))
+    rows = [row for row in one.rounds if row["round"] < 5 or row["seed"] < 2]
+    assert "(least–greatest) of 2–8 seeds:" in written(replace(one, rounds=tuple(rows)))
+    assert "(least–greatest) of 8 seeds:" in written(one)
+
+
 def test_a_task_with_only_a_dense_network_stands_beside_many_variants(results):
     names = {f"own-{n}": RECIPES["ticket"] for n in range(results.LEGIBLE)}
     many = {**names, "reinit": RECIPES["reinit"]}

@@ -161,6 +161,12 @@ def test_summary_names_the_smallest_density_at_the_dense_accuracy():
     assert (leaf["density"], leaf["density_at_dense_accuracy"]) == (0.1, 0.25)
 
 
+def test_the_smallest_density_need_not_be_that_of_the_last_round():
+    table = [row("ticket", 0, 1.0, 0.9), row("ticket", 1, 0.2, 0.9)]
+    table += [row("ticket", 2, 0.5, 0.9)]
+    assert summary(table)["main"]["ticket"]["density_at_dense_accuracy"] == 0.2
+
+
 @pytest.mark.parametrize("variant", ["continued", "ticket"])  # dense is between them
 def test_the_smallest_density_is_there_whatever_the_name_of_the_variant(variant):
     table = [row(variant, 0, 1.0, 0.9), row(variant, 1, 0.5, 0.91)]
