@@ -39,6 +39,8 @@ COUNTS = (
 VALIDATION = "validation"
 MOST_LACKING = 3
 """how many results that lack a warning names"""
+EVALUATES = "train.evaluate_train"
+"""the setting that has trainings evaluated on their training set"""
 FLAGS = ("censored", "diverged")
 
 
@@ -280,8 +282,9 @@ def _row(child: "Run", parent: "Run", names: Mapping[str, str]) -> Row:
         value = metrics.get(name)
         if value is not None and name in COUNTS:
             value = int(value)
-        row[name] = bool(value) if name in FLAGS else value
-    fits = OF_FITS if metrics.keys() & set(OF_FITS) else ()
+        row[name] = bool(value) if value is not None and name in FLAGS else value
+    asked = parent.data.params.get(EVALUATES) == "true"
+    fits = OF_FITS if asked or metrics.keys() & set(OF_FITS) else ()
     return row | {name: metrics.get(name) for name in fits}
 
 

@@ -1,9 +1,9 @@
 """Share what a store knows of results as a folder of small Parquet files.
 
 Anyone can judge such a folder again without training and without MLflow:
-``lt-pipeline compare --uri FOLDER``. It has the rounds, the barriers, the approximations,
-the settings behind them, and the declared looks of every experiment; no weights, curves
-or lines.
+``lt-pipeline compare --uri FOLDER``. Of every experiment it has the rounds, the barriers,
+the approximations, the settings behind these, the declared looks and the commits; no
+weights, layers, curves, measures or lines.
 
     rounds.parquet          experiment, and the columns of ``TrackedStore.rounds``
     barriers.parquet        experiment, and the columns of ``TrackedStore.barriers``
@@ -22,7 +22,7 @@ from pipeline.artifacts.files import atomic
 from pipeline.core.looks import Looks
 from pipeline.results.tables import OF_FITS, Row
 from pipeline.tracking.addresses import TrackingError
-from pipeline.tracking.read import TrackedStore
+from pipeline.tracking.read import EVALUATES, TrackedStore
 
 ROUNDS, BARRIERS = "rounds.parquet", "barriers.parquet"
 APPROXIMATIONS, SETTINGS = "approximations.parquet", "settings.parquet"
@@ -126,11 +126,27 @@ def _rows(path: Path) -> list[Row]:
 
 
 def _of(rows: Sequence[Row], experiment: str) -> list[dict[str, Any]]:
-    """The rows of an experiment, without the columns that only others have."""
-    mine = [row for row in rows if row["experiment"] == experiment]
-    known = {name for row in mine for name in OF_FITS if row.get(name) is not None}
-    left = {"experiment"} | (set() if known else set(OF_FITS))
-    return [{n: v for n, v in row.items() if n not in left} for row in mine]
+    """The rows of an experiment."""
+    return [
+        {name: value for name, value in row.items() if name != "experiment"}
+        for row in rows
+        if row["experiment"] == experiment
+    ]
+
+
+def _rounds(
+    rows: Sequence[Row], settings: Mapping[tuple[str, str], Mapping[str, str]]
+) -> Iterator[Row]:
+    """The rows of rounds, without the columns that only other trainings have."""
+    evaluated = {of for of, found in settings.items() if found.get(EVALUATES) == "true"}
+    evaluated |= {
+        (row["task"], row["variant"])
+        for row in rows
+        if any(row.get(name) is not None for name in OF_FITS)
+    }
+    for row in rows:
+        left = () if (row["task"], row["variant"]) in evaluated else OF_FITS
+        yield {name: value for name, value in row.items() if name not in left}
 
 
 def _store(
@@ -143,12 +159,13 @@ def _store(
         for row in settings
         if row["kind"] == kind
     )
+    behind = _behind(settings, "variant")
     return TrackedStore(
         experiment=name,
-        rounds=tuple(rounds),
+        rounds=tuple(_rounds(rounds, behind)),
         layers=(),
         curves=(),
-        settings=_behind(settings, "variant"),
+        settings=behind,
         barriers=tuple(barriers),
         approximations=tuple(approximations),
         analyses=_behind(settings, "analysis"),

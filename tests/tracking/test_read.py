@@ -74,3 +74,15 @@ def test_an_experiment_without_current_results_is_refused(root):
     track(root, EXPERIMENT, None, {})
     with pytest.raises(TrackingError, match="no results of the current plan"):
         read(None, EXPERIMENT, root=root)
+
+
+def test_delays_that_no_seed_has_are_censored_where_they_were_asked_for(
+    tmp_path, monkeypatch
+):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setattr(synthetic, "TRAIN", synthetic.TRAIN | {"evaluate_train": True})
+    plan = {"variants": ("ticket",), "rounds": 1, "seeds": (0,)}
+    synthetic.fabricate(tmp_path, **plan)
+    write(tmp_path, **plan)
+    rows = read(None, EXPERIMENT, root=tmp_path).rounds
+    assert [row["delay"] for row in rows] == [None, None]

@@ -34,6 +34,21 @@ def test_a_column_that_only_one_experiment_has_is_read_back_in_that_one(tmp_path
     assert [one.approximations for one in found] == [(), approximated.approximations]
 
 
+def test_delays_that_no_seed_has_are_read_back_where_they_were_asked_for(tmp_path):
+    never = dict.fromkeys(("fitted_step", "generalized_step", "delay"))
+    plain, asked = store(seeds=range(2)), store(seeds=range(2))
+    rows = [row | never | {"task": "asked"} for row in asked.rounds]
+    settings = {
+        ("asked", variant): {**found, "train.evaluate_train": "true"}
+        for (_, variant), found in asked.settings.items()
+    }
+    both = replace(
+        plain, rounds=(*rows, *plain.rounds), settings={**plain.settings, **settings}
+    )
+    shared_tables.write([both], tmp_path)
+    assert shared_tables.read(tmp_path)[0] == both
+
+
 def test_looks_and_one_experiment_are_read_back(tmp_path):
     open_ended = store(seeds=range(2))
     shared_tables.write([open_ended], tmp_path)

@@ -236,6 +236,7 @@ def test_a_diverged_round_is_marked_and_has_no_accuracy(root):
     assert math.isnan(only(root, "ticket-s0").data.metrics["test_accuracy"])
     last = read(None, EXPERIMENT, ["ticket"], root=root).rounds[2]
     assert last["diverged"] is True
+    assert last["censored"] is None
     assert last["test_accuracy"] is None
 
 
