@@ -62,7 +62,9 @@ SLOTS = (
     ("#56B4E9", "P"),
 )
 SPARE_MARKERS = "<>phd*"
-"""markers from the seventh variant on, with a dashed line"""
+"""markers from the seventh variant on"""
+LINES: tuple[Any, ...] = ("-", (0, (3, 1.2)), (0, (1, 1)), (0, (5, 1, 1, 1)))
+"""a line for each turn of the colors"""
 DENSE_COLOR = "#555555"
 DIVERGED: dict[str, Any] = {
     "marker": "x",
@@ -99,7 +101,7 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def looks(variants: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Variant -> color, marker and dash, distinct for up to twelve variants."""
+    """Variant -> color, marker and line, distinct for up to 24 variants."""
     familiar = familiar_variants()  # they look the same in every figure
     known = {name: familiar.index(name) for name in variants if name in familiar}
     free = (n for n in itertools.count() if n not in known.values())
@@ -108,11 +110,11 @@ def looks(variants: Sequence[str]) -> dict[str, dict[str, Any]]:
 
 
 def _look(slot: int) -> dict[str, Any]:
-    color, marker = SLOTS[slot % len(SLOTS)]
-    if slot < len(SLOTS):
-        return {"color": color, "marker": marker, "linestyle": "-"}
-    spare = SPARE_MARKERS[slot % len(SLOTS)]
-    return {"color": color, "marker": spare, "linestyle": (0, (3, 1.2))}
+    turn, place = divmod(slot, len(SLOTS))
+    color, marker = SLOTS[place]
+    if turn:
+        marker = SPARE_MARKERS[(place + turn - 1) % len(SPARE_MARKERS)]
+    return {"color": color, "marker": marker, "linestyle": LINES[turn % len(LINES)]}
 
 
 def diverged_entry(text: str = "some seeds diverged") -> Line2D:
