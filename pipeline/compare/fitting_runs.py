@@ -13,7 +13,7 @@ from pipeline.compare.claims import (
     Claim,
     roles,
 )
-from pipeline.compare.densities import rounds_of
+from pipeline.compare.densities import Round, rounds_of
 from pipeline.compare.failures import Rule
 from pipeline.compare.no_answer import NoAnswerError
 from pipeline.compare.setups import (
@@ -105,6 +105,8 @@ class _Cast:
     experiments: tuple[str, ...]
     answers: bool
     """whether the rounds that the claim needs are there"""
+    num_rows: int
+    """of these rounds, on both sides"""
     num_seeds: int
     """seeds that all roles have"""
     together: bool
@@ -160,12 +162,16 @@ def _draws(recipes: Sequence[Recipe]) -> list[list[Recipe]]:
     return list(groups.values())
 
 
-def _fitness(found: tuple[_Cast, Setup]) -> tuple[bool, int, int, int, bool]:
-    """The greatest is the best: that answers; then seeds, steps, rounds and draws."""
+def _fitness(found: tuple[_Cast, Setup]) -> tuple[bool, int, int, int, bool, int]:
+    """The greatest is the best: that answers; then seeds, steps, and draws.
+
+    Of equal ones, one experiment has real pairs; of these, that with most rounds is nearest
+    to the sources.
+    """
     cast, setup = found
     steps = max((row["steps"] or 0 for row in setup.dense), default=0)
-    num_rows = sum(map(len, cast.rows.values()))
-    return cast.answers, cast.num_seeds, steps, num_rows, cast.together
+    every = sum(map(len, cast.rows.values()))
+    return cast.answers, cast.num_seeds, steps, cast.num_rows, cast.together, every
 
 
 def _casts(trial: _Trial, claim: Claim) -> Iterator[_Cast]:
@@ -231,20 +237,21 @@ def _cast(
 ) -> _Cast:
     playing = {role: rows[role] for role in roles(check)}
     seeds = [{row["seed"] for row in found} for found in playing.values()]
+    rounds = _rounds(check, playing)
     return _Cast(
         rows=playing,
         dense=dense,
         experiments=tuple(dict.fromkeys(experiments)),
-        answers=_answers(check, playing),
+        answers=bool(rounds),
+        num_rows=sum(len(one.rows) + len(one.against) for one in rounds),
         num_seeds=len(set.intersection(*seeds)),
         together=together,
     )
 
 
-def _answers(check: Check, rows: Mapping[str, Sequence[Row]]) -> bool:
-    """Whether all rounds that a check is about are there."""
+def _rounds(check: Check, rows: Mapping[str, Sequence[Row]]) -> list[Round]:
+    """The rounds that a check is about; none if one is missing."""
     try:
-        rounds_of(check, rows)
+        return rounds_of(check, rows)
     except NoAnswerError:
-        return False
-    return True
+        return []

@@ -153,6 +153,14 @@ def test_a_row_names_the_experiments_that_have_all_of_its_variants():
     assert (row.experiment, row.seeds) == ("both, more ticket, more reinit", 12)
 
 
+def test_rounds_beyond_a_claim_do_not_mix_experiments():
+    both = store(experiment="both")
+    longer = store(variants=["ticket"], densities=(*DENSITIES, 0.086), experiment="longer")
+    check = difference(against="reinit")
+    assert checked(check, both, longer).experiment == "both"
+    assert checked(check, longer, both).experiment == "both"
+
+
 def test_an_experiment_that_plays_no_part_changes_nothing():
     """Neither its looks nor its dense networks count."""
     other = replace(
