@@ -219,7 +219,7 @@ def test_a_malformed_address_is_one_line_without_its_password(root, uri):
     assert "\n" not in message
     assert "sec" not in message
     assert "ret" not in message
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 10  # nothing was asked and waited for
 
 
 @pytest.mark.parametrize(
