@@ -7,6 +7,7 @@ from statistics import fmean
 
 from pipeline.compare.claims import DENSE, Check, Leaves, Ratio, against, densities
 from pipeline.compare.no_answer import NoAnswerError
+from pipeline.compare.samples import seeds_of
 from pipeline.results.tables import Row
 
 NEAR = 1.03
@@ -30,10 +31,10 @@ class Round:
     """rows of the other side that belong to it; empty if the check has no other side"""
 
 
-def curve(rows: Sequence[Row]) -> Curve:
+def curve_of(rows: Sequence[Row]) -> Curve:
     """Density -> rows. Round 0, the dense network, is left out unless it is the only one.
 
-    >>> curve([{"round": 0, "density": 1.0}, {"round": 1, "density": 0.8}]).keys()
+    >>> curve_of([{"round": 0, "density": 1.0}, {"round": 1, "density": 0.8}]).keys()
     dict_keys([0.8])
     """
     rounds: dict[int, list[Row]] = {}
@@ -54,21 +55,22 @@ def rounds_of(check: Check, rows: Mapping[str, Sequence[Row]]) -> list[Round]:
     Raises:
         NoAnswerError: a density that the check needs was not run, on one of the sides.
     """
-    mine, other = curve(rows[check.variant]), against(check)
-    found = _around(mine, check) if isinstance(check, Leaves) else None
-    if found is None:
+    mine, other = curve_of(rows[check.variant]), against(check)
+    if isinstance(check, Leaves):
+        found = _around(mine, check)
+    else:
         found = picked(mine, densities(check))
     if other is None:
         return [Round(density=density, rows=mine[density]) for density in found]
-    theirs = curve(rows[other])
+    theirs = curve_of(rows[other])
     fixed = check.against_at if isinstance(check, Ratio) else None
     return [_round(d, mine[d], _at(theirs, other, fixed or d)) for d in found]
 
 
 def _round(density: float, rows: Sequence[Row], others: Sequence[Row]) -> Round:
-    common = {row["seed"] for row in rows} & {row["seed"] for row in others}
-    both = ([row for row in side if row["seed"] in common] for side in (rows, others))
-    mine, theirs = both
+    common = seeds_of(rows, others)
+    sides = ([row for row in side if row["seed"] in common] for side in (rows, others))
+    mine, theirs = sides
     return Round(density=density, rows=mine, against=theirs)
 
 

@@ -57,7 +57,7 @@ class FittingRuns:
 
 
 def fitting_runs(claim: Claim, book: Book, found: Sequence[Setup]) -> FittingRuns:
-    """The runs that fit the protocol of a claim; of several setups, that with most seeds.
+    """The runs that fit the protocol of a claim; of several, those with most seeds.
 
     Raises:
         NoAnswerError: ``not run`` if there is no run of this model on this data, or
@@ -103,10 +103,8 @@ class _Cast:
     rows: Mapping[str, tuple[Row, ...]]
     dense: tuple[Row, ...]
     experiments: tuple[str, ...]
-    answers: bool
-    """whether the rounds that the claim needs are there"""
-    num_rows: int
-    """of these rounds, on both sides"""
+    rounds: Sequence[Round]
+    """that the claim is about; none if one of them is missing"""
     num_seeds: int
     """seeds that all roles have"""
     together: bool
@@ -134,7 +132,9 @@ def _trial(setup: Setup, claim: Claim, book: Book) -> _Trial:
         needed = f"(needed: {protocol.min_steps:,} or more)"
         differs.append(f"steps is {min(steps):,} {needed}")
     missing, playing = [], {}
-    for role in (role for role in roles(claim.check) if role != DENSE):
+    for role in roles(claim.check):
+        if role == DENSE:
+            continue
         found = [r for r in setup.recipes if fits(r.settings, book.variants[role])]
         if not found:
             missing.append(role)
@@ -170,12 +170,16 @@ def _fitness(found: tuple[_Cast, Setup]) -> tuple[bool, int, int, int, bool, int
     """
     cast, setup = found
     steps = max((row["steps"] or 0 for row in setup.dense), default=0)
+    num_rows = sum(len(one.rows) + len(one.against) for one in cast.rounds)
     every = sum(map(len, cast.rows.values()))
-    return cast.answers, cast.num_seeds, steps, cast.num_rows, cast.together, every
+    return bool(cast.rounds), cast.num_seeds, steps, num_rows, cast.together, every
 
 
 def _casts(trial: _Trial, claim: Claim) -> Iterator[_Cast]:
-    """Every choice of one recipe per role: of all experiments, and of each that has all."""
+    """Choose one recipe per role, in every way; then take the rows of all experiments.
+
+    Once more take those of each experiment that has all of these recipes.
+    """
     setup, check = trial.setup, claim.check
     for chosen in product(*trial.playing.values()):
         mine = dict(zip(trial.playing, chosen, strict=True))
@@ -237,13 +241,11 @@ def _cast(
 ) -> _Cast:
     playing = {role: rows[role] for role in roles(check)}
     seeds = [{row["seed"] for row in found} for found in playing.values()]
-    rounds = _rounds(check, playing)
     return _Cast(
         rows=playing,
         dense=dense,
         experiments=tuple(dict.fromkeys(experiments)),
-        answers=bool(rounds),
-        num_rows=sum(len(one.rows) + len(one.against) for one in rounds),
+        rounds=_rounds(check, playing),
         num_seeds=len(set.intersection(*seeds)),
         together=together,
     )

@@ -1,4 +1,4 @@
-"""The reason why a claim cannot be checked."""
+"""Say why a claim cannot be checked."""
 
 from typing import Literal
 

@@ -6,7 +6,7 @@ belong to. Inside of a setup, the settings of a recipe identify a variant.
 """
 
 import json
-from collections import defaultdict
+from collections import ChainMap, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -102,13 +102,12 @@ def setups(stores: Iterable[TrackedStore]) -> list[Setup]:
 
 def _first(found: Iterable[Mapping[tuple[int, int], Row]]) -> tuple[Row, ...]:
     """Rows by round and seed, the first of each."""
-    rows: dict[tuple[int, int], Row] = {}
-    for one in found:
-        rows = {**one, **rows}
-    return tuple(row for _, row in sorted(rows.items(), key=lambda item: item[0]))
+    rows = ChainMap(*map(dict, found))
+    return tuple(rows[place] for place in sorted(rows))
 
 
 def _dense(recipes: Iterable[Sequence[Row]]) -> tuple[Row, ...]:
+    """The first dense network of each seed."""
     found: dict[int, Row] = {}
     for rows in recipes:
         for row in rows:

@@ -14,7 +14,7 @@ from scipy import special
 from pipeline.compare import claims, reasons
 from pipeline.compare.checks import Measured, measure
 from pipeline.compare.claims import Book, Claim
-from pipeline.compare.densities import curve
+from pipeline.compare.densities import curve_of
 from pipeline.compare.fitting_runs import FittingRuns, fitting_runs
 from pipeline.compare.no_answer import NoAnswerError
 from pipeline.compare.setups import Setup, common, setups
@@ -162,7 +162,7 @@ def _untrained(claim: Claim, book: Book, runs: FittingRuns) -> tuple[Verdict, st
     other = claims.against(claim.check)
     if other in (None, claims.DENSE):
         return None
-    sides = {role: curve(runs.rows[role]) for role in claims.roles(claim.check)}
+    sides = {role: curve_of(runs.rows[role]) for role in claims.roles(claim.check)}
     reasons = [
         f"{role} at density {max(rounds):.1%}: {reason}"
         for role, rounds in sides.items()
