@@ -21,7 +21,9 @@ from pipeline.artifacts.paths import DENSE, Instance
 from pipeline.border import user_code
 from pipeline.config.settings import Prune, Settings, Task, build_network
 from pipeline.core import criteria
+from pipeline.core.augmentations import NO_AUGMENTATION
 from pipeline.core.optimizers import is_built_in
+from pipeline.core.starts import STARTS
 from pipeline.core.training.engine import Ability
 from pipeline.core.training.settings import for_scores
 from pipeline.core.transforms import TRANSFORMS
@@ -133,7 +135,9 @@ def _copies(settings: Settings, place: Place) -> Fields:
     names = (place.task, place.analysis)
     of = settings.analyses[place.analysis].of
     density, frozen, recipe = 1.0, False, f"analyses.{place.analysis}.of"
+    course: Fields = {}
     if of != DENSE:
+        course = _course(settings.variants[of].rewind.to)
         density = trained.densities_of(settings, place.task, of)[place.round]
         frozen, recipe = settings.variants[of].rewind.freezes, f"variants.{of}.rewind"
     return _at_place(settings, place) | {
@@ -142,6 +146,7 @@ def _copies(settings: Settings, place: Place) -> Fields:
         "mask": str(mask_of(settings, place)),
         "copies": str(place.copies),
         "timing": str(paths.timing_at(place.path)),
+        **course,
         **_training("copies", settings, names, density=density, frozen=frozen),
     }
 
@@ -203,6 +208,7 @@ def _rounds(
         }
         yield "rewind", instance, common | rewound
         retrained: Fields = {"mask": mask, "mask_owner": group.mask_owner, "start": starts}
+        retrained |= _course(group.variant.rewind.to)
         engine = _training(
             "retrain",
             settings,
@@ -214,6 +220,21 @@ def _rounds(
         yield "retrain", instance, common | retrained | engine | _round_outputs(instance)
     if group.variant.prune.pool is not None:
         yield from _pools(settings, group)
+
+
+def _course(start: str) -> Fields:
+    """How a training goes on from its start, by the record of the start.
+
+    The record may be the user's. An edit of it is an edit of the training, though the
+    start itself stays the same, bit for bit.
+    """
+    record = STARTS[start]
+    course = {
+        "from_beginning": record.from_beginning,
+        "at_last_rate": record.at_last_rate,
+        "evaluates": not record.trains,
+    }
+    return {name: 1 for name, holds in course.items() if holds}
 
 
 def _pools(settings: Settings, group: ChainGroup) -> Iterator[tuple[str, Instance, Fields]]:
@@ -305,6 +326,7 @@ def _training(
     task = settings.tasks[names[0]]
     task = replace(task, train=for_scores(task.train, prune.scores if prune else None))
     setting, network = task.program.engine or task.train.engine, build_network(task)
+    augment = task.train.augment
     needs = set(prune.policy.abilities) if prune else set()
     if frozen:
         needs.add(Ability.FREEZE)
@@ -317,6 +339,7 @@ def _training(
         "measures": task.train.measures,
         "policies": prune.schedule if prune and prune.policy.changes else None,
         "optimizers": None if is_built_in(task.train.optimizer) else task.train.optimizer,
+        "augmentations": None if augment == NO_AUGMENTATION else augment,
     }
     return {"engine": engine, INPUTS: _inputs(stage, task, names, **used)}
 

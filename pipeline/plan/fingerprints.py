@@ -19,7 +19,7 @@ lies outside the records counts, so that adding a method touches no other result
 import ast
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, reduce
 from pathlib import Path
@@ -32,6 +32,7 @@ from pipeline.border import user_code
 from pipeline.border.errors import UserError
 from pipeline.border.root import code_root
 from pipeline.core import (
+    augmentations,
     constructions,
     criteria,
     cuts,
@@ -68,6 +69,7 @@ ENTRIES: dict[str, Registry[Any]] = {
     "metrics": metrics.METRICS,
     "measures": measures.MEASURES,
     "optimizers": optimizers.OPTIMIZERS,
+    "augmentations": augmentations.AUGMENTATIONS,
 }
 """the registries whose entries stand in the names of inputs files"""
 USERS = "own"
@@ -211,6 +213,39 @@ def text(
     lines += [f"# {record}\n" for record in _records(inputs, code_root(root))]
     lines += [_code_line(file, _base(file, root)) for file in code_behind(inputs, root)]
     return "".join(lines)
+
+
+def changed_since(
+    inputs: Path, decided: Decided, settings: Mapping[str, Any], root: Path = Path()
+) -> list[str]:
+    """The settings and files of code that are not as an inputs file says, sorted.
+
+    Only what is read in milliseconds is compared: not the records of registries, and not
+    which files of code there are.
+
+    Args:
+        inputs: the file, below the root.
+        decided: the keys of its settings.
+        settings: params.yaml as nested dicts.
+        root: of the repository.
+    """
+    lines = (root / inputs).read_text(encoding="utf-8").splitlines()
+    known = set(lines)
+    found = [key for key in decided.settings if not _is_known(key, settings, known)]
+    for line in lines:
+        if not line.startswith("#"):
+            file = Path(line.partition("  ")[2])
+            path = _base(file, root) / file
+            if not path.is_file() or line != _code_line(file, _base(file, root)).rstrip():
+                found.append(str(file))
+    return sorted(found)
+
+
+def _is_known(key: str, settings: Mapping[str, Any], lines: Collection[str]) -> bool:
+    try:
+        return f"# {key}: {_value(settings, key)}" in lines
+    except (LookupError, TypeError):  # a variant that is not there any more
+        return False
 
 
 def _base(file: Path, root: Path) -> Path:

@@ -13,13 +13,19 @@ from pathlib import Path
 
 from pipeline.artifacts import paths
 from pipeline.border import exits
+from pipeline.border.errors import UserError
 from pipeline.border.locks import lock
-from pipeline.plan import items
-from pipeline.plan.kinds import KINDS
+from pipeline.config import params
+from pipeline.plan import fingerprints, items
+from pipeline.plan.kinds import INPUTS, KINDS
 from pipeline.run import live
 from pipeline.run.executors import lifeline
 
 LOCKS = Path(".lt/locks")
+
+
+class EditedError(UserError):
+    """Settings or code are not those that this run began with; one line that says which."""
 
 
 def run_keyed(kind: str, work: Callable[[str], None]) -> None:
@@ -27,6 +33,7 @@ def run_keyed(kind: str, work: Callable[[str], None]) -> None:
     with _as_stage():
         key = items.key_in(sys.argv)
         with held(f"{kind}@{key}"):
+            _refuse_edited(kind, key)
             work(key)
     if {"results", "lines"} & set(KINDS[kind].writes):
         live.start(lifeline.dvc())
@@ -62,6 +69,27 @@ def held(stage: str, folder: Path = LOCKS) -> Iterator[None]:
         opened.write(str(os.getpid()))
         opened.flush()
         yield
+
+
+def _refuse_edited(kind: str, key: str) -> None:
+    """Refuse what DVC would record under other settings or code than it is made with.
+
+    DVC knows them from the file that stage ``plan`` wrote when the run began.
+
+    Raises:
+        EditedError: with one line.
+    """
+    item = items.find(kind, key, params.load())
+    inputs, decided = item.path(INPUTS), fingerprints.decided_by(item)
+    if not inputs.exists():  # DVC runs no stage without it
+        return
+    found = fingerprints.changed_since(inputs, decided, params.resolved())
+    if found:
+        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        raise EditedError(
+            f"{item.stage}: {found[0]}{more} changed after this run began; "
+            "`lt-pipeline run` goes on with what holds now"
+        )
 
 
 @contextmanager

@@ -192,6 +192,20 @@ def test_learning_rate_rewinding_needs_no_early_weights() -> None:
     assert item["behind"] == "artifacts/trained/main/ticket/r01/s0-1"
 
 
+def test_how_a_training_goes_on_from_its_start_stands_in_the_plan() -> None:
+    """By the record of the start, which may be the user's own."""
+    tune = {"to": "fine-tune", "step": None, "draw": None, "pruned": "zero"}
+    falling = {"name": "milestones", "milestones": [1], "gamma": 0.1, "warmup_steps": 0}
+    found = compiled(variants__ticket__rewind=tune, tasks__main__train__schedule=falling)[
+        "retrain"
+    ]
+    assert found["main-ticket-r01-s0-1"]["at_last_rate"] == 1
+    assert "at_last_rate" not in found["main-one-shot-r01-s0-1"]
+    as_cut = {"to": "pruned", "step": None, "draw": None, "pruned": "zero"}
+    found = compiled(variants__ticket__rewind=as_cut)["retrain"]
+    assert found["main-ticket-r01-s0-1"]["evaluates"] == 1
+
+
 def test_first_steps_that_left_the_plan_are_removed(tmp_path: Path) -> None:
     base = tmp_path / paths.FOLDER
     kept = [

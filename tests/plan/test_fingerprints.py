@@ -119,6 +119,20 @@ def test_a_file_of_hashes_is_what_sha256sum_checks(root: Path) -> None:
         assert found == hashlib.sha256((root / file).read_bytes()).hexdigest()
 
 
+def test_what_changed_since_an_inputs_file_was_written_is_named(root: Path) -> None:
+    train = fingerprints.FOLDER / "main/train.txt"
+    settings = {"tasks": {"main": {"train": {"lr": 0.1}}}}
+    decided = Decided(facts=(), settings=("tasks.main.train.lr",))
+    fingerprints.write({train: decided}, settings, root)
+    assert fingerprints.changed_since(train, decided, settings, root) == []
+    other = {"tasks": {"main": {"train": {"lr": 0.9}}}}
+    file = sorted(TRAIN - {ENGINES})[0]
+    (root / file).write_text("# edited\n")
+    found = fingerprints.changed_since(train, decided, other, root)
+    assert found == [file, "tasks.main.train.lr"]
+    assert "tasks.main.train.lr" in fingerprints.changed_since(train, decided, {}, root)
+
+
 def test_facts_and_settings_are_comments_before_the_hashes(root: Path) -> None:
     train = fingerprints.FOLDER / "main/train.txt"
     keys = ["tasks.main.compat", "tasks.main.train", "tasks.main.train.lr"]

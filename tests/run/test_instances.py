@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from helpers.workspace import ROOT
 
+from pipeline.config import params
+from pipeline.plan import compiler, fingerprints, plan_file
 from pipeline.run import instances
 
 HOLDER = (
@@ -51,6 +53,27 @@ def test_a_second_process_waits_for_the_first_and_says_for_whom(tmp_path: Path) 
             if process is not None:
                 process.kill()
                 process.communicate()
+
+
+def test_an_instance_refuses_settings_that_changed_after_the_run_began(
+    experiment_root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    current = plan_file.check(params.load())
+    fingerprints.write(compiler.inputs_of(current), params.resolved())
+    monkeypatch.setattr(sys, "argv", ["train", "main-s0-1"])
+    done: list[str] = []
+    instances.run_keyed("init", done.append)
+    text = (experiment_root / "params.yaml").read_text()
+    (experiment_root / "params.yaml").write_text(
+        text.replace('"widths": [8]', '"widths": [9]')
+    )
+    with pytest.raises(SystemExit) as ended:
+        instances.run_keyed("init", done.append)
+    assert ended.value.code == 2
+    assert "init@main-s0-1: tasks.main.model changed after" in capsys.readouterr().err
+    assert done == ["main-s0-1"]
 
 
 def test_a_lock_can_be_taken_again_and_names_its_last_holder(tmp_path: Path) -> None:

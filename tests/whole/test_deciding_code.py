@@ -19,9 +19,9 @@ CARRIERS = ("artifacts", "border", "config", "run")
 """folders that read, move and wait; they decide no result"""
 
 
-def executed(engine: str) -> set[Path]:
+def executed(engine: str, augment: str) -> set[Path]:
     """The files of the project in which a worker runs a function while it trains."""
-    asked = settings(tasks__main__train__engine=engine)
+    asked = settings(tasks__main__train__engine=engine, tasks__main__train__augment=augment)
     source = Source(
         label=f"traced/{engine}",
         seeds=(0, 1),
@@ -53,25 +53,34 @@ def executed(engine: str) -> set[Path]:
     return {path.relative_to(ROOT) for path in inside}
 
 
-def inputs_file(engine: str) -> Path:
+def inputs_file(engine: str, augment: str) -> Path:
     """Of a retrain stage with that engine."""
-    asked = settings(tasks__main__train__engine=engine)
+    asked = settings(tasks__main__train__engine=engine, tasks__main__train__augment=augment)
     plan = compiler.compile_plan(asked, [(0, 1)])
     return next(items_of(plan, "retrain")).path("inputs")
 
 
-@pytest.mark.parametrize("engine", ["reference", "dense", "sparse"])
+@pytest.mark.parametrize(
+    ("engine", "augment"),
+    [
+        ("reference", "none"),
+        ("reference", "flip-crop"),
+        ("reference", "random-resized-crop"),
+        ("dense", "none"),
+        ("sparse", "none"),
+    ],
+)
 def test_an_edit_of_any_file_that_a_training_executes_is_seen(
-    experiment_root: Path, monkeypatch: pytest.MonkeyPatch, engine: str
+    experiment_root: Path, monkeypatch: pytest.MonkeyPatch, engine: str, augment: str
 ) -> None:
-    files = executed(engine)
+    files = executed(engine, augment)
     folders = {file.parts[1] for file in files}
     assert {"core", "engines"} <= folders <= {"core", "engines", *CARRIERS}
     ignored = shutil.ignore_patterns("__pycache__", "plan.json")
     copied = experiment_root / "copy"
     shutil.copytree(ROOT / "pipeline", copied / "pipeline", ignore=ignored)
     monkeypatch.chdir(copied)
-    inputs = inputs_file(engine)
+    inputs = inputs_file(engine, augment)
     text = fingerprints.text(inputs, fingerprints.NOTHING, {}, copied)
     each_time = checkpoints._code_digest.__wrapped__  # a process asks once
     monkeypatch.setattr(checkpoints, "_code_digest", each_time)
