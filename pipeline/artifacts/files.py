@@ -7,12 +7,15 @@ several keys would be written in random order.
 
 import errno
 import glob
+import hashlib
 import json
 import os
+import platform
 import re
 import shutil
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +32,11 @@ from pipeline.core.arrays import Mask, Weights
 from pipeline.core.batches import Dataset, Split
 from pipeline.core.description import Description
 from pipeline.core.digests import digest
+
+_HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:6]
+"""this machine, or container, in the names of temporary files"""
+LONGEST_WRITE_S = 86_400.0
+"""age from which on a temporary file of another machine is taken for abandoned"""
 
 
 class ArtifactError(UserError):
@@ -81,10 +89,9 @@ def _named(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     # DVC would count the remains of a killed process to the folder above.
     for remains in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-        owner = remains.name.split(".")[-2]
-        if owner == str(os.getpid()) or not _runs(owner):
+        if _is_abandoned(remains):
             remove(remains)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{_HOST}-{os.getpid()}.tmp")
     try:
         yield temporary
     finally:
@@ -98,6 +105,19 @@ def _system_error(error: OSError | SafetensorError) -> OSError:
     found = re.search(r"os error (\d+)", str(error))
     number = int(found[1]) if found else errno.EIO
     return OSError(number, os.strerror(number) if found else str(error))
+
+
+def _is_abandoned(remains: Path) -> bool:
+    """Whether nobody will finish a temporary file; this process writes it only now.
+
+    Whether a process of another machine still runs cannot be seen here: only age tells.
+    """
+    host, _, owner = remains.name.split(".")[-2].rpartition("-")
+    if host not in ("", _HOST):
+        with suppress(FileNotFoundError):
+            return time.time() - remains.stat().st_mtime > LONGEST_WRITE_S
+        return False
+    return owner == str(os.getpid()) or not _runs(owner)
 
 
 def _runs(pid: str) -> bool:

@@ -26,7 +26,7 @@ FOLDER = Path("artifacts")
 
 LONGEST_NAME = 250
 """characters of a file's name, which may have 255, before its suffix"""
-LONGEST_GROUP = 237
+LONGEST_GROUP = 230
 """characters of a group's name: more leave no room for a suffix and a temporary name"""
 DENSE = "dense"
 """takes the place of the variant's name in the paths of round 0"""

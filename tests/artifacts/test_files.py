@@ -141,6 +141,18 @@ def test_files_of_dead_processes_are_removed_and_those_of_living_ones_are_not(
     assert listed(tmp_path) == {"s0-1", living, f"{living}/half", f".s2.{NOBODY}.tmp"}
 
 
+def test_a_file_of_another_machine_is_removed_only_when_it_is_old(tmp_path: Path) -> None:
+    other = tmp_path / f".f.elsewhere-{os.getpid()}.tmp"
+    other.touch()
+    with files.atomic(tmp_path / "f") as temporary:
+        temporary.touch()
+    assert other.exists()
+    os.utime(other, (0, 0))
+    with files.atomic(tmp_path / "f") as temporary:
+        temporary.touch()
+    assert not other.exists()
+
+
 @pytest.mark.parametrize("writing", [files.atomic, files.atomic_folder])
 def test_content_and_name_are_synced_in_this_order(
     tmp_path: Path,
@@ -419,7 +431,7 @@ def test_a_group_of_any_seeds_has_a_name_that_a_file_can_have(tmp_path, num):
     seeds = tuple(range(0, 2 * num, 2))
     name = paths.group_name(seeds)
     spelled = "s" + "_".join(map(str, seeds))
-    assert (name == spelled) == (len(spelled) <= 237)
+    assert (name == spelled) == (len(spelled) <= paths.LONGEST_GROUP)
     assert name != paths.group_name((*seeds[:-1], 2 * num))
     files.save_json(tmp_path / f"{name}.json", {})
     key = f"retrain@{'t' * 60}-{'v' * 60}-r01-{name}"
