@@ -41,14 +41,17 @@ class LostCheckpoint(Exception):  # noqa: N818 - it costs time, and nothing else
     """A checkpoint cannot be used, or not be written; one line that says which."""
 
 
-def unit_digest(jobs: list[Job], *, engine: str, data: str, host: str) -> str:
+def unit_digest(
+    jobs: list[Job], *, engine: str, data: str, host: str, rule_of: str | None = None
+) -> str:
     """A name for a training: two trainings share it exactly if they share their result.
 
     Args:
         jobs: the lanes of one engine; their data may be without examples.
         engine: name of the engine.
-        data: digest of the data set.
+        data: digest of the arrays of the data set.
         host: what else decides the result: machine, libraries, what is noted of it.
+        rule_of: what the rules were made from; None = their text tells them apart.
     """
     facts = {
         "engine": engine,
@@ -58,6 +61,7 @@ def unit_digest(jobs: list[Job], *, engine: str, data: str, host: str) -> str:
         "lanes": [
             {
                 "network": repr(job.network),
+                "description": repr(job.data.description),
                 "start": digest(job.start),
                 "mask": digest(job.mask),
                 "settings": asdict(job.settings),
@@ -66,7 +70,7 @@ def unit_digest(jobs: list[Job], *, engine: str, data: str, host: str) -> str:
                 "copy": job.copy,
                 "first_step": job.first_step,
                 "last_step": job.last_step,
-                "rule": repr(job.rule),
+                "rule": rule_of or repr(job.rule),
                 "score_rule": repr(job.score_rule),
             }
             for job in jobs

@@ -1,5 +1,6 @@
 """The files of a finished seed, as a worker leaves them among the checkpoints."""
 
+import glob
 import hashlib
 from contextlib import suppress
 from dataclasses import dataclass
@@ -31,28 +32,37 @@ class Finished:
     """what trained it: host, processor, versions, numerics class"""
 
     @property
+    def numerics(self) -> str:
+        """The class of the machine that trained it."""
+        return self.folder.name.rpartition("-")[2]
+
+    @property
     def is_from_elsewhere(self) -> bool:
         """Whether another machine trained it, or one that computes other bits."""
-        return self.machine != _here(self.folder.name.rpartition("-")[2])
+        return self.machine != _here(self.numerics)
 
 
 def find(
-    key: str, copies: tuple[int | str, ...], copy: int | str, seed: int, engine: str
+    key: str, unit: str, name: str, *, copy: int | str, seed: int, engine: str
 ) -> Finished:
-    """The files that a worker has left of a finished seed.
+    """The files that a worker, of whatever numerics class, has left of a finished seed.
+
+    The name decides: a folder of the same seed may be there from other settings, left by
+    a run that was interrupted.
 
     Args:
         key: of the trainings among the checkpoints.
-        copies: data orders of every seed.
-        copy: one of them.
-        seed: one of the seeds.
+        unit: which seeds were trained together.
+        name: digest of what decides the unit, but for the machine.
+        copy: its data order.
+        seed: one of its seeds.
         engine: that trained it.
 
     Raises:
         ArtifactError: if it is gone.
     """
     base = checkpoints.FOLDER / key
-    for path in sorted(base.glob(f"{prefix(copies, copy)}s*/s{seed}.json")):
+    for path in sorted(base.glob(f"{glob.escape(unit)}-{name}-*/s{seed}.json")):
         with suppress(checkpoints.LostCheckpoint):
             if left := checkpoints.finished(path.parent, seed):
                 folder = path.parent

@@ -1,5 +1,6 @@
 """Describe the machine of a training: host, processor, versions."""
 
+import os
 import platform
 from collections.abc import Mapping
 from functools import cache
@@ -9,6 +10,22 @@ from typing import Any
 
 LIBRARIES = ("torch", "numpy", "numba")
 """which compute"""
+VARIABLES = (
+    "ATEN_CPU_CAPABILITY",
+    "CUBLAS_WORKSPACE_CONFIG",
+    "DNNL_DEFAULT_FPMATH_MODE",
+    "DNNL_MAX_CPU_ISA",
+    "MKL_CBWR",
+    "MKL_ENABLE_INSTRUCTIONS",
+    "NUMBA_CPU_FEATURES",
+    "NUMBA_CPU_NAME",
+    "NVIDIA_TF32_OVERRIDE",
+    "ONEDNN_DEFAULT_FPMATH_MODE",
+    "ONEDNN_MAX_CPU_ISA",
+    "OPENBLAS_CORETYPE",
+    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
+)
+"""of the environment, by which the libraries choose how they compute"""
 
 
 def machine() -> dict[str, Any]:
@@ -38,6 +55,11 @@ def processor(device: str) -> str:
     shown = ("model name", "flags", "Features")
     known = [line for line in _cpu_lines() if line.startswith(shown)]
     return "\n".join(known[:2]) or f"{platform.machine()} {platform.processor()}"
+
+
+def variables() -> dict[str, str]:
+    """The variables that are set here by which the libraries choose how they compute."""
+    return {name: os.environ[name] for name in VARIABLES if name in os.environ}
 
 
 def _cpu_name() -> str:

@@ -6,7 +6,7 @@ from pipeline.border import user_code, user_failures
 from pipeline.border.user_code import CodeError
 from pipeline.config.settings import Prune, Task, build_network
 from pipeline.core import policies
-from pipeline.core.functions import is_function
+from pipeline.core.functions import function_in, is_function
 from pipeline.core.training.mask_rules import MaskRule
 from pipeline.core.training.score_rules import ScoreRule
 from pipeline.plan import expected
@@ -36,6 +36,21 @@ def mask_rule(task: Task, prune: Prune, round: int) -> MaskRule | None:
         return policies.rule(prune.schedule, asked, network)
     with user_code.blamed(prune.schedule):
         return _usable(prune.schedule, policies.rule(prune.schedule, asked, network))
+
+
+def origin(task: Task, prune: Prune, round: int) -> str | None:
+    """Everything that a function of the user's makes a rule from; None of other rules.
+
+    It tells such rules apart. Their own text cannot: it may have an address in it, or
+    leave out what counts.
+
+    Raises:
+        CodeError: the module of the function is not there.
+    """
+    if prune.schedule is None or not is_function(prune.schedule):
+        return None
+    code = user_code.digest_behind(user_code.module_of(function_in(prune.schedule)))
+    return repr((prune.schedule, code, expected.asked(task, prune, round)))
 
 
 def _usable(name: str, rule: MaskRule) -> MaskRule:

@@ -27,6 +27,7 @@ from pipeline.run import checkpoints, finished, kept, kernels
 from pipeline.run.executors import processes
 from pipeline.run.executors.portable import UnfitError
 from pipeline.run.executors.processes import InterruptedTraining, Notice, Report, Tell
+from pipeline.run.finished import Finished
 from pipeline.run.kept import Kept, Say, Training
 from pipeline.run.sources import Source
 
@@ -84,10 +85,32 @@ class SeedsWork:
         named = self._named_here()
         return named is not None and named.is_there(say)
 
+    def left(self) -> list[Finished]:
+        """The files of the finished seeds, whichever machine has trained them.
+
+        Raises:
+            ArtifactError: if one is gone.
+        """
+        source = self.source
+        name = source.name(self._jobs_without_examples())
+        return [
+            finished.find(
+                source.key,
+                self._unit,
+                name,
+                copy=self.copy,
+                seed=seed,
+                engine=source.engine,
+            )
+            for seed in self.seeds
+        ]
+
     def put(self, say: Say) -> None:
-        """Keep the seeds, which another machine has finished."""
-        if (named := self._named_here()) is not None:
-            named.put(say)
+        """Keep the seeds, which another machine has finished, under its class."""
+        name = self.source.name(self._jobs_without_examples())
+        for one in self.left():
+            training = Training(name=name, seed=one.seed, numerics=one.numerics)
+            self.kept.put(one.folder, training, say)
 
     def find_class(self, report: Tell, stop: Callable[[], bool]) -> None:
         """Let the numerics class of this machine be known from now on."""
@@ -97,8 +120,7 @@ class SeedsWork:
 
     def _named_here(self) -> "Named | None":
         """The seeds by their names on this machine, as far as its class is known."""
-        description = files.load_description(self.source.data)
-        jobs = self._jobs(without_examples(description))
+        jobs = self._jobs_without_examples()
         numerics = self.source.canary(jobs[0]).known()
         return None if numerics is None else self._named(jobs, numerics)
 
@@ -111,11 +133,20 @@ class SeedsWork:
         network = network_for(self.source.task, data.description)
         return [self.source.job(data, network, seed, self.copy) for seed in self.seeds]
 
+    def _jobs_without_examples(self) -> list[Job]:
+        """The jobs as far as they name the trainings; nobody has to read the data."""
+        description = files.load_description(self.source.data)
+        return self._jobs(without_examples(description))
+
+    @property
+    def _unit(self) -> str:
+        """The seeds, and which copy of them, in the names of folders."""
+        seeds = paths.short(paths.group_name(self.seeds), LONGEST_UNIT)
+        return finished.prefix(self.source.copies, self.copy) + seeds
+
     def _named(self, jobs: list[Job], numerics: str) -> "Named":
         name = self.source.name(jobs)
-        unit = finished.prefix(self.source.copies, self.copy)
-        unit += paths.short(paths.group_name(self.seeds), LONGEST_UNIT)
-        folder = checkpoints.folder_of(self.source.key, unit, f"{name}-{numerics}")
+        folder = checkpoints.folder_of(self.source.key, self._unit, f"{name}-{numerics}")
         return Named(
             folder=folder, seeds=self.seeds, name=name, numerics=numerics, kept=self.kept
         )

@@ -41,6 +41,8 @@ class Source:
     """None = with the schedule"""
     rule: MaskRule | None = None
     """how its mask changes while it trains"""
+    rule_of: str | None = None
+    """what a function of the user's made the rule from; None = the rule is built in"""
     score_rule: ScoreRule | None = None
     """how scores, which train in place of its weights, make the network"""
 
@@ -96,6 +98,7 @@ class Source:
             engine=self.engine,
             data=files.load_facts(self.data)["digest"],
             host=json.dumps(noted),
+            rule_of=self.rule_of,
         )
 
     @property

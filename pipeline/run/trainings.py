@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline import engines
 from pipeline.artifacts import files
-from pipeline.run import checkpoints, finished, kept, kernels, machines, overall, trials
+from pipeline.run import checkpoints, kept, kernels, machines, overall, trials
 from pipeline.run.executors import cores, preloads, processes
 from pipeline.run.finished import Finished
 from pipeline.run.kept import bounds
@@ -34,13 +34,15 @@ def run(source: Source, *, at_once: int | None) -> list[Finished]:
         EngineError: if the engine that the settings name does not work on this machine.
     """
     network = source.network()
+    bounds.bound()  # refused before hours of training, not after them
     limit = at_once or max(1, cores.available_cores() // source.task.train.processes)
     if engines.ENGINES[source.engine].compiles(network):
         kernels.make_ready([_kernels(source)], at_once=limit, say=_say)
     source = trials.with_engine_that_works(source, network, machines.versions())
     labels = tuple(source.label_of(copy) for copy in source.copies)
     place = overall.place_of(source.label)
-    if missing := [work for work in works(source) if not work.is_there(_say)]:
+    all_works = works(source)
+    if missing := [work for work in all_works if not work.is_there(_say)]:
         with Display(source.label, source.seeds, labels, place=place) as display:
             processes.run_all(
                 missing,
@@ -49,12 +51,7 @@ def run(source: Source, *, at_once: int | None) -> list[Finished]:
                 watch=display.show,
             )
         bounds.keep(kept.asked().place, _say)
-    found = finished.find
-    return [
-        found(source.key, source.copies, copy, seed, source.engine)
-        for copy in source.copies
-        for seed in source.seeds
-    ]
+    return [one for work in all_works for one in work.left()]
 
 
 def forget(source: Source) -> None:

@@ -74,6 +74,7 @@ class Kind:
             "code": checkpoints.code_digest(),
             "trial": hashlib.sha256(Path(__file__).read_bytes()).hexdigest(),
             "processor": machines.processor("cpu"),
+            "variables": machines.variables(),
             "versions": versions,
         }
         text = json.dumps(known, sort_keys=True)

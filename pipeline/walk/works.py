@@ -15,7 +15,7 @@ from pipeline.artifacts import files, paths
 from pipeline.artifacts.paths import SHADOW
 from pipeline.config.settings import Resources, Settings
 from pipeline.plan.items import Item
-from pipeline.run import checkpoints, finished, rounds
+from pipeline.run import checkpoints, rounds
 from pipeline.run.executors import preloads, processes
 from pipeline.run.executors.portable import Parcel
 from pipeline.run.executors.processes import Notice, Tell
@@ -151,9 +151,7 @@ class Trains:
     def _show(self) -> None:
         """Let the walk find what was trained, and those who look on."""
         source = self.source
-        one = finished.find(
-            source.key, source.copies, source.copies[0], self.seed, source.engine
-        )
+        (one,) = self._works()[0].left()
         written = self.item.kind.writes[0]
         folder, stage = SHADOW / self.item[written], stage_of(self.item)
         if written == TRAINED:

@@ -59,6 +59,12 @@ def moved(one: Job) -> Job:
     return replace(one, start=start)
 
 
+def other_pixels(one: Job) -> Job:
+    inputs = replace(one.data.description.images, mean=(1.5,))
+    description = replace(one.data.description, inputs=inputs)
+    return replace(one, data=replace(one.data, description=description))
+
+
 def name(one: Job, **facts: str) -> str:
     known = {"engine": "reference", "data": "abc", "host": "this"} | facts
     return checkpoints.unit_digest([one], **known)
@@ -68,6 +74,7 @@ def name(one: Job, **facts: str) -> str:
     "change",
     [
         lambda one: replace(one, network=network(5, 4)),
+        other_pixels,
         moved,
         pruned,
         lambda one: replace(one, settings=replace(one.settings, lr=0.5)),
@@ -89,6 +96,20 @@ def test_every_part_of_a_job_names_its_checkpoint(change: Callable[[Job], Job]) 
 @pytest.mark.parametrize("fact", ["engine", "data", "host"])
 def test_engine_data_and_host_name_a_checkpoint(fact: str) -> None:
     assert name(job(), **{fact: "another"}) != name(job())
+
+
+def test_what_a_rule_was_made_from_names_a_checkpoint_in_place_of_its_text(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(checkpoints, "own_code", lambda _: [])
+
+    class Rule:
+        """Prints its address, as a class without a text of its own does."""
+
+    made = [replace(job(), rule=Rule()) for _ in range(2)]
+    assert name(made[0]) != name(made[1])
+    assert name(made[0], rule_of="a") == name(made[1], rule_of="a")
+    assert name(made[0], rule_of="a") != name(made[0], rule_of="b")
 
 
 def test_the_lanes_of_a_group_name_it_in_their_order() -> None:

@@ -1,5 +1,6 @@
 """Whatever is wrong with a checkpoint, its training begins anew, with one line."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -13,7 +14,7 @@ from helpers.experiment import SEEDS, settings
 from pipeline.artifacts import files, paths
 from pipeline.artifacts.paths import DENSE, Instance
 from pipeline.plan import items
-from pipeline.run import checkpoints, finished, kept, seeds_work
+from pipeline.run import checkpoints, kept, seeds_work
 from pipeline.run.executors.processes import InterruptedTraining, Notice, Report
 from pipeline.run.kept import places
 from pipeline.run.seeds_work import SeedsWork
@@ -306,8 +307,17 @@ def test_folders_of_another_question_go() -> None:
     assert unit.exists()
 
 
+def test_a_finished_training_of_other_settings_is_not_taken() -> None:
+    run()
+    left = work().left()[0].folder
+    older = left.with_name(f"s0-1-{'0' * 20}-{'0' * 12}")  # a group, by its folder's name
+    shutil.copytree(left, older)
+    assert sorted(left.parent.iterdir())[0] == older
+    assert work().left()[0].folder == left
+
+
 def test_a_finished_training_that_somebody_deleted_is_one_line() -> None:
     run()
     files.remove(checkpoints.FOLDER / KEY)
     with pytest.raises(files.ArtifactError, match=r"seed 1 is gone from .*dvc repro"):
-        finished.find(KEY, source().copies, 0, SEED, "reference")
+        work().left()

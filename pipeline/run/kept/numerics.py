@@ -50,7 +50,7 @@ class Canary:
     job: Job
     """a training of the kind at hand; its data may be without examples"""
     data: str
-    """digest of the data set"""
+    """digest of the arrays of the data set"""
 
     @property
     def file(self) -> Path:
@@ -59,6 +59,7 @@ class Canary:
         known = {
             "engine": self.engine,
             "network": repr(job.network),
+            "description": repr(job.data.description),
             "data": self.data,
             "settings": asdict(self._job.settings),
             "scores": job.score_rule is not None,
@@ -66,6 +67,7 @@ class Canary:
             "canary": hashlib.sha256(Path(__file__).read_bytes()).hexdigest(),
             "processor": machines.processor(job.settings.device),
             "versions": machines.versions(),
+            "variables": machines.variables(),
             "own": checkpoints.own_code([job]),
         }
         text = json.dumps(known, sort_keys=True)

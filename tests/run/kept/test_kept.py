@@ -14,7 +14,7 @@ from pipeline.artifacts import files, paths
 from pipeline.artifacts.paths import DENSE, Instance
 from pipeline.core.training import loop
 from pipeline.plan import items
-from pipeline.run import checkpoints, finished, kept, trainings
+from pipeline.run import checkpoints, kept, trainings
 from pipeline.run.executors.processes import Notice, Report
 from pipeline.run.kept import bounds, listing, places
 from pipeline.run.kept.places import File, Folder, Place, Remote
@@ -52,10 +52,12 @@ def run() -> list[str]:
         if isinstance(told, Notice):
             said.append(told.text)
 
-    SeedsWork(source=source(), copy=0, seeds=(SEED,), kept=kept.asked()).run(
-        tell, lambda: False
-    )
+    work().run(tell, lambda: False)
     return said
+
+
+def work() -> SeedsWork:
+    return SeedsWork(source=source(), copy=0, seeds=(SEED,), kept=kept.asked())
 
 
 def again(monkeypatch: pytest.MonkeyPatch, *, trains: bool = False) -> list[str]:
@@ -65,7 +67,7 @@ def again(monkeypatch: pytest.MonkeyPatch, *, trains: bool = False) -> list[str]
         if not trains:
             patch.setattr(loop, "train", refuse)
         said = run()
-    left = finished.find(KEY, source().copies, 0, SEED, "reference").folder
+    left = work().left()[0].folder
     made = paths.trained_folder(Instance(task="main", variant=DENSE, round=0, seeds=SEEDS))
     for part in ("weights", "mask"):
         name = paths.seed_file(left, SEED, part)
@@ -85,6 +87,22 @@ def entry(place: Path) -> Path:
 def test_a_kept_training_is_not_done_again(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run() == []
     assert again(monkeypatch) == []
+
+
+def test_what_another_machine_trained_is_kept_under_its_class(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run()
+    files.remove(Path(kept.asked().place))
+    folder = work().left()[0].folder
+    theirs = folder.rename(folder.with_name(f"{folder.name.rpartition('-')[0]}-theirs"))
+    said: list[str] = []
+    work().put(said.append)
+    assert said == []
+    assert entry(Path(kept.asked().place)).name == "theirs.zip"
+    assert theirs.exists()
+    monkeypatch.setenv(kept.OTHERS, "any")
+    assert again(monkeypatch) != []
 
 
 def test_a_stage_finds_kept_trainings_without_a_worker(

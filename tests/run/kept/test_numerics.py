@@ -80,6 +80,14 @@ def test_another_processor_or_version_computes_its_own(
     assert canary().file != here
 
 
+def test_a_variable_that_chooses_instructions_has_a_class_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    here = canary().file
+    monkeypatch.setenv("MKL_CBWR", "COMPATIBLE")
+    assert canary().file != here
+
+
 def test_a_damaged_note_is_computed_again() -> None:
     first = canary().found()
     canary().file.write_text("{")
