@@ -21,3 +21,19 @@ Scores = dict[str, NDArray[np.floating[Any]]]
 
 Integers = NDArray[np.int64]
 Bytes = NDArray[np.uint8]
+
+
+def is_finite(weights: Weights, known: Weights) -> bool:
+    """Whether a network has only finite numbers where it differs from another.
+
+    A buffer may hold −∞ from the start, as that of an attention mask does; training makes
+    none.
+
+    Args:
+        weights: the network.
+        known: the other, with the tensors of ``weights``: its start, say.
+    """
+    return all(
+        (np.isfinite(values) | (values == known[name])).all()
+        for name, values in weights.items()
+    )

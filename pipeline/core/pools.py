@@ -19,7 +19,7 @@ import numpy as np
 
 from pipeline.core import masks, pruning
 from pipeline.core.analysis.interpolation import interpolate
-from pipeline.core.arrays import Mask, Weights
+from pipeline.core.arrays import Mask, Weights, is_finite
 from pipeline.core.counts import POOL
 
 SHARES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
@@ -141,9 +141,9 @@ def pooled(
     """
     weights, mask = begun
     joined: list[Joined] = []
-    best = accuracy(weights) if _is_finite(weights) else np.inf
+    best = accuracy(weights)
     for round, other in others:
-        if not _is_finite(other) or not _is_finite(weights):
+        if not (is_finite(other, weights) and is_finite(weights, other)):
             continue
         candidates = (mixed(weights, other, share, mask, counts) for share in shares)
         tried = [(recalibrate(found), kept) for found, kept in candidates]
@@ -153,7 +153,3 @@ def pooled(
             (weights, mask), best = tried[first], found[first]
             joined.append(Joined(round=round, share=shares[first], accuracy=best))
     return Pool(weights=weights, mask=mask, joined=tuple(joined))
-
-
-def _is_finite(weights: Weights) -> bool:
-    return all(np.isfinite(values).all() for values in weights.values())

@@ -98,6 +98,19 @@ def test_a_diverged_network_joins_no_pool() -> None:
         assert found.weights is begun
 
 
+def test_minus_infinity_in_both_keeps_no_network_from_a_pool() -> None:
+    mask = {"mask": np.float32([0, -np.inf])}
+    found = pools.pooled(
+        (TICKET | mask, MASK),
+        [(0, OTHER | mask)],
+        (0.5,),
+        TOGETHER,
+        accuracy=lambda _: 1.0,
+    )
+    assert len(found.joined) == 1
+    assert found.weights["mask"].tolist() == [0, -np.inf]
+
+
 def test_the_nearest_round_is_first() -> None:
     assert pools.nearest_first(0, range(3)) == [1, 2]
     assert pools.nearest_first(3, range(6)) == [2, 4, 1, 5, 0]

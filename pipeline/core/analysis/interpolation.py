@@ -40,13 +40,14 @@ def interpolate(a: Weights, b: Weights, alpha: float) -> Weights:
 
     Double precision makes the ends equal to ``a`` and ``b`` bit for bit, and every point
     between two equal networks equal to both. A weight that is 0 in both is 0 on the whole
-    line.
+    line, and −∞ in both, as in the buffer of an attention mask, is −∞.
 
     Source: Frankle et al. 2020, arXiv:1912.05671, section 2. There, alpha runs the other
     way, and the statistics are interpolated with the rest of the state.
 
     Args:
-        a: the network at alpha 0; must be finite, or NaN reaches every point.
+        a: the network at alpha 0; where it differs from ``b`` it must be finite, or NaN
+            reaches every point.
         b: the network at alpha 1, with the tensors and shapes of ``a``.
         alpha: in [0, 1].
 
@@ -121,5 +122,7 @@ def error_barrier(errors: Doubles) -> float:
 
 def _between(a: Floats, b: Floats, alpha: float) -> Floats:
     # Convert both to double: times a Python number, a float32 array stays float32.
-    exact = (1 - alpha) * a.astype(np.float64) + alpha * b.astype(np.float64)
-    return exact.astype(np.float32)
+    first, second = a.astype(np.float64), b.astype(np.float64)
+    with np.errstate(invalid="ignore"):  # 0 · ∞
+        exact = (1 - alpha) * first + alpha * second
+    return np.where(a == b, a, exact.astype(np.float32))

@@ -4,8 +4,8 @@ The module itself holds no state: it is called with the tensors of a training in
 its parameters and buffers (``torch.func.functional_call``). Parameters that ask for no
 gradient stay as the module draws them. Parameters that a module has
 under several names are one tensor. Buffers are statistics, which no step trains, and which
-begin each round as their start says; whole numbers among them, such as the count of
-batches that batch norm keeps, are floats in files and whole numbers in the module.
+begin each round as their start says; whole numbers and bools among them, such as the count
+of batches that batch norm keeps, are floats in files and what they were in the module.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -69,6 +69,7 @@ def described(make: Callable[[], Made], origin: str, data: Description) -> Modul
     found = Module(
         origin=origin,
         tensors=tensors,
+        buffers={name: buffer.dtype for name, buffer in module.named_buffers()},
         applied={name: applied.get(name, 1) for name, t in tensors.items() if t.kind},
         module=module,
         make=make,
@@ -96,18 +97,20 @@ def initial(network: Module, rng: np.random.Generator) -> Weights:
 def compute(
     network: Module, weights: Mapping[str, Tensor], inputs: Tensor, *, training: bool
 ) -> Tensor:
-    """Call the module with these tensors; in training, its statistics change in place."""
+    """Call the module with these tensors; in training, its statistics change in place.
+
+    The module gets copies of its buffers, in their own dtypes: it may write into them or
+    replace them, and only what it made of them in training stays.
+    """
     if network.module.training != training:
         network.module.train(training)
-    held = {
-        name: weights[name].to(torch.int64) if tensor.role == "count" else weights[name]
-        for name, tensor in network.tensors.items()
-    }
+    held = {name: weights[name] for name in network.tensors}
+    for name, dtype in network.buffers.items():
+        held[name] = weights[name].to(dtype, copy=True)
     output: Tensor = functional_call(network.module, held, (inputs,), tie_weights=True)
     if training:
-        for name, tensor in network.tensors.items():
-            if tensor.role == "count":
-                weights[name].copy_(held[name])
+        for name in network.buffers:
+            weights[name].copy_(held[name].detach())
     return output
 
 
@@ -317,9 +320,21 @@ def _buffer_role(name: str, buffer: Tensor) -> Role:
         return {"running_mean": "mean", "running_var": "variance"}.get(  # type: ignore[return-value]  # these are roles
             name.rpartition(".")[2], "statistic"
         )
-    if not buffer.is_floating_point() and bool((buffer.abs() < EXACT).all()):
-        return "count"
-    raise ValueError(f"its buffer {name} is {buffer.dtype}; give float32 or whole numbers")
+    if buffer.is_complex():
+        raise ValueError(
+            f"its buffer {name} is {buffer.dtype}; keep torch.view_as_real of it as the "
+            "buffer, and take torch.view_as_complex of that in the forward pass"
+        )
+    if buffer.is_floating_point():
+        raise ValueError(
+            f"its buffer {name} is {buffer.dtype}; give float32, whole numbers or bools"
+        )
+    if bool((buffer.to(torch.int64).abs() >= EXACT).any()):
+        raise ValueError(
+            f"its buffer {name} has whole numbers of {EXACT} and more, which files do not "
+            "hold exactly; give smaller ones"
+        )
+    return "count"
 
 
 def _momentum(owner: nn.Module) -> float:

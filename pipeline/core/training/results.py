@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.arrays import Integers, Mask, Scores, Weights
+from pipeline.core.arrays import Integers, Mask, Scores, Weights, is_finite
 from pipeline.core.digests import digest
 from pipeline.core.models.layers import parameters
 from pipeline.core.training.engine import Evaluation, Job, State
@@ -111,7 +111,6 @@ def read_off(
     since = job.candidates_since
     early = _reading(curves, early_stop_step(curves["validation"], since))
     end = _reading(curves, int(curves["validation"].step[-1]))
-    finite = all(np.isfinite(weight).all() for weight in weights.values())
     left = job.end_step - early.step
     return Trained(
         weights=weights,
@@ -120,7 +119,7 @@ def read_off(
         early_stop=early,
         end=end,
         censored=20 * left < job.end_step - job.first_step,
-        diverged=stopped_early or not finite,
+        diverged=stopped_early or not is_finite(weights, job.start),
         kept_steps=_kept_steps(end.step, living, learned),
         scores=learned.scores if learned else None,
     )

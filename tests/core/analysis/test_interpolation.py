@@ -56,6 +56,14 @@ def test_between_equal_networks_lies_the_same_network(alpha):
     assert_same_bits(interpolate(a, a, alpha), a)
 
 
+@pytest.mark.parametrize("alpha", [0.0, 0.5, 1.0])
+def test_minus_infinity_in_both_stays(alpha):
+    mask = {"mask": np.array([0, -np.inf], np.float32)}
+    between = interpolate(one_weight(0) | mask, one_weight(2) | mask, alpha)
+    assert between["mask"].tolist() == [0, -np.inf]
+    assert between["fc1.weight"].tolist() == [2 * alpha]
+
+
 def test_networks_of_different_shapes_have_no_line():
     with pytest.raises(ValueError, match="no line between different networks"):
         interpolate(one_weight(0), {"fc1.weight": np.zeros(2, np.float32)}, 0.5)

@@ -10,12 +10,14 @@ from helpers.train_settings import PLAIN
 from torch import Tensor, nn
 
 from pipeline.core import masks, seeding
+from pipeline.core.arrays import is_finite
 from pipeline.core.batches import Dataset, Split
 from pipeline.core.description import Description, Tokens, TokensAt, Vectors, of_images
 from pipeline.core.models import build, modules
 from pipeline.core.models.init import initial_weights
 from pipeline.core.models.layers import Module, kernels, parameters
 from pipeline.core.training.engine import Job
+from pipeline.core.training.loop import train
 from pipeline.engines import make_engine, resolve
 
 IMAGES = of_images((1, 6, 6), classes=3, mean=(127.0,), std=(70.0,))
@@ -85,9 +87,59 @@ class Around(nn.Module):
         return self.linear(hidden)
 
 
+class Masked(nn.Module):
+    """Attention under a causal mask and with turned places, which buffers hold."""
+
+    def __init__(self, mask, *, replaces=False):
+        super().__init__()
+        self.embedding, self.output = nn.Embedding(7, 8), nn.Linear(8, 7)
+        self.register_buffer("mask", mask)
+        angles = torch.outer(torch.arange(5.0), torch.tensor([1.0, 0.1, 0.01, 0.001]))
+        turned = torch.polar(torch.ones(5, 4), angles)
+        self.register_buffer("turned", torch.view_as_real(turned))
+        self.register_buffer("mean", torch.zeros(7))
+        self.register_buffer("seen", torch.tensor(0, dtype=torch.int16))
+        self.replaces = replaces
+
+    def forward(self, tokens):
+        hidden = torch.view_as_complex(self.embedding(tokens).unflatten(2, (4, 2)))
+        hidden = hidden * torch.view_as_complex(self.turned)
+        hidden = torch.view_as_real(hidden).flatten(2)
+        related = hidden @ hidden.transpose(1, 2)
+        if self.mask.dtype == torch.bool:
+            related = related.masked_fill(self.mask, float("-inf"))
+        else:
+            related = related + self.mask
+        logits = self.output(related.softmax(-1) @ hidden) * (1 + self.mean)
+        if self.training:
+            self._notice(logits.detach().mean((0, 1)))
+        return logits
+
+    def _notice(self, mean):
+        if self.replaces:
+            self.mean = self.mean * 0.9 + mean
+            self.seen = self.seen + 1
+        else:
+            self.mean.mul_(0.9).add_(mean)
+            self.seen.add_(1)
+
+
+def causal(dtype=torch.bool):
+    mask = torch.ones(5, 5, dtype=torch.bool).triu(1)
+    if dtype == torch.bool:
+        return mask
+    return torch.zeros(5, 5).masked_fill(mask, float("-inf"))
+
+
 class Cut(Around):
     def forward(self, images):
         return super().forward(images).detach()
+
+
+def with_buffer(values):
+    module = Around()
+    module.register_buffer("held", values)
+    return module
 
 
 @cache
@@ -182,6 +234,21 @@ def test_tied_weights_are_one_tensor_and_stay_tied():
             "it fails on a batch of vectors of 4 numbers: RuntimeError",
         ),
         (lambda: 3, IMAGES, "it returns int; return a torch.nn.Module"),
+        (
+            lambda: with_buffer(torch.ones(3, dtype=torch.complex64)),
+            IMAGES,
+            "its buffer held is torch.complex64; keep torch.view_as_real of it",
+        ),
+        (
+            lambda: with_buffer(torch.ones(3).double()),
+            IMAGES,
+            "its buffer held is torch.float64; give float32, whole numbers or bools",
+        ),
+        (
+            lambda: with_buffer(torch.tensor(2**24)),
+            IMAGES,
+            "its buffer held has whole numbers of 16777216 and more",
+        ),
         (Cut, IMAGES, "no gradient reaches its weights"),
         (lambda: Around(Tensor.zero_), IMAGES, "it writes into its inputs"),
         (
@@ -270,6 +337,58 @@ def test_pruned_weights_stay_0_and_statistics_move():
         assert (weights[name] != one.start[name])[kept].mean() > 0.9
     assert weights["1.num_batches_tracked"] == 6
     assert (weights["1.running_mean"] != 0).all()
+
+
+@pytest.mark.parametrize("engine", ["reference", "batched"])
+def test_a_module_gets_its_buffers_in_their_own_types(engine):
+    networks = [
+        modules.described(lambda dtype=dtype: Masked(causal(dtype)), f"{dtype}", TOKENS)
+        for dtype in (torch.bool, torch.float32)
+    ]
+    assert parameters(networks[0])["mask"].role == "count"
+    one, two = (trained(job(network, TOKENS), engine).weights()[0] for network in networks)
+    assert one["mask"].tolist() == causal().float().tolist()
+    assert two["mask"].tolist() == causal(torch.float32).tolist()
+    assert one["seen"] == two["seen"] == 6
+    np.testing.assert_allclose(one["embedding.weight"], two["embedding.weight"], atol=1e-5)
+
+
+def test_a_mask_of_minus_infinity_is_no_divergence():
+    network = modules.described(lambda: Masked(causal(torch.float32)), "inf", TOKENS)
+    one = job(network, TOKENS, steps=2)
+    (result,) = train([one], make_engine("reference", [one]))
+    assert not result.diverged
+    assert not is_finite(result.weights | {"mean": np.float32([np.inf] * 7)}, one.start)
+
+
+@pytest.mark.parametrize("engine", ["reference", "batched"])
+def test_buffers_that_are_replaced_are_those_that_change_in_place(engine):
+    found = []
+    for replaces in (False, True):
+        network = modules.described(
+            lambda replaces=replaces: Masked(causal(), replaces=replaces),
+            f"{replaces}",
+            TOKENS,
+        )
+        found.append(trained(job(network, TOKENS), engine).weights()[0])
+    assert found[0]["mean"].all()
+    for name, weight in found[0].items():
+        np.testing.assert_array_equal(weight, found[1][name])
+
+
+def test_what_evaluation_does_to_buffers_is_forgotten():
+    class Counting(Around):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("calls", torch.zeros(()))
+
+        def forward(self, images):
+            self.calls.add_(1)
+            return super().forward(images)
+
+    one = trained(job(modules.described(Counting, "counting", IMAGES)), "reference")
+    one.evaluate("test")
+    assert one.weights()[0]["calls"] == 6
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.5])
