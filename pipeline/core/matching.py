@@ -6,7 +6,6 @@ put into the order in which they are correlated most with those of the other (Li
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -29,6 +28,7 @@ from pipeline.core.models.layers import (
     layers_of,
 )
 from pipeline.core.models.units import Places, places
+from pipeline.core.threads import one_thread
 
 BATCH = 250
 """examples per forward pass"""
@@ -69,23 +69,13 @@ def orders(
     known = places(network)
     sums = [_Sums() for _ in known.units]
     both = [{n: torch.tensor(w) for n, w in one.items()} for one in (ours, theirs)]
-    with torch.no_grad(), _one_thread():
+    # Rounded otherwise, units that are much alike change places.
+    with torch.no_grad(), one_thread():
         for inputs in _batches(data):
             seen = [_answers(network, weights, inputs, known) for weights in both]
             for at, one in enumerate(sums):
                 one.add(seen[0][at], seen[1][at])
     return tuple(_order(one.correlations()) for one in sums)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Sum in one order: rounded otherwise, units that are much alike change places."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _zero() -> Tensor:

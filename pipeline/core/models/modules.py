@@ -22,6 +22,7 @@ from torch.func import functional_call, vmap
 from pipeline.core.arrays import Weights
 from pipeline.core.description import Description, Images, Tokens
 from pipeline.core.models.layers import KINDS, Kind, Module, Parameter, Role
+from pipeline.core.threads import one_thread
 
 EXACT = 2**24
 """whole numbers below it are exact as float32"""
@@ -59,7 +60,8 @@ def described(make: Callable[[], Made], origin: str, data: Description) -> Modul
             )
         _refuse_lazy(module)
         batch = _trial_batch(data)
-        applied, output, draws = _tried(module, batch.clone(), data)
+        with one_thread():
+            applied, output, draws = _tried(module, batch, data)
     tensors = _tensors(module, _kinds(module, output, declared))
     if not any(tensor.kind for tensor in tensors.values()):
         raise ValueError(
@@ -141,55 +143,122 @@ def _tried(
     module: nn.Module, batch: Tensor, data: Description
 ) -> tuple[dict[str, int], str | None, bool]:
     """Positions at which weights are applied, the layer of the output, whether it draws."""
-    before = batch.clone()
     applied: dict[str, int] = {}
     outputs: dict[str, Tensor] = {}
-    shared = {id(p): name for name, p in module.named_parameters()}
+    values = _copies(module)
+    names = {id(values[name]): name for name, _ in module.named_parameters()}
 
     def seen(layer: nn.Module, _: Any, output: Any) -> None:  # noqa: ANN401 - torch's
         for parameter, positions in _positions(layer, output):
-            name = shared.get(id(parameter))
+            name = names.get(id(parameter))
             if name is not None:  # a parametrized weight is no parameter
                 applied[name] = applied.get(name, 0) + positions
                 outputs[name] = output
 
-    hooks = [layer.register_forward_hook(seen) for layer in module.modules()]
-    try:
-        with torch.no_grad():
-            result = module.eval()(batch)
-    except Exception as error:
-        _refuse_long(module, batch)
-        raise _failed(data, error) from error
-    finally:
-        for hook in hooks:
-            hook.remove()
-    _refuse_shape(result, (len(batch), *data.output_shape))
+    with torch.no_grad():
+        hooks = [layer.register_forward_hook(seen) for layer in module.modules()]
+        try:
+            result = _passed(module, values, batch, data, training=False)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        again = _passed(module, _copies(module), batch, data, training=False)
+    if not _same(result, again):
+        raise ValueError(
+            "two passes in evaluation give different outputs from the same weights; draw "
+            "random numbers and change what it keeps only while self.training"
+        )
     last = next((name for name, out in outputs.items() if out is result), None)
     draws = _draws(module, batch, data)
-    if not torch.equal(before, batch):
-        raise ValueError("it writes into its inputs; compute them anew")
     return {name: count // _TRIAL for name, count in applied.items()}, last, draws
 
 
 def _draws(module: nn.Module, batch: Tensor, data: Description) -> bool:
     """Whether a forward pass in training draws random numbers; it is trained once."""
-    # Copies change, not the statistics of the module.
-    state = {name: value.detach().clone() for name, value in _values(module).items()}
-    trained = [state[n].requires_grad_() for n in _trained(module)]
     before = torch.random.get_rng_state()
+    output, values = _pass_in_training(module, batch, data)
+    draws = not torch.equal(before, torch.random.get_rng_state())
+    _refuse_without_gradient(module, output, values, data)
+    torch.random.set_rng_state(before)
+    again, others = _pass_in_training(module, batch, data)
+    buffers = dict(module.named_buffers())
+    if not (_same(output, again) and all(_same(values[n], others[n]) for n in buffers)):
+        raise ValueError(
+            "two passes from the same weights and the same torch seed give different "
+            "outputs or buffers; draw with torch, and keep state in buffers only"
+        )
+    for name, buffer in buffers.items():
+        _refuse_other_form(name, buffer, values[name])
+    return draws
+
+
+def _pass_in_training(
+    module: nn.Module, batch: Tensor, data: Description
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The output, and parameters and buffers as the pass leaves them."""
+    values = _copies(module)
+    for name in _trained(module):
+        values[name].requires_grad_()
+    return _passed(module, values, batch, data, training=True), values
+
+
+def _passed(
+    module: nn.Module,
+    values: dict[str, Tensor],
+    batch: Tensor,
+    data: Description,
+    *,
+    training: bool,
+) -> Tensor:
+    """The output of a pass with these parameters and buffers, which it may change."""
+    given = batch.clone()
     try:
-        output = functional_call(module.train(), state, (batch,))
-        draws = not torch.equal(before, torch.random.get_rng_state())
-        if output.requires_grad:
-            torch.autograd.grad(output.sum(), trained, allow_unused=True)
+        output = functional_call(module.train(training), values, (given,))
     except Exception as error:
+        if not training:
+            _refuse_long(module, batch)
         raise _failed(data, error) from error
+    _refuse_shape(output, (len(batch), *data.output_shape))
+    if not torch.equal(given, batch):
+        raise ValueError("it writes into its inputs; compute them anew")
+    found: Tensor = output
+    return found
+
+
+def _copies(module: nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers that a trial may change."""
+    return {name: value.detach().clone() for name, value in _values(module).items()}
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    """Whether all entries are equal, NaN to NaN."""
+    return np.array_equal(one.detach().numpy(), other.detach().numpy(), equal_nan=True)
+
+
+def _refuse_without_gradient(
+    module: nn.Module, output: Tensor, values: Mapping[str, Tensor], data: Description
+) -> None:
+    trained = [values[name] for name in _trained(module)]
     if trained and not output.requires_grad:
         raise ValueError(
             "no gradient reaches its weights in training; compute the output without "
             "detach() and torch.no_grad()"
         )
-    return draws
+    try:
+        if output.requires_grad:
+            torch.autograd.grad(output.sum(), trained, allow_unused=True)
+    except Exception as error:
+        raise _failed(data, error) from error
+
+
+def _refuse_other_form(name: str, before: Tensor, after: Tensor) -> None:
+    """Files hold one form of a buffer."""
+    begun, left = ((tuple(one.shape), one.dtype) for one in (before, after))
+    if begun != left:
+        raise ValueError(
+            f"its buffer {name} is {begun[1]} of shape {begun[0]}, and a pass in training "
+            f"makes it {left[1]} of shape {left[0]}; keep its type and shape"
+        )
 
 
 def _trained(module: nn.Module) -> dict[str, nn.Parameter]:

@@ -87,6 +87,25 @@ class Around(nn.Module):
         return self.linear(hidden)
 
 
+class Wayward(Around):
+    """Outputs that something in the module makes different each time in training."""
+
+    def __init__(self, change):
+        super().__init__()
+        self.change = change
+        self.calls = 0
+        self.register_buffer("held", torch.ones(3))
+
+    def forward(self, images):
+        self.calls += self.training
+        return super().forward(images) * (self.change(self) if self.training else 1)
+
+
+def by_growing(module):
+    module.held = torch.ones(4)
+    return 1
+
+
 class Masked(nn.Module):
     """Attention under a causal mask and with turned places, which buffers hold."""
 
@@ -249,6 +268,32 @@ def test_tied_weights_are_one_tensor_and_stay_tied():
             IMAGES,
             "its buffer held has whole numbers of 16777216 and more",
         ),
+        (
+            lambda: Wayward(lambda _: np.random.default_rng().random()),
+            IMAGES,
+            "two passes from the same weights and the same torch seed give different",
+        ),
+        (
+            lambda: Wayward(lambda module: 1 + module.calls / 1000),
+            IMAGES,
+            "draw with torch, and keep state in buffers only",
+        ),
+        (
+            lambda: Wayward(lambda m: m.held.add_(m.calls).detach()[0] * 0 + 1),
+            IMAGES,
+            "give different outputs or buffers",
+        ),
+        (
+            lambda: Wayward(by_growing),
+            IMAGES,
+            r"held is torch.float32 of shape \(3,\), and a pass in training makes it "
+            r"torch.float32 of shape \(4,\); keep its type and shape",
+        ),
+        (
+            lambda: Around(nn.functional.dropout),
+            IMAGES,
+            "two passes in evaluation give different outputs",
+        ),
         (Cut, IMAGES, "no gradient reaches its weights"),
         (lambda: Around(Tensor.zero_), IMAGES, "it writes into its inputs"),
         (
@@ -374,6 +419,13 @@ def test_buffers_that_are_replaced_are_those_that_change_in_place(engine):
     assert found[0]["mean"].all()
     for name, weight in found[0].items():
         np.testing.assert_array_equal(weight, found[1][name])
+
+
+def test_statistics_and_dropout_are_no_state_that_is_refused():
+    def made():
+        return nn.Sequential(nn.Dropout(), convolutional(), nn.BatchNorm1d(3))
+
+    assert modules.described(made, "both", IMAGES).draws
 
 
 def test_what_evaluation_does_to_buffers_is_forgotten():
