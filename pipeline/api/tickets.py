@@ -1,6 +1,6 @@
 """Exported tickets as torch tensors, and pruned weights that stay pruned in plain torch."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -61,7 +61,8 @@ def hold(
 
     The weights become parametrized (``torch.nn.utils.parametrize``): what the module uses
     is exactly the pruned value under the mask, no gradient reaches it, and no momentum or
-    weight decay moves it. Make the optimizer afterwards. To get plain tensors back, call
+    weight decay moves it. Tied weights are held in all layers that have them, and stay
+    tied. Make the optimizer afterwards. To get plain tensors back, call
     ``parametrize.remove_parametrizations(layer, "weight")``.
 
     Args:
@@ -72,7 +73,7 @@ def hold(
     Raises:
         ValueError: the module lacks a parameter, or has one of another shape.
     """
-    parameters = dict(module.named_parameters())
+    parameters = dict(module.named_parameters(remove_duplicate=False))
     for name, kept in mask.items():
         if name not in parameters:
             raise ValueError(
@@ -82,10 +83,17 @@ def hold(
             found, wanted = tuple(parameters[name].shape), tuple(kept.shape)
             raise ValueError(f"{name} has shape {found}; the ticket's has {wanted}")
     for name, kept in mask.items():
-        owner, _, tensor = name.rpartition(".")
-        part = module.get_submodule(owner)
         held = _Held(kept, weights[name]).to(parameters[name].device)
-        parametrize.register_parametrization(part, tensor, held)
+        for part, tensor in list(_places(module, parameters[name])):
+            parametrize.register_parametrization(part, tensor, held)
+
+
+def _places(module: nn.Module, parameter: nn.Parameter) -> Iterator[tuple[nn.Module, str]]:
+    """The layers that have a parameter, with its name there; a tied one is in several."""
+    for part in module.modules():
+        for name, own in part.named_parameters(recurse=False, remove_duplicate=False):
+            if own is parameter:
+                yield part, name
 
 
 class _Held(nn.Module):

@@ -21,7 +21,7 @@ from safetensors.numpy import load_file
 from pipeline.border.errors import UserError
 from pipeline.core import masks
 from pipeline.core.arrays import Mask
-from pipeline.core.models.layers import Network, kernels, parameters
+from pipeline.core.models.layers import Module, Network, kernels, parameters
 from pipeline.core.registry import did_you_mean
 
 EXPORTED, PRUNED = "mask.", "_mask"
@@ -47,7 +47,7 @@ def read(name: str, network: Network, root: Path) -> Mask:
         MaskFileError: with one line, if it cannot be read or is no mask of the network.
     """
     try:
-        found = _masks(_arrays(root / name))
+        found = _of_tensors(_masks(_arrays(root / name)), network)
         _check(found, network)
     except ValueError as error:
         raise MaskFileError(f"{name}: {' '.join(str(error).split())}") from None
@@ -82,6 +82,24 @@ def _masks(arrays: Arrays) -> Mask:
                 f"their tensors, as {EXPORTED}NAME, or as NAME{PRUNED}"
             )
     return dict(arrays)
+
+
+def _of_tensors(found: Mask, network: Network) -> Mask:
+    """The masks under the names of the network: a tied tensor has several in its module."""
+    if not isinstance(network, Module):
+        return found
+    from pipeline.core.models.modules import state_names
+
+    names = state_names(network)
+    masks_of: Mask = {}
+    for name, mask in found.items():
+        tensor = names.get(name, name)
+        if not np.array_equal(masks_of.setdefault(tensor, mask), mask):
+            raise ValueError(
+                f"{name} and {tensor} are one tensor of the network, and have other masks; "
+                "give one of them"
+            )
+    return masks_of
 
 
 def _bool(name: str, array: NDArray[Any]) -> NDArray[np.bool_]:

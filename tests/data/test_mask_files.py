@@ -9,7 +9,9 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn.utils import prune
 
+from pipeline.core.description import Classes, Description, Vectors
 from pipeline.core.models.layers import Flatten, Linear, ReLU
+from pipeline.core.models.modules import described
 from pipeline.data.mask_files import MaskFileError, read
 
 NETWORK = (
@@ -59,6 +61,22 @@ def test_a_state_dict_under_torchs_pruning_is_read(tmp_path: Path) -> None:
     found = read("pruned.safetensors", NETWORK, tmp_path)
     assert list(found) == ["fc1.weight"]
     assert np.array_equal(found["fc1.weight"], module.fc1.weight_mask.numpy() == 1)
+
+
+def test_masks_of_a_tied_tensor_are_one(tmp_path: Path) -> None:
+    def tied() -> nn.Module:
+        first, second = nn.Linear(4, 4), nn.Linear(4, 4)
+        second.weight = first.weight
+        return nn.Sequential(first, second, nn.Linear(4, 3))
+
+    vectors = Description(inputs=Vectors(num_values=4), labels=Classes(number=3))
+    network = described(tied, "tied", vectors)
+    kept = np.eye(4, dtype=np.bool_)
+    np.savez(tmp_path / "mask.npz", **{"0.weight": kept, "1.weight": kept})
+    assert list(read("mask.npz", network, tmp_path)) == ["0.weight"]
+    np.savez(tmp_path / "mask.npz", **{"0.weight": kept, "1.weight": ~kept})
+    with pytest.raises(MaskFileError, match=r"1\.weight and 0\.weight are one tensor"):
+        read("mask.npz", network, tmp_path)
 
 
 @pytest.mark.parametrize(

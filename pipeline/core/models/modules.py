@@ -116,6 +116,25 @@ def compute(
     return output
 
 
+def state_names(network: Module) -> dict[str, str]:
+    """Which tensor of the network each entry of the module's state dict is.
+
+    A tied tensor has several entries; a buffer that is not persistent has none.
+    """
+    names = {id(value): name for name, value in _values(network.module).items()}
+    state = network.module.state_dict(keep_vars=True)
+    return {entry: names[id(value)] for entry, value in state.items() if id(value) in names}
+
+
+def filled(network: Module, weights: Weights) -> nn.Module:
+    """The module itself, with these values, in eval mode."""
+    module: nn.Module = network.module
+    with torch.no_grad():
+        for name, value in _values(module).items():
+            value.copy_(torch.tensor(weights[name]))
+    return module.eval()
+
+
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Torch's generator seeded inside, and as before behind."""

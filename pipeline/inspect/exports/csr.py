@@ -22,18 +22,19 @@ def write(exported: Exported, out: Path) -> str:
         ExportError: pruned weights are not 0.
     """
     exported.refuse_frozen("a sparse matrix")
-    arrays: dict[str, NDArray[Any]] = {
-        name: weight
-        for name, weight in exported.weights.items()
-        if name not in exported.mask
-    }
-    for name, kept in exported.mask.items():
+    arrays: dict[str, NDArray[Any]] = {}
+    shapes: dict[str, list[int]] = {}
+    for name, tensor in exported.names.items():
+        if tensor not in exported.mask:
+            arrays[name] = exported.weights[tensor]
+            continue
+        kept = exported.mask[tensor]
+        shapes[name] = list(kept.shape)
         rows = kept.reshape(len(kept), -1)
         ends = np.cumsum(rows.sum(axis=1), dtype=np.int64)
         arrays[f"{name}.crow_indices"] = np.concatenate([np.zeros(1, np.int64), ends])
         arrays[f"{name}.col_indices"] = np.nonzero(rows)[1].astype(np.int64)
-        arrays[f"{name}.values"] = exported.weights[name][kept]
+        arrays[f"{name}.values"] = exported.weights[tensor][kept]
         arrays[f"{name}.size"] = np.array(rows.shape, np.int64)
-    shapes = {name: list(kept.shape) for name, kept in exported.mask.items()}
     files.save_arrays(out, arrays, shapes=shapes, **exported.provenance)
     return ""

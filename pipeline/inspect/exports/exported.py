@@ -1,5 +1,6 @@
 """The content of an export: weights, mask, provenance; network and test set on demand."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +13,7 @@ from pipeline.border.errors import UserError
 from pipeline.config.settings import Task, network_for
 from pipeline.core.arrays import Floats, Mask, Weights
 from pipeline.core.batches import Dataset, prepared
-from pipeline.core.models.layers import Network
+from pipeline.core.models.layers import Module, Network
 
 TOLERANCE = 1e-4
 """greatest difference of two outputs that compute the same, as a share of the greatest
@@ -47,6 +48,20 @@ class Exported:
     def network(self) -> Network:
         """The network of its task."""
         return network_for(self.task, files.load_description(self.data))
+
+    @cached_property
+    def names(self) -> Mapping[str, str]:
+        """State-dict name -> the name in ``weights`` and ``mask``.
+
+        They differ for torch modules only, whose tied tensors have several names in a state
+        dict, and whose buffers that are not persistent have none.
+        """
+        network = self.network
+        if not isinstance(network, Module):
+            return {name: name for name in self.weights}
+        from pipeline.core.models.modules import state_names
+
+        return state_names(network)
 
     @cached_property
     def test_inputs(self) -> list[Any]:

@@ -19,6 +19,7 @@ from torch import nn
 from pipeline.artifacts import files
 from pipeline.core.arrays import Floats
 from pipeline.core.models.layers import Module
+from pipeline.core.models.modules import filled
 from pipeline.core.models.plain import plain
 from pipeline.inspect.exports.exported import Exported, ExportError
 
@@ -60,13 +61,9 @@ def _refuse_missing() -> None:
 
 
 def _module(exported: Exported) -> nn.Module:
-    network = exported.network
-    if not isinstance(network, Module):
-        return plain(network, exported.weights)
-    module: nn.Module = network.module
-    weights = {name: torch.tensor(weight) for name, weight in exported.weights.items()}
-    module.load_state_dict(weights, strict=False)  # tied weights have one name in weights
-    return module.eval()
+    if isinstance(exported.network, Module):
+        return filled(exported.network, exported.weights)
+    return plain(exported.network, exported.weights)
 
 
 def _graph(module: nn.Module, batch: torch.Tensor) -> Any:  # noqa: ANN401 - onnx's own

@@ -11,7 +11,9 @@ from pipeline.inspect.exports.exported import Exported
 
 def write(exported: Exported, out: Path) -> str:
     """Write one safetensors file; the provenance is JSON in its metadata."""
-    arrays: dict[str, NDArray[Any]] = dict(exported.weights)
+    arrays: dict[str, NDArray[Any]] = {
+        name: exported.weights[tensor] for name, tensor in exported.names.items()
+    }
     arrays |= {f"mask.{tensor}": kept for tensor, kept in exported.mask.items()}
     files.save_arrays(out, arrays, **exported.provenance)
     return ""

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.artifacts import files
+from pipeline.core.arrays import Weights
 from pipeline.inspect.exports.exported import Exported
 
 
@@ -20,9 +21,12 @@ def write(exported: Exported, out: Path) -> str:
         ExportError: pruned weights are not 0, which the tool would make them.
     """
     exported.refuse_frozen("torch.nn.utils.prune")
-    arrays = {n: w for n, w in exported.weights.items() if n not in exported.mask}
-    for name, kept in exported.mask.items():
-        arrays[f"{name}_orig"] = exported.weights[name]
-        arrays[f"{name}_mask"] = kept.astype(np.float32)
+    arrays: Weights = {}
+    for name, tensor in exported.names.items():
+        if tensor in exported.mask:
+            arrays[f"{name}_orig"] = exported.weights[tensor]
+            arrays[f"{name}_mask"] = exported.mask[tensor].astype(np.float32)
+        else:
+            arrays[name] = exported.weights[tensor]
     files.save_arrays(out, arrays, **exported.provenance)
     return ""

@@ -1,5 +1,6 @@
 """Each form of an export is read back by the tool that it is for."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,14 @@ from pipeline import load_binary, load_compact, load_ticket
 from pipeline.artifacts import files, paths
 from pipeline.artifacts.files import ArtifactError
 from pipeline.artifacts.paths import Instance
+from pipeline.border import user_code
+from pipeline.config.settings import network_for
+from pipeline.core import masks
 from pipeline.core.arrays import Mask, Weights
 from pipeline.core.digests import digest
-from pipeline.core.models.layers import Layers
+from pipeline.core.models import modules
+from pipeline.core.models.init import initial_weights
+from pipeline.core.models.layers import Layers, Module
 from pipeline.inspect import export
 from pipeline.inspect.export import Output, Ticket
 from pipeline.inspect.exports import FORMS
@@ -333,6 +339,103 @@ def test_a_torch_module_has_an_onnx_form(tmp_path: Path, experiment_root: Path) 
     first = images().numpy().reshape(5, 64) @ module.weights["1.weight"].T
     wanted = (first + module.weights["1.bias"]) @ module.weights["2.weight"].T
     np.testing.assert_allclose(found, wanted + module.weights["2.bias"], atol=1e-3)
+
+
+# Modules whose state dict has other names than their tensors
+
+
+def of_a_tied_module(root: Path) -> tuple[Exported, Callable[[], nn.Module]]:
+    """A module that uses one weight twice, and has a buffer beside its state dict."""
+    (root / "exported_tied.py").write_text(
+        "import torch\nfrom torch import nn\n\n\nclass Tied(nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.a, self.b = nn.Linear(64, 64), nn.Linear(64, 64)\n"
+        "        self.b.weight = self.a.weight\n"
+        "        self.out = nn.Linear(64, 10)\n"
+        "        self.register_buffer('size', torch.ones(()), persistent=False)\n\n"
+        "    def forward(self, images):\n"
+        "        hidden = self.a(images.flatten(1)).relu()\n"
+        "        return self.out(self.b(hidden).relu() * self.size)\n\n\n"
+        "def build(data):\n    return Tied()\n"
+    )
+    task = raw()["tasks"]["main"] | {
+        "model": {"import": "exported_tied:build", "init": "module"}
+    }
+    asked = settings(tasks={"main": task}).tasks["main"]
+    description = files.load_description(paths.data_file("digits"))
+    network = network_for(asked, description)
+    weights = initial_weights(network, "module", np.random.default_rng(0))
+    weights["size"] = np.float32(2)
+    rng = np.random.default_rng(1)
+    kept = {"a.weight": rng.random((64, 64)) < 0.5, "out.weight": rng.random((10, 64)) < 1}
+    one = Exported(
+        task=asked,
+        data=paths.data_file("digits"),
+        weights=masks.apply(weights, kept),
+        mask=kept,
+        provenance={"variant": "ticket"},
+    )
+    return one, lambda: user_code.call("exported_tied:build", {}, description)
+
+
+def trained_by_hand(module: nn.Module) -> None:
+    optimizer = torch.optim.SGD(module.parameters(), 0.1, momentum=0.9, weight_decay=0.1)
+    for _ in range(5):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(module(images()), torch.arange(5)).backward()
+        optimizer.step()
+
+
+def test_tied_weights_are_loaded_and_held_wherever_they_are(
+    tmp_path: Path, experiment_root: Path
+) -> None:
+    one, make = of_a_tied_module(experiment_root)
+    FORMS.load("safetensors")(one, tmp_path / "t")
+    weights, mask, hold = load_ticket(tmp_path / "t")
+    module: Any = make()
+    module.load_state_dict(weights)
+    hold(module)
+    trained_by_hand(module)
+    pruned = ~mask["a.weight"]
+    assert torch.equal(module.a.weight, module.b.weight)
+    assert bool((module.b.weight[pruned] == 0).all())
+    assert not torch.equal(module.b.weight[~pruned], weights["b.weight"][~pruned])
+
+
+def test_torchs_own_pruning_takes_tied_weights(
+    tmp_path: Path, experiment_root: Path
+) -> None:
+    one, make = of_a_tied_module(experiment_root)
+    FORMS.load("torch-prune")(one, tmp_path / "t")
+    module: Any = make()
+    for layer in (module.a, module.b, module.out):
+        prune.identity(layer, "weight")
+    module.load_state_dict(load_file(tmp_path / "t"))
+    trained_by_hand(module)
+    module(images())
+    pruned = ~torch.tensor(one.mask["a.weight"])
+    assert torch.equal(module.a.weight, module.b.weight)
+    assert bool((module.b.weight[pruned] == 0).all())
+
+
+def test_csr_has_tied_weights_under_each_name(
+    tmp_path: Path, experiment_root: Path
+) -> None:
+    one, _ = of_a_tied_module(experiment_root)
+    FORMS.load("csr")(one, tmp_path / "t")
+    found = load_file(tmp_path / "t")
+    assert torch.equal(found["a.weight.values"], found["b.weight.values"])
+    assert "size" not in found
+
+
+def test_a_module_is_filled_with_every_buffer(experiment_root: Path) -> None:
+    one, _ = of_a_tied_module(experiment_root)
+    assert isinstance(one.network, Module)
+    module = modules.filled(one.network, one.weights)
+    with torch.no_grad():
+        found = module(torch.from_numpy(one.test_inputs[0])).numpy()
+    np.testing.assert_array_equal(found, one.outputs[: len(found)])
 
 
 # Binary networks
