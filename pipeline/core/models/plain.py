@@ -24,10 +24,28 @@ from pipeline.core.models.layers import (
     MaxPool,
     ReLU,
     Residual,
+    Sign,
 )
+
+
+class _Sign(nn.Module):
+    """The signs of a layer's units; for inference, their slope is 0."""
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return hidden.sign()
+
+
+class _Norm(nn.BatchNorm2d):
+    """Batch norm of channels and of single units alike."""
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        if input.dim() not in (2, 4):
+            raise ValueError(f"images or vectors are normed, not {tuple(input.shape)}")
+
 
 _WITHOUT_WEIGHTS: dict[type[Layer], nn.Module] = {
     ReLU: nn.ReLU(),
+    Sign: _Sign(),
     MaxPool: nn.MaxPool2d(2),
     Flatten: nn.Flatten(),
 }
@@ -38,6 +56,7 @@ _RECORDS: dict[str, type[Layer]] = {
         Conv,
         BatchNorm,
         ReLU,
+        Sign,
         MaxPool,
         GlobalAveragePool,
         Flatten,
@@ -47,7 +66,7 @@ _RECORDS: dict[str, type[Layer]] = {
 
 
 class Plain(nn.Module):
-    """A network of layer records, made of ``nn.Linear``, ``nn.Conv2d``, ``nn.BatchNorm2d``.
+    """A network of layer records, made of ``nn.Linear``, ``nn.Conv2d`` and batch norms.
 
     It takes prepared inputs (B, …) and returns logits (B, num_classes).
     """
@@ -157,4 +176,4 @@ def _made(layer: Linear | Conv | BatchNorm) -> nn.Module:
                 bias=layer.bias,
             )
         case BatchNorm():
-            return nn.BatchNorm2d(layer.channels)  # its count of batches begins at 0
+            return _Norm(layer.channels)  # its count of batches begins at 0

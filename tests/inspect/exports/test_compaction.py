@@ -22,6 +22,7 @@ from pipeline.core.models.layers import (
     MaxPool,
     ReLU,
     Residual,
+    Sign,
     layers_of,
     parameters,
 )
@@ -107,6 +108,36 @@ def test_it_computes_the_same(name: str, seed: int, density: float) -> None:
     scale = float(wanted.detach().abs().max())
     assert torch.allclose(outputs(smaller, fewer), wanted, atol=1e-5 * max(scale, 1))
     assert from_values(as_values(smaller)) == smaller
+
+
+@pytest.mark.parametrize("model", ["binary-lenet-300-100", "binary-conv-2"])
+def test_networks_of_binary_units_compute_the_same(model: str) -> None:
+    layers = layers_of(
+        models.build(model, widths=None, data=of_images((1, 8, 8), classes=3))
+    )
+    weights = drawn(layers, np.random.default_rng(0), 0.02)
+    smaller, fewer = compacted(layers, weights)
+    assert sum(sizes(smaller)) < sum(sizes(layers))
+    assert torch.allclose(outputs(smaller, fewer), outputs(layers, weights), atol=1e-4)
+    assert from_values(as_values(smaller)) == smaller
+
+
+def test_a_constant_sign_moves_on_unless_rounding_could_turn_it() -> None:
+    layers: Layers = (
+        Flatten(),
+        Linear(name="a", inputs=64, outputs=3),
+        BatchNorm(name="norm", channels=3),
+        Sign(),
+        Linear(name="b", inputs=3, outputs=2),
+    )
+    weights = drawn(layers, np.random.default_rng(0), 1.0)
+    weights["a.weight"][:2] = 0
+    weights["norm.running_mean"][:2] = weights["a.bias"][:2]
+    weights["norm.bias"][:2] = [-0.5, 1e-6]
+    smaller, fewer = compacted(layers, weights)
+    assert sizes(smaller) == [2, 2]
+    moved = weights["b.bias"] - weights["b.weight"][:, 0]
+    np.testing.assert_allclose(fewer["b.bias"], moved, atol=1e-6)
 
 
 def sizes(layers: Layers) -> list[int]:
