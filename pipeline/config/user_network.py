@@ -3,12 +3,12 @@
 import json
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, get_args
+from typing import Any, TypeGuard, get_args
 
 from pipeline.border import user_code, user_failures
 from pipeline.border.user_code import CodeError
 from pipeline.core.description import Description
-from pipeline.core.models.layers import Layer, Network, parameters
+from pipeline.core.models.layers import Layer, Layers, Network
 
 
 def build(name: str, options: Mapping[str, Any], data: Description) -> Network:
@@ -36,11 +36,12 @@ def _built(name: str, options: str, data: Description) -> Network:
     try:
         code = user_code.digest_behind(user_code.module_of(name))
         first = make()
-        if _is_layers(first):
-            parameters(first)
-            return tuple(first)
-        from pipeline.core.models import modules  # torch, which layer records do without
+        # Torch, which names and settings do without.
+        from pipeline.core.models import modules, record_checks
 
+        if _has_layers(first):
+            record_checks.refuse_unfit(first, data)
+            return first
         return modules.described(make, f"{name} {options} {code[:16]}", data)
     except CodeError as error:
         raise ValueError(str(error)) from None
@@ -50,9 +51,6 @@ def _built(name: str, options: str, data: Description) -> Network:
         raise ValueError(f"{name}: {error}{where}") from None
 
 
-def _is_layers(made: object) -> bool:
-    return (
-        isinstance(made, tuple)
-        and bool(made)
-        and all(isinstance(layer, get_args(Layer)) for layer in made)
-    )
+def _has_layers(made: object) -> TypeGuard[Layers]:
+    """Whether it is meant as layer records, be they right or wrong."""
+    return isinstance(made, tuple) and any(isinstance(one, get_args(Layer)) for one in made)

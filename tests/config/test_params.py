@@ -475,6 +475,27 @@ def test_layer_records_of_the_users_need_an_init_that_draws_them(
     settings(tasks__main__model=model | {"init": "kaiming-normal"})
 
 
+def test_layer_records_of_the_users_that_do_not_fit_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "widenets.py").write_text(
+        "from pipeline.core.models.layers import Flatten, Linear\n"
+        "def build(data, inputs):\n"
+        "    return (Flatten(), Linear(name='fc', inputs=inputs, outputs=10))\n"
+        "def mixed(data):\n"
+        "    return (Flatten(), len)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    model = {"import": "widenets:build", "init": "kaiming-normal"}
+    assert refused(tasks__main__model=model | {"options": {"inputs": 70}}).startswith(
+        "tasks.main.model: widenets:build: its Linear fc does not take (2, 64), which come"
+    )
+    assert refused(tasks__main__model=model | {"import": "widenets:mixed"}).startswith(
+        "tasks.main.model: widenets:mixed: one of its layers is <built-in function len>"
+    )
+
+
 def test_a_model_that_does_not_fit_the_images_is_refused() -> None:
     model = {"name": "vgg-11", "widths": None, "init": "kaiming-normal"}
     assert re.match(

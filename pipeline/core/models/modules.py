@@ -52,14 +52,16 @@ def described(make: Callable[[], Made], origin: str, data: Description) -> Modul
     """
     with seeded(0):
         made = make()
-        module, declared = made if isinstance(made, tuple) else (made, None)
+        module, declared = (
+            made if isinstance(made, tuple) and len(made) == 2 else (made, None)
+        )
         if not isinstance(module, nn.Module):
             raise ValueError(
                 f"it returns {type(made).__name__}; return a torch.nn.Module, a pair of "
                 "it and the kinds of its prunable tensors, or a tuple of layer records"
             )
         _refuse_lazy(module)
-        batch = _trial_batch(data)
+        batch = trial_batch(data)
         with one_thread():
             applied, output, draws = _tried(module, batch, data)
     tensors = _tensors(module, _kinds(module, output, declared))
@@ -150,7 +152,8 @@ def _values(module: nn.Module) -> dict[str, Tensor]:
     return found | dict(module.named_buffers())
 
 
-def _trial_batch(data: Description) -> Tensor:
+def trial_batch(data: Description) -> Tensor:
+    """Two random examples, (2, …), drawn from torch's generator."""
     inputs = data.inputs
     if isinstance(inputs, Tokens):
         return torch.randint(inputs.vocabulary, (_TRIAL, inputs.length))
@@ -237,7 +240,7 @@ def _passed(
         if not training:
             _refuse_long(module, batch)
         raise _failed(data, error) from error
-    _refuse_shape(output, (len(batch), *data.output_shape))
+    refuse_shape(output, (len(batch), *data.output_shape))
     if not torch.equal(given, batch):
         raise ValueError("it writes into its inputs; compute them anew")
     found: Tensor = output
@@ -312,7 +315,8 @@ def _failed(data: Description, error: Exception) -> ValueError:
     return ValueError(f"it fails on a batch of {data.inputs}: {said}")
 
 
-def _refuse_shape(result: object, wanted: tuple[int, ...]) -> None:
+def refuse_shape(result: object, wanted: tuple[int, ...]) -> None:
+    """Raise a ValueError unless a network's output for a batch has the wanted shape."""
     found = tuple(result.shape) if isinstance(result, Tensor) else type(result).__name__
     if found != wanted:
         raise ValueError(f"it gives {found} for {wanted[0]} examples; give {wanted}")

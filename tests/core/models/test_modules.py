@@ -294,6 +294,7 @@ def test_tied_weights_are_one_tensor_and_stay_tied():
             IMAGES,
             "two passes in evaluation give different outputs",
         ),
+        (lambda: (nn.Flatten(), {}, 3), IMAGES, "it returns tuple; return a torch.nn.Modu"),
         (Cut, IMAGES, "no gradient reaches its weights"),
         (lambda: Around(Tensor.zero_), IMAGES, "it writes into its inputs"),
         (
