@@ -100,6 +100,24 @@ def test_what_is_wrong_is_one_line(arrays, message):
 
 
 @pytest.mark.parametrize(
+    ("train", "other"),
+    [
+        (np.arange(30) % 2, np.arange(30)[:, None] % 2),
+        (np.zeros((30, 2), int), np.zeros((30, 3), int)),
+    ],
+)
+@pytest.mark.parametrize("part", ["validation", "test"])
+def test_labels_of_another_shape_than_the_training_labels_are_refused(train, other, part):
+    tokens = np.arange(90).reshape(30, 3) % 7
+    arrays = {"train_inputs": tokens, "train_labels": train}
+    arrays |= {f"{part}_inputs": tokens, f"{part}_labels": other}
+    with pytest.raises(
+        ValueError, match=rf"the {part} labels are .* give all parts one for"
+    ):
+        dataset(arrays, Source(npz="x", allow_duplicates=True))
+
+
+@pytest.mark.parametrize(
     ("given", "message"),
     [
         ({}, "no source given; give exactly one of npz, folder, import"),

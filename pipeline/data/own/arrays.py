@@ -48,6 +48,7 @@ def dataset(arrays: Arrays, source: Source) -> Dataset:
     parts = _divided(_parts(arrays), source)
     for name, part in parts.items():
         _refuse_bad_values(name, part)
+    _refuse_other_labels(parts)
     inputs = _inputs(parts, arrays)
     description = Description(inputs=inputs, labels=_labels(parts, arrays, inputs))
     if isinstance(inputs, Vectors) and source.standardize:
@@ -175,6 +176,16 @@ def _refuse_bad_values(name: str, part: Split) -> None:
         raise ValueError(
             f"the {name} labels reach down to {part.labels.min()}; number them from 0"
         )
+
+
+def _refuse_other_labels(parts: Mapping[str, Split]) -> None:
+    shape = parts["train"].labels.shape[1:]
+    for name, part in parts.items():
+        if part.labels.shape[1:] != shape:  # (M, 1) would be taken M times each
+            raise ValueError(
+                f"the {name} labels are {part.labels.shape} and the training labels "
+                f"{parts['train'].labels.shape}; give all parts one form: (N,), or (N, P)"
+            )
 
 
 def _inputs(parts: Mapping[str, Split], arrays: Arrays) -> Inputs:
