@@ -62,9 +62,45 @@ def test_tokens_have_labels_at_positions():
     assert data.description.output_shape == (3, 31)
 
 
+TOKENS = RNG.integers(0, 9, (50, 4))
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        ({}, "there are 2 labels for the 4 tokens of an input; give positions"),
+        ({"positions": np.array([0.0, 2.0])}, r"positions are float64 \(2,\); give whole"),
+        ({"positions": np.array(3)}, r"positions are int64 \(\); give whole numbers"),
+        ({"positions": np.array([2, 0])}, r"positions are \[2, 0\] for 2 labels of 4 tok"),
+        ({"positions": np.array([2, 4])}, r"positions are \[2, 4\] for 2 labels of 4 tok"),
+        ({"vocabulary": np.array([9])}, r"vocabulary is int64 \(1,\); give one whole nu"),
+        ({"vocabulary": np.array(9.5)}, r"vocabulary is float64 \(\); give one whole num"),
+    ],
+)
+def test_positions_and_vocabulary_are_whole_numbers_that_fit(extra, message):
+    with pytest.raises(ValueError, match=message):
+        dataset({"inputs": TOKENS, "labels": TOKENS[:, :2]} | extra, NPZ)
+
+
+def test_as_many_labels_as_tokens_need_no_positions():
+    asked = Source(npz="x", allow_duplicates=True)
+    data = dataset({"inputs": TOKENS, "labels": TOKENS}, asked)
+    assert data.description.labels == TokensAt(positions=(0, 1, 2, 3), vocabulary=9)
+
+
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
+        (table(inputs=np.zeros((50, 0))), r"train inputs are float64 \(50, 0\); give"),
+        (
+            {"inputs": TOKENS, "labels": TOKENS[:, :0]},
+            r"train labels are int64 \(50, 0\); give whole",
+        ),
+        (
+            {"inputs": TOKENS, "labels": np.arange(50) % 2, "positions": np.array([3])},
+            r"there are positions, and labels are classes \(N,\)",
+        ),
+        (table(vocabulary=np.array(9)), "there is a vocabulary, and inputs are float32"),
         (table(x=np.zeros(3)), "there is an array called 'x'; the names are inputs"),
         ({"inputs": np.zeros((3, 2))}, "inputs stands there without its partner"),
         ({"test_inputs": np.zeros((3, 2)), "test_labels": np.arange(3)}, "no training exa"),

@@ -111,12 +111,12 @@ def _split(part: str, inputs: NDArray[Any], labels: NDArray[Any]) -> Split:
     if inputs.dtype == np.uint8 and inputs.ndim == 3:
         inputs = inputs[:, np.newaxis]
     kind = _kind(inputs)
-    if kind is None:
+    if kind is None or 0 in inputs.shape[1:]:
         raise ValueError(
             f"{part} inputs are {inputs.dtype} {inputs.shape}; give uint8 (N, C, H, W) for "
             "images, floats (N, F) for vectors, or whole numbers (N, L) for tokens"
         )
-    if labels.dtype.kind not in "iu" or labels.ndim not in (1, 2):
+    if labels.dtype.kind not in "iu" or labels.ndim not in (1, 2) or 0 in labels.shape[1:]:
         raise ValueError(
             f"{part} labels are {labels.dtype} {labels.shape}; give whole numbers, (N,) "
             "for classes or (N, P) for tokens at positions"
@@ -197,6 +197,11 @@ def _inputs(parts: Mapping[str, Split], arrays: Arrays) -> Inputs:
                 f"the {name} inputs are {other[0]} {other[1]} and the training inputs "
                 f"{kind} {shape}; give all parts the same"
             )
+    if "vocabulary" in arrays and kind != np.int64:
+        raise ValueError(
+            f"there is a vocabulary, and inputs are {kind}; give tokens as whole numbers "
+            "(N, L), or no vocabulary"
+        )
     if kind == np.uint8:
         return _images(parts["train"].images)
     if kind == np.float32:
@@ -221,7 +226,13 @@ def _vocabulary(parts: Mapping[str, Split], arrays: Arrays) -> int:
     everything += [p.labels for p in parts.values() if p.labels.ndim == 2]
     least = min(int(some.min()) for some in everything)
     most = max(int(some.max()) for some in everything)
-    size = int(arrays["vocabulary"]) if "vocabulary" in arrays else most + 1
+    given = np.asarray(arrays.get("vocabulary", most + 1))
+    if given.dtype.kind not in "iu" or given.ndim:
+        raise ValueError(
+            f"vocabulary is {given.dtype} {given.shape}; give one whole number, that of "
+            "the different tokens"
+        )
+    size = int(given)
     if least < 0 or most >= size:
         raise ValueError(
             f"tokens reach from {least} to {most}, and the vocabulary has {size}; number "
@@ -232,19 +243,40 @@ def _vocabulary(parts: Mapping[str, Split], arrays: Arrays) -> int:
 
 def _labels(parts: Mapping[str, Split], arrays: Arrays, inputs: Inputs) -> Labels:
     if parts["train"].labels.ndim == 1:
+        if "positions" in arrays:
+            raise ValueError(
+                "there are positions, and labels are classes (N,); give tokens (N, P) as "
+                "labels, or no positions"
+            )
         return Classes(number=_num_classes(parts))
     if not isinstance(inputs, Tokens):
         raise ValueError(
             f"labels are rows of tokens and inputs are {inputs}; give one class per input"
         )
-    num = parts["train"].labels.shape[1]
-    at = np.asarray(arrays.get("positions", np.arange(num))).tolist()
-    if len(at) != num or at != sorted(set(at)) or not 0 <= at[0] <= at[-1] < inputs.length:
+    at = _positions(parts["train"].labels.shape[1], arrays, inputs.length)
+    return TokensAt(positions=at, vocabulary=inputs.vocabulary)
+
+
+def _positions(num: int, arrays: Arrays, length: int) -> tuple[int, ...]:
+    """Where in an input its labels stand: given, or all if there are as many of them."""
+    if "positions" not in arrays and num != length:
         raise ValueError(
-            f"positions are {at} for {num} labels of {inputs.length} tokens; give one "
-            "ascending position per label"
+            f"there are {num} labels for the {length} tokens of an input; give positions, "
+            "the places of the tokens that they are for"
         )
-    return TokensAt(positions=tuple(at), vocabulary=inputs.vocabulary)
+    given = np.asarray(arrays.get("positions", np.arange(length)))
+    if given.dtype.kind not in "iu" or given.ndim != 1:
+        raise ValueError(
+            f"positions are {given.dtype} {given.shape}; give whole numbers (P,), counted "
+            "from 0"
+        )
+    at: list[int] = given.tolist()
+    if len(at) != num or at != sorted(set(at)) or not 0 <= at[0] <= at[-1] < length:
+        raise ValueError(
+            f"positions are {at} for {num} labels of {length} tokens; give one ascending "
+            "position per label"
+        )
+    return tuple(at)
 
 
 def _num_classes(parts: Mapping[str, Split]) -> int:
