@@ -35,6 +35,31 @@ def test_vectors_are_divided_and_standardized_by_the_training_part():
     assert raw.train.inputs.mean() > 2
 
 
+def test_large_numbers_side_by_side_stay_apart_when_they_are_standardized():
+    times = 1.7e9 + np.arange(50.0)[:, None]
+    data = dataset({"inputs": times, "labels": np.arange(50) % 2}, NPZ)
+    assert data.train.inputs.dtype == np.float32
+    assert len(np.unique(data.train.inputs)) == len(data.train)
+
+
+def test_float32_is_standardized_to_the_bits_of_its_own_statistics():
+    values = RNG.normal(3, 2, (300, 4)).astype(np.float32)
+    values[:, 3] = 0.1
+    arrays = {"inputs": values, "labels": np.arange(300) % 2}
+    raw = dataset(arrays, Source(npz="x", standardize=False)).train.inputs
+    mean, std = (getattr(raw, name)(axis=0, dtype=np.float64) for name in ("mean", "std"))
+    std[3] = 1
+    found = dataset(arrays, NPZ).train.inputs
+    assert np.array_equal(found, ((raw - mean) / std).astype(np.float32))
+
+
+def test_a_number_that_differs_by_rounding_alone_is_constant():
+    rounded = np.where(np.arange(50) % 2, 0.1 + 0.2, 0.3)
+    inputs = np.stack([rounded, RNG.normal(size=50)], axis=1)
+    data = dataset(table(inputs=inputs), NPZ)
+    assert np.allclose(data.train.inputs[:, 0], 0)
+
+
 def test_parts_that_are_given_stay_as_they_are():
     arrays = {f"train_{k}": v for k, v in table(30).items()}
     arrays |= {f"test_{k}": v for k, v in table(6).items()}
@@ -100,7 +125,7 @@ def test_as_many_labels_as_tokens_need_no_positions():
             {"inputs": TOKENS, "labels": np.arange(50) % 2, "positions": np.array([3])},
             r"there are positions, and labels are classes \(N,\)",
         ),
-        (table(vocabulary=np.array(9)), "there is a vocabulary, and inputs are float32"),
+        (table(vocabulary=np.array(9)), "there is a vocabulary, and inputs are float64"),
         (table(x=np.zeros(3)), "there is an array called 'x'; the names are inputs"),
         ({"inputs": np.zeros((3, 2))}, "inputs stands there without its partner"),
         ({"test_inputs": np.zeros((3, 2)), "test_labels": np.arange(3)}, "no training exa"),
@@ -114,7 +139,8 @@ def test_as_many_labels_as_tokens_need_no_positions():
         (table(labels=np.arange(50) % 3 * 2), "class 1 of the 5 classes has no training"),
         (table(labels=np.arange(50) * 9), "labels reach up to 441, and there are only"),
         (table(labels=np.zeros(50, int)), "all labels are 0"),
-        (table(inputs=np.full((50, 4), np.nan)), "have NaN or infinity"),
+        (table(inputs=np.full((50, 4), np.nan)), "have NaN, infinity or numbers beyond"),
+        (table(inputs=np.full((50, 4), 1e39)), "have NaN, infinity or numbers beyond"),
         (
             table(inputs=np.ones((50, 4))),
             "inputs stand among the training inputs, too; .* allow_duplicates: true",

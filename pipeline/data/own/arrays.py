@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core import seeding
-from pipeline.core.arrays import Floats
 from pipeline.core.batches import Dataset, Split, split_positions
 from pipeline.core.description import (
     Classes,
@@ -33,6 +32,8 @@ PARTS = ("train", "validation", "test")
 EXTRA = ("positions", "vocabulary")
 POOL = ("inputs", "labels")
 NAMES = (*POOL, *(f"{part}_{word}" for part in PARTS for word in POOL), *EXTRA)
+CONSTANT = 1e-12
+"""numbers that differ by less than this share of the largest differ by rounding alone"""
 
 
 def dataset(arrays: Arrays, source: Source) -> Dataset:
@@ -51,8 +52,8 @@ def dataset(arrays: Arrays, source: Source) -> Dataset:
     _refuse_other_labels(parts)
     inputs = _inputs(parts, arrays)
     description = Description(inputs=inputs, labels=_labels(parts, arrays, inputs))
-    if isinstance(inputs, Vectors) and source.standardize:
-        parts = _standardized(parts)
+    if isinstance(inputs, Vectors):
+        parts = _as_float32(_standardized(parts) if source.standardize else parts)
     if not source.allow_duplicates:
         _refuse_duplicates(parts)
     return Dataset(**parts, description=description)
@@ -137,7 +138,9 @@ def _kind(inputs: NDArray[Any]) -> type[np.generic] | None:
         return np.uint8
     if inputs.ndim != 2:
         return None
-    kinds: dict[str, type[np.generic]] = {"f": np.float32, "i": np.int64, "u": np.int64}
+    # Large numbers side by side differ in double precision, until they are standardized.
+    floats = np.float64 if inputs.dtype.itemsize > 4 else np.float32
+    kinds: dict[str, type[np.generic]] = {"f": floats, "i": np.int64, "u": np.int64}
     return kinds.get(inputs.dtype.kind)
 
 
@@ -165,12 +168,13 @@ def _divided(parts: dict[str, Split], source: Source) -> dict[str, Split]:
 
 
 def _refuse_bad_values(name: str, part: Split) -> None:
-    if part.inputs.dtype == np.float32:
-        bad = int((~np.isfinite(part.inputs)).any(axis=1).sum())
+    if part.inputs.dtype.kind == "f":
+        held = np.abs(part.inputs) <= np.finfo(np.float32).max  # False for NaN
+        bad = int((~held).any(axis=1).sum())
         if bad:
             raise ValueError(
-                f"{bad} of the {len(part)} {name} inputs have NaN or infinity; remove or "
-                "replace them"
+                f"{bad} of the {len(part)} {name} inputs have NaN, infinity or numbers "
+                "beyond 3e38; remove or replace them"
             )
     if part.labels.min() < 0:
         raise ValueError(
@@ -189,22 +193,23 @@ def _refuse_other_labels(parts: Mapping[str, Split]) -> None:
 
 
 def _inputs(parts: Mapping[str, Split], arrays: Arrays) -> Inputs:
-    shapes = {name: (p.inputs.dtype, p.inputs.shape[1:]) for name, p in parts.items()}
-    kind, shape = shapes["train"]
-    for name, other in shapes.items():
-        if other != (kind, shape):
+    first = parts["train"].inputs
+    shape, kind = first.shape[1:], first.dtype.kind
+    for name, part in parts.items():
+        other = part.inputs
+        if (other.dtype.kind, other.shape[1:]) != (kind, shape):
             raise ValueError(
-                f"the {name} inputs are {other[0]} {other[1]} and the training inputs "
-                f"{kind} {shape}; give all parts the same"
+                f"the {name} inputs are {other.dtype} {other.shape[1:]} and the training "
+                f"inputs {first.dtype} {shape}; give all parts the same"
             )
-    if "vocabulary" in arrays and kind != np.int64:
+    if "vocabulary" in arrays and kind != "i":
         raise ValueError(
-            f"there is a vocabulary, and inputs are {kind}; give tokens as whole numbers "
-            "(N, L), or no vocabulary"
+            f"there is a vocabulary, and inputs are {first.dtype}; give tokens as whole "
+            "numbers (N, L), or no vocabulary"
         )
-    if kind == np.uint8:
+    if kind == "u":
         return _images(parts["train"].images)
-    if kind == np.float32:
+    if kind == "f":
         return Vectors(num_values=shape[0])
     return Tokens(length=shape[0], vocabulary=_vocabulary(parts, arrays))
 
@@ -299,12 +304,21 @@ def _num_classes(parts: Mapping[str, Split]) -> int:
 
 def _standardized(parts: Mapping[str, Split]) -> dict[str, Split]:
     """Vectors with mean 0 and standard deviation 1; a constant number becomes 0."""
-    train: Floats = parts["train"].inputs  # type: ignore[assignment]  # vectors
-    mean = train.mean(axis=0, dtype=np.float64)
-    std = train.std(axis=0, dtype=np.float64)
-    std[std == 0] = 1.0
+    train = parts["train"].inputs
+    least, most = train.min(axis=0), train.max(axis=0)
+    constant = most - least <= CONSTANT * np.maximum(np.abs(least), np.abs(most))
+    mean = np.where(constant, train[0], train.mean(axis=0, dtype=np.float64))
+    std = np.where(constant, 1.0, train.std(axis=0, dtype=np.float64))
+    std[std == 0] = 1.0  # of numbers whose squares are too small
     return {
-        name: replace(part, inputs=((part.inputs - mean) / std).astype(np.float32))
+        name: replace(part, inputs=(part.inputs - mean) / std)
+        for name, part in parts.items()
+    }
+
+
+def _as_float32(parts: Mapping[str, Split]) -> dict[str, Split]:
+    return {
+        name: replace(part, inputs=part.inputs.astype(np.float32, copy=False))
         for name, part in parts.items()
     }
 
