@@ -11,6 +11,7 @@ from pipeline.border import user_code
 from pipeline.border.user_code import CodeError
 from pipeline.core.description import Classes, Images, Tokens, TokensAt, Vectors
 from pipeline.data.own.arrays import dataset
+from pipeline.data.own.folder import read as read_folder
 from pipeline.data.own.read import OwnDataError, read
 from pipeline.data.own.source import Source
 
@@ -218,6 +219,40 @@ def test_a_folder_may_have_its_parts_and_no_color(tmp_path):
     data = read("pets", Source(folder="pets", size=8), tmp_path)
     assert data.images.shape == (1, 8, 8)
     assert [len(p) for p in (data.train, data.validation, data.test)] == [12, 6, 8]
+
+
+DEEP = np.arange(64, dtype=np.uint16).reshape(8, 8) * 1000
+
+
+def deep(folder: Path, kind: str) -> None:
+    """Two classes with one image each, of more than 8 bits."""
+    for name in ("cat", "dog"):
+        (folder / name).mkdir(parents=True)
+        Image.fromarray(DEEP.astype(kind)).save(folder / name / "0.tiff")
+
+
+@pytest.mark.parametrize("suffix", ["png", "tiff", "pgm"])
+def test_of_gray_images_of_16_bits_the_upper_8_are_taken(tmp_path, suffix):
+    deep(tmp_path, "u2")
+    Image.fromarray(DEEP).save(tmp_path / f"cat/1.{suffix}")
+    arrays = read_folder(tmp_path, 8)
+    assert arrays["inputs"].shape == (3, 1, 8, 8)
+    assert (arrays["inputs"] == DEEP >> 8).all()
+
+
+def test_an_image_of_16_bits_beside_colored_ones_is_as_bright(tmp_path):
+    deep(tmp_path, "u2")
+    draw(tmp_path / "fox", 1)
+    assert (read_folder(tmp_path, 8)["inputs"][:2] == DEEP >> 8).all()
+
+
+@pytest.mark.parametrize("kind", ["i4", "f4"])
+def test_images_without_a_known_range_are_one_line(tmp_path, kind):
+    deep(tmp_path / "pets", kind)
+    with pytest.raises(
+        OwnDataError, match=r"0.tiff has pixels of Pillow.s mode [IF], .* to 8 bits$"
+    ):
+        read("pets", Source(folder="pets", size=8), tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,10 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 PARTS = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}
 """name of a folder -> the part that it holds"""
-GRAY = ("1", "L", "LA", "I;16")
-"""modes of images without color"""
+GRAY = ("1", "L", "LA")
+"""modes of images without color, of at most 8 bits"""
+RANGELESS = ("I", "F")
+"""modes whose numbers may be of any size"""
 
 
 def read(folder: Path, size: int) -> dict[str, NDArray[Any]]:
@@ -19,6 +21,7 @@ def read(folder: Path, size: int) -> dict[str, NDArray[Any]]:
 
     Each image is cropped to a square around its middle, and resized. Classes are numbered
     in the order of their names. If no image has colors, there is one channel, else three.
+    Of 16 bits the upper 8 are taken.
 
     Args:
         folder: holds train/ (and val/, test/) with a folder per class in each, or the
@@ -81,17 +84,34 @@ def _visible(place: Path) -> Iterator[Path]:
 
 def _is_gray(path: Path) -> bool:
     with _opened(path) as image:
-        return image.mode in GRAY
+        return image.mode in GRAY or _has_16_bits(image)
 
 
 def _pixels(path: Path, size: int, mode: str) -> NDArray[np.uint8]:
     with _opened(path) as image:
         try:
-            fitted = ImageOps.fit(image.convert(mode), (size, size))
+            fitted = ImageOps.fit(_in_8_bits(image, path).convert(mode), (size, size))
         except OSError as error:
             raise ValueError(f"{path} cannot be read: {error}") from None
     pixels = np.asarray(fitted, dtype=np.uint8)
     return pixels[np.newaxis] if mode == "L" else pixels.transpose(2, 0, 1)
+
+
+def _in_8_bits(image: Image.Image, path: Path) -> Image.Image:
+    """The image itself, unless it has more bits, which Pillow would cut off at 255."""
+    if _has_16_bits(image):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode in RANGELESS:
+        raise ValueError(
+            f"{path} has pixels of Pillow's mode {image.mode}, whose range is not known; "
+            "bring it to 8 bits"
+        )
+    return image
+
+
+def _has_16_bits(image: Image.Image) -> bool:
+    """Whether it is gray in 16 bits; those of PGM files are read as 32 bits by Pillow."""
+    return image.mode.startswith("I;16") or (image.mode, image.format) == ("I", "PPM")
 
 
 def _opened(path: Path) -> Image.Image:
