@@ -44,14 +44,20 @@ def load_ticket(path: str | Path) -> LoadedTicket:
             f"{path} cannot be read ({' '.join(str(error).split())}); write it with "
             "`lt-pipeline export --out`"
         ) from None
-    mask = {n.removeprefix(MASK): kept for n, kept in arrays.items() if n.startswith(MASK)}
-    weights = {name: value for name, value in arrays.items() if not name.startswith(MASK)}
+    masks = {n for n, array in arrays.items() if _is_mask(n, array)}
+    mask = {n.removeprefix(MASK): arrays[n] for n in arrays if n in masks}
+    weights = {n: arrays[n] for n in arrays if n not in masks}
     if not mask or not mask.keys() <= weights.keys():
         raise ArtifactError(
             f"{path} holds no mask for its weights; write a ticket with "
             "`lt-pipeline export --out`"
         )
     return LoadedTicket(weights, mask, lambda module: hold(module, weights, mask))
+
+
+def _is_mask(name: str, array: Tensor) -> bool:
+    """Weights are numbers, and may be of a layer that is called mask."""
+    return name.startswith(MASK) and array.dtype == torch.bool
 
 
 def hold(

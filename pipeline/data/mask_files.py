@@ -26,6 +26,8 @@ from pipeline.core.registry import did_you_mean
 
 EXPORTED, PRUNED = "mask.", "_mask"
 """before the names of masks that ``export`` writes, behind those of torch's pruning"""
+ORIGINAL = "_orig"
+"""behind the names of weights that torch's pruning masks"""
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -69,12 +71,17 @@ def _arrays(path: Path) -> Arrays:
 
 def _masks(arrays: Arrays) -> Mask:
     """The masks among the arrays of a file, by the names of their tensors."""
-    exported = [name for name in arrays if name.startswith(EXPORTED)]
-    pruned = [name for name in arrays if name.endswith(PRUNED)]
-    if exported:
-        return {n.removeprefix(EXPORTED): _bool(n, arrays[n]) for n in exported}
-    if pruned:
-        return {n.removesuffix(PRUNED): _bool(n, arrays[n]) for n in pruned}
+    exported = {n: n.removeprefix(EXPORTED) for n in arrays if n.startswith(EXPORTED)}
+    pruned = {n: n.removesuffix(PRUNED) for n in arrays if n.endswith(PRUNED)}
+    # Layers and buffers may be called like masks, too. A mask lies beside what it masks,
+    # except in a file that holds masks only.
+    of_state_dict = {
+        n: tensor for n, tensor in pruned.items() if tensor + ORIGINAL in arrays
+    }
+    of_ticket = {n: tensor for n, tensor in exported.items() if tensor in arrays}
+    found = of_state_dict or of_ticket or exported or pruned
+    if found:
+        return {tensor: _bool(name, arrays[name]) for name, tensor in found.items()}
     for name, array in arrays.items():
         if array.dtype != np.bool_:
             raise ValueError(

@@ -120,6 +120,15 @@ def test_a_module_that_does_not_fit_is_refused_as_it_was(path: Path) -> None:
         hold(_named({"fc1": nn.Linear(5, 4), "fc2": nn.Linear(4, 3)}))
 
 
+def test_a_layer_may_be_called_mask(tmp_path: Path) -> None:
+    kept = np.array([[True, False]])
+    arrays = {"mask.weight": np.ones((1, 2), np.float32), "mask.mask.weight": kept}
+    files.save_arrays(tmp_path / "t.safetensors", arrays)
+    weights, mask, _ = load_ticket(tmp_path / "t.safetensors")
+    assert list(weights) == list(mask) == ["mask.weight"]
+    assert mask["mask.weight"].tolist() == kept.tolist()
+
+
 def test_a_file_that_is_no_ticket_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="cannot be read"):
         load_ticket(tmp_path / "missing.safetensors")

@@ -79,6 +79,25 @@ def test_masks_of_a_tied_tensor_are_one(tmp_path: Path) -> None:
         read("mask.npz", network, tmp_path)
 
 
+def test_masks_of_torchs_pruning_may_stand_alone(tmp_path: Path) -> None:
+    np.savez(tmp_path / "mask.npz", **{"fc1.weight_mask": FC1})
+    assert list(read("mask.npz", NETWORK, tmp_path)) == ["fc1.weight"]
+
+
+@pytest.mark.parametrize("ending", ["_orig", ""], ids=["state-dict", "ticket"])
+def test_what_is_called_like_a_mask_and_masks_nothing_is_passed_over(
+    tmp_path: Path, ending: str
+) -> None:
+    network = (Flatten(), Linear(name="mask.fc", inputs=6, outputs=4))
+    mask = "mask.fc.weight_mask" if ending else "mask.mask.fc.weight"
+    arrays = {f"mask.fc.weight{ending}": np.ones((4, 6)), mask: FC1}
+    arrays |= {"mask.fc.bias": np.ones(4) / 2, "causal_mask": np.full(3, -np.inf)}
+    np.savez(tmp_path / "mask.npz", **arrays)
+    found = read("mask.npz", network, tmp_path)
+    assert list(found) == ["mask.fc.weight"]
+    assert np.array_equal(found["mask.fc.weight"], FC1)
+
+
 @pytest.mark.parametrize(
     ("name", "array", "said"),
     [
