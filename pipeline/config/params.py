@@ -86,8 +86,8 @@ def _refuse_unreadable_by_dvc(text: str) -> None:
 
 def parse(raw: object, root: Path = Path()) -> Settings:
     """Check the contents of a params.yaml below ``root`` and make settings of them."""
+    make_importable(root)  # first: some defaults ask what a function of the user's declares
     full = completed(raw)
-    make_importable(root)
     try:
         # JSON, because pydantic is strict there and still takes lists for tuples.
         text = json.dumps(full)
@@ -111,6 +111,9 @@ def validator() -> pydantic.TypeAdapter[Settings]:
 
 def completed(raw: object) -> dict[str, Any]:
     """The contents of a params.yaml with defaults filled in; values keep their spelling.
+
+    Functions of the user's that it names must be importable by now: some defaults are what
+    they declare.
 
     Raises:
         ParamsError: where a key is unknown or missing.

@@ -133,7 +133,7 @@ def _found(name: str) -> Callable[..., Any]:
     module, _, attribute = name.partition(":")
     try:
         found = getattr(import_module(module), attribute, None)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         said = f"{type(error).__name__}: {error}"
         raise ValueError(f"{name}: importing {module} fails: {said}") from error
     if not callable(found):

@@ -2,15 +2,17 @@
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
 from helpers.command import listing, run
-from helpers.experiment import link_code, raw, settings
+from helpers.experiment import edited, link_code, raw, settings
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from pipeline.border.user_code import CodeError
 from pipeline.config import params
 from pipeline.config.params import ParamsError
 from pipeline.config.settings import Settings
@@ -866,6 +868,49 @@ def test_an_unknown_start_is_refused_with_the_known_ones() -> None:
     message = refused(variants__reinit__rewind__to="reinint")
     assert message.startswith("variants.reinit.rewind.to: unknown: reinint; did you mean")
     assert "trained-sign-reinit" in message
+
+
+OWN_STARTS = """
+from pipeline.core.functions import declares
+from pipeline.core.starts import Start
+
+@declares(Start(draws=True))
+def noisy(given):
+    return given.theta0
+
+@declares(Start(step="needed"))
+def later(given):
+    return given.early
+"""
+
+
+def with_start(function: str, root: Path) -> Settings:
+    """Settings with a start of the user's, which only ``root`` leads to."""
+    to = {"to": {"import": function}}
+    return params.parse(edited(variants__reinit__rewind=to), root)
+
+
+def test_defaults_ask_what_a_start_of_the_users_declares(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))  # as in a stage: without the root
+    (tmp_path / "yourstarts.py").write_text(OWN_STARTS)
+    found = with_start("yourstarts:noisy", tmp_path)
+    assert found.variants["reinit"].rewind.draw == 0
+    with pytest.raises(ParamsError, match=r"variants\.reinit\.rewind\.step is missing"):
+        with_start("yourstarts:later", tmp_path)
+
+
+@pytest.mark.parametrize("ends", ["1 / 0", "raise SystemExit"])
+def test_a_start_whose_module_cannot_be_imported_is_one_line(
+    ends: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "yourbroken.py").write_text(ends)
+    message = r"^params\.yaml: variants\.reinit\.rewind\.to: .* importing .* fails: "
+    with pytest.raises(CodeError, match=message):
+        with_start("yourbroken:start", tmp_path)
 
 
 @pytest.mark.parametrize(
