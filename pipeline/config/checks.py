@@ -6,6 +6,7 @@ Pruning, rewinding, analyses and ``compat`` have their checks in files of their 
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields
 
 from pipeline import engines
 from pipeline.config import analysis, approximation, compat, prune, rewind, taken
@@ -32,7 +33,7 @@ from pipeline.core.models.layers import Module, Network, has_norms, has_statisti
 from pipeline.data.facts import FACTS
 
 NAME = r"[a-z][a-z0-9]*([_-][a-z0-9]+)*"
-"""pattern of task and variant names; a dot would end a name in paths of DVC's params"""
+"""pattern of all names; a dot would end a name in paths of DVC's params"""
 LONGEST_NAME = 60
 LONGEST_EXPERIMENT = 256
 """characters of the column for the name in MLflow's databases"""
@@ -40,14 +41,20 @@ RESERVED = analysis.NAMED_ENDS
 """names that folders and analyses use for networks that belong to no variant"""
 
 
+def bad_names(settings: Settings) -> Iterator[str]:
+    """Yield one line for each name that is none; nothing may be read or written before."""
+    for key in fields(settings):
+        below = getattr(settings, key.name)
+        for name in below if isinstance(below, dict) else ():
+            yield from _bad_name(f"{key.name}.{name}", name)
+
+
 def problems(settings: Settings) -> Iterator[str]:
     """Yield one line for each impossible setting; every value has its type by now."""
     yield from _top_level(settings)
     for name, task in settings.tasks.items():
-        yield from _bad_name(f"tasks.{name}", name)
         yield from _task(f"tasks.{name}", task, settings.datasets)
     for name, variant in settings.variants.items():
-        yield from _bad_name(f"variants.{name}", name)
         if name in RESERVED | {OWN}:
             yield f"variants.{name}: the name {name} is taken; choose another"
         yield from _variant(f"variants.{name}", variant, settings)
@@ -146,7 +153,6 @@ def _analyses(settings: Settings) -> Iterator[str]:
         frozen=[name for name, v in settings.variants.items() if v.rewind.freezes],
     )
     for name, asked in settings.analyses.items():
-        yield from _bad_name(f"analyses.{name}", name)
         yield from analysis.problems(f"analyses.{name}", asked, known)
     yield from _one_key_for_two("analyses", settings.analyses)
 
@@ -158,7 +164,6 @@ def _approximations(settings: Settings) -> Iterator[str]:
         variants={name: variant.tasks for name, variant in settings.variants.items()},
     )
     for name, asked in settings.approximations.items():
-        yield from _bad_name(f"approximations.{name}", name)
         yield from approximation.problems(f"approximations.{name}", asked, known)
     yield from _one_key_for_two("approximations", settings.approximations)
 

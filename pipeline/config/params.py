@@ -94,7 +94,7 @@ def parse(raw: object, root: Path = Path()) -> Settings:
         settings = validator().validate_json(text, strict=True)
     except pydantic.ValidationError as error:
         raise ParamsError(_first(error, full)) from None
-    for problem in own_data.problems(settings):
+    for problem in [*checks.bad_names(settings), *own_data.problems(settings)]:
         raise ParamsError(f"{FILE}: {problem}")
     settings = own_data.with_known(settings, root)
     own_code.check(settings, root)

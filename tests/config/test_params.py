@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from helpers.command import listing, run
-from helpers.experiment import edited, link_code, raw, settings
+from helpers.experiment import APPROXIMATION, INSTABILITY, edited, link_code, raw, settings
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -617,6 +617,26 @@ def test_a_name_that_makes_no_folder_and_no_stage_is_refused(name: str) -> None:
     assert refused(variants=variants).startswith(
         f"variants.{name}: a name becomes a folder and a stage; begin with a letter"
     )
+
+
+@pytest.mark.parametrize("name", ["my.data", "my data", "../x"])
+def test_nothing_is_read_or_written_under_a_name_that_is_none(name: str) -> None:
+    changes = {"datasets": {name: {"npz": "nowhere.npz"}}, "tasks__main__data": name}
+    assert refused(**changes).startswith(f"datasets.{name}: a name becomes a folder")
+
+
+@pytest.mark.parametrize(
+    ("kind", "one"),
+    [
+        ("datasets", {"npz": "nowhere.npz"}),
+        ("tasks", raw()["tasks"]["main"]),
+        ("analyses", INSTABILITY),
+        ("approximations", APPROXIMATION),
+    ],
+)
+def test_every_kind_of_name_is_checked(kind: str, one: object) -> None:
+    named = raw().get(kind, {}) | {"a.b": one}
+    assert refused(**{kind: named}).startswith(f"{kind}.a.b: a name becomes a folder")
 
 
 @pytest.mark.parametrize("name", ["dense", "own"])
