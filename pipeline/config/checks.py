@@ -30,6 +30,7 @@ from pipeline.core.description import Images
 from pipeline.core.looks import LEAST_OPEN
 from pipeline.core.models.init import CHOICES, INITS, MODULE
 from pipeline.core.models.layers import Module, Network, has_norms, has_statistics
+from pipeline.core.training.schedules import beyond_the_end
 from pipeline.data.facts import FACTS
 
 NAME = r"[a-z][a-z0-9]*([_-][a-z0-9]+)*"
@@ -175,6 +176,11 @@ def _model(where: str, model: Model) -> Iterator[str]:
         yield f"{where}: both name and import are given; remove one of them"
     if model.options and model.import_ is None:
         yield f"{where}.options: they are arguments of an imported function; remove them"
+    if model.widths is not None and model.import_ is not None:
+        yield (
+            f"{where}.widths: an imported function takes none; remove them, or give them "
+            "under options"
+        )
     ours = models.MODELS.get(model.name)
     if model.draw < 0:
         yield f"{where}.draw: {model.draw} found; number the draw: 0, 1, …"
@@ -242,18 +248,20 @@ def _augmentation(where: str, task: Task) -> Iterator[str]:
 
 
 def _lengths(where: str, task: Task) -> Iterator[str]:
-    """Check that a batch and an evaluation fit into the training."""
+    """Check that batches, evaluations and the schedule fit into the training."""
     num_train = task.dataset.num_train
     if task.train.batch_size > num_train:
         yield (
             f"{where}.train.batch_size: {task.train.batch_size} is more than the "
             f"{num_train} training examples of {task.data}"
         )
-    if task.train.evaluate_every > task.train.total_steps(num_train):
+    if task.train.evaluate_every > total_steps(task):
         yield (
             f"{where}.train.evaluate_every: {task.train.evaluate_every} is more than "
-            f"the {task.train.total_steps(num_train)} steps of the training"
+            f"the {total_steps(task)} steps of the training"
         )
+    if problem := beyond_the_end(task.train.schedule, total_steps(task)):
+        yield f"{where}.train.{problem}"
 
 
 def _variant(where: str, variant: Variant, settings: Settings) -> Iterator[str]:

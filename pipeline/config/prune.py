@@ -22,6 +22,7 @@ from pipeline.core.cuts import CUTS
 from pipeline.core.cuts.asked import Asked
 from pipeline.core.models.layers import Kind, Module, Network, kernels, parameters
 from pipeline.core.policies import POLICIES, RECIPE, SCHEDULES, Policy
+from pipeline.core.training.schedules import beyond_the_end
 from pipeline.core.training.settings import for_scores
 from pipeline.core.transforms import TRANSFORMS
 
@@ -189,9 +190,12 @@ def _scores(where: str, prune: Prune, tasks: Mapping[str, Task]) -> Iterator[str
         yield f"{where}: {prune.schedule} trains no scores; leave it out, or write {able}"
     for task in tasks.values():
         try:
-            for_scores(task.train, prune.scores)
+            train = for_scores(task.train, prune.scores)
         except ValueError as error:
             yield f"{where}.{error}"
+            return
+        if problem := beyond_the_end(train.schedule, total_steps(task)):
+            yield f"{where}.{problem}"
 
 
 def _fractions(

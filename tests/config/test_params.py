@@ -24,6 +24,12 @@ REINIT = "variants__reinit__"
 GLOBAL = "variants__ticket__prune__scope"
 FRACTION = "variants__ticket__prune__fraction"
 FINE_TUNE = {"to": "fine-tune", "step": 1, "draw": None, "pruned": "zero"}
+SCORED = {
+    "mask": "own",
+    "schedule": "edge-popup",
+    "scope": "layerwise",
+    "fraction": {"fc": 0.3, "output": 0.15},
+}
 FROZEN = {"to": "theta0", "step": None, "draw": None, "pruned": "freeze-init"}
 
 
@@ -220,6 +226,18 @@ def test_an_unknown_optimizer_is_refused() -> None:
             "tasks.main.train.evaluate_every: 3 is more than the 2 steps of the training",
         ),
         (
+            TRAIN + "schedule",
+            {"warmup_steps": 2},
+            "tasks.main.train.schedule.warmup_steps: 2 found; the training has 2 steps, so "
+            "that the rate never reaches lr; give fewer",
+        ),
+        (
+            TRAIN + "schedule",
+            {"name": "milestones", "milestones": [1, 2, 3], "gamma": 0.1},
+            "tasks.main.train.schedule.milestones: 2 found; the training has 2 steps and "
+            "ends before; give smaller ones, or leave it out",
+        ),
+        (
             FRACTION,
             {"fc": 1.0, "output": 0.1},
             "variants.ticket.prune.fraction.fc: 1.0 found; it is the fraction removed per "
@@ -344,6 +362,25 @@ def test_an_impossible_value_is_refused(path: str, value: object, message: str) 
     assert refused(**{path: value}) == message
 
 
+def test_a_schedule_fits_into_the_steps_of_its_epochs() -> None:
+    train = raw()["tasks"]["main"]["train"] | {"steps": None, "epochs": 1}
+    last = {"schedule": {"warmup_steps": 36}}  # 37 batches of 32
+    settings(tasks__main__train=train | last)
+    message = refused(tasks__main__train=train | {"schedule": {"warmup_steps": 100_000}})
+    assert message.startswith(
+        "tasks.main.train.schedule.warmup_steps: 100000 found; the training has 37 steps"
+    )
+
+
+def test_a_schedule_of_scores_fits_into_the_training() -> None:
+    drops = {"name": "milestones", "milestones": [2], "gamma": 0.1}
+    scores = {"optimizer": "sgd", "lr": 0.1, "schedule": drops}
+    message = refused(**{TICKET + "prune": SCORED | {"scores": scores}})
+    assert message.startswith(
+        "variants.ticket.prune.scores.schedule.milestones: 2 found; the training has 2"
+    )
+
+
 def test_fine_tuning_needs_a_schedule_that_ends_above_0() -> None:
     cosine = {"name": "cosine", "milestones": [], "gamma": 1.0, "warmup_steps": 0}
     message = refused(
@@ -457,7 +494,7 @@ def test_an_mlp_without_widths_is_refused() -> None:
     )
 
 
-def test_layer_records_of_the_users_need_an_init_that_draws_them(
+def test_layer_records_of_the_users_need_an_init_that_draws_them_and_no_widths(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "layernets.py").write_text(
@@ -468,6 +505,10 @@ def test_layer_records_of_the_users_need_an_init_that_draws_them(
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     model = {"import": "layernets:build"}
+    assert refused(tasks__main__model=model | {"widths": [8]}) == (
+        "tasks.main.model.widths: an imported function takes none; remove them, or give "
+        "them under options"
+    )
     for asked in (model, model | {"init": "module"}):
         assert refused(tasks__main__model=asked) == (
             "tasks.main.model.init: layernets:build gives layer records, which do not draw "

@@ -64,20 +64,24 @@ def cut(raw: dict[str, Any]) -> dict[str, Any]:
 
 
 def _cut_task(task: dict[str, Any]) -> dict[str, Any]:
-    schedule = task["train"]["schedule"]
-    marks = {
-        "milestones": [1] if schedule["milestones"] else [],
-        "warmup_steps": min(schedule["warmup_steps"], 1),
-    }
     train = {
         "steps": 2,
         "epochs": None,
         "batch_size": 4,
         "processes": min(task["train"]["processes"], 2),
         "evaluate_every": 2,
-        "schedule": schedule | marks,
     }
-    return task | {"train": task["train"] | train}
+    return task | {"train": _cut_schedule(task["train"]) | train}
+
+
+def _cut_schedule(trained: dict[str, Any]) -> dict[str, Any]:
+    """The same training, of weights or of scores, with a schedule for two steps."""
+    schedule = trained["schedule"]
+    marks = {
+        "milestones": [1] if schedule["milestones"] else [],
+        "warmup_steps": min(schedule["warmup_steps"], 1),
+    }
+    return trained | {"schedule": schedule | marks}
 
 
 def _cut_variant(variant: dict[str, Any]) -> dict[str, Any]:
@@ -85,6 +89,8 @@ def _cut_variant(variant: dict[str, Any]) -> dict[str, Any]:
     # The rate falls at step 1; fine-tuning from there would be learning-rate rewinding.
     step = None if rewind["step"] is None or rewind["to"] == "fine-tune" else 1
     prune = variant["prune"] | ({"step": 1} if "step" in variant["prune"] else {})
+    if prune.get("scores"):
+        prune = prune | {"scores": _cut_schedule(prune["scores"])}
     return variant | {"rewind": rewind | {"step": step}, "prune": prune}
 
 

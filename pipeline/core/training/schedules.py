@@ -54,6 +54,23 @@ def for_start(settings: TrainSettings, start: str, total_steps: int) -> TrainSet
     return at_last_rate(settings, total_steps)
 
 
+def beyond_the_end(schedule: Schedule, total_steps: int) -> str:
+    """What of a schedule a training of so many steps never comes to; empty = nothing."""
+    warmup = schedule.warmup_steps
+    if warmup >= total_steps:
+        return (
+            f"schedule.warmup_steps: {warmup} found; the training has {total_steps} steps, "
+            "so that the rate never reaches lr; give fewer"
+        )
+    later = [step for step in schedule.milestones if step >= total_steps]
+    if later:
+        return (
+            f"schedule.milestones: {later[0]} found; the training has {total_steps} steps "
+            "and ends before; give smaller ones, or leave it out"
+        )
+    return ""
+
+
 def is_constant(settings: TrainSettings, first_step: int, total_steps: int) -> bool:
     """Whether the rate stays the same from ``first_step`` on; never so for cosine."""
     schedule = settings.schedule

@@ -60,6 +60,11 @@ class Schedule:
                 f"schedule.gamma is {self.gamma}; give a factor in (0, 1]",
             ),
             (
+                self.name != "milestones" and self.gamma != 1,
+                f"schedule.gamma is {self.gamma} but schedule.name is {self.name!r}; "
+                "write 1 or use the schedule 'milestones'",
+            ),
+            (
                 self.warmup_steps < 0,
                 f"schedule.warmup_steps is {self.warmup_steps}; give 0 or more",
             ),
@@ -144,12 +149,6 @@ class TrainSettings:
             (self.steps is None) == (self.epochs is None),
             f"steps is {_yaml(self.steps)} and epochs is {_yaml(self.epochs)}; give "
             "exactly one of them, and null or nothing for the other",
-        )
-        warmup = self.schedule.warmup_steps
-        yield (
-            self.steps is not None and warmup >= self.steps,
-            f"schedule.warmup_steps is {warmup} of {self.steps} steps, so that the "
-            "rate never reaches lr; give fewer",
         )
 
     def _process_problems(self) -> Iterable[tuple[bool, str]]:
