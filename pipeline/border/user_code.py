@@ -130,7 +130,7 @@ def files_behind(module: str, *, root: Path = Path()) -> list[Path]:
     if module not in found.values():
         taken = "; the name pipeline is lt-pipeline's own" if package == OURS else ""
         raise CodeError(
-            f"there is no module {module} in {root.resolve()} or installed{taken}"
+            f"there is no file of a module {module} in {root.resolve()} or installed{taken}"
         )
     return sorted(_short(path, root) for path in found)
 
@@ -171,19 +171,36 @@ def _files_of(module: str) -> Iterator[tuple[str, Path]]:
     """
     first, *others = module.split(".")
     spec = find_spec(first)
-    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+    if spec is None:
         return
-    yield first, Path(spec.origin)
-    folder = Path(spec.origin).parent
+    if spec.origin is not None:
+        if not spec.origin.endswith(".py"):
+            return
+        yield first, Path(spec.origin)
+    folders = [Path(one) for one in spec.submodule_search_locations or ()]
     for length, part in enumerate(others, start=1):
-        name = ".".join([first, *others[:length]])
-        if (folder / f"{part}.py").is_file():
-            yield name, folder / f"{part}.py"
-            return
-        folder = folder / part
-        if not (folder / "__init__.py").is_file():
-            return
-        yield name, folder / "__init__.py"
+        file, folders = _inside(folders, part)
+        if file is not None:
+            yield ".".join([first, *others[:length]]), file
+
+
+def _inside(folders: Iterable[Path], part: str) -> tuple[Path | None, list[Path]]:
+    """What Python imports as ``part`` from the folders of a package.
+
+    Returns:
+        The file that is run, and the folders of what is inside. A folder without an
+        ``__init__.py`` runs none, and counts only where no folder has a file of the name.
+    """
+    without_file = []
+    for folder in folders:
+        package, module = folder / part / "__init__.py", folder / f"{part}.py"
+        if package.is_file():
+            return package, [folder / part]
+        if module.is_file():
+            return module, []
+        if (folder / part).is_dir():
+            without_file.append(folder / part)
+    return None, without_file
 
 
 def _imported(path: Path, module: str, package: str) -> list[str]:

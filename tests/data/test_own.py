@@ -1,6 +1,8 @@
 """The user's own data sets: how sources are read and divided, and what is refused."""
 
 import json
+import sys
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -347,3 +349,52 @@ def test_code_behind_a_function_is_what_it_imports_from_its_package(tmp_path, pa
     assert user_code.digest_behind(f"{package}.mod", root=tmp_path) != before
     assert user_code.packages([f"{package}.mod", "json"], root=tmp_path) == [Path(package)]
     assert json  # installed packages are not watched
+
+
+@pytest.fixture
+def bare(tmp_path, monkeypatch):
+    """A package of folders without an ``__init__.py``; Python imports it all the same."""
+    name = f"bare{abs(hash(tmp_path)) % 10**9}"
+    files = {
+        "nets.py": f"from {name}.parts.deep import layer\nfrom . import widths\n",
+        "parts/deep.py": "from ..packed import found\nlayer = found\n",
+        "packed/__init__.py": "from .beside import found\n",
+        "packed/beside.py": "found = 1\n",
+        "packed.py": "raise ImportError('the folder comes before it')\n",
+        "widths.py": "",
+        "widths/other.py": "raise ImportError('the file comes before the folder')\n",
+        "unused.py": "",
+    }
+    for file, text in files.items():
+        (tmp_path / name / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name / file).write_text(text)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    return name
+
+
+def test_code_behind_a_function_is_found_without_init_files(tmp_path, bare):
+    user_code.make_importable(tmp_path)
+    import_module(f"{bare}.nets")
+    imported = {
+        Path(module.__file__).relative_to(tmp_path)
+        for name, module in sys.modules.items()
+        if name.startswith(bare) and module.__file__
+    }
+    found = user_code.files_behind(f"{bare}.nets", root=tmp_path)
+    assert found == sorted(imported)
+    assert len(found) == 5
+    assert user_code.file_of(f"{bare}.nets", root=tmp_path) == Path(bare, "nets.py")
+    assert user_code.packages([f"{bare}.nets"], root=tmp_path) == [Path(bare)]
+
+
+@pytest.mark.parametrize("part", ["nets", "parts/deep", "packed/__init__", "packed/beside"])
+def test_an_edit_without_init_files_is_seen(tmp_path, bare, part):
+    before = user_code.digest_behind(f"{bare}.nets", root=tmp_path)
+    file = tmp_path / bare / f"{part}.py"
+    file.write_text(file.read_text() + "# edited\n")
+    assert user_code.digest_behind(f"{bare}.nets", root=tmp_path) != before
+
+
+def test_a_folder_is_no_module_with_functions(tmp_path, bare):
+    with pytest.raises(CodeError, match=rf"^there is no file of a module {bare} in "):
+        user_code.files_behind(bare, root=tmp_path)
