@@ -5,23 +5,23 @@ from dataclasses import replace
 
 import numpy as np
 
-from pipeline.contracts import generated
+from pipeline.contracts import generated, memory
 from pipeline.core import criteria, masks, seeding
 from pipeline.core.arrays import Scores
 from pipeline.core.criteria.evidence import Evidence
 
 
-def evidence() -> Evidence:
+def evidence(seed: int = 0) -> Evidence:
     """Everything that a criterion may look at."""
-    mask = generated.mask()
+    theta0, mask = generated.theta0(seed), generated.mask(seed)
     return Evidence(
         network=generated.NETWORK,
         data=generated.DATA,
-        theta0=generated.theta0(),
-        trained=masks.apply(generated.moved(generated.theta0()), mask),
+        theta0=theta0,
+        trained=masks.apply(generated.moved(theta0), mask),
         mask=mask,
         batches=generated.batches,
-        rng=seeding.generator(0, "mask_sample", round=1),
+        rng=seeding.generator(seed, "mask_sample", round=1),
     )
 
 
@@ -60,6 +60,11 @@ def repeats(name: str) -> str:
     return "" if same else "they differ; draw from evidence.rng alone"
 
 
+def keeps_nothing(name: str) -> str:
+    """What it has scored before changes no scores."""
+    return memory.kept(name, lambda seed: generated.content(_scores(name, seed)))
+
+
 def draws_as_declared(name: str) -> str:
     """It draws from the random stream if its record says so, and only then."""
     given = evidence()
@@ -87,8 +92,8 @@ def needs_as_declared(name: str) -> str:
     return "" if same else "they differ"
 
 
-def _scores(name: str) -> Scores:
-    return criteria.score(name, evidence())
+def _scores(name: str, seed: int = 0) -> Scores:
+    return criteria.score(name, evidence(seed))
 
 
 PROPERTIES: tuple[Callable[[str], str], ...] = (
@@ -97,6 +102,7 @@ PROPERTIES: tuple[Callable[[str], str], ...] = (
     pruned_score_zero,
     leaves_evidence,
     repeats,
+    keeps_nothing,
     draws_as_declared,
     needs_as_declared,
 )

@@ -37,9 +37,9 @@ NUM = 24
 """examples in each part"""
 
 
-def theta0() -> Weights:
+def theta0(seed: int = 0) -> Weights:
     """Initial weights."""
-    return initial_weights(NETWORK, INIT, seeding.generator(0, "init"))
+    return initial_weights(NETWORK, INIT, seeding.generator(seed, "init"))
 
 
 def moved(weights: Weights, by: int = 0) -> Weights:
@@ -51,9 +51,9 @@ def moved(weights: Weights, by: int = 0) -> Weights:
     }
 
 
-def mask() -> Mask:
+def mask(seed: int = 0) -> Mask:
     """A mask that keeps about half of every kernel."""
-    rng = seeding.generator(0, "mask_sample")
+    rng = seeding.generator(seed, "mask_sample")
     return {n: rng.random(t.shape) < 0.5 for n, t in kernels(NETWORK).items()}
 
 

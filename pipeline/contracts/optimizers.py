@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from pipeline.contracts import generated
+from pipeline.contracts import generated, memory
 from pipeline.core import masks, rewinding
 from pipeline.core.arrays import Weights
 from pipeline.core.optimizers import OPTIMIZERS
@@ -39,6 +39,11 @@ def repeats(name: str) -> str:
     return "" if same else "they differ; draw nothing, or from a generator that you seed"
 
 
+def keeps_nothing(name: str) -> str:
+    """What it has trained before changes no weights."""
+    return memory.kept(name, lambda seed: generated.content(_trained(name, seed=seed)))
+
+
 def goes_on_from_its_state(name: str) -> str:
     """From a saved state it goes on bit for bit."""
     first, second = _engine(name), _engine(name)
@@ -55,7 +60,7 @@ def takes_the_rate(name: str) -> str:
     return "" if near < far else "the rate does not matter; read group['lr'] in step()"
 
 
-def _job(name: str, lr: float = 0.05) -> Job:
+def _job(name: str, lr: float = 0.05, seed: int = 0) -> Job:
     settings = TrainSettings(
         steps=STEPS,
         batch_size=8,
@@ -66,11 +71,11 @@ def _job(name: str, lr: float = 0.05) -> Job:
     )
     return Job(
         network=generated.NETWORK,
-        start=rewinding.start(generated.theta0(), generated.mask()),
+        start=rewinding.start(generated.theta0(seed), generated.mask()),
         mask=generated.mask(),
         data=generated.dataset(),
         settings=settings,
-        seed=0,
+        seed=seed,
         round=1,
     )
 
@@ -79,8 +84,8 @@ def _engine(name: str) -> Engine:
     return make_engine("reference", [_job(name)])
 
 
-def _trained(name: str, lr: float = 0.05) -> Weights:
-    engine = make_engine("reference", [_job(name, lr)])
+def _trained(name: str, lr: float = 0.05, seed: int = 0) -> Weights:
+    engine = make_engine("reference", [_job(name, lr, seed)])
     engine.advance(STEPS)
     return engine.weights()[0]
 
@@ -95,6 +100,7 @@ PROPERTIES: tuple[Callable[[str], str], ...] = (
     trains,
     keeps_pruned_at_zero,
     repeats,
+    keeps_nothing,
     goes_on_from_its_state,
     takes_the_rate,
 )

@@ -3,7 +3,7 @@
 import pickle
 from collections.abc import Callable
 
-from pipeline.contracts import generated
+from pipeline.contracts import generated, memory
 from pipeline.core import masks, policies, seeding
 from pipeline.core.arrays import Mask
 from pipeline.core.cuts.asked import Asked
@@ -78,6 +78,11 @@ def goes_on_from_its_state(name: str) -> str:
     return "" if same else "the states differ; keep everything in state()"
 
 
+def keeps_nothing(name: str) -> str:
+    """What it has pruned before changes no mask."""
+    return memory.kept(name, lambda seed: generated.content(_trained(name, seed).mask))
+
+
 def _asked() -> Asked:
     fractions = dict.fromkeys(generated.dense(), 0.25)
     return Asked(criterion="magnitude", fractions=fractions, scope="layerwise", rounds=2)
@@ -103,20 +108,22 @@ def _begun(name: str) -> LivingMask:
     return _rule(name).begin(_first(name), 0, END)
 
 
-def _trained(name: str) -> LivingMask:
+def _trained(name: str, seed: int = 0) -> LivingMask:
     living = _begun(name)
     for step in _rule(name).steps(0, END):
-        living.change(_seen(step))
+        living.change(_seen(step, seed))
     return living
 
 
-def _seen(step: int) -> Seen:
-    weights = generated.moved(generated.theta0(), step)
+def _seen(step: int, seed: int = 0) -> Seen:
+    weights = generated.moved(generated.theta0(seed), step)
     return Seen(
         step=step,
         weights=weights,
         gradients=lambda: generated.moved(weights, step + 1),
-        draw=lambda purpose: seeding.generator(0, "mask_regrow", copy=f"{purpose}/{step}"),
+        draw=lambda purpose: seeding.generator(
+            seed, "mask_regrow", copy=f"{purpose}/{step}"
+        ),
     )
 
 
@@ -127,4 +134,5 @@ PROPERTIES: tuple[Callable[[str], str], ...] = (
     keeps_its_tensors,
     revives_as_declared,
     goes_on_from_its_state,
+    keeps_nothing,
 )

@@ -2,10 +2,11 @@
 
 import pickle
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 
-from pipeline.contracts import generated
+from pipeline.contracts import generated, memory
 from pipeline.core import masks, policies, seeding
 from pipeline.core.arrays import Mask, Scores, Weights
 from pipeline.core.cuts.asked import Asked
@@ -116,6 +117,18 @@ def goes_on_from_its_scores(name: str) -> str:
     return "" if same else "other weights act; keep everything in the scores"
 
 
+def keeps_nothing(name: str) -> str:
+    """What it has trained before changes no weights that act."""
+    return memory.kept(name, partial(_acting, name))
+
+
+def _acting(name: str, seed: int) -> list[dict[str, bytes]]:
+    """The weights that act at each step."""
+    rule = _rule(name)
+    steps = _steps(rule, rule.begin(_weights(seed)), _first(rule, seed))
+    return [generated.content(acting) for acting, _ in steps]
+
+
 def _asked() -> Asked:
     fractions = dict.fromkeys(generated.dense(), 0.25)
     return Asked(criterion="", fractions=fractions, scope="layerwise", rounds=2)
@@ -126,13 +139,13 @@ def _rule(name: str) -> ScoreRule:
     return policies.score_rule(name, _asked() if asks else None, generated.NETWORK)
 
 
-def _weights() -> Weights:
-    weights = generated.theta0()
+def _weights(seed: int = 0) -> Weights:
+    weights = generated.theta0(seed)
     return {tensor: weights[tensor] for tensor in generated.dense()}
 
 
-def _first(rule: ScoreRule) -> Scores:
-    return rule.initial(seeding.generator(0, "scores"))
+def _first(rule: ScoreRule, seed: int = 0) -> Scores:
+    return rule.initial(seeding.generator(seed, "scores"))
 
 
 def _steps(
@@ -155,4 +168,5 @@ PROPERTIES: tuple[Callable[[str], str], ...] = (
     keeps_as_many_as_asked,
     gives_gradients,
     goes_on_from_its_scores,
+    keeps_nothing,
 )

@@ -1,30 +1,31 @@
 """The contract of starts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
-from pipeline.contracts import generated
+from pipeline.contracts import generated, memory, undeclared
 from pipeline.core import rewinding, seeding, starts
 from pipeline.core.arrays import Weights
 from pipeline.core.starts.given import Given
 
 
-def given(draw: int = 0) -> Given:
+def given(draw: int = 0, seed: int = 0) -> Given:
     """Everything that a start may look at."""
-    theta0 = generated.theta0()
+    theta0, mask = generated.theta0(seed), generated.mask(seed)
     return Given(
         theta0=theta0,
         trained=generated.moved(theta0, 1),
         early=generated.moved(theta0, 2),
-        begun=theta0,
-        taken=rewinding.start(generated.moved(theta0, 3), generated.mask()),
-        mask=generated.mask(),
+        begun=generated.moved(theta0, 5),
+        taken=rewinding.start(generated.moved(theta0, 3), mask),
+        mask=mask,
         round=2,
         network=generated.NETWORK,
         init=generated.INIT,
-        rng=seeding.generator(0, "reinit", round=1, copy=draw),
+        rng=seeding.generator(seed, "reinit", round=1, copy=draw),
     )
 
 
@@ -38,7 +39,8 @@ def gives_weights(name: str) -> str:
 def leaves_given(name: str) -> str:
     """Its inputs are as before, also after the round has trained."""
     asked = given()
-    parts = (asked.theta0, asked.trained, asked.early, asked.mask)
+    weights = (asked.theta0, asked.trained, asked.early, asked.begun, asked.taken)
+    parts = (*weights, asked.mask)
     before = [generated.content(part) for part in parts]
     for values in rewinding.start(_weights(name, asked), asked.mask).values():
         values[...] = 7
@@ -51,6 +53,11 @@ def repeats(name: str) -> str:
     return "" if _bits(name, given()) == _bits(name, given()) else "they differ"
 
 
+def keeps_nothing(name: str) -> str:
+    """What it has made before changes no weights."""
+    return memory.kept(name, lambda seed: _bits(name, given(seed=seed)))
+
+
 def draws_as_declared(name: str) -> str:
     """Another draw gives other weights if its record says that it draws, and only then."""
     found = _bits(name, given()) != _bits(name, given(draw=1))
@@ -59,21 +66,32 @@ def draws_as_declared(name: str) -> str:
 
 def mask_as_declared(name: str) -> str:
     """It looks at the mask only if its record says so."""
+    if starts.STARTS[name].needs_mask:
+        return ""
     other = replace(given(), mask=generated.dense())
-    return _unasked(name, "needs_mask", other, asked=starts.STARTS[name].needs_mask)
+    return undeclared.looks("needs_mask", _bits(name, given()), lambda: _bits(name, other))
 
 
-def trained_as_declared(name: str) -> str:
-    """It looks at trained weights only if its record says so."""
-    other = replace(given(), trained=generated.moved(generated.theta0(), 3))
+def needs_as_declared(name: str) -> str:
+    """Without what its record does not ask for, it gives the same weights."""
+    whole = _bits(name, given())
+    for key, bare in _without_undeclared(name):
+        if problem := undeclared.looks(key, whole, partial(_bits, name, bare)):
+            return problem
+    return ""
+
+
+def _without_undeclared(name: str) -> Iterator[tuple[str, Given]]:
+    """Each key of the record that asks for nothing, and what a run gives then."""
     record = starts.STARTS[name]
-    return _unasked(name, "needs_trained", other, asked=record.needs_trained is not None)
-
-
-def early_as_declared(name: str) -> str:
-    """It looks at early weights only if its record says that it needs a step."""
-    other = replace(given(), early=generated.moved(generated.theta0(), 4))
-    return _unasked(name, "step", other, asked=starts.STARTS[name].step == "needed")
+    if not record.needs_trained:
+        yield "needs_trained", replace(given(), trained={})
+    if record.step != "needed":
+        yield "step", replace(given(), early={})
+    if not record.needs_previous_start:
+        yield "needs_previous_start", replace(given(), begun={})
+    if not record.needs_taken:
+        yield "needs_taken", replace(given(), taken={})
 
 
 def _weights(name: str, asked: Given) -> Weights:
@@ -84,11 +102,6 @@ def _bits(name: str, asked: Given) -> dict[str, bytes]:
     return generated.content(_weights(name, asked))
 
 
-def _unasked(name: str, key: str, other: Given, *, asked: bool) -> str:
-    looks = _bits(name, given()) != _bits(name, other)
-    return f"declare {key}: it looks there" if looks and not asked else ""
-
-
 def _compared(key: str, declared: bool, found: bool) -> str:  # noqa: FBT001 - both are facts
     return "" if found == declared else f"{key}: {declared} declared, and it is {found}"
 
@@ -97,8 +110,8 @@ PROPERTIES: tuple[Callable[[str], str], ...] = (
     gives_weights,
     leaves_given,
     repeats,
+    keeps_nothing,
     draws_as_declared,
     mask_as_declared,
-    trained_as_declared,
-    early_as_declared,
+    needs_as_declared,
 )

@@ -1,23 +1,24 @@
 """The contract of transforms."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
-from pipeline.contracts import generated
+from pipeline.contracts import generated, memory, undeclared
 from pipeline.core import seeding, transforms
 from pipeline.core.transforms.given import Given
 
 
-def given(draw: int = 0) -> Given:
+def given(draw: int = 0, seed: int = 0) -> Given:
     """Everything that a transform may look at; both networks have the same layers."""
-    theta0 = generated.theta0()
+    theta0 = generated.theta0(seed)
     return Given(
-        mask=generated.mask(),
+        mask=generated.mask(seed),
         source=generated.NETWORK,
         network=generated.NETWORK,
         dense=generated.moved(theta0),
         dense_source=generated.moved(theta0, by=1),
         data=generated.dataset(),
-        rng=seeding.generator(draw, "mask_shuffle", round=1, copy="shuffled"),
+        rng=seeding.generator(seed, "mask_shuffle", round=1, copy=f"shuffled {draw}"),
     )
 
 
@@ -37,13 +38,29 @@ def leaves_given(name: str) -> str:
 
 def repeats(name: str) -> str:
     """The same stream gives the same mask."""
-    return "" if _bits(name, 0) == _bits(name, 0) else "they differ; draw from given.rng"
+    same = _bits(name, given()) == _bits(name, given())
+    return "" if same else "they differ; draw from given.rng"
+
+
+def keeps_nothing(name: str) -> str:
+    """What it has transformed before changes no mask."""
+    return memory.kept(name, lambda seed: _bits(name, given(seed=seed)))
 
 
 def draws_as_declared(name: str) -> str:
     """Another stream gives another mask if its record says that it draws, and only then."""
-    found, declared = _bits(name, 0) != _bits(name, 1), transforms.TRANSFORMS[name].draws
+    declared = transforms.TRANSFORMS[name].draws
+    found = _bits(name, given()) != _bits(name, given(draw=1))
     return "" if found == declared else f"draws: {declared} declared, and it is {found}"
+
+
+def needs_as_declared(name: str) -> str:
+    """Without what its record does not ask for, it gives the same mask."""
+    bare = replace(given(), dense={}, dense_source={}, data=None)
+    if transforms.TRANSFORMS[name].needs_dense:
+        return ""
+    whole = _bits(name, given())
+    return undeclared.looks("needs_dense", whole, lambda: _bits(name, bare))
 
 
 def _content(asked: Given) -> list[dict[str, bytes]]:
@@ -51,13 +68,15 @@ def _content(asked: Given) -> list[dict[str, bytes]]:
     return [generated.content(arrays) for arrays in looked_at]
 
 
-def _bits(name: str, draw: int) -> dict[str, bytes]:
-    return generated.content(transforms.transform(name, given(draw)))
+def _bits(name: str, asked: Given) -> dict[str, bytes]:
+    return generated.content(transforms.transform(name, asked))
 
 
 PROPERTIES: tuple[Callable[[str], str], ...] = (
     gives_mask,
     leaves_given,
     repeats,
+    keeps_nothing,
     draws_as_declared,
+    needs_as_declared,
 )

@@ -8,7 +8,7 @@ settings, plans, results and messages hold as text.
 import ast
 import re
 from collections.abc import Callable, Mapping
-from functools import cache, partial
+from functools import partial
 from importlib import import_module
 from typing import Any, TypeVar
 
@@ -126,7 +126,6 @@ def record_of(name: str) -> object | None:
     return found
 
 
-@cache
 def _found(name: str) -> Callable[..., Any]:
     if not NAME.fullmatch(name):
         raise ValueError(f"{name!r} is no function; write package.module:function")

@@ -105,6 +105,91 @@ def test_what_is_no_entry_is_one_line(tmp_path: Path, name: str, said: str) -> N
     assert len(ended.errors.splitlines()) == 1
 
 
+KEEPS = """
+    import numpy as np
+    import torch
+    from pipeline.core.criteria import Criterion
+    from pipeline.core.functions import declares
+    from pipeline.core.optimizers import Optimizer
+    from pipeline.core.starts import Start
+    from pipeline.core.transforms import Transform
+
+    kept = {}
+
+    def first(key, value):
+        return kept.setdefault(key, value)
+
+    @declares(Criterion())
+    def criterion(evidence):
+        return {n: first(n, np.abs(evidence.trained[n])) for n in evidence.mask}
+
+    @declares(Start())
+    def start(given):
+        return first("weights", given.theta0)
+
+    @declares(Transform(keeps_counts=False))
+    def transform(given):
+        return first("mask", given.mask)
+
+    @declares(Optimizer())
+    def optimizer(weights, settings):
+        size = first("size", float(sum(w.detach().abs().sum() for w in weights)))
+        return torch.optim.SGD(weights, settings.lr, weight_decay=size / 100)
+"""
+
+
+@pytest.mark.parametrize("kind", ["criterion", "start", "transform", "optimizer"])
+def test_what_reaches_the_next_seed_is_broken(tmp_path: Path, kind: str) -> None:
+    ended = checked(tmp_path, KEEPS, f"keeps_{kind}:{kind}")
+    assert ended.code == 1
+    (broken,) = [one for one in ended.output.splitlines() if one.startswith("broken")]
+    assert broken.endswith("after other seeds; keep nothing between calls")
+
+
+UNDECLARED = """
+    from pipeline.core.functions import declares
+    from pipeline.core.starts import Start
+    from pipeline.core.transforms import Transform
+
+    @declares(Start())
+    def taken(given):
+        return {n: given.taken[n] for n in given.theta0}
+
+    @declares(Start())
+    def begun(given):
+        return given.begun or given.theta0
+
+    @declares(Start(needs_taken=True))
+    def declared(given):
+        return given.taken
+
+    @declares(Transform())
+    def dense(given):
+        return {n: kept for n, kept in given.mask.items() if given.dense[n] is not None}
+"""
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        ("taken", "declare needs_taken: it looks there, and fails: KeyError: 'conv1."),
+        ("begun", "declare needs_previous_start: it looks there"),
+        ("dense", "declare needs_dense: it looks there, and fails: KeyError: 'conv1."),
+    ],
+)
+def test_what_a_run_would_not_give_is_broken(
+    tmp_path: Path, function: str, said: str
+) -> None:
+    ended = checked(tmp_path, UNDECLARED, f"undeclared:{function}")
+    assert ended.code == 1
+    (broken,) = [one for one in ended.output.splitlines() if one.startswith("broken")]
+    assert said in broken
+
+
+def test_what_is_declared_may_be_looked_at(tmp_path: Path) -> None:
+    assert checked(tmp_path, UNDECLARED, "undeclared:declared").code == 0
+
+
 OPTIMIZERS = """
     import torch
     from pipeline.core.functions import declares

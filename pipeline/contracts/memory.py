@@ -1,0 +1,49 @@
+"""Find out whether a function answers otherwise because of what it was asked before.
+
+A stage asks for one seed after the other in one process. What a function keeps between
+calls, such as its first answer, would reach the results of the other seeds.
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import ModuleType
+
+from pipeline.border.user_failures import NOBODYS
+from pipeline.core.functions import is_function
+
+
+def kept(name: str, answer: Callable[[int], object]) -> str:
+    """Why answers depend on what was asked before; empty = they do not.
+
+    Args:
+        name: of an entry, or of a function of the user's.
+        answer: the bits that it answers to the evidence of a seed, 0 or 1.
+    """
+    first, second = answer(0), answer(1)
+    with _imported_anew(name):
+        alone = answer(1)
+    if second == alone and answer(0) == first:
+        return ""
+    return "a seed gets another answer after other seeds; keep nothing between calls"
+
+
+@contextmanager
+def _imported_anew(name: str) -> Iterator[None]:
+    """Let a function of the user's be one that was never asked; an entry stays as it is."""
+    package = name.partition(":")[0].partition(".")[0]
+    if not is_function(name) or package in NOBODYS:
+        yield
+        return
+    before = _without(package)
+    try:
+        yield
+    finally:
+        _without(package)
+        sys.modules.update(before)
+
+
+def _without(package: str) -> dict[str, ModuleType]:
+    """Take the modules of a package out of those that are imported."""
+    names = [name for name in sys.modules if name.partition(".")[0] == package]
+    return {name: sys.modules.pop(name) for name in names}
