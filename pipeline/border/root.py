@@ -7,14 +7,18 @@ repository the installed package runs, even if that repository has a folder ``pi
 of its own.
 """
 
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.border.errors import UserError
 
 CODE = Path("pipeline/plan/fingerprints.py")
 """a file that every clone of this repository has, and no other"""
+SAFE_PATH = "PYTHONSAFEPATH"
+"""the variable that is the option ``-P`` for every Python that is started with it"""
 
 
 class RootError(UserError):
@@ -50,6 +54,25 @@ def safe_path(root: Path) -> list[str]:
     search for modules: a folder ``pipeline/`` of the user's would be found first.
     """
     return [] if holds_code(root) else ["-P"]
+
+
+@contextmanager
+def safe_path_of_workers(root: Path) -> Iterator[None]:
+    """Let workers that are started meanwhile find the package as with ``safe_path``.
+
+    Others write their command lines: the server that forks processes is Python's, a job is
+    Slurm's. Afterwards the variable is as before. Stages that users add to dvc.yaml may be
+    scripts that import what lies beside them, which ``-P`` forbids.
+    """
+    before = os.environ.get(SAFE_PATH)
+    if before or not safe_path(root):
+        yield
+        return
+    os.environ[SAFE_PATH] = "1"
+    try:
+        yield
+    finally:
+        del os.environ[SAFE_PATH]
 
 
 def make_importable(root: Path) -> None:

@@ -33,6 +33,7 @@ import psutil
 from pipeline import engines
 from pipeline.border.caches import user_cache
 from pipeline.border.locks import lock
+from pipeline.border.root import safe_path
 from pipeline.config import params
 from pipeline.config.settings import Settings, Task, build_network
 from pipeline.core.batches import Dataset, Split
@@ -117,7 +118,7 @@ def start(
     if dvc is None or not to_come or not _lacking(needs_of(settings, plan)):
         return None
     return subprocess.Popen(
-        [sys.executable, "-m", "pipeline.run.kernels", str(dvc)],
+        [sys.executable, *safe_path(Path()), "-m", "pipeline.run.kernels", str(dvc)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -5,11 +5,13 @@ import sys
 from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from pipeline.artifacts import files
 from pipeline.artifacts.paths import DENSE, SHADOW
 from pipeline.border.errors import UserError
+from pipeline.border.root import safe_path_of_workers
 from pipeline.config import params
 from pipeline.config.settings import Settings, build_network
 from pipeline.plan.current import Standing
@@ -84,7 +86,7 @@ def walk(
         return
     num = settings.workers or cores.available_cores()
     shared = _preloads(settings, graph)
-    with instances.held("walk"):
+    with instances.held("walk"), safe_path_of_workers(Path()):
         _clear()
         try:
             with ExitStack() as opened:

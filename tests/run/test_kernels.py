@@ -238,6 +238,17 @@ def test_it_starts_where_trainings_to_come_lack_kernels(
     assert cache.exists() or dvc is None or found(plan) is ALL_DONE
 
 
+def test_the_compiler_does_not_look_for_the_package_in_a_repository_of_the_user_s(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[list[str]] = []
+    monkeypatch.setattr(subprocess, "Popen", lambda words, **_: started.append(words))
+    monkeypatch.chdir(tmp_path)
+    settings, plan = plan_of()
+    kernels.start(settings, plan, missing(plan), 1)
+    assert started[0][1:4] == ["-P", "-m", "pipeline.run.kernels"]
+
+
 def test_the_clock_of_a_training_stands_still_while_kernels_are_compiled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

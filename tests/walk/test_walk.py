@@ -1,6 +1,7 @@
 """A walk does the trainings of a plan, with the bits that the stages alone give."""
 
 import hashlib
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ from helpers import experiment
 
 from pipeline.artifacts import files, paths
 from pipeline.artifacts.paths import SHADOW
+from pipeline.border import root
 from pipeline.config import params
 from pipeline.plan import plan_file
 from pipeline.plan.current import standing
@@ -182,6 +184,23 @@ def test_what_vanished_with_its_process_is_done_once_more(
 ) -> None:
     lost = "train@main-s0-1 seed 0"
     assert lost in walk(monkeypatch, vanishes={lost}).done
+
+
+def test_only_workers_are_kept_from_a_package_of_the_user_s_with_our_name(
+    planned: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(root.SAFE_PATH, raising=False)
+    monkeypatch.setattr(root, "holds_code", lambda _: False)
+    begin, seen = Here.begin, []
+
+    def look(*of: Any) -> None:  # noqa: ANN401
+        seen.append(os.environ.get(root.SAFE_PATH))
+        begin(*of)
+
+    monkeypatch.setattr(Here, "begin", look)
+    walk(monkeypatch, fails="@")
+    assert set(seen) == {"1"}
+    assert root.SAFE_PATH not in os.environ  # stages of the user's may need it so
 
 
 def test_nothing_waits_for_more_than_its_inputs(planned: Path) -> None:

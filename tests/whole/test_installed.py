@@ -78,6 +78,7 @@ def test_the_example_of_a_repository_runs(installed: Installed) -> None:
     theirs = installed.theirs.root
     ran = installed.run("sh", "begin.sh")
     assert str(theirs / "plan.json") in ran.output
+    assert "theirs" not in ran.output.splitlines()  # nothing has imported that package
     trainings = {"main-s0-1", "main-ticket-r01-s0-1", "main-reinit-r01-s0-1"}
     assert ran.trained == trainings
     assert (theirs / "mlflow.db").is_file()

@@ -1,10 +1,16 @@
-"""How a worker's end, or that of the server that starts workers, is told in one line."""
+"""What workers import, and how their end, or that of their server, is told in one line."""
 
 import multiprocessing
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.workspace import ROOT
 
+from pipeline.border import root
 from pipeline.run.executors import processes
 from pipeline.run.executors.processes import WorkerError
 
@@ -50,3 +56,34 @@ def test_a_server_that_is_killed_while_it_starts_is_one_line(
 )
 def test_each_end_of_a_worker_has_its_line(exitcode: int, said: str) -> None:
     assert said in processes.how_it_ended(exitcode)
+
+
+def test_workers_have_this_package_beside_one_of_the_user_s_with_its_name(
+    tmp_path: Path,
+) -> None:
+    theirs = tmp_path / "theirs"
+    (theirs / "pipeline").mkdir(parents=True)
+    (theirs / "pipeline/__init__.py").write_text("raise SystemExit('theirs')\n")
+    command = tmp_path / "command.py"
+    command.write_text(
+        "from pathlib import Path\n"
+        "from helpers.works import Says\n"
+        "from pipeline.border.root import safe_path_of_workers\n"
+        "from pipeline.run.executors import processes\n"
+        "if __name__ == '__main__':\n"
+        "    with safe_path_of_workers(Path()):\n"
+        "        works = [Says('trained')]\n"
+        "        processes.run_all(works, at_once=1, preload='pipeline', watch=print)\n"
+    )
+    folders = os.pathsep.join(map(str, (ROOT, ROOT / "tests")))
+    environment = os.environ | {"PYTHONPATH": folders}
+    environment.pop(root.SAFE_PATH, None)
+    done = subprocess.run(
+        [sys.executable, command],
+        cwd=theirs,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("Notice(text='trained')\n", "")
