@@ -22,6 +22,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from pipeline.border.redaction import redacted
 from pipeline.border.root import safe_path
 from pipeline.config import params
 from pipeline.plan.kinds import KINDS
@@ -151,7 +152,7 @@ def _be_the_stage(
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except BaseException:
-        traceback.print_exc()
+        sys.stderr.write(redacted(traceback.format_exc()))
     finally:
         with suppress(Exception):
             sys.stdout.flush()

@@ -24,7 +24,7 @@ from pipeline.artifacts.files import ArtifactError
 from pipeline.artifacts.paths import FOLDER, LIVE_LOCK, SHADOW, live_failure
 from pipeline.border.errors import UserError
 from pipeline.border.locks import lock
-from pipeline.border.redaction import redacted
+from pipeline.border.redaction import redacted, redacting
 from pipeline.config import params
 from pipeline.tracking.patience import PATIENCE
 from pipeline.tracking.write import asked_by, write
@@ -72,7 +72,7 @@ def end(root: Path = Path()) -> None:
 
 def main(number: int) -> None:
     """Follow the dvc of this process number, alone in the workspace."""
-    with LIVE_LOCK.open("r+") as opened:
+    with LIVE_LOCK.open("r+") as opened, redacting():  # libraries warn, and a log keeps it
         try:
             lock(opened, wait=False)
         except BlockingIOError:

@@ -116,3 +116,25 @@ def test_whoever_is_not_served_runs_by_itself(
     stage.communicate(timeout=60)
     assert stage.returncode == 0
     assert worker_of(folder, "plan") == stage.pid
+
+
+def test_a_fault_is_shown_without_a_password(root: Path) -> None:
+    code = (
+        "import os, socket\n"
+        "from pipeline.run import stage_server\n"
+        "from pipeline.stages import results\n"
+        "def fail():\n"
+        "    raise RuntimeError('no answer from http://me:' + 's3cret@host')\n"
+        "results.run = fail\n"
+        "request = {'module': results.__name__, 'arguments': [], 'dvc': os.getppid(),\n"
+        "           'environment': dict(os.environ)}\n"
+        "streams = [os.dup(number) for number in range(3)]\n"
+        "ours, theirs = socket.socketpair()\n"
+        "stage_server._be_the_stage(request, streams, theirs)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "RuntimeError: no answer from http://me:***@host" in done.stderr
+    assert "s3cret" not in done.stderr

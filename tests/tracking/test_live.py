@@ -151,6 +151,18 @@ def test_a_failure_is_one_warning_without_a_password(
     assert capsys.readouterr().err == ""
 
 
+def test_its_log_keeps_no_password(workspace, dvc, monkeypatch, capsys) -> None:
+    def warn(_: psutil.Process) -> None:
+        sys.stderr.write("no answer from http://me:s3cret@host\n")
+
+    LIVE_LOCK.parent.mkdir(parents=True)
+    LIVE_LOCK.touch()
+    monkeypatch.setattr(following, "follow", warn)
+    monkeypatch.setattr(following, "_give_way", lambda: None)
+    following.main(dvc.pid)
+    assert capsys.readouterr().err == "no answer from http://me:***@host\n"
+
+
 def test_it_can_be_turned_off_and_is_off_for_stages_run_by_hand(
     workspace, monkeypatch
 ) -> None:
