@@ -104,6 +104,24 @@ def test_an_interrupt_or_the_end_of_the_command_ends_the_stage(
     assert said == f"{interrupts.LINE}\n"
 
 
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM])
+def test_a_command_ends_by_the_signal_that_ended_its_stage(number: signal.Signals) -> None:
+    code = (
+        "import socket\n"
+        "from pipeline.run.executors import served\n"
+        "server, command = socket.socketpair()\n"
+        f"server.sendall(b'{-number}')\n"
+        "server.close()\n"
+        "served._wait(command)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == -number
+    line = f"lt-pipeline: {served.KILLED}\n"
+    assert done.stderr == (line if number == signal.SIGKILL else "")
+
+
 @pytest.mark.parametrize("lacks", ["server", "workspace"])
 def test_whoever_is_not_served_runs_by_itself(
     root: Path, address: str, tmp_path: Path, lacks: str

@@ -23,6 +23,10 @@ LONGEST = 1 << 20
 """bytes of a request"""
 STAGES = "pipeline.stages."
 LOST = "the process that served the stages was killed (out of memory?); run it again"
+KILLED = (
+    "the stage was killed (out of memory?); free memory, or set fewer `workers` or a "
+    "smaller model, and run it again"
+)
 
 
 def hand_over(dvc: int | None) -> None:
@@ -116,6 +120,9 @@ def _wait(channel: socket.socket) -> None:
     sys.stdout.flush()
     code = int(text or b"1")
     if code < 0:  # the child was ended by a signal
-        signal.signal(-code, signal.SIG_DFL)
+        if code == -signal.SIGKILL:
+            sys.stderr.write(f"lt-pipeline: {KILLED}\n")
+        else:
+            signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
     os._exit(code)
