@@ -163,6 +163,16 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     return tuple(int(seed) for seed in text.split(","))
 
 
+LOCKS = Path(".lt/locks")
+"""folder of the files that stage instances and walks hold locked while they work"""
+
+
+def lock_file(stage: str, folder: Path = LOCKS) -> Path:
+    """The file that an instance, or ``walk``, holds locked."""
+    # A key on the command line may be anything.
+    return folder / f"{short(stage.replace('/', '-'))}.lock"
+
+
 OUTCOME = Path(".lt/outcome.txt")
 """what stage ``track`` said at its end; a later run that has nothing to do says it"""
 SHADOW = Path(".lt/walk")

@@ -3,6 +3,7 @@
 Windows has none of this kind. There, one process at a time is up to the user.
 """
 
+from pathlib import Path
 from typing import IO, Any
 
 try:
@@ -23,6 +24,21 @@ def lock(opened: IO[Any], *, wait: bool) -> None:
     """
     if fcntl is not None:
         fcntl.flock(opened, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process holds the lock of a file now.
+
+    Where the system has no such locks, whether there is the file.
+    """
+    try:
+        with path.open("r+") as opened:
+            lock(opened, wait=False)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return fcntl is None
 
 
 def unlock(opened: IO[Any]) -> None:

@@ -21,8 +21,6 @@ from pipeline.plan.kinds import INPUTS, KINDS
 from pipeline.run import live
 from pipeline.run.executors import lifeline
 
-LOCKS = Path(".lt/locks")
-
 
 class EditedError(UserError):
     """Settings or code are not those that this run began with; one line that says which."""
@@ -46,14 +44,13 @@ def run_single(stage: str, work: Callable[[], None]) -> None:
 
 
 @contextmanager
-def held(stage: str, folder: Path = LOCKS) -> Iterator[None]:
+def held(stage: str, folder: Path = paths.LOCKS) -> Iterator[None]:
     """Hold the lock of a stage instance; if another process holds it, wait.
 
     The file stays, since a lock on a deleted file would lock nobody out.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    name = paths.short(stage.replace("/", "-"))  # a key on the command line may be anything
-    with (folder / f"{name}.lock").open("a+") as opened:
+    with paths.lock_file(stage, folder).open("a+") as opened:
         try:
             lock(opened, wait=False)
         except BlockingIOError:

@@ -21,9 +21,9 @@ import psutil
 
 from pipeline.artifacts import contents
 from pipeline.artifacts.files import ArtifactError
-from pipeline.artifacts.paths import FOLDER, LIVE_LOCK, SHADOW, live_failure
+from pipeline.artifacts.paths import FOLDER, LIVE_LOCK, SHADOW, live_failure, lock_file
 from pipeline.border.errors import UserError
-from pipeline.border.locks import lock
+from pipeline.border.locks import is_locked, lock
 from pipeline.border.redaction import redacted, redacting
 from pipeline.config import params
 from pipeline.tracking.patience import PATIENCE
@@ -105,8 +105,12 @@ def _give_way() -> None:
 
 
 def _place() -> Path:
-    """The folder with ``artifacts``: that of the walk, as long as there is one."""
-    return SHADOW if (SHADOW / FOLDER).is_dir() else Path()
+    """The folder with ``artifacts``: that of the walk, as long as there is one.
+
+    A killed walk leaves its folder behind, and nobody writes there any more.
+    """
+    is_walking = (SHADOW / FOLDER).is_dir() and is_locked(lock_file("walk"))
+    return SHADOW if is_walking else Path()
 
 
 def _results() -> dict[Path, int]:

@@ -82,12 +82,12 @@ def walk(
     graph = graphs.graph(settings, plan, done, restored)
     trained = {node.item.stage for node in graph.nodes.values() if node.trains}
     is_here = executors.record_of(on).is_here
-    if not trained or (len(trained) < FEWEST and is_here):
-        return
-    num = settings.workers or cores.available_cores()
-    shared = _preloads(settings, graph)
     with instances.held("walk"), safe_path_of_workers(Path()):
-        _clear()
+        _clear()  # a killed walk has left it
+        if not trained or (len(trained) < FEWEST and is_here):
+            return
+        num = settings.workers or cores.available_cores()
+        shared = _preloads(settings, graph)
         try:
             with ExitStack() as opened:
                 here = opened.enter_context(

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from helpers.experiment import write
 
+from pipeline.artifacts import paths
 from pipeline.border import interrupts
 from pipeline.run import instances
 from pipeline.run.executors import lifeline, served
@@ -93,7 +94,7 @@ def test_an_interrupt_or_the_end_of_the_command_ends_the_stage(
     root: Path, address: str, number: signal.Signals
 ) -> None:
     with (
-        instances.held("plan", root / instances.LOCKS),
+        instances.held("plan", root / paths.LOCKS),
         started(root, address, "plan") as stage,
     ):
         assert stage.stderr is not None

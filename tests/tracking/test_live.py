@@ -13,7 +13,8 @@ import psutil
 import pytest
 from helpers.tracked import runs
 
-from pipeline.artifacts.paths import FOLDER, LIVE_LOCK, SHADOW
+from pipeline.artifacts.paths import FOLDER, LIVE_LOCK, SHADOW, lock_file
+from pipeline.border.locks import lock
 from pipeline.results.tables import round_results
 from pipeline.run import live
 from pipeline.tracking import TrackingError
@@ -91,12 +92,27 @@ def test_new_results_are_written_once_until_dvc_is_gone(follow) -> None:
 def test_during_a_walk_its_results_are_written(workspace, follow) -> None:
     SHADOW.mkdir(parents=True)
     (workspace / FOLDER).rename(SHADOW / FOLDER)
+    walk = lock_file("walk")
+    walk.parent.mkdir(parents=True, exist_ok=True)
 
     def write(
         root: Path, uri: str | None, asked: Asked, *, live: bool, place: Path
     ) -> None:
         written = len(round_results(place, asked.active))
         assert (root, place, written > 0) == (Path(), SHADOW, True)
+
+    with walk.open("w") as opened:
+        lock(opened, wait=False)
+        follow(write, times=1)
+
+
+def test_what_a_killed_walk_has_left_hides_no_results(workspace, follow) -> None:
+    (SHADOW / FOLDER).mkdir(parents=True)
+    lock_file("walk").parent.mkdir(parents=True, exist_ok=True)
+    lock_file("walk").touch()
+
+    def write(*_: object, place: Path, **__: object) -> None:
+        assert place == Path()
 
     follow(write, times=1)
 

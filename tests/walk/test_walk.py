@@ -167,6 +167,14 @@ def test_its_folder_is_gone_before_the_first_of_its_files_is(
     assert not list(SHADOW.parent.iterdir())
 
 
+def test_what_a_killed_walk_has_left_goes_where_nothing_is_to_train(
+    experiment_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (SHADOW / paths.FOLDER / "results").mkdir(parents=True)
+    assert walk(monkeypatch).done == []
+    assert not SHADOW.exists()
+
+
 def test_what_fails_is_left_to_its_stage_with_all_that_waits_for_it(
     planned: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
