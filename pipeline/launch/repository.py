@@ -172,16 +172,23 @@ def _write(texts: Mapping[Path, str]) -> list[Path]:
 
 
 def _append(folder: Path) -> list[Path]:
-    """Add the lines that ignore files lack, below those that are there."""
-    changed = {}
+    """Add the lines that ignore files lack, below those that are there.
+
+    What is there stays byte for byte: names of files need not be UTF-8.
+    """
+    written = []
     for name, wanted in IGNORED.items():
-        before = _read(folder / name)
-        lacking = [line for line in wanted if line not in before.splitlines()]
+        path = folder / name
+        there = _read(path)
+        lacking = [line for line in wanted if line not in there.splitlines()]
         if lacking:
-            gap = "\n" if before and not before.endswith("\n") else ""
-            heading = f"{MARK}\n"
-            changed[folder / name] = before + gap + heading + "\n".join(lacking) + "\n"
-    return _write(changed)
+            gap = "\n" if there and not there.endswith("\n") else ""
+            added = "\n".join([f"{gap}{MARK}", *lacking, ""])
+            before = path.read_bytes() if there else b""
+            with files.atomic(path) as temporary:
+                temporary.write_bytes(before + added.encode())
+            written.append(path)
+    return written
 
 
 def _settings(folder: Path, text: str) -> list[Path]:

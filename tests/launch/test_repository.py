@@ -61,6 +61,15 @@ def test_it_writes_an_experiment_and_nothing_the_second_time(repository: Path) -
     assert contents(repository) == written
 
 
+def test_lines_of_an_ignore_file_stay_byte_for_byte(repository: Path) -> None:
+    before = "données/\r\n*.tmp\r\n".encode("latin-1")
+    (repository / ".gitignore").write_bytes(before)
+    assert run(repository, "init").code == 0
+    added = (repository / ".gitignore").read_bytes().removeprefix(before)
+    assert added.startswith(b"# ")
+    assert b"\n/artifacts/\n" in added
+
+
 def test_settings_that_are_there_stay_and_are_planned(repository: Path) -> None:
     text = (ROOT / "params.yaml").read_text().replace("rounds: 10", "rounds: 2")
     (repository / "params.yaml").write_text(text)

@@ -40,11 +40,18 @@ def refuse_other(out: Path) -> None:
         ExportError: if one lies beside the file.
     """
     path = path_beside(out)
-    if path.exists() and f"\n- {OURS}\n" not in path.read_text(encoding="utf-8"):
+    if path.exists() and not _is_ours(path):
         raise ExportError(
             f"{path} is there, and is no model card of lt-pipeline; export into a folder "
             "of its own"
         )
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        return f"\n- {OURS}\n" in path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:  # we write UTF-8
+        return False
 
 
 def write(exported: Exported, out: Path, form: str, result: Mapping[str, Any]) -> None:

@@ -287,8 +287,11 @@ def test_the_card_has_the_hubs_form(tmp_path: Path) -> None:
     assert f"% test accuracy after {steps} steps." in card.text
 
 
-def test_a_readme_of_the_users_is_not_overwritten(experiment_root: Path) -> None:
-    (experiment_root / "README.md").write_text("mine\n")
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "utf-16"])
+def test_a_readme_of_the_users_is_not_overwritten(
+    experiment_root: Path, encoding: str
+) -> None:
+    (experiment_root / "README.md").write_text("à moi\n", encoding=encoding)
     message = refused(experiment_root, "export", "--round", "2", "--out", "t", "--hub-card")
     assert message.endswith("export into a folder of its own")
 
