@@ -3,6 +3,7 @@
 ``lt-pipeline run --on NAME`` chooses one, ``--on NAME://ADDRESS`` where it has an address.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -32,6 +33,8 @@ class ExecutorRecord(Entry):
         return not self.package
 
 
+_ADDRESS = re.compile(r"[^/\s]+:[0-9]+")
+"""host and port"""
 DEFAULT = "processes"
 EXECUTORS = Registry(
     "executor",
@@ -63,14 +66,20 @@ def record_of(on: str) -> ExecutorRecord:
     """The record of the executor that ``--on`` names.
 
     Raises:
-        ExecutorError: if there is none, if it takes no address, or if it is not installed.
+        ExecutorError: if there is none, if it takes no address or not this one, or if it
+            is not installed.
     """
-    name, at, _ = on.partition("://")
+    name, at, address = on.partition("://")
     if problem := EXECUTORS.problem(name):
         raise ExecutorError(f"--on: {problem}")
     record = EXECUTORS[name]
     if at and not record.address:
         raise ExecutorError(f"--on {on}: {name} takes no address; write --on {name}")
+    if at and not _ADDRESS.fullmatch(address):
+        raise ExecutorError(
+            f"--on {on}: an address has a host and the number of a port; write --on "
+            f"{record.address}, or --on {name} without any"
+        )
     if record.package and find_spec(record.package) is None:
         raise ExecutorError(
             f"--on {on}: {record.package} is not installed; run "

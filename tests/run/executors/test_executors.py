@@ -29,6 +29,10 @@ from pipeline.walk import driver
         ),
         ("processes://here", "--on processes://here: processes takes no address; write --"),
         ("slurm://cpu", "--on slurm://cpu: slurm takes no address; write --on slurm"),
+        ("ray://", "--on ray://: an address has a host and the number of a port; write "),
+        ("ray://host", "--on ray://host: an address has a host and the number of a port"),
+        ("ray://:10001", "--on ray://:10001: an address has a host and the number of a "),
+        ("ray://host:head", "--on ray://host:head: an address has a host and the number "),
     ],
 )
 def test_what_is_no_executor_is_refused(on: str, line: str) -> None:
