@@ -181,9 +181,11 @@ def run(
         from pipeline.plan import plan_file
         from pipeline.plan.current import standing
         from pipeline.run import kernels, overall, stage_server
+        from pipeline.run.kept import bounds
         from pipeline.walk import driver as walking
 
         account.refuse_homeless()
+        bounds.bound()  # a wrong one is refused now, not after the trainings
         settings = params.load()
         passed_on = [*(arguments or ()), *context.args]
         walking.refuse(on, passed_on)

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from helpers.command import run
+from helpers.command import refused, run
 from helpers.experiment import write
 
 from pipeline.border import interrupts
 from pipeline.config import params
 from pipeline.plan import plan_file
 from pipeline.run import stage_server
+from pipeline.run.kept import bounds
 
 
 class Became(SystemExit):
@@ -55,6 +56,15 @@ def test_run_plans_and_passes_stages_and_options_on(
         ]
     ]
     assert plan_file.check(params.load(experiment_root), experiment_root)
+
+
+def test_a_wrong_bound_of_kept_trainings_starts_nothing(
+    tmp_path: Path, commands: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path)
+    monkeypatch.setenv(bounds.VARIABLE, "10GB")
+    assert refused(tmp_path, "run").startswith("LT_TRAININGS_GB is '10GB'; give a number")
+    assert commands == []
 
 
 def test_wrong_settings_start_nothing(tmp_path: Path, commands: list[list[str]]) -> None:
