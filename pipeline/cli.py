@@ -55,11 +55,11 @@ def init(
     """Make an experiment in a repository of your own."""
     from pipeline.border import exits
 
+    folder = _from_here(folder)
     with exits.one_line_errors():
         from pipeline import presets as known
         from pipeline.launch import repository
 
-        folder = folder.absolute()
         if update:
             difference = repository.update(folder, write=yes)
             print(difference or "nothing differs from the installed version")
@@ -330,7 +330,7 @@ def export(  # noqa: PLR0913 - each is an option
     ] = False,
 ) -> None:
     """Write a ticket as one portable file: θ₀ ⊙ m, the mask, its provenance."""
-    out = out.absolute()
+    out = _from_here(out)
     with _at_root():
         from pipeline.inspect import export as exporting
         from pipeline.plan.current import standing
@@ -393,7 +393,7 @@ def plot(
     ] = None,
 ) -> None:
     """Draw the figures from the tracked store alone, with published numbers marked."""
-    out = out.absolute()
+    out = _from_here(out)
     with _at_root() as root:
         from pipeline import compare as comparing
         from pipeline import plots, tracking
@@ -438,7 +438,7 @@ def compare(
     ] = None,
 ) -> None:
     """Check published claims, and the definition of a winning ticket, on the store."""
-    folder = Path(uri).absolute() if uri and Path(uri).is_dir() else None
+    folder = _from_here(Path(uri)) if uri and Path(uri).is_dir() else None
     with _at_root() as root:
         from pipeline import compare as comparing
         from pipeline import tracking
@@ -489,6 +489,14 @@ def _note(line: str) -> None:
     """Say something beside what a command prints."""
     if line:
         print(line, file=sys.stderr)
+
+
+def _from_here(path: Path) -> Path:
+    """A path of the command line, for a command that runs in the experiment's root."""
+    from pipeline.border import exits, root
+
+    with exits.one_line_errors():
+        return path if path.is_absolute() else root.here() / path
 
 
 @contextmanager

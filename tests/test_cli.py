@@ -101,6 +101,33 @@ def test_outside_of_an_experiment_every_command_is_refused(
     )
 
 
+@pytest.mark.parametrize(
+    "command",
+    ["init", "status", "plot", "export --round 1 --out t", "compare --uri ."],
+)
+def test_a_working_directory_that_is_gone_is_one_line(command: str, tmp_path: Path) -> None:
+    (tmp_path / "gone").mkdir()
+    code = (
+        "import os, sys\n"
+        "os.rmdir(os.getcwd())\n"
+        "from pipeline import cli\n"
+        f"sys.argv = ['lt-pipeline', *{command.split()}]\n"
+        "cli.main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path / "gone",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "lt-pipeline: the working directory was deleted; change into the folder of your "
+        "experiment\n"
+    )
+
+
 def test_every_command_works_from_a_folder_below_the_root(tmp_path: Path) -> None:
     write(tmp_path)
     below = tmp_path / "notes/today"

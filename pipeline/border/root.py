@@ -25,14 +25,28 @@ class RootError(UserError):
     """The working directory is not inside an experiment."""
 
 
+def here() -> Path:
+    """The working directory.
+
+    Raises:
+        RootError: if it was deleted since it was changed into.
+    """
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise RootError(
+            "the working directory was deleted; change into the folder of your experiment"
+        ) from None
+
+
 def find() -> Path:
     """The nearest parent of the working directory that holds a dvc.yaml."""
-    here = Path.cwd()
-    for folder in (here, *here.parents):
+    start = here()
+    for folder in (start, *start.parents):
         if (folder / "dvc.yaml").is_file():
             return folder
     raise RootError(
-        f"no dvc.yaml in {here} or above it; change into your clone of lt-pipeline, or "
+        f"no dvc.yaml in {start} or above it; change into your clone of lt-pipeline, or "
         "make an experiment here with `lt-pipeline init`"
     )
 
