@@ -181,11 +181,9 @@ def run(
         from pipeline.plan import plan_file
         from pipeline.plan.current import standing
         from pipeline.run import kernels, overall, stage_server
-        from pipeline.run.kept import bounds
         from pipeline.walk import driver as walking
 
         account.refuse_homeless()
-        bounds.bound()  # a wrong one is refused now, not after the trainings
         settings = params.load()
         passed_on = [*(arguments or ()), *context.args]
         walking.refuse(on, passed_on)
@@ -197,6 +195,7 @@ def run(
         if not {"-f", "--force"}.intersection(passed_on):
             plan_file.refuse_forgotten(found, current, sought=True)
         print(forecast.describe(settings, current, found))
+        os.environ[forecast.SAID] = "1"
         if walking.fits(passed_on):
             walking.walk(settings, current, found, on)
         overall.leave(settings, current, found)

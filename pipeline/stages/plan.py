@@ -16,7 +16,7 @@ from pipeline.inspect import forecast
 from pipeline.plan import compiler, fingerprints, plan_file
 from pipeline.plan.current import standing
 from pipeline.run import instances, kernels, leftovers, overall
-from pipeline.run.executors import lifeline, served
+from pipeline.run.executors import lifeline
 
 
 def run() -> None:
@@ -26,7 +26,7 @@ def run() -> None:
     machine.refuse_impossible(settings)
     leftovers.remove(current)
     found = standing(current)
-    if served.SOCKET not in os.environ:  # `lt-pipeline run` has said it, and trained since
+    if forecast.SAID not in os.environ:
         print(forecast.describe(settings, current, found), file=sys.stderr)  # noqa: T201
     overall.leave(settings, current, found)
     kernels.start(settings, current, found, lifeline.dvc())

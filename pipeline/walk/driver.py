@@ -46,11 +46,13 @@ def fits(arguments: Sequence[str]) -> bool:
 
 
 def refuse(on: str, arguments: Sequence[str]) -> None:
-    """Refuse an executor that is not there, or that these arguments would not use.
+    """Refuse now what would fail after the trainings, or in the middle of them.
 
     Raises:
-        ExecutorError: with one line.
+        ExecutorError: if the executor is not there, or these arguments would not use it.
+        BoundError: if the bound of kept trainings is no number.
     """
+    bounds.bound()
     record = executors.record_of(on)
     if not record.is_here and not fits(arguments):
         raise executors.ExecutorError(

@@ -11,6 +11,7 @@ from helpers.experiment import write
 
 from pipeline.border import interrupts
 from pipeline.config import params
+from pipeline.inspect import forecast
 from pipeline.plan import plan_file
 from pipeline.run import stage_server
 from pipeline.run.kept import bounds
@@ -31,6 +32,7 @@ def commands(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[list[str]]]:
 
     monkeypatch.setattr(os, "execv", become)
     monkeypatch.setattr(stage_server, "start", lambda: None)
+    monkeypatch.setenv(forecast.SAID, "")  # what the command sets goes with the test
     yield found
     interrupts.let_through()  # what it would have become would have done that
 
@@ -43,6 +45,7 @@ def test_run_plans_and_passes_stages_and_options_on(
     ended = run(experiment_root, "run", "retrain", "--pull", "-j", "3")
     assert ended.code == 0
     assert ended.output.startswith("plan: 39 stages, 26 trainings; 8 have no result yet")
+    assert os.environ[forecast.SAID] == "1"  # for the stage plan
     assert commands == [
         [
             sys.executable,

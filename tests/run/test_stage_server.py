@@ -13,6 +13,7 @@ from helpers.experiment import write
 
 from pipeline.artifacts import paths
 from pipeline.border import interrupts
+from pipeline.inspect import forecast
 from pipeline.run import instances
 from pipeline.run.executors import lifeline, served
 
@@ -48,7 +49,9 @@ def address(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
     assert not folder.exists()
 
 
-def started(root: Path, address: str, *command: str) -> subprocess.Popen[str]:
+def started(
+    root: Path, address: str, *command: str, **environment: str
+) -> subprocess.Popen[str]:
     """A stage whose dvc is this process; it hears Ctrl-C even if the tests do not."""
     return subprocess.Popen(
         [
@@ -60,7 +63,7 @@ def started(root: Path, address: str, *command: str) -> subprocess.Popen[str]:
             *command[1:],
         ],
         cwd=root,
-        env=os.environ | {lifeline.STAGE: "stage", served.SOCKET: address},
+        env=os.environ | {lifeline.STAGE: "stage", served.SOCKET: address} | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -79,6 +82,14 @@ def test_a_stage_runs_in_a_child_of_the_server(root: Path, address: str) -> None
     assert said.startswith("plan: ")
     assert (root / "artifacts/inputs/results.txt").exists()
     assert worker_of(root, "plan") != stage.pid
+
+
+def test_the_forecast_that_the_run_has_said_is_not_said_again(
+    root: Path, address: str
+) -> None:
+    stage = started(root, address, "plan", **{forecast.SAID: "1"})
+    _, said = stage.communicate(timeout=60)
+    assert (stage.returncode, said) == (0, "")
 
 
 def test_an_error_is_its_line_and_its_exit_code(root: Path, address: str) -> None:
