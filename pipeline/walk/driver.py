@@ -46,7 +46,7 @@ def fits(arguments: Sequence[str]) -> bool:
 
 
 def refuse(on: str, arguments: Sequence[str]) -> None:
-    """Refuse now what would fail after the trainings, or in the middle of them.
+    """Refuse, before anything is done, what would fail later.
 
     Raises:
         ExecutorError: if the executor is not there, or these arguments would not use it.
