@@ -177,13 +177,14 @@ def run(
         from pipeline.border import account
         from pipeline.config import params
         from pipeline.inspect import forecast
-        from pipeline.launch import repair, repro
+        from pipeline.launch import lending, repair, repro
         from pipeline.plan import plan_file
         from pipeline.plan.current import standing
         from pipeline.run import kernels, overall, stage_server
         from pipeline.walk import driver as walking
 
         account.refuse_homeless()
+        _note(lending.settle(root))
         settings = params.load()
         passed_on = [*(arguments or ()), *context.args]
         walking.refuse(on, passed_on)

@@ -8,6 +8,8 @@ from types import FrameType
 
 CODE = 130
 """the exit code after a Ctrl-C, as shells have it"""
+_HANGUP = (signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()
+"""that the terminal is closed; Windows has none"""
 LINE = "lt-pipeline: interrupted; `lt-pipeline run` goes on where it was"
 
 
@@ -47,19 +49,24 @@ def raised() -> Iterator[None]:
 
 @contextmanager
 def left_to_others() -> Iterator[None]:
-    """Leave Ctrl-C to the program that is waited for, which has it too.
+    """Leave Ctrl-C, and the end of the terminal, to the program that is waited for.
 
-    That program calls ``let_through`` when it can say so in one line: Python, while it
-    starts, would print a traceback. ``subprocess`` would kill it a quarter of a second
-    after a Ctrl-C.
+    It has both, too. That program calls ``let_through`` when it can say of a Ctrl-C in one
+    line: Python, while it starts, would print a traceback. ``subprocess`` would kill it a
+    quarter of a second after a Ctrl-C. What is ignored already, as in the background, is
+    so in the program as well.
     """
-    before = signal.signal(signal.SIGINT, lambda *_: None)
+    usual = {number: signal.getsignal(number) for number in (signal.SIGINT, *_HANGUP)}
+    heard = {number: is_ for number, is_ in usual.items() if is_ != signal.SIG_IGN}
+    for number in heard:
+        signal.signal(number, lambda *_: None)
     hold_back()
     try:
         yield
     finally:
         let_through()
-        signal.signal(signal.SIGINT, before)
+        for number, before in heard.items():
+            signal.signal(number, before)
 
 
 def _end(_number: int, _frame: FrameType | None) -> None:

@@ -6,26 +6,28 @@ and handed over as edits of the workspace, of which every kind of experiment of 
 a copy.
 """
 
-import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
+
+import psutil
 
 from pipeline.border import account, interrupts
 from pipeline.border.errors import UserError
 from pipeline.border.root import safe_path
 from pipeline.config import params
+from pipeline.launch import lending, repair
+from pipeline.launch.lending import Lent
 from pipeline.plan import plan_file
-from pipeline.plan.items import plan_path
 
 ELSEWHERE = ("--temp", "--queue")
 """options with which DVC works in a copy, so that the workspace gets its settings back"""
 SET = ("-S", "--set-param")
-KEPT = Path(".lt")
-"""where copies of the workspace's files wait meanwhile; git and DVC ignore it"""
+LOOK_S = 0.5
+"""between two looks whether DVC has its copy"""
 
 
 class OverrideError(UserError):
@@ -43,22 +45,65 @@ def run(arguments: Sequence[str], root: Path) -> int:
         The exit code of the first that failed, or 0.
 
     Raises:
-        OverrideError, ParamsError, AccountError: before anything runs; files are as they
-            were.
+        OverrideError, ParamsError, AccountError, RunningError, LentError: before anything
+            runs; files are as they were.
     """
     account.refuse_homeless()
+    repair.refuse_second_run(root, beside_queue=True)
+    _say(lending.settle(root))
     overrides, others = split(arguments)
     elsewhere = any(option in arguments for option in ELSEWHERE)
     for sweep in _sweeps(overrides, queued="--queue" in arguments):
-        with _files_back(root, always=elsewhere):
-            _apply(root, sweep)
-            plan_file.write(params.load(root), root)
-            dvc = [sys.executable, *safe_path(root), "-m", "pipeline.launch.dvc"]
-            with interrupts.left_to_others():
-                done = subprocess.run([*dvc, "exp", "run", *others], cwd=root, check=False)
-        if done.returncode:
-            return done.returncode
+        with lending.lent(root) as lent:
+            try:
+                code = _run_one(sweep, others, lent, elsewhere=elsewhere)
+            finally:
+                _say(lent.give_back())
+        if code:
+            return code
     return 0
+
+
+def _run_one(
+    overrides: Mapping[str, Sequence[str]],
+    others: Sequence[str],
+    lent: Lent,
+    *,
+    elsewhere: bool,
+) -> int:
+    """Plan and start one experiment; its exit code."""
+    root = lent.root
+    lent.change(partial(_apply, overrides))
+    plan_file.write(params.load(root), root)
+    if not elsewhere:
+        lent.keep()
+    command = [sys.executable, *safe_path(root), "-m", "pipeline.launch.dvc", "exp", "run"]
+    with interrupts.left_to_others():
+        dvc = subprocess.Popen([*command, *others], cwd=root)
+        return _ended(dvc, root, lambda: _say(lent.give_back()))
+
+
+def _ended(dvc: "subprocess.Popen[bytes]", root: Path, left: Callable[[], None]) -> int:
+    """Wait for the end of DVC; its exit code.
+
+    Args:
+        dvc: that runs an experiment.
+        root: of the repository, where it begins.
+        left: called once it works in its copy of the workspace.
+    """
+    while _works_in(root, dvc.pid):
+        with suppress(subprocess.TimeoutExpired):
+            return dvc.wait(LOOK_S)
+    left()
+    return dvc.wait()
+
+
+def _works_in(root: Path, pid: int) -> bool:
+    """Whether a process is in this folder, as far as the system tells."""
+    try:
+        return Path(psutil.Process(pid).cwd()) == root.resolve()
+    except (psutil.Error, OSError):
+        return True
 
 
 def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -108,7 +153,7 @@ def _sweeps(
     return found
 
 
-def _apply(root: Path, overrides: Mapping[str, Sequence[str]]) -> None:
+def _apply(overrides: Mapping[str, Sequence[str]], file: Path) -> None:
     from dvc.exceptions import DvcException
     from dvc.utils.hydra import apply_overrides
 
@@ -116,41 +161,16 @@ def _apply(root: Path, overrides: Mapping[str, Sequence[str]]) -> None:
         if Path(name) != params.FILE:
             raise OverrideError(f"-S: {name} is no file of settings; only {params.FILE} is")
         try:
-            apply_overrides(root / name, list(values))
+            apply_overrides(file, list(values))
         except DvcException as error:
             cause = error.__cause__ or error
             raise OverrideError(f"-S {' '.join(values)}: {_one_line(cause)}") from None
 
 
-@contextmanager
-def _files_back(root: Path, *, always: bool) -> Iterator[None]:
-    """Give params.yaml and the plan back after an error, or always.
-
-    Copies are made before anything is changed, so that giving them back needs no space.
-    """
-    paths = (root / params.FILE, root / plan_path(root))
-    (root / KEPT).mkdir(exist_ok=True)
-    with TemporaryDirectory(dir=root / KEPT, prefix="before-") as folder:
-        copies = {path: Path(folder, path.name) for path in paths}
-        for path, copy in copies.items():
-            if path.exists():
-                shutil.copy2(path, copy)
-        give_back = True
-        try:
-            yield
-            give_back = always
-        finally:
-            if give_back:
-                for path, copy in copies.items():
-                    _give_back(copy, path)
-
-
-def _give_back(copy: Path, path: Path) -> None:
-    if copy.exists():
-        copy.replace(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
 def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split())[:200]
+
+
+def _say(line: str) -> None:
+    if line:
+        print(line, file=sys.stderr, flush=True)  # noqa: T201

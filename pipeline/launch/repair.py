@@ -28,6 +28,8 @@ from pipeline.plan.items import Item, Plan, items_of
 
 RWLOCK = Path(".dvc/tmp/rwlock")
 MD5_LENGTH = 32
+QUEUE = frozenset({"queue", "queue-worker", "exec-run"})
+"""the words of DVC's queue, whose experiments work in copies of the workspace"""
 Entries = dict[str, Any]
 _MARKS: dict[str, tuple[str, ...]] = {
     "<<<<<<<": ("ours",),
@@ -42,13 +44,20 @@ class RunningError(UserError):
     """Another run works here."""
 
 
-def going_on(root: Path) -> str:
-    """The run of DVC that works in this experiment now, in one phrase; else empty."""
+def going_on(root: Path, *, beside_queue: bool = False) -> str:
+    """The run of DVC that works in this experiment now, in one phrase; else empty.
+
+    Args:
+        root: of the repository.
+        beside_queue: whether DVC's queue counts for none: it works in copies.
+    """
     top = _dvc_root(root)
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError, ValueError, IndexError):
             command = process.cmdline()
             if process.pid == os.getpid() or not _runs_stages(command):
+                continue
+            if beside_queue and QUEUE.intersection(command[:6]):
                 continue
             if _dvc_root(Path(process.cwd())) != top:
                 continue
@@ -62,9 +71,9 @@ def going_on(root: Path) -> str:
     return ""
 
 
-def refuse_second_run(root: Path) -> None:
-    """Raise RunningError if a run is going on."""
-    if found := going_on(root):
+def refuse_second_run(root: Path, *, beside_queue: bool = False) -> None:
+    """Raise RunningError if a run is going on, as ``going_on`` takes it."""
+    if found := going_on(root, beside_queue=beside_queue):
         raise RunningError(f"{found}; wait for its end, or stop it with Ctrl-C there")
 
 

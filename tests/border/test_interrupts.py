@@ -74,3 +74,22 @@ def test_a_program_in_the_background_ignores_it_further_on() -> None:
     with interrupts.raised():
         signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+
+
+@pytest.mark.parametrize("usual", [signal.SIG_IGN, signal.SIG_DFL])
+def test_the_end_of_the_terminal_is_left_to_a_program_that_is_waited_for(
+    usual: signal.Handlers,
+) -> None:
+    """It has it ignored where this one has, as under nohup."""
+    child = "import signal; print(signal.getsignal(signal.SIGHUP) == signal.SIG_IGN)"
+    before = signal.signal(signal.SIGHUP, usual)
+    try:
+        with interrupts.left_to_others():
+            signal.raise_signal(signal.SIGHUP)
+            done = subprocess.run(
+                [sys.executable, "-c", child], check=False, capture_output=True, text=True
+            )
+        assert signal.getsignal(signal.SIGHUP) == usual
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert done.stdout == f"{usual == signal.SIG_IGN}\n"

@@ -44,7 +44,7 @@ def test_a_whole_rwlock_stays(content: bytes, experiment_root: Path) -> None:
 def test_nothing_is_repaired_while_a_run_is_going_on(
     experiment_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(repair, "going_on", lambda _: "a run is going on: dvc")
+    monkeypatch.setattr(repair, "going_on", lambda *_, **__: "a run is going on: dvc")
     (experiment_root / repair.RWLOCK).write_bytes(b"")
     assert run(experiment_root, "status").output.startswith("a run is going on: dvc\n")
     assert (experiment_root / repair.RWLOCK).exists()
@@ -132,7 +132,7 @@ def test_results_without_their_records_are_not_made_again_without_force(
 def test_a_run_beside_another_one_is_refused(
     experiment_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(repair, "going_on", lambda _: "a run is going on: dvc")
+    monkeypatch.setattr(repair, "going_on", lambda *_, **__: "a run is going on: dvc")
     ended = run(experiment_root, "run")
     assert (ended.code, ended.output) == (2, "")
     assert "wait for its end" in ended.errors
