@@ -69,6 +69,24 @@ def left_to_others() -> Iterator[None]:
             signal.signal(number, before)
 
 
+@contextmanager
+def as_ctrl_c() -> Iterator[None]:
+    """Let SIGTERM and the end of the terminal raise KeyboardInterrupt, as Ctrl-C does.
+
+    For work that goes on on other machines, unless it is stopped there. What is ignored,
+    such as the end of the terminal under nohup, still is.
+    """
+    usual = {number: signal.getsignal(number) for number in (signal.SIGTERM, *_HANGUP)}
+    heard = {number: is_ for number, is_ in usual.items() if is_ != signal.SIG_IGN}
+    for number in heard:
+        signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number, before in heard.items():
+            signal.signal(number, before)
+
+
 def _end(_number: int, _frame: FrameType | None) -> None:
     os.write(2, f"{LINE}\n".encode())
     os._exit(CODE)

@@ -93,3 +93,22 @@ def test_the_end_of_the_terminal_is_left_to_a_program_that_is_waited_for(
     finally:
         signal.signal(signal.SIGHUP, before)
     assert done.stdout == f"{usual == signal.SIG_IGN}\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_other_ends_come_as_ctrl_c_where_work_must_be_stopped(
+    number: signal.Signals,
+) -> None:
+    before = signal.getsignal(number)
+    with pytest.raises(KeyboardInterrupt), interrupts.as_ctrl_c():
+        signal.raise_signal(number)
+    assert signal.getsignal(number) == before
+
+
+def test_the_end_of_the_terminal_is_ignored_under_nohup() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with interrupts.as_ctrl_c():
+            signal.raise_signal(signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -3,19 +3,23 @@
 Jobs run in the folder of the experiment, which all nodes must share. Partition, account and
 limits are those of Slurm's own variables, such as ``SBATCH_PARTITION``. A job that reaches
 its time limit, or has to make room, is queued again and goes on from its checkpoint.
+
+Every job has a folder until its result is taken in. So the jobs that may still run are
+known, to this process at its end and, should it be killed, to the next one.
 """
 
 import math
+import subprocess
 import threading
 from collections.abc import Collection, Iterable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from pipeline.artifacts import files
-from pipeline.border import exits
+from pipeline.border import exits, interrupts
 from pipeline.config.settings import Resources
 from pipeline.run.executors import ExecutorError, processes
 from pipeline.run.executors.executor import Ended, Told, ended_by
@@ -28,6 +32,10 @@ if TYPE_CHECKING:
 
 FOLDER = Path(".lt/slurm")
 """of the files that submitit exchanges with its jobs; it goes with the end"""
+CLUSTER = "slurm"
+"""submitit's name of it"""
+NAME = "lt-pipeline"
+"""of all jobs"""
 MOST = 500
 """jobs in the queue at a time: sites limit them"""
 MINUTES = 24 * 60
@@ -67,7 +75,7 @@ class Job:
 class SlurmJobs:
     """Jobs of Slurm's; a context."""
 
-    def __init__(self, cluster: str = "slurm") -> None:
+    def __init__(self, cluster: str = CLUSTER) -> None:
         """Find Slurm.
 
         Args:
@@ -76,12 +84,11 @@ class SlurmJobs:
         Raises:
             ExecutorError: if there is none.
         """
-        import submitit
-
         processes.one_thread()
-        files.remove(FOLDER)
+        self._cluster = cluster
+        self._submitters: dict[Resources, submitit.AutoExecutor] = {}
         try:
-            self._submitit = submitit.AutoExecutor(folder=FOLDER / "%j", cluster=cluster)
+            self._submitter(Resources())
         except (RuntimeError, ValueError, OSError) as error:
             raise ExecutorError(
                 f"--on slurm: Slurm cannot be used here ({_line(error)}); run it on a "
@@ -92,19 +99,48 @@ class SlurmJobs:
         self._end = threading.Event()
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._listen, daemon=True)
+        self._signals = ExitStack()
 
     def __enter__(self) -> Self:
+        if num := self._cancel():
+            said = f"jobs of an earlier run, which was killed, are cancelled: {num}"
+            self._mail.put(("", Notice(said)))
+        files.remove(FOLDER)
+        self._signals.enter_context(interrupts.as_ctrl_c())
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._end.set()
-        self._thread.join()
-        for job in self._jobs.values():
-            with suppress(Exception):  # it may have ended, and Slurm be gone
-                job.cancel(check=False)
+        with self._signals:
+            self._end.set()
+            self._cancel()
+            self._thread.join()
         self._mail.close()
         files.remove(FOLDER)
+
+    def _cancel(self) -> int:
+        """Cancel all jobs that have a folder, whatever interrupts this; how many."""
+        numbers = [one.name for one in FOLDER.glob("*") if one.name.isdecimal()]
+        if not numbers or self._cluster != CLUSTER:
+            return 0
+        command = ["scancel", "--quiet", f"--name={NAME}", *numbers]
+        with suppress(OSError):  # Slurm may be gone
+            # A second Ctrl-C is not for it.
+            subprocess.Popen(command, start_new_session=True).wait()
+        return len(numbers)
+
+    def _submitter(self, needs: Resources) -> "submitit.AutoExecutor":
+        """What submits jobs of these needs; one of submitit's own forgets no setting."""
+        import submitit
+
+        if needs not in self._submitters:
+            made = submitit.AutoExecutor(
+                folder=FOLDER / "%j",
+                cluster=self._cluster,
+            )
+            made.update_parameters(name=NAME, **_asked(needs))
+            self._submitters[needs] = made
+        return self._submitters[needs]
 
     @property
     def free(self) -> int:
@@ -121,8 +157,7 @@ class SlurmJobs:
             self._mail.put((name, Ended()))
             return
         try:
-            self._submitit.update_parameters(name="lt-pipeline", **_asked(work.needs))
-            job = self._submitit.submit(Job(name=name, work=work))
+            job = self._submitter(work.needs).submit(Job(name=name, work=work))
         except Exception as error:  # submitit's own, and the system's
             raise ExecutorError(f"Slurm refuses the job ({_line(error)})") from None
         with self._lock:
@@ -144,6 +179,7 @@ class SlurmJobs:
             for name, job in running.items():
                 if job.done():
                     found = _result(name, job)
+                    files.remove(FOLDER / job.job_id)
                     with self._lock:
                         del self._jobs[name]
                     self._mail.put(*found)
