@@ -6,7 +6,7 @@ it, nothing finished is lost: works leave their results in files.
 
 import sys
 import traceback
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing import connection
 from multiprocessing.connection import Connection
@@ -16,6 +16,9 @@ from pipeline.border import exits
 from pipeline.border.redaction import redacted
 from pipeline.run.executors import processes
 from pipeline.run.executors.processes import Notice, Report, Work
+
+LONGEST_LINE = 200
+"""characters of an error of other programs"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,25 @@ def ended_by(error: Exception) -> Ended:
     """The message about a work that raised an error; a fault of ours is shown whole."""
     line = exits.expected(error)
     if line is None:
-        error.add_note(exits.REPORT)
-        sys.stderr.write(redacted("".join(traceback.format_exception(error))))
+        sys.stderr.write(_whole(error))
         line = processes.how_it_ended(1)
     return Ended(line)
+
+
+def ended_elsewhere(error: Exception, tell: Callable[[Notice], None]) -> Ended:
+    """The same on another machine, whose stderr nobody reads: a fault of ours is told.
+
+    Args:
+        error: that the work raised.
+        tell: takes what the user has to see.
+    """
+    line = exits.expected(error)
+    if line is None:
+        tell(Notice(_whole(error)))
+        line = redacted(" ".join(f"{type(error).__name__}: {error}".split())[:LONGEST_LINE])
+    return Ended(line)
+
+
+def _whole(error: Exception) -> str:
+    error.add_note(exits.REPORT)
+    return redacted("".join(traceback.format_exception(error)))

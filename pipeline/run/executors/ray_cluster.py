@@ -21,7 +21,7 @@ from typing import Any, Self
 
 from pipeline.config.settings import Resources
 from pipeline.run.executors import ExecutorError, parcels, ray_nodes
-from pipeline.run.executors.executor import Ended, Told, ended_by
+from pipeline.run.executors.executor import Ended, Told, ended_by, ended_elsewhere
 from pipeline.run.executors.mailbox import Mailbox
 from pipeline.run.executors.portable import Parcel, Portable, UnfitError
 from pipeline.run.executors.processes import Notice, Report
@@ -45,6 +45,8 @@ class Outcome:
     ended: Ended
     left: Mapping[Path, bytes] = field(default_factory=dict)
     last: Report | None = None
+    fault: tuple[Notice, ...] = ()
+    """what the user has to see of a fault of ours"""
     unfit: str = ""
     """the node, where it cannot do such work"""
 
@@ -262,8 +264,9 @@ class RayTasks:
         ended = outcome.ended
         if not ended.error:
             ended = self._left(one, outcome)
+        fault = [(one.name, notice) for notice in outcome.fault]
         last = [(one.name, outcome.last)] if outcome.last else []
-        self._mail.put(*last, (one.name, ended))
+        self._mail.put(*fault, *last, (one.name, ended))
 
     def _left(self, one: _Running, outcome: Outcome) -> Ended:
         try:
@@ -296,7 +299,9 @@ def _do(
         node = ray.get_runtime_context().get_node_id()
         return Outcome(ended=ended_by(error), unfit=node)
     except Exception as error:
-        return Outcome(ended=ended_by(error), last=said.last)
+        fault: list[Notice] = []
+        ended = ended_elsewhere(error, fault.append)
+        return Outcome(ended=ended, last=said.last, fault=tuple(fault))
     return Outcome(ended=Ended(), left=left, last=said.last)
 
 

@@ -9,6 +9,7 @@ known, to this process at its end and, should it be killed, to the next one.
 """
 
 import math
+import re
 import subprocess
 import threading
 from collections.abc import Collection, Iterable
@@ -20,9 +21,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pipeline.artifacts import files
 from pipeline.border import exits, interrupts
+from pipeline.border.redaction import redacted
 from pipeline.config.settings import Resources
 from pipeline.run.executors import ExecutorError, processes
-from pipeline.run.executors.executor import Ended, Told, ended_by
+from pipeline.run.executors.executor import LONGEST_LINE, Ended, Told, ended_elsewhere
 from pipeline.run.executors.mailbox import Mailbox
 from pipeline.run.executors.portable import Portable
 from pipeline.run.executors.processes import Notice, Report, Work
@@ -40,7 +42,12 @@ MOST = 500
 """jobs in the queue at a time: sites limit them"""
 MINUTES = 24 * 60
 """until a job is queued again, where SBATCH_TIMELIMIT says nothing else"""
+REQUEUED = 1_000_000
+"""times that a job may reach its time limit"""
 POLL_S = 1.0
+_STATE = re.compile(r"\(state: (.+)\)")
+_RULE = re.compile(r"^-{20,}$", re.M)
+"""the line in errors of submitit's before and after a log"""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -58,7 +65,7 @@ class Job:
         try:
             self.work.run(self._hear, lambda: False)
         except Exception as error:
-            ended = ended_by(error)
+            ended = ended_elsewhere(error, self._hear)
         return [*self.said.values(), (self.name, ended)]
 
     def checkpoint(self) -> "submitit.helpers.DelayedSubmission":
@@ -137,6 +144,7 @@ class SlurmJobs:
             made = submitit.AutoExecutor(
                 folder=FOLDER / "%j",
                 cluster=self._cluster,
+                slurm_max_num_timeout=REQUEUED,
             )
             made.update_parameters(name=NAME, **_asked(needs))
             self._submitters[needs] = made
@@ -200,15 +208,27 @@ def _result(name: str, job: "submitit.Job[list[Told]]") -> list[Told]:
         found: list[Told] = job.result()
         return found
     except Exception as error:  # submitit's own, which hold a log
-        return [
-            (name, Ended(f"its job ended without a result ({_line(error)})", vanished=True))
-        ]
+        why = f"its job ended without a result ({_why(error)})"
+        return [(name, Ended(why, vanished=True))]
+
+
+def _why(error: Exception) -> str:
+    r"""The end of a job in a line: what Slurm calls it, and the last line of its log.
+
+    >>> _why(Exception("Job 1 with path a\nhas not produced any output (state: TIMEOUT)"))
+    'TIMEOUT'
+    """
+    state = _STATE.search(f"{error}")
+    log = (*_RULE.split(f"{error}"), "")[1].strip()
+    found = [*([state[1]] if state else []), *log.splitlines()[-1:]]
+    return redacted(": ".join(found)[:LONGEST_LINE]) or _line(error)
 
 
 def _line(error: Exception) -> str:
     """The first line of an error."""
     known = exits.expected(error)
-    return (known or f"{error}".strip() or type(error).__name__).splitlines()[0][:200]
+    line = (known or f"{error}".strip() or type(error).__name__).splitlines()[0]
+    return line[:LONGEST_LINE]
 
 
 def opened(address: str, num: int, preload: Iterable[str]) -> SlurmJobs:  # noqa: ARG001

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from helpers.works import Fails, Says
 
+from pipeline.border import exits
 from pipeline.border.errors import UserError
 from pipeline.config.settings import Resources
 from pipeline.run import executors
@@ -73,6 +74,50 @@ def test_a_job_of_slurm_tells_what_it_was_told_and_how_it_ended() -> None:
     assert slurm.Job(name="a", work=Says("x"))() == [("a", Notice("x")), ("a", Ended())]
     failed = slurm.Job(name="a", work=Fails(UserError("no such file")))
     assert failed() == [("a", Ended("no such file"))]
+
+
+def test_a_fault_on_another_machine_is_told_whole_without_secrets(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Nobody reads what it writes to its stderr."""
+    error = ValueError("fc1 of s3://me:secret@host/a\nhas another shape")
+    notice, (_, ended) = slurm.Job(name="a", work=Fails(error))()
+    assert ended == Ended("ValueError: fc1 of s3://me:***@host/a has another shape")
+    assert isinstance(told := notice[1], Notice)
+    assert told.text.startswith("Traceback (most recent call last):")
+    assert told.text.endswith(f"{exits.REPORT}\n")
+    assert "secret" not in told.text
+    assert capsys.readouterr().err == ""
+
+
+_RULE = 22 * "-"
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (
+            "Job 1 (task: 0) with path /a/1_0_result.pkl\n"
+            "has not produced any output (state: OUT_OF_MEMORY)\n"
+            "No output/error stream produced ! Check: /a/1_0_log.out",
+            "OUT_OF_MEMORY",
+        ),
+        (
+            "Job 1 (task: 0) with path /a/1_0_result.pkl\n"
+            "has not produced any output (state: FAILED)\n"
+            f"Error stream produced:\n{40 * '-'}\nTraceback:\n  x\nImportError: no a\n",
+            "FAILED: ImportError: no a",
+        ),
+        (
+            f"Job (task=0) failed during processing with trace:\n{_RULE}\nTraceback:\n"
+            f"KeyError: 'a'\n\n{_RULE}\nYou can check full logs with 'job.stderr(0)'",
+            "KeyError: 'a'",
+        ),
+        ("no such job", "no such job"),
+    ],
+)
+def test_a_job_without_a_result_says_why(said: str, why: str) -> None:
+    assert slurm._why(RuntimeError(said)) == why
 
 
 def test_slurm_shares_no_gpu_among_jobs() -> None:

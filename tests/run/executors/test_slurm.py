@@ -18,7 +18,7 @@ from pipeline.run.executors.processes import Notice, Tell, Work
 pytest.importorskip("submitit", reason="the extra slurm is not installed")
 pytestmark = pytest.mark.filterwarnings("ignore")
 
-from pipeline.run.executors.slurm import FOLDER, SlurmJobs  # noqa: E402
+from pipeline.run.executors.slurm import FOLDER, REQUEUED, SlurmJobs  # noqa: E402
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,13 @@ def test_a_job_asks_for_memory_only_if_its_own_work_does(queue: Path) -> None:
         first, second = (script.read_text() for script in sorted(queue.iterdir()))
     assert "#SBATCH --mem=2560MB" in first
     assert "--mem" not in second
+
+
+def test_a_job_is_queued_again_however_often_its_time_is_up(queue: Path) -> None:
+    with SlurmJobs() as jobs:
+        jobs.begin("a", Carried(Says("x")))
+        assert jobs._jobs["a"].submission()._timeout_countdown == REQUEUED
+    assert len(list(queue.iterdir())) == 1
 
 
 def begun(jobs: SlurmJobs, then: Callable[[], None]) -> None:
