@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from pipeline.run.executors import processes
 from pipeline.run.executors.processes import InterruptedTraining, Notice, Tell
@@ -72,4 +73,23 @@ class UntilStopped:
         report(Notice("begun"))
         while not stop():
             time.sleep(0.01)
+        raise InterruptedTraining
+
+
+@dataclass(frozen=True, slots=True)
+class KeepsCheckpoint:
+    """Work that tells how far it is, and keeps a checkpoint when it is asked to stop."""
+
+    checkpoint: Path
+    telling: int = 1
+    """lines that it tells after it is asked"""
+
+    def run(self, report: Tell, stop: Callable[[], bool]) -> None:
+        """Wait, tell, and keep it."""
+        report(Notice("begun"))
+        while not stop():
+            time.sleep(0.01)
+        for _ in range(self.telling):
+            report(Notice(1000 * "a"))
+        self.checkpoint.touch()
         raise InterruptedTraining

@@ -16,6 +16,9 @@ from pipeline.run.executors import lifeline, processes
 from pipeline.run.executors.executor import Ended, Told, ended_by
 from pipeline.run.executors.processes import InterruptedTraining, Work
 
+NO_MORE = None
+"""what a process is sent that gets no more work"""
+
 
 @dataclass(kw_only=True, slots=True)
 class _Worker:
@@ -46,10 +49,10 @@ class WarmWorkers:
 
     def __exit__(self, *_: object) -> None:
         for worker in self._workers:
-            worker.process.terminate()
-            worker.channel.close()
-        for worker in self._workers:
-            worker.process.join()
+            # One that waits reads on after a signal.
+            with suppress(BrokenPipeError, ConnectionError):
+                worker.channel.send(NO_MORE)
+        processes.end({worker.channel: worker.process for worker in self._workers})
 
     @property
     def free(self) -> int:
@@ -110,8 +113,7 @@ def _main(channel: Connection) -> None:
     signal.signal(signal.SIGTERM, lambda number, _: stopping.append(number))
     lifeline.end_with_parent()
     with suppress(EOFError, BrokenPipeError, ConnectionError, InterruptedTraining):
-        while not stopping:
-            work: Work = channel.recv()
+        while not stopping and (work := channel.recv()) is not NO_MORE:
             channel.send(_done(work, channel, stopping))
 
 

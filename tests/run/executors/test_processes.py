@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.works import KeepsCheckpoint
 from helpers.workspace import ROOT
 
 from pipeline.border import root
@@ -87,3 +88,15 @@ def test_workers_have_this_package_beside_one_of_the_user_s_with_its_name(
         check=False,
     )
     assert (done.stdout, done.stderr) == ("Notice(text='trained')\n", "")
+
+
+def test_an_interrupt_waits_for_checkpoints_whatever_is_told_before(tmp_path: Path) -> None:
+    """A thousand lines are more than a pipe holds."""
+
+    def interrupted(_: object) -> None:
+        raise KeyboardInterrupt
+
+    work = KeepsCheckpoint(tmp_path / "kept", 1000)
+    with pytest.raises(KeyboardInterrupt):
+        processes.run_all([work], at_once=1, preload="helpers.works", watch=interrupted)
+    assert work.checkpoint.exists()

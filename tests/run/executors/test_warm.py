@@ -3,9 +3,10 @@
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from helpers.works import Fails, Killed, Says, SaysProcess
+from helpers.works import Fails, KeepsCheckpoint, Killed, Says, SaysProcess
 
 from pipeline.border.errors import UserError
 from pipeline.run.executors import executor
@@ -64,5 +65,28 @@ def test_the_end_stops_works_that_wait_to_be_asked() -> None:
     with WarmWorkers(1, ["helpers.works"]) as workers:
         workers.begin("a", UntilStopped())
         assert list(executor.wait(workers)) == [("a", Notice("begun"))]
+        (process,) = [worker.process for worker in workers._workers]
+    assert process.exitcode == 0
+
+
+@pytest.mark.parametrize("telling", [1, 1000])
+def test_the_end_waits_for_checkpoints_whatever_is_told_before(
+    telling: int, tmp_path: Path
+) -> None:
+    """A thousand lines are more than a pipe holds."""
+    with WarmWorkers(2, ["helpers.works"]) as workers:
+        for name in "ab":
+            workers.begin(name, KeepsCheckpoint(tmp_path / name, telling))
+        told: list[Told] = []
+        while len(told) < 2:
+            told += executor.wait(workers)
+    assert {one.name for one in tmp_path.iterdir()} == {"a", "b"}
+
+
+def test_the_end_stops_a_process_whose_last_words_nobody_has_read() -> None:
+    with WarmWorkers(1, ["helpers.works"]) as workers:
+        workers.begin("a", Says("x"))
+        (channel,) = workers.channels
+        assert channel.poll(None)
         (process,) = [worker.process for worker in workers._workers]
     assert process.exitcode == 0
