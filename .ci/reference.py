@@ -117,7 +117,7 @@ def _stages(text: str) -> str:
     whole = _installed(text[text.index("vars:") :]).replace(
         "pipeline/plan.json", "plan.json"
     )
-    before, _, after = whole.partition("      - pipeline/core\n")
+    before, _, after = whole.partition("      - pipeline/artifacts\n")
     _, _, after = after.partition("      - ${user_code}\n")
     before = before.replace("    deps:\n", "    always_changed: true\n    deps:\n", 1)
     return MARK + STAGES + before + after

@@ -36,10 +36,10 @@ INSTANCES = KINDS.keys()
 VIEWS = {Path("pipeline/stages/plan.py"), Path("pipeline/stages/track.py")}
 LOOKED_UP = {stage: {"starts"} for stage in ("train", "early", "retrain", "copies")} | {
     "prune": {"policies"},
-    "lines": {"measures"},
-    "pooled": {"measures"},
-    "approximations": {"measures"},
-    "results": {"measures", "models", "policies", "starts"},
+    "lines": {"augmentations", "measures"},
+    "pooled": {"augmentations", "measures"},
+    "approximations": {"augmentations", "measures"},
+    "results": {"augmentations", "measures", "models", "policies", "starts"},
 }
 """registries of which a stage reads a record, and imports no module; ``results`` counts
 on networks, and one that changes makes its own results stale"""
@@ -191,7 +191,7 @@ def everything() -> items.Plan:
         "rewind": {"to": "theta0"},
     }
     main = raw()["tasks"]["main"]
-    main["train"]["measures"] = ["weight-norm"]
+    main["train"] |= {"augment": "flip-crop", "measures": ["weight-norm"]}
     matched = {
         "tasks": ["other"],
         "prune": {"mask": {"task": "main", "variant": "ticket"}, "transform": "permuted"},
