@@ -2,14 +2,16 @@
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+_Handler = Callable[[int, FrameType | None], object]
 
 CODE = 130
 """the exit code after a Ctrl-C, as shells have it"""
 _HANGUP = (signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()
-"""that the terminal is closed; Windows has none"""
+"""the signal that the terminal has been closed; Windows has none"""
 LINE = "lt-pipeline: interrupted; `lt-pipeline run` goes on where it was"
 
 
@@ -49,37 +51,39 @@ def raised() -> Iterator[None]:
 
 @contextmanager
 def left_to_others() -> Iterator[None]:
-    """Leave Ctrl-C, and the end of the terminal, to the program that is waited for.
+    """Leave Ctrl-C and the end of the terminal to the program that is waited for.
 
-    It has both, too. That program calls ``let_through`` when it can say of a Ctrl-C in one
-    line: Python, while it starts, would print a traceback. ``subprocess`` would kill it a
-    quarter of a second after a Ctrl-C. What is ignored already, as in the background, is
-    so in the program as well.
+    That program gets both signals as well. It calls ``let_through`` once it can report a
+    Ctrl-C in one line: Python, while it starts, would print a traceback. ``subprocess``
+    would kill it a quarter of a second after a Ctrl-C. A signal that is ignored here, as in
+    the background, is ignored in that program too.
     """
-    usual = {number: signal.getsignal(number) for number in (signal.SIGINT, *_HANGUP)}
-    heard = {number: is_ for number, is_ in usual.items() if is_ != signal.SIG_IGN}
-    for number in heard:
-        signal.signal(number, lambda *_: None)
-    hold_back()
-    try:
-        yield
-    finally:
-        let_through()
-        for number, before in heard.items():
-            signal.signal(number, before)
+    with _handled((signal.SIGINT, *_HANGUP), lambda *_: None):
+        hold_back()
+        try:
+            yield
+        finally:
+            let_through()
 
 
 @contextmanager
 def as_ctrl_c() -> Iterator[None]:
     """Let SIGTERM and the end of the terminal raise KeyboardInterrupt, as Ctrl-C does.
 
-    For work that goes on on other machines, unless it is stopped there. What is ignored,
-    such as the end of the terminal under nohup, still is.
+    Work on other machines needs this: it goes on until it is stopped there. A signal that
+    is ignored, as the end of the terminal is under nohup, is still ignored.
     """
-    usual = {number: signal.getsignal(number) for number in (signal.SIGTERM, *_HANGUP)}
+    with _handled((signal.SIGTERM, *_HANGUP), signal.default_int_handler):
+        yield
+
+
+@contextmanager
+def _handled(numbers: Iterable[int], by: _Handler) -> Iterator[None]:
+    """Handle these signals in this way, except those that are ignored."""
+    usual = {number: signal.getsignal(number) for number in numbers}
     heard = {number: is_ for number, is_ in usual.items() if is_ != signal.SIG_IGN}
     for number in heard:
-        signal.signal(number, signal.default_int_handler)
+        signal.signal(number, by)
     try:
         yield
     finally:
