@@ -27,7 +27,7 @@ ELSEWHERE = ("--temp", "--queue")
 """options with which DVC works in a copy, so that the workspace gets its settings back"""
 SET = ("-S", "--set-param")
 LOOK_S = 0.5
-"""between two looks whether DVC has its copy"""
+"""seconds between two looks whether DVC works in its copy"""
 
 
 class OverrideError(UserError):
@@ -89,7 +89,7 @@ def _ended(dvc: "subprocess.Popen[bytes]", root: Path, left: Callable[[], None])
     Args:
         dvc: that runs an experiment.
         root: of the repository, where it begins.
-        left: called once it works in its copy of the workspace.
+        left: called when DVC works in its copy of the workspace.
     """
     while _works_in(root, dvc.pid):
         with suppress(subprocess.TimeoutExpired):
@@ -99,7 +99,7 @@ def _ended(dvc: "subprocess.Popen[bytes]", root: Path, left: Callable[[], None])
 
 
 def _works_in(root: Path, pid: int) -> bool:
-    """Whether a process is in this folder, as far as the system tells."""
+    """Whether a process works in this folder; true if the system does not tell."""
     try:
         return Path(psutil.Process(pid).cwd()) == root.resolve()
     except (psutil.Error, OSError):

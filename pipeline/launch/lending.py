@@ -1,30 +1,31 @@
 """Change the settings of the workspace for an experiment, and give them back afterwards.
 
-DVC takes the settings of an experiment from the workspace. What stood there waits in
-``.lt/lent`` meanwhile, so that the next command gives it back where this one was killed.
-Settings that somebody has edited since are theirs: they stay.
+DVC takes the settings of an experiment from the workspace. The earlier settings wait in
+``.lt/lent`` meanwhile: if this command is killed, the next one gives them back. Settings
+that somebody edits meanwhile stay as they are.
 """
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from pipeline.artifacts import files
+from pipeline.artifacts.paths import lock_file
+from pipeline.border import locks
 from pipeline.border.errors import UserError
-from pipeline.border.locks import lock
 from pipeline.config import params
 from pipeline.plan.items import plan_path
 
 FOLDER = Path(".lt/lent")
-"""where what stood in the workspace waits; git and DVC ignore it"""
-LOCK = Path(".lt/locks/lent.lock")
+"""holds the earlier settings and plan of the workspace; git and DVC ignore it"""
+LOCK = lock_file("lent")
 WRITTEN = "written.yaml"
-"""the changed settings; there is none before anything is changed"""
+"""a copy of the changed settings; there is none before the settings are changed"""
 EARLIER = Path(".lt/params.before.yaml")
-"""the settings from before, where those of now are somebody's edit"""
+"""the earlier settings, if somebody has edited the changed ones"""
 
 
 class LentError(UserError):
@@ -33,7 +34,7 @@ class LentError(UserError):
 
 @dataclass(kw_only=True, slots=True)
 class Lent:
-    """A workspace that has other settings for a while."""
+    """A workspace that has the settings of an experiment for a while."""
 
     root: Path
     held: ExitStack
@@ -44,9 +45,9 @@ class Lent:
         """Change the settings.
 
         Args:
-            edit: of the file that it is given.
+            edit: changes the file at the path that it is given.
         """
-        # A new name at the end: what ``WRITTEN`` is called can be relied on.
+        # Renamed once it is complete: ``WRITTEN`` is never half a file.
         draft = self.root / FOLDER / f"draft{params.FILE.suffix}"
         if (self.root / params.FILE).exists():
             shutil.copy2(self.root / params.FILE, draft)
@@ -63,7 +64,7 @@ class Lent:
         """Give params.yaml and the plan back, once, and let others lend it.
 
         Returns:
-            What to say of it; mostly nothing.
+            What to say of it; mostly empty.
         """
         if self.is_back:
             return ""
@@ -74,10 +75,10 @@ class Lent:
 
 @contextmanager
 def lent(root: Path) -> Iterator[Lent]:
-    """Lend the workspace, which others then cannot; who lends it gives it back.
+    """Lend the workspace: nobody else can meanwhile, and the caller gives it back.
 
     Args:
-        root: of the repository, which is settled.
+        root: of the repository; ``settle`` was called for it.
 
     Raises:
         LentError: if another process has lent it.
@@ -91,7 +92,10 @@ def lent(root: Path) -> Iterator[Lent]:
 
 
 def settle(root: Path) -> str:
-    """Give back what a killed process had lent; returns what was done.
+    """Give back what a killed process had lent.
+
+    Returns:
+        What to say of it; empty if there was nothing to give back.
 
     Raises:
         LentError: if another process has the workspace lent now.
@@ -103,14 +107,14 @@ def settle(root: Path) -> str:
         said = _give_back(root)
     if was_changed and not said:
         said = (
-            f"repaired: {params.FILE} is as it was before `lt-pipeline exp run`, which was "
-            "killed before it gave it back"
+            f"repaired: {params.FILE} is as it was before an `lt-pipeline exp run` that "
+            "was killed"
         )
     return said
 
 
 def _give_back(root: Path) -> str:
-    """Give params.yaml and the plan back, which goes with it; what to say of it.
+    """Give params.yaml and its plan back; returns what to say of it.
 
     Copies are moved, so that this needs no space.
     """
@@ -125,7 +129,7 @@ def _give_back(root: Path) -> str:
             _move(earlier, root / EARLIER)
             said = (
                 f"{params.FILE} was edited while an experiment had changed it, and stays "
-                f"as it is, with what -S had set; as it was before, it is {EARLIER}"
+                f"as it is, with what -S had set; {EARLIER} is the earlier one"
             )
     files.remove(folder)
     return said
@@ -158,17 +162,12 @@ def _locked(root: Path) -> Iterator[None]:
     Raises:
         LentError: another process holds it.
     """
-    (root / LOCK).parent.mkdir(parents=True, exist_ok=True)
-    with (root / LOCK).open("a+") as opened:
-        try:
-            lock(opened, wait=False)
-        except BlockingIOError:
-            opened.seek(0)
-            raise LentError(
-                f"{params.FILE} has the settings of an experiment that begins just now "
-                f"(process {opened.read().strip() or '?'}); wait until it trains"
-            ) from None
-        opened.truncate(0)
-        opened.write(str(os.getpid()))
-        opened.flush()
+
+    def refuse(process: str) -> NoReturn:
+        raise LentError(
+            f"{params.FILE} has the settings of an experiment that begins just now "
+            f"(process {process}); wait until it trains"
+        ) from None
+
+    with locks.held(root / LOCK, refuse):
         yield

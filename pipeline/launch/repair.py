@@ -49,7 +49,7 @@ def going_on(root: Path, *, beside_queue: bool = False) -> str:
 
     Args:
         root: of the repository.
-        beside_queue: whether DVC's queue counts for none: it works in copies.
+        beside_queue: whether to pass over DVC's queue, which works in copies.
     """
     top = _dvc_root(root)
     for process in psutil.process_iter():
@@ -72,7 +72,7 @@ def going_on(root: Path, *, beside_queue: bool = False) -> str:
 
 
 def refuse_second_run(root: Path, *, beside_queue: bool = False) -> None:
-    """Raise RunningError if a run is going on, as ``going_on`` takes it."""
+    """Raise RunningError if ``going_on`` finds a run."""
     if found := going_on(root, beside_queue=beside_queue):
         raise RunningError(f"{found}; wait for its end, or stop it with Ctrl-C there")
 

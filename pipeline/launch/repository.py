@@ -174,7 +174,7 @@ def _write(texts: Mapping[Path, str]) -> list[Path]:
 def _append(folder: Path) -> list[Path]:
     """Add the lines that ignore files lack, below those that are there.
 
-    What is there stays byte for byte: names of files need not be UTF-8.
+    The lines that are there stay byte for byte: names of files need not be UTF-8.
     """
     written = []
     for name, wanted in IGNORED.items():

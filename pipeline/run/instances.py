@@ -5,16 +5,14 @@ So every instance has a lock in ``.lt/locks/``, which its process holds from the
 to the last deletion. The system opens it when the process ends, however that happens.
 """
 
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.artifacts import paths
-from pipeline.border import exits
+from pipeline.border import exits, locks
 from pipeline.border.errors import UserError
-from pipeline.border.locks import lock
 from pipeline.config import params
 from pipeline.plan import fingerprints, items
 from pipeline.plan.kinds import INPUTS, KINDS
@@ -23,7 +21,7 @@ from pipeline.run.executors import lifeline
 
 
 class EditedError(UserError):
-    """Settings or code are not those that this run began with; one line that says which."""
+    """Settings or code were edited after this run began; one line that says which."""
 
 
 def run_keyed(kind: str, work: Callable[[str], None]) -> None:
@@ -45,33 +43,24 @@ def run_single(stage: str, work: Callable[[], None]) -> None:
 
 @contextmanager
 def held(stage: str, folder: Path = paths.LOCKS) -> Iterator[None]:
-    """Hold the lock of a stage instance; if another process holds it, wait.
+    """Hold the lock of a stage instance; if another process holds it, wait."""
 
-    The file stays, since a lock on a deleted file would lock nobody out.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    with paths.lock_file(stage, folder).open("a+") as opened:
-        try:
-            lock(opened, wait=False)
-        except BlockingIOError:
-            opened.seek(0)
-            print(  # noqa: T201
-                f"{stage}: process {opened.read().strip() or '?'} still works on it; "
-                "waiting for its end",
-                file=sys.stderr,
-                flush=True,
-            )
-            lock(opened, wait=True)
-        opened.truncate(0)
-        opened.write(str(os.getpid()))
-        opened.flush()
+    def say(process: str) -> None:
+        print(  # noqa: T201
+            f"{stage}: process {process} still works on it; waiting for its end",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    with locks.held(paths.lock_file(stage, folder), say):
         yield
 
 
 def _refuse_edited(kind: str, key: str) -> None:
-    """Refuse what DVC would record under other settings or code than it is made with.
+    """Stop where settings or code were edited after the run began.
 
-    DVC knows them from the file that stage ``plan`` wrote when the run began.
+    DVC would record the result under those that stage ``plan`` wrote into the inputs file
+    when the run began.
 
     Raises:
         EditedError: with one line.
@@ -85,7 +74,7 @@ def _refuse_edited(kind: str, key: str) -> None:
         more = f" and {len(found) - 1} more" if len(found) > 1 else ""
         raise EditedError(
             f"{item.stage}: {found[0]}{more} changed after this run began; "
-            "`lt-pipeline run` goes on with what holds now"
+            "`lt-pipeline run` goes on with the present ones"
         )
 
 
