@@ -61,7 +61,7 @@ def repeats(name: str) -> str:
 
 
 def keeps_nothing(name: str) -> str:
-    """What it has scored before changes no scores."""
+    """Earlier calls change no scores."""
     return memory.kept(name, lambda seed: generated.content(_scores(name, seed)))
 
 

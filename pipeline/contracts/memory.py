@@ -1,7 +1,7 @@
-"""Find out whether a function answers otherwise because of what it was asked before.
+"""Find out whether the answers of a function depend on its earlier calls.
 
-A stage asks for one seed after the other in one process. What a function keeps between
-calls, such as its first answer, would reach the results of the other seeds.
+A stage calls a function for one seed after the other, in one process. If the function keeps
+something between calls, such as its first answer, that changes the results of later seeds.
 """
 
 import sys
@@ -14,11 +14,11 @@ from pipeline.core.functions import is_function
 
 
 def kept(name: str, answer: Callable[[int], object]) -> str:
-    """Why answers depend on what was asked before; empty = they do not.
+    """Why answers depend on earlier calls; empty = they do not.
 
     Args:
         name: of an entry, or of a function of the user's.
-        answer: the bits that it answers to the evidence of a seed, 0 or 1.
+        answer: gives the bits that the function answers for a seed, 0 or 1.
     """
     first, second = answer(0), answer(1)
     with _imported_anew(name):
@@ -30,7 +30,7 @@ def kept(name: str, answer: Callable[[int], object]) -> str:
 
 @contextmanager
 def _imported_anew(name: str) -> Iterator[None]:
-    """Let a function of the user's be one that was never asked; an entry stays as it is."""
+    """Import a function of the user's anew, as if never called; an entry stays as it is."""
     package = name.partition(":")[0].partition(".")[0]
     if not is_function(name) or package in NOBODYS:
         yield
@@ -44,6 +44,6 @@ def _imported_anew(name: str) -> Iterator[None]:
 
 
 def _without(package: str) -> dict[str, ModuleType]:
-    """Take the modules of a package out of those that are imported."""
+    """Take the modules of a package out of the imported ones, and return them."""
     names = [name for name in sys.modules if name.partition(".")[0] == package]
     return {name: sys.modules.pop(name) for name in names}

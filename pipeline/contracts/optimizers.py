@@ -40,7 +40,7 @@ def repeats(name: str) -> str:
 
 
 def keeps_nothing(name: str) -> str:
-    """What it has trained before changes no weights."""
+    """Earlier trainings change no weights."""
     return memory.kept(name, lambda seed: generated.content(_trained(name, seed=seed)))
 
 

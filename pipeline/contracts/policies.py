@@ -79,7 +79,7 @@ def goes_on_from_its_state(name: str) -> str:
 
 
 def keeps_nothing(name: str) -> str:
-    """What it has pruned before changes no mask."""
+    """Earlier calls change no mask."""
     return memory.kept(name, lambda seed: generated.content(_trained(name, seed).mask))
 
 

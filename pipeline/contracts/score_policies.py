@@ -118,7 +118,7 @@ def goes_on_from_its_scores(name: str) -> str:
 
 
 def keeps_nothing(name: str) -> str:
-    """What it has trained before changes no weights that act."""
+    """Earlier calls change no weights that act."""
     return memory.kept(name, partial(_acting, name))
 
 

@@ -54,7 +54,7 @@ def repeats(name: str) -> str:
 
 
 def keeps_nothing(name: str) -> str:
-    """What it has made before changes no weights."""
+    """Earlier calls change no weights."""
     return memory.kept(name, lambda seed: _bits(name, given(seed=seed)))
 
 
@@ -82,7 +82,7 @@ def needs_as_declared(name: str) -> str:
 
 
 def _without_undeclared(name: str) -> Iterator[tuple[str, Given]]:
-    """Each key of the record that asks for nothing, and what a run gives then."""
+    """Each key by which the record asks for nothing, and what a run gives without it."""
     record = starts.STARTS[name]
     if not record.needs_trained:
         yield "needs_trained", replace(given(), trained={})

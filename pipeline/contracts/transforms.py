@@ -43,7 +43,7 @@ def repeats(name: str) -> str:
 
 
 def keeps_nothing(name: str) -> str:
-    """What it has transformed before changes no mask."""
+    """Earlier calls change no mask."""
     return memory.kept(name, lambda seed: _bits(name, given(seed=seed)))
 
 
@@ -56,10 +56,10 @@ def draws_as_declared(name: str) -> str:
 
 def needs_as_declared(name: str) -> str:
     """Without what its record does not ask for, it gives the same mask."""
-    bare = replace(given(), dense={}, dense_source={}, data=None)
     if transforms.TRANSFORMS[name].needs_dense:
         return ""
     whole = _bits(name, given())
+    bare = replace(given(), dense={}, dense_source={}, data=None)
     return undeclared.looks("needs_dense", whole, lambda: _bits(name, bare))
 
 

@@ -11,12 +11,12 @@ Bits = dict[str, bytes]
 
 
 def looks(key: str, whole: Bits, without: Callable[[], Bits]) -> str:
-    """Why something must be declared; empty = it need not be.
+    """Why a record must ask for something; empty = it need not.
 
     Args:
-        key: of the record, which would ask for it.
-        whole: the answer where it is given.
-        without: gives the answer where it is not.
+        key: of the record, by which it would ask.
+        whole: the answer of the function to everything.
+        without: gives its answer when that one thing is missing.
     """
     try:
         return "" if without() == whole else f"declare {key}: it looks there"
