@@ -56,7 +56,7 @@ def load_ticket(path: str | Path) -> LoadedTicket:
 
 
 def _is_mask(name: str, array: Tensor) -> bool:
-    """Weights are numbers, and may be of a layer that is called mask."""
+    """Whether it is a mask, not the weights of a layer called mask: those are numbers."""
     return name.startswith(MASK) and array.dtype == torch.bool
 
 
@@ -95,7 +95,7 @@ def hold(
 
 
 def _places(module: nn.Module, parameter: nn.Parameter) -> Iterator[tuple[nn.Module, str]]:
-    """The layers that have a parameter, with its name there; a tied one is in several."""
+    """The layers that have a parameter, with its name in each; a tied one has several."""
     for part in module.modules():
         for name, own in part.named_parameters(recurse=False, remove_duplicate=False):
             if own is parameter:

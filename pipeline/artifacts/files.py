@@ -34,9 +34,9 @@ from pipeline.core.description import Description
 from pipeline.core.digests import digest
 
 _HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:6]
-"""this machine, or container, in the names of temporary files"""
+"""stands for this machine or container in the names of temporary files"""
 LONGEST_WRITE_S = 86_400.0
-"""age from which on a temporary file of another machine is taken for abandoned"""
+"""age above which a temporary file of another machine is taken for abandoned"""
 
 
 class ArtifactError(UserError):
@@ -108,9 +108,10 @@ def _system_error(error: OSError | SafetensorError) -> OSError:
 
 
 def _is_abandoned(remains: Path) -> bool:
-    """Whether nobody will finish a temporary file; this process writes it only now.
+    """Whether nobody will finish a temporary file.
 
-    Whether a process of another machine still runs cannot be seen here: only age tells.
+    This process begins its own only now, so that an older one of its number is abandoned.
+    Processes of other machines cannot be seen here: of their files only the age tells.
     """
     host, _, owner = remains.name.split(".")[-2].rpartition("-")
     if host not in ("", _HOST):

@@ -18,7 +18,7 @@ from pipeline.border.errors import UserError
 CODE = Path("pipeline/plan/fingerprints.py")
 """a file that every clone of this repository has, and no other"""
 SAFE_PATH = "PYTHONSAFEPATH"
-"""the variable that is the option ``-P`` for every Python that is started with it"""
+"""the environment variable that is like the option ``-P`` for every Python started"""
 
 
 class RootError(UserError):
@@ -29,7 +29,7 @@ def here() -> Path:
     """The working directory.
 
     Raises:
-        RootError: if it was deleted since it was changed into.
+        RootError: if it was deleted.
     """
     try:
         return Path.cwd()
@@ -72,11 +72,12 @@ def safe_path(root: Path) -> list[str]:
 
 @contextmanager
 def safe_path_of_workers(root: Path) -> Iterator[None]:
-    """Let workers that are started meanwhile find the package as with ``safe_path``.
+    """Let workers that are started inside find the package as with ``safe_path``.
 
-    Others write their command lines: the server that forks processes is Python's, a job is
-    Slurm's. Afterwards the variable is as before. Stages that users add to dvc.yaml may be
-    scripts that import what lies beside them, which ``-P`` forbids.
+    The option cannot be given to them: Python writes the command line of the server that
+    forks processes, and Slurm that of a job. The variable is unset afterwards, since stages
+    that users add to dvc.yaml may be scripts that import files beside them, which ``-P``
+    forbids.
     """
     before = os.environ.get(SAFE_PATH)
     if before or not safe_path(root):

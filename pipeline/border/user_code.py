@@ -185,11 +185,12 @@ def _files_of(module: str) -> Iterator[tuple[str, Path]]:
 
 
 def _inside(folders: Iterable[Path], part: str) -> tuple[Path | None, list[Path]]:
-    """What Python imports as ``part`` from the folders of a package.
+    """Find what Python imports as ``part`` from the folders of a package.
 
     Returns:
-        The file that is run, and the folders of what is inside. A folder without an
-        ``__init__.py`` runs none, and counts only where no folder has a file of the name.
+        The file that is run, and the folders of the modules inside. A folder without an
+        ``__init__.py`` has no such file, and counts only if no folder has a file of that
+        name.
     """
     without_file = []
     for folder in folders:

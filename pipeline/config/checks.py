@@ -43,7 +43,10 @@ RESERVED = analysis.NAMED_ENDS
 
 
 def bad_names(settings: Settings) -> Iterator[str]:
-    """Yield one line for each name that is none; nothing may be read or written before."""
+    """Yield one line for each name that breaks the pattern.
+
+    Names become parts of paths, so check them before anything is read or written.
+    """
     for key in fields(settings):
         below = getattr(settings, key.name)
         for name in below if isinstance(below, dict) else ():

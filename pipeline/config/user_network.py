@@ -36,7 +36,7 @@ def _built(name: str, options: str, data: Description) -> Network:
     try:
         code = user_code.digest_behind(user_code.module_of(name))
         first = make()
-        # Torch, which names and settings do without.
+        # They import torch, which other settings do without.
         from pipeline.core.models import modules, record_checks
 
         if _has_layers(first):
@@ -52,5 +52,5 @@ def _built(name: str, options: str, data: Description) -> Network:
 
 
 def _has_layers(made: object) -> TypeGuard[Layers]:
-    """Whether it is meant as layer records, be they right or wrong."""
+    """Whether it is meant as layer records, right or wrong."""
     return isinstance(made, tuple) and any(isinstance(one, get_args(Layer)) for one in made)

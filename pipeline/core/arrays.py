@@ -26,12 +26,12 @@ Bytes = NDArray[np.uint8]
 def is_finite(weights: Weights, known: Weights) -> bool:
     """Whether a network has only finite numbers where it differs from another.
 
-    A buffer may hold −∞ from the start, as that of an attention mask does; training makes
-    none.
+    A buffer may hold −∞ from the start, as that of an attention mask does: only numbers
+    that are not finite and differ are a sign of divergence.
 
     Args:
         weights: the network.
-        known: the other, with the tensors of ``weights``: its start, say.
+        known: the other, such as its start, with the tensors of ``weights``.
     """
     return all(
         (np.isfinite(values) | (values == known[name])).all()

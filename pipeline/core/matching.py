@@ -69,7 +69,7 @@ def orders(
     known = places(network)
     sums = [_Sums() for _ in known.units]
     both = [{n: torch.tensor(w) for n, w in one.items()} for one in (ours, theirs)]
-    # Rounded otherwise, units that are much alike change places.
+    # More threads round otherwise, and then units that are much alike change places.
     with torch.no_grad(), one_thread():
         for inputs in _batches(data):
             seen = [_answers(network, weights, inputs, known) for weights in both]

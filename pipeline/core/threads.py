@@ -1,4 +1,4 @@
-"""Torch on one thread, for what must give the same bits each time."""
+"""Let torch compute on one thread, where every call must give the same bits."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ import torch
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Sum in one order inside, and with as many threads as before behind."""
+    """Sum in one order inside; afterwards torch has as many threads as before."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -92,7 +92,7 @@ def _masks(arrays: Arrays) -> Mask:
 
 
 def _of_tensors(found: Mask, network: Network) -> Mask:
-    """The masks under the names of the network: a tied tensor has several in its module."""
+    """The masks by the network's names of the tensors; a tied one may have other names."""
     if not isinstance(network, Module):
         return found
     from pipeline.core.models.modules import state_names
@@ -103,8 +103,8 @@ def _of_tensors(found: Mask, network: Network) -> Mask:
         tensor = names.get(name, name)
         if not np.array_equal(masks_of.setdefault(tensor, mask), mask):
             raise ValueError(
-                f"{name} and {tensor} are one tensor of the network, and have other masks; "
-                "give one of them"
+                f"{name} and {tensor} are one tensor of the network, and their masks "
+                "differ; give one of them"
             )
     return masks_of
 

@@ -26,8 +26,8 @@ from pipeline.plan.kinds import Trains
 from pipeline.run.executors import cores
 
 SAID = "LT_FORECAST_SAID"
-"""the variable with which ``lt-pipeline run`` tells the stage ``plan`` that it has said the
-forecast: it may have trained everything since"""
+"""the environment variable by which ``lt-pipeline run`` tells the stage ``plan`` not to say
+the forecast again: everything may be trained by then"""
 MULTIPLY_ADDS_PER_S = 5e10
 """rate of a training layer by layer on one core, backward passes included"""
 WITH_NORM = 2.2e10

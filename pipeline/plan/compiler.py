@@ -223,10 +223,10 @@ def _rounds(
 
 
 def _course(start: str) -> Fields:
-    """How a training goes on from its start, by the record of the start.
+    """What the record of a start says about the training that begins there.
 
-    The record may be the user's. An edit of it is an edit of the training, though the
-    start itself stays the same, bit for bit.
+    The record may be the user's. An edit of it may change the training although the start
+    itself stays the same, bit for bit.
     """
     record = STARTS[start]
     course = {

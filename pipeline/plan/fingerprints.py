@@ -218,10 +218,10 @@ def text(
 def changed_since(
     inputs: Path, decided: Decided, settings: Mapping[str, Any], root: Path = Path()
 ) -> list[str]:
-    """The settings and files of code that are not as an inputs file says, sorted.
+    """The settings and files of code that differ from an inputs file, sorted.
 
-    Only what is read in milliseconds is compared: not the records of registries, and not
-    which files of code there are.
+    Only comparisons of milliseconds are made: records of registries and new files of code
+    are left out.
 
     Args:
         inputs: the file, below the root.
@@ -235,8 +235,8 @@ def changed_since(
     for line in lines:
         if not line.startswith("#"):
             file = Path(line.partition("  ")[2])
-            path = _base(file, root) / file
-            if not path.is_file() or line != _code_line(file, _base(file, root)).rstrip():
+            base = _base(file, root)
+            if not (base / file).is_file() or line != _code_line(file, base).rstrip():
                 found.append(str(file))
     return sorted(found)
 

@@ -45,15 +45,15 @@ class Finished:
 def find(
     key: str, unit: str, name: str, *, copy: int | str, seed: int, engine: str
 ) -> Finished:
-    """The files that a worker, of whatever numerics class, has left of a finished seed.
+    """The files that a worker has left of a finished seed, in whatever numerics class.
 
-    The name decides: a folder of the same seed may be there from other settings, left by
-    a run that was interrupted.
+    The name decides: an interrupted run may have left a folder of the same seed with other
+    settings.
 
     Args:
         key: of the trainings among the checkpoints.
         unit: which seeds were trained together.
-        name: digest of what decides the unit, but for the machine.
+        name: digest of all that decides the unit's result except the machine.
         copy: its data order.
         seed: one of its seeds.
         engine: that trained it.

@@ -25,7 +25,7 @@ VARIABLES = (
     "OPENBLAS_CORETYPE",
     "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
 )
-"""of the environment, by which the libraries choose how they compute"""
+"""environment variables by which the libraries choose how they compute"""
 
 
 def machine() -> dict[str, Any]:
@@ -58,7 +58,7 @@ def processor(device: str) -> str:
 
 
 def variables() -> dict[str, str]:
-    """The variables that are set here by which the libraries choose how they compute."""
+    """Those of ``VARIABLES`` that are set here, with their values."""
     return {name: os.environ[name] for name in VARIABLES if name in os.environ}
 
 

@@ -39,10 +39,10 @@ def mask_rule(task: Task, prune: Prune, round: int) -> MaskRule | None:
 
 
 def origin(task: Task, prune: Prune, round: int) -> str | None:
-    """Everything that a function of the user's makes a rule from; None of other rules.
+    """A text of all from which a function of the user's makes a rule; None for built-ins.
 
     It tells such rules apart. Their own text cannot: it may have an address in it, or
-    leave out what counts.
+    leave out something that counts.
 
     Raises:
         CodeError: the module of the function is not there.

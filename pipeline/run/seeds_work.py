@@ -106,7 +106,7 @@ class SeedsWork:
         ]
 
     def put(self, say: Say) -> None:
-        """Keep the seeds, which another machine has finished, under its class."""
+        """Keep the seeds under the numerics class of the machine that finished them."""
         name = self.source.name(self._jobs_without_examples())
         for one in self.left():
             training = Training(name=name, seed=one.seed, numerics=one.numerics)
@@ -134,7 +134,7 @@ class SeedsWork:
         return [self.source.job(data, network, seed, self.copy) for seed in self.seeds]
 
     def _jobs_without_examples(self) -> list[Job]:
-        """The jobs as far as they name the trainings; nobody has to read the data."""
+        """The jobs without examples, which is enough to name the trainings."""
         description = files.load_description(self.source.data)
         return self._jobs(without_examples(description))
 

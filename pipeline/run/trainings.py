@@ -34,7 +34,7 @@ def run(source: Source, *, at_once: int | None) -> list[Finished]:
         EngineError: if the engine that the settings name does not work on this machine.
     """
     network = source.network()
-    bounds.bound()  # refused before hours of training, not after them
+    bounds.bound()  # a wrong one is refused now, not after hours of training
     limit = at_once or max(1, cores.available_cores() // source.task.train.processes)
     if engines.ENGINES[source.engine].compiles(network):
         kernels.make_ready([_kernels(source)], at_once=limit, say=_say)

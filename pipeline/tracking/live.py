@@ -72,7 +72,8 @@ def end(root: Path = Path()) -> None:
 
 def main(number: int) -> None:
     """Follow the dvc of this process number, alone in the workspace."""
-    with LIVE_LOCK.open("r+") as opened, redacting():  # libraries warn, and a log keeps it
+    # Warnings of libraries go into a log.
+    with LIVE_LOCK.open("r+") as opened, redacting():
         try:
             lock(opened, wait=False)
         except BlockingIOError:
@@ -105,9 +106,9 @@ def _give_way() -> None:
 
 
 def _place() -> Path:
-    """The folder with ``artifacts``: that of the walk, as long as there is one.
+    """The folder with ``artifacts``: that of the walk, as long as one is going on.
 
-    A killed walk leaves its folder behind, and nobody writes there any more.
+    A killed walk leaves its folder behind, into which nobody writes any more.
     """
     is_walking = (SHADOW / FOLDER).is_dir() and is_locked(lock_file("walk"))
     return SHADOW if is_walking else Path()

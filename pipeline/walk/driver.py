@@ -46,7 +46,7 @@ def fits(arguments: Sequence[str]) -> bool:
 
 
 def refuse(on: str, arguments: Sequence[str]) -> None:
-    """Refuse, before anything is done, what would fail later.
+    """Refuse arguments and settings that would fail later, before anything is done.
 
     Raises:
         ExecutorError: if the executor is not there, or these arguments would not use it.
@@ -85,7 +85,7 @@ def walk(
     trained = {node.item.stage for node in graph.nodes.values() if node.trains}
     is_here = executors.record_of(on).is_here
     with instances.held("walk"), safe_path_of_workers(Path()):
-        _clear()  # a killed walk has left it
+        _clear()  # the remains of a killed walk
         if not trained or (len(trained) < FEWEST and is_here):
             return
         num = settings.workers or cores.available_cores()

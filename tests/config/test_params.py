@@ -235,7 +235,7 @@ def test_an_unknown_optimizer_is_refused() -> None:
             TRAIN + "schedule",
             {"name": "milestones", "milestones": [1, 2, 3], "gamma": 0.1},
             "tasks.main.train.schedule.milestones: 2 found; the training has 2 steps and "
-            "ends before; give smaller ones, or leave it out",
+            "ends before it; give smaller ones, or leave it out",
         ),
         (
             FRACTION,
@@ -532,7 +532,7 @@ def test_layer_records_of_the_users_that_do_not_fit_are_refused(
     monkeypatch.syspath_prepend(tmp_path)
     model = {"import": "widenets:build", "init": "kaiming-normal"}
     assert refused(tasks__main__model=model | {"options": {"inputs": 70}}).startswith(
-        "tasks.main.model: widenets:build: its Linear fc does not take (2, 64), which come"
+        "tasks.main.model: widenets:build: its Linear fc does not take its inputs (2, 64): "
     )
     assert refused(tasks__main__model=model | {"import": "widenets:mixed"}).startswith(
         "tasks.main.model: widenets:mixed: one of its layers is <built-in function len>"

@@ -18,7 +18,7 @@ Role = Literal[
     "kernel", "bias", "scale", "shift", "mean", "variance", "statistic", "count", "other"
 ]
 """What a tensor is to its layer. Statistics and counts are buffers of torch modules; counts
-are those of whole numbers or bools."""
+hold whole numbers or bools."""
 STATISTICS: tuple[Role, ...] = ("mean", "variance", "statistic", "count")
 """roles of tensors that no optimizer updates"""
 NORMS: Mapping[Role, float] = MappingProxyType({"scale": 1.0, "shift": 0.0})
@@ -140,7 +140,7 @@ class Module:
     tensors: Mapping[str, Parameter] = field(compare=False, repr=False)
     """parameters and then buffers, by state-dict name; a tied one has its first name"""
     buffers: Mapping[str, Any] = field(compare=False, repr=False)
-    """the dtypes in which the module takes its buffers"""
+    """the dtype of each buffer in the module"""
     applied: Mapping[str, int] = field(compare=False, repr=False)
     """number of positions of one example at which each prunable tensor is applied"""
     module: Any = field(compare=False, repr=False)

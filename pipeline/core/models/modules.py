@@ -5,7 +5,7 @@ its parameters and buffers (``torch.func.functional_call``). Parameters that ask
 gradient stay as the module draws them. Parameters that a module has
 under several names are one tensor. Buffers are statistics, which no step trains, and which
 begin each round as their start says; whole numbers and bools among them, such as the count
-of batches that batch norm keeps, are floats in files and what they were in the module.
+of batches that batch norm keeps, are floats in files and of their own types in the module.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -104,7 +104,7 @@ def compute(
     """Call the module with these tensors; in training, its statistics change in place.
 
     The module gets copies of its buffers, in their own dtypes: it may write into them or
-    replace them, and only what it made of them in training stays.
+    replace them. Changes of buffers are kept in training only.
     """
     if network.module.training != training:
         network.module.train(training)
@@ -119,9 +119,9 @@ def compute(
 
 
 def state_names(network: Module) -> dict[str, str]:
-    """Which tensor of the network each entry of the module's state dict is.
+    """State-dict name -> name of the tensor in the network.
 
-    A tied tensor has several entries; a buffer that is not persistent has none.
+    A tied tensor has several state-dict names; a buffer that is not persistent has none.
     """
     names = {id(value): name for name, value in _values(network.module).items()}
     state = network.module.state_dict(keep_vars=True)
@@ -139,7 +139,7 @@ def filled(network: Module, weights: Weights) -> nn.Module:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Torch's generator seeded inside, and as before behind."""
+    """Seed torch's generator inside; afterwards it goes on as before."""
     with torch.random.fork_rng():
         # A module draws its own weights, and torch gives it no other generator.
         torch.manual_seed(seed)  # noqa: TID251
@@ -188,7 +188,7 @@ def _tried(
     if not _same(result, again):
         raise ValueError(
             "two passes in evaluation give different outputs from the same weights; draw "
-            "random numbers and change what it keeps only while self.training"
+            "random numbers, and change state, only while self.training"
         )
     last = next((name for name, out in outputs.items() if out is result), None)
     draws = _draws(module, batch, data)
@@ -274,7 +274,7 @@ def _refuse_without_gradient(
 
 
 def _refuse_other_form(name: str, before: Tensor, after: Tensor) -> None:
-    """Files hold one form of a buffer."""
+    """Raise a ValueError if a buffer has another shape or type now; files hold one form."""
     begun, left = ((tuple(one.shape), one.dtype) for one in (before, after))
     if begun != left:
         raise ValueError(

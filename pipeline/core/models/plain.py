@@ -29,7 +29,7 @@ from pipeline.core.models.layers import (
 
 
 class _Sign(nn.Module):
-    """The signs of a layer's units; for inference, their slope is 0."""
+    """The signs of a layer's units, for inference only: no gradient passes them."""
 
     def forward(self, hidden: Tensor) -> Tensor:
         return hidden.sign()

@@ -1,7 +1,7 @@
-"""Refuse layer records that do not fit together, or not to the data.
+"""Refuse layer records that do not fit one another, or do not fit the data.
 
-Fast engines read and write memory by the sizes in the records, so that a wrong one would
-reach beyond it. All records of the user's are tried here first, in plain torch.
+Fast engines read and write memory by the sizes in the records: with a wrong size they would
+reach beyond their arrays. All records of the user's are tried here first, in plain torch.
 """
 
 from collections import Counter
@@ -29,21 +29,20 @@ from pipeline.core.models.modules import refuse_shape, seeded, trial_batch
 
 Named = Linear | Conv | BatchNorm
 SIZES = ("inputs", "outputs", "channels", "kernel", "stride")
-"""fields of records that are numbers above 0"""
+"""fields of records that must be whole numbers above 0"""
 
 
 def refuse_unfit(layers: Layers, data: Description) -> None:
-    """Check every record, and then compute all of them for a batch of two examples.
+    """Check every record, and then compute the network for a batch of two examples.
 
     Args:
-        layers: of the network, as somebody has written them.
+        layers: of the network, as the user has written them.
         data: what the examples are.
 
     Raises:
-        ValueError: with one line, if a record has a size or a kind that there is none of,
-            if two have one name, if one does not take what the layers before it give, if
-            there is nothing to prune, or if the outputs have another shape than the data
-            ask for.
+        ValueError: with one line, if a record has an impossible size or kind, if two have
+            one name, if a layer does not take the outputs of those before it, if there is
+            nothing to prune, or if the outputs have another shape than the labels ask for.
     """
     if isinstance(data.inputs, Tokens):
         raise ValueError(
@@ -66,7 +65,7 @@ def refuse_unfit(layers: Layers, data: Description) -> None:
 
 
 def _every(layers: Layers) -> Iterator[Layer]:
-    """All records, those of residual connections before the connection itself."""
+    """All records; those inside a residual connection come before it."""
     for layer in layers:
         if not isinstance(layer, get_args(Layer)):
             found = " ".join(repr(layer).split())
@@ -104,7 +103,7 @@ def _refuse_fields(layer: Named) -> None:
 
 
 def _through(layers: Layers, weights: dict[str, Tensor], hidden: Tensor) -> Tensor:
-    """What has the shape of the layers' outputs; torch refuses most that does not fit."""
+    """A tensor of the shape of the layers' outputs; torch refuses most misfits itself."""
     for number, layer in enumerate(layers):
         given = tuple(hidden.shape)
         if isinstance(layer, Residual):
@@ -112,7 +111,7 @@ def _through(layers: Layers, weights: dict[str, Tensor], hidden: Tensor) -> Tens
             shortcut = _through(layer.shortcut, weights, hidden)
             if body.shape != shortcut.shape:  # torch would repeat the smaller one
                 raise ValueError(
-                    f"a Residual of it adds {tuple(body.shape)} of its body and "
+                    f"a Residual adds {tuple(body.shape)} of its body and "
                     f"{tuple(shortcut.shape)} of its shortcut; give both one shape"
                 )
             hidden = body
@@ -132,7 +131,7 @@ def _through(layers: Layers, weights: dict[str, Tensor], hidden: Tensor) -> Tens
         except Exception as error:
             said = " ".join(str(error).split())
             raise ValueError(
-                f"its {_called(layer)} does not take {given}, which come to it: {said}"
+                f"its {_called(layer)} does not take its inputs {given}: {said}"
             ) from None
     return hidden
 

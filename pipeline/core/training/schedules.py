@@ -55,7 +55,7 @@ def for_start(settings: TrainSettings, start: str, total_steps: int) -> TrainSet
 
 
 def beyond_the_end(schedule: Schedule, total_steps: int) -> str:
-    """What of a schedule a training of so many steps never comes to; empty = nothing."""
+    """Why a training has too few steps for a schedule; empty = it has enough."""
     warmup = schedule.warmup_steps
     if warmup >= total_steps:
         return (
@@ -66,7 +66,7 @@ def beyond_the_end(schedule: Schedule, total_steps: int) -> str:
     if later:
         return (
             f"schedule.milestones: {later[0]} found; the training has {total_steps} steps "
-            "and ends before; give smaller ones, or leave it out"
+            "and ends before it; give smaller ones, or leave it out"
         )
     return ""
 

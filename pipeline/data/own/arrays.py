@@ -33,7 +33,7 @@ EXTRA = ("positions", "vocabulary")
 POOL = ("inputs", "labels")
 NAMES = (*POOL, *(f"{part}_{word}" for part in PARTS for word in POOL), *EXTRA)
 CONSTANT = 1e-12
-"""numbers that differ by less than this share of the largest differ by rounding alone"""
+"""numbers that differ by at most this share of the largest differ by rounding alone"""
 
 
 def dataset(arrays: Arrays, source: Source) -> Dataset:
@@ -138,7 +138,7 @@ def _kind(inputs: NDArray[Any]) -> type[np.generic] | None:
         return np.uint8
     if inputs.ndim != 2:
         return None
-    # Large numbers side by side differ in double precision, until they are standardized.
+    # Large numbers close together stay apart only in double precision, until standardized.
     floats = np.float64 if inputs.dtype.itemsize > 4 else np.float32
     kinds: dict[str, type[np.generic]] = {"f": floats, "i": np.int64, "u": np.int64}
     return kinds.get(inputs.dtype.kind)
@@ -185,7 +185,8 @@ def _refuse_bad_values(name: str, part: Split) -> None:
 def _refuse_other_labels(parts: Mapping[str, Split]) -> None:
     shape = parts["train"].labels.shape[1:]
     for name, part in parts.items():
-        if part.labels.shape[1:] != shape:  # (M, 1) would be taken M times each
+        # Answers (M,) would be compared with labels (M, 1) in all M × M pairs.
+        if part.labels.shape[1:] != shape:
             raise ValueError(
                 f"the {name} labels are {part.labels.shape} and the training labels "
                 f"{parts['train'].labels.shape}; give all parts one form: (N,), or (N, P)"
@@ -234,8 +235,8 @@ def _vocabulary(parts: Mapping[str, Split], arrays: Arrays) -> int:
     given = np.asarray(arrays.get("vocabulary", most + 1))
     if given.dtype.kind not in "iu" or given.ndim:
         raise ValueError(
-            f"vocabulary is {given.dtype} {given.shape}; give one whole number, that of "
-            "the different tokens"
+            f"vocabulary is {given.dtype} {given.shape}; give one whole number: how many "
+            "different tokens there are"
         )
     size = int(given)
     if least < 0 or most >= size:
@@ -263,11 +264,11 @@ def _labels(parts: Mapping[str, Split], arrays: Arrays, inputs: Inputs) -> Label
 
 
 def _positions(num: int, arrays: Arrays, length: int) -> tuple[int, ...]:
-    """Where in an input its labels stand: given, or all if there are as many of them."""
+    """The positions of an input's labels: those given, or all if each token has a label."""
     if "positions" not in arrays and num != length:
         raise ValueError(
-            f"there are {num} labels for the {length} tokens of an input; give positions, "
-            "the places of the tokens that they are for"
+            f"there are {num} labels for the {length} tokens of an input; give positions: "
+            "which tokens the labels are for"
         )
     given = np.asarray(arrays.get("positions", np.arange(length)))
     if given.dtype.kind not in "iu" or given.ndim != 1:
@@ -309,7 +310,7 @@ def _standardized(parts: Mapping[str, Split]) -> dict[str, Split]:
     constant = most - least <= CONSTANT * np.maximum(np.abs(least), np.abs(most))
     mean = np.where(constant, train[0], train.mean(axis=0, dtype=np.float64))
     std = np.where(constant, 1.0, train.std(axis=0, dtype=np.float64))
-    std[std == 0] = 1.0  # of numbers whose squares are too small
+    std[std == 0] = 1.0  # numbers so small that their squares are 0
     return {
         name: replace(part, inputs=(part.inputs - mean) / std)
         for name, part in parts.items()

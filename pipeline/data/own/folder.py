@@ -21,7 +21,7 @@ def read(folder: Path, size: int) -> dict[str, NDArray[Any]]:
 
     Each image is cropped to a square around its middle, and resized. Classes are numbered
     in the order of their names. If no image has colors, there is one channel, else three.
-    Of 16 bits the upper 8 are taken.
+    Of gray images of 16 bits the upper 8 bits are taken.
 
     Args:
         folder: holds train/ (and val/, test/) with a folder per class in each, or the
@@ -98,7 +98,7 @@ def _pixels(path: Path, size: int, mode: str) -> NDArray[np.uint8]:
 
 
 def _in_8_bits(image: Image.Image, path: Path) -> Image.Image:
-    """The image itself, unless it has more bits, which Pillow would cut off at 255."""
+    """The image in 8 bits; Pillow would turn all larger values into 255."""
     if _has_16_bits(image):
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.mode in RANGELESS:

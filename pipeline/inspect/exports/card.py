@@ -50,7 +50,7 @@ def refuse_other(out: Path) -> None:
 def _is_ours(path: Path) -> bool:
     try:
         return f"\n- {OURS}\n" in path.read_text(encoding="utf-8")
-    except UnicodeDecodeError:  # we write UTF-8
+    except UnicodeDecodeError:  # ours are UTF-8
         return False
 
 

@@ -4,10 +4,10 @@ A unit is dead if nothing reads it, or if it gives one constant whatever the inp
 incoming weights are 0, or come from such units. The constant moves into the biases of the
 next layer. A channel that is constant and not 0 stays where the next layer is a padded
 convolution, because the padding is 0 and borders would differ, and where the next layer
-has no bias. So does one whose sign is taken and might be turned by rounding. What enters or
-leaves a residual block stays whole, since a channel there is the sum of many; only channels
-inside the block are removed. Batch norm counts as in eval mode, with its running
-statistics.
+has no bias. A constant channel before a layer of signs stays, too, if rounding might turn
+its sign. Channels that enter or leave a residual block all stay, since each is the sum of
+many; only channels inside the block are removed. Batch norm counts as in eval mode, with
+its running statistics.
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,7 +31,7 @@ from pipeline.core.models.layers import (
 )
 
 IN_DOUBT = 1e-3
-"""a constant that is nearer to 0 may have another sign in float32, and so stays"""
+"""a constant nearer to 0 may have another sign in float32, and so stays"""
 
 Bools = NDArray[np.bool_]
 Doubles = NDArray[np.float64]

@@ -53,8 +53,8 @@ class Exported:
     def names(self) -> Mapping[str, str]:
         """State-dict name -> the name in ``weights`` and ``mask``.
 
-        They differ for torch modules only, whose tied tensors have several names in a state
-        dict, and whose buffers that are not persistent have none.
+        They differ for torch modules only: a tied tensor has several state-dict names, and
+        a buffer that is not persistent has none.
         """
         network = self.network
         if not isinstance(network, Module):

@@ -12,13 +12,13 @@ from multiprocessing import connection
 from multiprocessing.connection import Connection
 from typing import Protocol, Self, TypeVar
 
-from pipeline.border import exits
+from pipeline.border import exits, user_failures
 from pipeline.border.redaction import redacted
 from pipeline.run.executors import processes
 from pipeline.run.executors.processes import Notice, Report, Work
 
 LONGEST_LINE = 200
-"""characters of an error of other programs"""
+"""characters of one line about an error"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,9 @@ def ended_by(error: Exception) -> Ended:
 
 
 def ended_elsewhere(error: Exception, tell: Callable[[Notice], None]) -> Ended:
-    """The same on another machine, whose stderr nobody reads: a fault of ours is told.
+    """The message about a work that raised an error on another machine.
+
+    Nobody reads stderr there, so that a fault of ours is told whole.
 
     Args:
         error: that the work raised.
@@ -97,7 +99,7 @@ def ended_elsewhere(error: Exception, tell: Callable[[Notice], None]) -> Ended:
     line = exits.expected(error)
     if line is None:
         tell(Notice(_whole(error)))
-        line = redacted(" ".join(f"{type(error).__name__}: {error}".split())[:LONGEST_LINE])
+        line = redacted(user_failures.said(error)[:LONGEST_LINE])
     return Ended(line)
 
 

@@ -152,13 +152,13 @@ def run_all(
 
 
 def end(running: Mapping[Connection, BaseProcess]) -> None:
-    """Ask processes to end, and wait until they have kept their checkpoints and did.
+    """Ask processes to end, and wait until they have kept their checkpoints and ended.
 
-    What they still tell is read and left: a process whose channel is full, or closed, would
-    not come as far as its checkpoint.
+    Their last messages are read and dropped: a process whose channel is full or closed
+    would not reach its checkpoint.
 
     Args:
-        running: the channel of each, from which it is read; closed in the end.
+        running: each process under the channel that it writes to; channels are closed.
     """
     for process in running.values():
         process.terminate()

@@ -4,8 +4,8 @@ Jobs run in the folder of the experiment, which all nodes must share. Partition,
 limits are those of Slurm's own variables, such as ``SBATCH_PARTITION``. A job that reaches
 its time limit, or has to make room, is queued again and goes on from its checkpoint.
 
-Every job has a folder until its result is taken in. So the jobs that may still run are
-known, to this process at its end and, should it be killed, to the next one.
+Every job has a folder until its result is taken in. The folders tell which jobs may still
+run: this process cancels them at its end or, if it is killed, the next one does.
 """
 
 import math
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 FOLDER = Path(".lt/slurm")
 """of the files that submitit exchanges with its jobs; it goes with the end"""
 CLUSTER = "slurm"
-"""submitit's name of it"""
+"""submitit's name of Slurm"""
 NAME = "lt-pipeline"
-"""of all jobs"""
+"""what all jobs are called"""
 MOST = 500
 """jobs in the queue at a time: sites limit them"""
 MINUTES = 24 * 60
@@ -47,7 +47,7 @@ REQUEUED = 1_000_000
 POLL_S = 1.0
 _STATE = re.compile(r"\(state: (.+)\)")
 _RULE = re.compile(r"^-{20,}$", re.M)
-"""the line in errors of submitit's before and after a log"""
+"""the line before and after a log in submitit's errors"""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -126,18 +126,18 @@ class SlurmJobs:
         files.remove(FOLDER)
 
     def _cancel(self) -> int:
-        """Cancel all jobs that have a folder, whatever interrupts this; how many."""
+        """Cancel all jobs that have a folder; returns their number."""
         numbers = [one.name for one in FOLDER.glob("*") if one.name.isdecimal()]
         if not numbers or self._cluster != CLUSTER:
             return 0
         command = ["scancel", "--quiet", f"--name={NAME}", *numbers]
         with suppress(OSError):  # Slurm may be gone
-            # A second Ctrl-C is not for it.
+            # In a session of its own a second Ctrl-C does not reach it.
             subprocess.Popen(command, start_new_session=True).wait()
         return len(numbers)
 
     def _submitter(self, needs: Resources) -> "submitit.AutoExecutor":
-        """What submits jobs of these needs; one of submitit's own forgets no setting."""
+        """The submitter of jobs with these needs; one for all would mix their settings."""
         import submitit
 
         if needs not in self._submitters:
@@ -213,7 +213,7 @@ def _result(name: str, job: "submitit.Job[list[Told]]") -> list[Told]:
 
 
 def _why(error: Exception) -> str:
-    r"""The end of a job in a line: what Slurm calls it, and the last line of its log.
+    r"""Why a job has ended, in a line: the state that Slurm gives, the log's last line.
 
     >>> _why(Exception("Job 1 with path a\nhas not produced any output (state: TIMEOUT)"))
     'TIMEOUT'

@@ -17,7 +17,7 @@ from pipeline.run.executors.executor import Ended, Told, ended_by
 from pipeline.run.executors.processes import InterruptedTraining, Work
 
 NO_MORE = None
-"""what a process is sent that gets no more work"""
+"""sent to a process that gets no more work"""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -49,8 +49,8 @@ class WarmWorkers:
 
     def __exit__(self, *_: object) -> None:
         for worker in self._workers:
-            # One that waits reads on after a signal.
-            with suppress(BrokenPipeError, ConnectionError):
+            # After a signal, a process that waits for work reads on.
+            with suppress(ConnectionError):
                 worker.channel.send(NO_MORE)
         processes.end({worker.channel: worker.process for worker in self._workers})
 
