@@ -42,7 +42,7 @@ class LostCheckpoint(Exception):  # noqa: N818 - it costs time, and nothing else
 
 
 def unit_digest(
-    jobs: list[Job], *, engine: str, data: str, host: str, rule_of: str | None = None
+    jobs: list[Job], *, engine: str, data: str, host: str, rule_origin: str | None = None
 ) -> str:
     """A name for a training: two trainings share it exactly if they share their result.
 
@@ -51,7 +51,7 @@ def unit_digest(
         engine: name of the engine.
         data: digest of the arrays of the data set.
         host: what else decides the result: machine, libraries, what is noted of it.
-        rule_of: what the rules were made from; None = their text tells them apart.
+        rule_origin: what the rules were made from; None = their text tells them apart.
     """
     facts = {
         "engine": engine,
@@ -70,7 +70,7 @@ def unit_digest(
                 "copy": job.copy,
                 "first_step": job.first_step,
                 "last_step": job.last_step,
-                "rule": rule_of or repr(job.rule),
+                "rule": rule_origin or repr(job.rule),
                 "score_rule": repr(job.score_rule),
             }
             for job in jobs

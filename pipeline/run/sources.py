@@ -41,7 +41,7 @@ class Source:
     """None = with the schedule"""
     rule: MaskRule | None = None
     """how its mask changes while it trains"""
-    rule_of: str | None = None
+    rule_origin: str | None = None
     """what a function of the user's made the rule from; None = the rule is built in"""
     score_rule: ScoreRule | None = None
     """how scores, which train in place of its weights, make the network"""
@@ -98,7 +98,7 @@ class Source:
             engine=self.engine,
             data=files.load_facts(self.data)["digest"],
             host=json.dumps(noted),
-            rule_of=self.rule_of,
+            rule_origin=self.rule_origin,
         )
 
     @property

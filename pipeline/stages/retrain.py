@@ -50,7 +50,7 @@ def source(item: Item, settings: Settings) -> Source:
         first_step=variant.rewind.first_step,
         last_step=variant.rewind.last_step,
         rule=rules.mask_rule(task, variant.prune, round),
-        rule_of=rules.origin(task, variant.prune, round),
+        rule_origin=rules.origin(task, variant.prune, round),
         score_rule=rules.score_rule(task, variant.prune, round),
     )
 

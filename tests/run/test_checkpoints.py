@@ -108,8 +108,8 @@ def test_what_a_rule_was_made_from_names_a_checkpoint_in_place_of_its_text(
 
     made = [replace(job(), rule=Rule()) for _ in range(2)]
     assert name(made[0]) != name(made[1])
-    assert name(made[0], rule_of="a") == name(made[1], rule_of="a")
-    assert name(made[0], rule_of="a") != name(made[0], rule_of="b")
+    assert name(made[0], rule_origin="a") == name(made[1], rule_origin="a")
+    assert name(made[0], rule_origin="a") != name(made[0], rule_origin="b")
 
 
 def test_the_lanes_of_a_group_name_it_in_their_order() -> None:
