@@ -184,7 +184,7 @@ def run(
         from pipeline.walk import driver as walking
 
         account.refuse_homeless()
-        _note(lending.settle(root))
+        _note(lending.repair(root))
         settings = params.load()
         passed_on = [*(arguments or ()), *context.args]
         walking.refuse(on, passed_on)

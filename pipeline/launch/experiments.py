@@ -50,7 +50,7 @@ def run(arguments: Sequence[str], root: Path) -> int:
     """
     account.refuse_homeless()
     repair.refuse_second_run(root, beside_queue=True)
-    _say(lending.settle(root))
+    _say(lending.repair(root))
     overrides, others = split(arguments)
     elsewhere = any(option in arguments for option in ELSEWHERE)
     for sweep in _sweeps(overrides, queued="--queue" in arguments):

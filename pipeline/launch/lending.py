@@ -78,7 +78,7 @@ def lent(root: Path) -> Iterator[Lent]:
     """Lend the workspace: nobody else can meanwhile, and the caller gives it back.
 
     Args:
-        root: of the repository; ``settle`` was called for it.
+        root: of the repository; ``repair`` was called for it.
 
     Raises:
         LentError: if another process has lent it.
@@ -91,7 +91,7 @@ def lent(root: Path) -> Iterator[Lent]:
         yield Lent(root=root, held=held)
 
 
-def settle(root: Path) -> str:
+def repair(root: Path) -> str:
     """Give back what a killed process had lent.
 
     Returns:
