@@ -202,7 +202,7 @@ def run(
         overall.leave(settings, current, found)
         kernels.start(settings, current, found, os.getpid())
         stage_server.start()
-        repro.become_dvc(["repro", *passed_on])
+        repro.run(found, passed_on)
 
 
 experiments = typer.Typer(

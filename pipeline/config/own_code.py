@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pipeline.border import user_code
 from pipeline.border.user_code import CodeError
+from pipeline.config import user_network
 from pipeline.config.annotations import hints_of, note
 from pipeline.config.settings import Settings
 from pipeline.config.yaml_shape import at
@@ -32,6 +33,24 @@ def check(settings: Settings, root: Path) -> None:
             raise CodeError(f"params.yaml: {where}: {error}") from None
         except CodeError as error:
             raise CodeError(f"params.yaml: {where}: {error}") from None
+
+
+def try_networks(settings: Settings) -> None:
+    """Compute the networks of layer records of the user's once, before anything trains.
+
+    It needs torch. So the plan asks, and reading settings does not.
+
+    Raises:
+        CodeError: with one line about the first whose layers do not fit.
+    """
+    for name, task in settings.tasks.items():
+        if task.model.import_ is not None:
+            try:
+                user_network.refuse_unfit(
+                    task.model.import_, task.model.options, task.dataset.description
+                )
+            except ValueError as error:
+                raise CodeError(f"params.yaml: tasks.{name}.model: {error}") from None
 
 
 def _named(value: object, where: str) -> Iterator[tuple[str, str]]:

@@ -8,7 +8,8 @@ from typing import Any, TypeGuard, get_args
 from pipeline.border import user_code, user_failures
 from pipeline.border.user_code import CodeError
 from pipeline.core.description import Description
-from pipeline.core.models.layers import Layer, Layers, Network
+from pipeline.core.models import record_checks
+from pipeline.core.models.layers import Layer, Layers, Module, Network
 
 
 def build(name: str, options: Mapping[str, Any], data: Description) -> Network:
@@ -28,6 +29,28 @@ def build(name: str, options: Mapping[str, Any], data: Description) -> Network:
     return _built(name, json.dumps(options, sort_keys=True), data)
 
 
+def refuse_unfit(name: str, options: Mapping[str, Any], data: Description) -> None:
+    """Refuse layer records that do not fit one another, or do not fit the data.
+
+    Args:
+        name: of the function that gives them, as for ``build``.
+        options: further arguments of the function, by name.
+        data: what the examples are.
+
+    Raises:
+        ValueError: with one line.
+    """
+    network = build(name, options, data)
+    if isinstance(network, Module):  # it was tried when it was built
+        return
+    from pipeline.core.models import record_trials  # torch, a second
+
+    try:
+        record_trials.refuse_unfit(network, data)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
 @cache
 def _built(name: str, options: str, data: Description) -> Network:
     def make() -> Any:  # noqa: ANN401 - whatever the user's function returns
@@ -36,12 +59,11 @@ def _built(name: str, options: str, data: Description) -> Network:
     try:
         code = user_code.digest_behind(user_code.module_of(name))
         first = make()
-        # They import torch, which other settings do without.
-        from pipeline.core.models import modules, record_checks
-
         if _has_layers(first):
-            record_checks.refuse_unfit(first, data)
+            record_checks.refuse_wrong(first, data)
             return first
+        from pipeline.core.models import modules  # torch, which layer records do without
+
         return modules.described(make, f"{name} {options} {code[:16]}", data)
     except CodeError as error:
         raise ValueError(str(error)) from None

@@ -57,8 +57,10 @@ class Lent:
             _copy(written, self.root / params.FILE)
 
     def keep(self) -> None:
-        """Let the workspace keep the settings that it has now."""
-        files.remove(self.root / FOLDER)
+        """Let the workspace keep the settings that it has now; nothing is lent any more."""
+        self.is_back = True
+        with self.held:
+            files.remove(self.root / FOLDER)
 
     def give_back(self) -> str:
         """Give params.yaml and the plan back, once, and let others lend it.

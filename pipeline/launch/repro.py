@@ -8,6 +8,19 @@ from typing import NoReturn
 
 from pipeline.border import interrupts
 from pipeline.border.root import safe_path
+from pipeline.plan import fingerprints
+from pipeline.plan.current import Standing
+
+
+def run(found: Standing, arguments: Sequence[str]) -> NoReturn:
+    """Let dvc make what is not current.
+
+    Args:
+        found: how the results stand.
+        arguments: of ``dvc repro``.
+    """
+    fingerprints.clear_outdated(found.inputs)
+    become_dvc(["repro", *arguments])
 
 
 def become_dvc(arguments: Sequence[str]) -> NoReturn:

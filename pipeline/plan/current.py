@@ -13,7 +13,7 @@ were written together with them.
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,8 @@ class Standing:
     """settings and files behind it, such as ``tasks.main.train.lr``, sorted"""
     recorded: Mapping[str, str]
     """path -> md5 of everything that stages have written"""
+    inputs: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """path -> text of the inputs files, as they would be written now"""
 
     def state(self, stage: str) -> str:
         """Of one stage of the plan: done, stale, or missing."""
@@ -124,6 +126,7 @@ def standing(plan: Plan, root: Path = Path()) -> Standing:
         missing=frozenset({item.stage for item in items} - there),
         reasons=tuple(sorted({one for why in changed.values() for one in why if one})),
         recorded=written,
+        inputs=texts,
     )
 
 

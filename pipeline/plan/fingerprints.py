@@ -263,6 +263,23 @@ def write(
             path.write_text(text(inputs, decided, settings, root), encoding="utf-8")
 
 
+def clear_outdated(wanted: Mapping[str, str], root: Path = Path()) -> None:
+    """Delete the inputs files if one of them is not as it would be written now.
+
+    DVC then runs the stage that writes them, also after an edit that it cannot see: of
+    code of the user's outside of a clone.
+
+    Args:
+        wanted: path -> text of each.
+        root: of the repository.
+    """
+    for name, text in wanted.items():
+        path = root / name
+        if path.is_file() and path.read_text(encoding="utf-8") != text:
+            files.remove(root / FOLDER)
+            return
+
+
 def _value(settings: Mapping[str, Any], key: str) -> str:
     value = reduce(lambda place, name: place[name], key.split("."), settings)
     return json.dumps(value, sort_keys=True)

@@ -47,8 +47,10 @@ def write(settings: Settings, root: Path = Path(), *, fresh: bool = False) -> Pl
 
     Raises:
         MachineError: this machine cannot run it.
+        CodeError: layers of a network of the user's do not fit.
     """
     machine.refuse_impossible(settings)
+    own_code.try_networks(settings)
     begun = {} if fresh else groups.begun(root)
     plan = compile_plan(settings, groups.settle(settings.seeds, begun))
     watched = {

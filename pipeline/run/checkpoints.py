@@ -71,7 +71,7 @@ def unit_digest(
                 "first_step": job.first_step,
                 "last_step": job.last_step,
                 "rule": rule_origin or repr(job.rule),
-                "score_rule": repr(job.score_rule),
+                "score_rule": rule_origin or repr(job.score_rule),
             }
             for job in jobs
         ],

@@ -59,7 +59,7 @@ def find(
         engine: that trained it.
 
     Raises:
-        ArtifactError: if it is gone.
+        ArtifactError: if it is gone, or has another name.
     """
     base = checkpoints.FOLDER / key
     for path in sorted(base.glob(f"{glob.escape(unit)}-{name}-*/s{seed}.json")):
@@ -67,6 +67,11 @@ def find(
             if left := checkpoints.finished(path.parent, seed):
                 folder = path.parent
                 return Finished(copy=copy, seed=seed, engine=engine, folder=folder, **left)
+    if any(base.glob(f"{glob.escape(unit)}-*/s{seed}.json")):
+        raise ArtifactError(
+            f"seed {seed} was trained, and code or settings changed meanwhile; "
+            "`lt-pipeline run` goes on with what holds now"
+        )
     raise ArtifactError(
         f"the finished training of seed {seed} is gone from {base}; run `dvc repro` again, "
         "and leave that folder alone meanwhile"

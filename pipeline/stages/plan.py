@@ -11,7 +11,7 @@ instance, so that a current plan invalidates nothing.
 import os
 import sys
 
-from pipeline.config import machine, params
+from pipeline.config import machine, own_code, params
 from pipeline.inspect import forecast
 from pipeline.plan import compiler, fingerprints, plan_file
 from pipeline.plan.current import standing
@@ -24,6 +24,7 @@ def run() -> None:
     settings = params.load()
     current = plan_file.check(settings)
     machine.refuse_impossible(settings)
+    own_code.try_networks(settings)
     leftovers.remove(current)
     found = standing(current)
     if forecast.SAID not in os.environ:

@@ -13,7 +13,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from pipeline.border.user_code import CodeError
-from pipeline.config import params
+from pipeline.config import own_code, params
 from pipeline.config.params import ParamsError
 from pipeline.config.settings import Settings
 from pipeline.config.yaml_shape import MAX_VALUES
@@ -524,15 +524,19 @@ def test_layer_records_of_the_users_that_do_not_fit_are_refused(
     (tmp_path / "widenets.py").write_text(
         "from pipeline.core.models.layers import Flatten, Linear\n"
         "def build(data, inputs):\n"
-        "    return (Flatten(), Linear(name='fc', inputs=inputs, outputs=10))\n"
+        "    output = Linear(name='output', inputs=10, outputs=10, kind='output')\n"
+        "    return (Flatten(), Linear(name='fc', inputs=inputs, outputs=10), output)\n"
         "def mixed(data):\n"
         "    return (Flatten(), len)\n"
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     model = {"import": "widenets:build", "init": "kaiming-normal"}
-    assert refused(tasks__main__model=model | {"options": {"inputs": 70}}).startswith(
-        "tasks.main.model: widenets:build: its Linear fc does not take its inputs (2, 64): "
+    wide = settings(tasks__main__model=model | {"options": {"inputs": 70}})
+    with pytest.raises(CodeError) as caught:  # by the plan, which may import torch
+        own_code.try_networks(wide)
+    assert str(caught.value).startswith(
+        "params.yaml: tasks.main.model: widenets:build: its Linear fc does not take its "
     )
     assert refused(tasks__main__model=model | {"import": "widenets:mixed"}).startswith(
         "tasks.main.model: widenets:mixed: one of its layers is <built-in function len>"

@@ -133,6 +133,16 @@ def test_what_changed_since_an_inputs_file_was_written_is_named(root: Path) -> N
     assert "tasks.main.train.lr" in fingerprints.changed_since(train, decided, {}, root)
 
 
+def test_inputs_files_that_are_not_as_they_would_be_written_go(root: Path) -> None:
+    train = fingerprints.FOLDER / "train.txt"
+    fingerprints.write({train: NOTHING}, {}, root)
+    text = fingerprints.text(train, NOTHING, {}, root)
+    fingerprints.clear_outdated({str(train): text}, root)
+    assert (root / train).exists()
+    fingerprints.clear_outdated({str(train): text + "# more\n"}, root)
+    assert not (root / fingerprints.FOLDER).exists()
+
+
 def test_facts_and_settings_are_comments_before_the_hashes(root: Path) -> None:
     train = fingerprints.FOLDER / "main/train.txt"
     keys = ["tasks.main.compat", "tasks.main.train", "tasks.main.train.lr"]

@@ -110,6 +110,8 @@ def test_what_a_rule_was_made_from_names_a_checkpoint_in_place_of_its_text(
     assert name(made[0]) != name(made[1])
     assert name(made[0], rule_origin="a") == name(made[1], rule_origin="a")
     assert name(made[0], rule_origin="a") != name(made[0], rule_origin="b")
+    learned = [replace(job(), score_rule=Rule()) for _ in range(2)]
+    assert name(learned[0], rule_origin="a") == name(learned[1], rule_origin="a")
 
 
 def test_the_lanes_of_a_group_name_it_in_their_order() -> None:

@@ -111,10 +111,31 @@ def compute(
     held = {name: weights[name] for name in network.tensors}
     for name, dtype in network.buffers.items():
         held[name] = weights[name].to(dtype, copy=True)
-    output: Tensor = functional_call(network.module, held, (inputs,), tie_weights=True)
+    output = _called(network.module, held, inputs)
     if training:
         for name in network.buffers:
-            weights[name].copy_(held[name].detach())
+            if held[name].shape == weights[name].shape:  # else it is a cache, made anew
+                weights[name].copy_(held[name].detach())
+    return output
+
+
+def _called(module: nn.Module, values: dict[str, Tensor], inputs: Tensor) -> Tensor:
+    """Call a module with these tensors; buffers that it replaces are replaced in them.
+
+    Each tensor is put into all of its places, and into each of them once. Torch's own
+    ``tie_weights`` goes by names. A layer with two names is one place, and would not get
+    its own tensor back.
+    """
+    names = {id(value): name for name, value in _values(module).items()}
+    places = {
+        f"{layer}.{own}" if layer else own: names[id(value)]
+        for layer, part in module.named_modules()
+        for own, value in (*part._parameters.items(), *part._buffers.items())
+        if value is not None
+    }
+    held = {place: values[name] for place, name in places.items()}
+    output: Tensor = functional_call(module, held, (inputs,), tie_weights=False)
+    values.update({name: held[name] for name in values})
     return output
 
 
@@ -204,13 +225,17 @@ def _draws(module: nn.Module, batch: Tensor, data: Description) -> bool:
     torch.random.set_rng_state(before)
     again, others = _pass_in_training(module, batch, data)
     buffers = dict(module.named_buffers())
+    if made := buffers.keys() - values.keys():
+        raise ValueError(
+            f"its buffer {min(made)} is made by a forward pass; make it in __init__"
+        )
     if not (_same(output, again) and all(_same(values[n], others[n]) for n in buffers)):
         raise ValueError(
             "two passes from the same weights and the same torch seed give different "
             "outputs or buffers; draw with torch, and keep state in buffers only"
         )
-    for name, buffer in buffers.items():
-        _refuse_other_form(name, buffer, values[name])
+    for name in module.state_dict().keys() & buffers.keys():
+        _refuse_other_form(name, buffers[name], values[name])
     return draws
 
 
@@ -235,7 +260,7 @@ def _passed(
     """The output of a pass with these parameters and buffers, which it may change."""
     given = batch.clone()
     try:
-        output = functional_call(module.train(training), values, (given,))
+        output = _called(module.train(training), values, given)
     except Exception as error:
         if not training:
             _refuse_long(module, batch)
@@ -254,7 +279,8 @@ def _copies(module: nn.Module) -> dict[str, Tensor]:
 
 def _same(one: Tensor, other: Tensor) -> bool:
     """Whether all entries are equal, NaN to NaN."""
-    return np.array_equal(one.detach().numpy(), other.detach().numpy(), equal_nan=True)
+    both_nan = one.isnan() & other.isnan()
+    return one.shape == other.shape and bool(((one == other) | both_nan).all())
 
 
 def _refuse_without_gradient(

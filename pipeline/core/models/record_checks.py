@@ -1,39 +1,29 @@
-"""Refuse layer records that do not fit one another, or do not fit the data.
-
-Fast engines read and write memory by the sizes in the records: with a wrong size they would
-reach beyond their arrays. All records of the user's are tried here first, in plain torch.
-"""
+"""Refuse layer records of the user's that no network can have, whatever the others are."""
 
 from collections import Counter
 from collections.abc import Iterator
+from numbers import Integral
 from typing import get_args
 
-import torch
-from torch import Tensor
-
 from pipeline.core.description import Description, Tokens
-from pipeline.core.models.forward import forward
 from pipeline.core.models.layers import (
     KINDS,
     BatchNorm,
     Conv,
-    Flatten,
     Layer,
     Layers,
     Linear,
     Residual,
     kernels,
-    parameters,
 )
-from pipeline.core.models.modules import refuse_shape, seeded, trial_batch
 
 Named = Linear | Conv | BatchNorm
 SIZES = ("inputs", "outputs", "channels", "kernel", "stride")
 """fields of records that must be whole numbers above 0"""
 
 
-def refuse_unfit(layers: Layers, data: Description) -> None:
-    """Check every record, and then compute the network for a batch of two examples.
+def refuse_wrong(layers: Layers, data: Description) -> None:
+    """Check every record. ``record_trials`` tells whether they fit one another.
 
     Args:
         layers: of the network, as the user has written them.
@@ -41,8 +31,7 @@ def refuse_unfit(layers: Layers, data: Description) -> None:
 
     Raises:
         ValueError: with one line, if a record has an impossible size or kind, if two have
-            one name, if a layer does not take the outputs of those before it, if there is
-            nothing to prune, or if the outputs have another shape than the labels ask for.
+            one name, if there is nothing to prune, or if the data are tokens.
     """
     if isinstance(data.inputs, Tokens):
         raise ValueError(
@@ -57,11 +46,6 @@ def refuse_unfit(layers: Layers, data: Description) -> None:
             raise ValueError(f"{number} of its layers are called {name}; give each its own")
     if not kernels(layers):
         raise ValueError("it has no prunable tensor: no Linear and no Conv; add one")
-    weights = {name: torch.zeros(one.shape) for name, one in parameters(layers).items()}
-    with torch.no_grad(), seeded(0):
-        batch = trial_batch(data)
-        result = _through(layers, weights, batch)
-    refuse_shape(result, (len(batch), *data.output_shape))
 
 
 def _every(layers: Layers) -> Iterator[Layer]:
@@ -84,12 +68,12 @@ def _every(layers: Layers) -> Iterator[Layer]:
 
 
 def _refuse_fields(layer: Named) -> None:
-    what = _called(layer)
+    what = called(layer)
     if type(layer.name) is not str or not layer.name:
         raise ValueError(f"the name of its {what} is no text; give each layer a name")
     for field in SIZES:
         value = getattr(layer, field, 1)
-        if type(value) is not int or value < 1:
+        if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
             raise ValueError(f"{field} of its {what} is {value!r}; give an int above 0")
     if isinstance(layer, Conv) and layer.kernel % 2 == 0:
         raise ValueError(
@@ -102,39 +86,6 @@ def _refuse_fields(layer: Named) -> None:
         )
 
 
-def _through(layers: Layers, weights: dict[str, Tensor], hidden: Tensor) -> Tensor:
-    """A tensor of the shape of the layers' outputs; torch refuses most misfits itself."""
-    for number, layer in enumerate(layers):
-        given = tuple(hidden.shape)
-        if isinstance(layer, Residual):
-            body = _through(layer.body, weights, hidden)
-            shortcut = _through(layer.shortcut, weights, hidden)
-            if body.shape != shortcut.shape:  # torch would repeat the smaller one
-                raise ValueError(
-                    f"a Residual adds {tuple(body.shape)} of its body and "
-                    f"{tuple(shortcut.shape)} of its shortcut; give both one shape"
-                )
-            hidden = body
-            continue
-        if isinstance(layer, Linear) and len(given) != 2:  # torch would take rows of it
-            raise ValueError(
-                f"its {_called(layer)} gets {given}; put a Flatten or a GlobalAveragePool "
-                "before it"
-            )
-        if isinstance(layer, Flatten) and number and len(given) == 2:
-            raise ValueError(
-                f"its layer {number + 1}, a Flatten, gets {given}, which is flat; leave it "
-                "out"
-            )
-        try:
-            hidden = forward((layer,), weights, hidden, training=False)
-        except Exception as error:
-            said = " ".join(str(error).split())
-            raise ValueError(
-                f"its {_called(layer)} does not take its inputs {given}: {said}"
-            ) from None
-    return hidden
-
-
-def _called(layer: Layer) -> str:
+def called(layer: Layer) -> str:
+    """A layer in messages: its record and its name."""
     return f"{type(layer).__name__} {getattr(layer, 'name', '')}".strip()

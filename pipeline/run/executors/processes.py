@@ -167,7 +167,7 @@ def end(running: Mapping[Connection, BaseProcess]) -> None:
         for channel in told.intersection(connection.wait(told)):
             try:
                 channel.recv_bytes()
-            except (EOFError, ConnectionError):
+            except (EOFError, OSError):  # in the middle of a message, too
                 told.remove(channel)
     for channel, process in running.items():
         process.join()

@@ -9,6 +9,7 @@ run: this process cancels them at its end or, if it is killed, the next one does
 """
 
 import math
+import pickle
 import re
 import subprocess
 import threading
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pipeline.artifacts import files
 from pipeline.border import exits, interrupts
 from pipeline.border.redaction import redacted
+from pipeline.border.root import make_importable
 from pipeline.config.settings import Resources
 from pipeline.run.executors import ExecutorError, processes
 from pipeline.run.executors.executor import LONGEST_LINE, Ended, Told, ended_elsewhere
@@ -55,7 +57,8 @@ class Job:
     """A piece of work as submitit runs it on a node."""
 
     name: str
-    work: Work
+    work: bytes
+    """pickled: modules of the user's in it are found only once their folder is known"""
     said: dict[str, Told] = field(default_factory=dict)
     """each notice once, and the last report"""
 
@@ -63,7 +66,9 @@ class Job:
         """Do it; returns what it told, and how it ended."""
         ended = Ended()
         try:
-            self.work.run(self._hear, lambda: False)
+            make_importable(Path())
+            work: Work = pickle.loads(self.work)
+            work.run(self._hear, lambda: False)
         except Exception as error:
             ended = ended_elsewhere(error, self._hear)
         return [*self.said.values(), (self.name, ended)]
@@ -165,7 +170,9 @@ class SlurmJobs:
             self._mail.put((name, Ended()))
             return
         try:
-            job = self._submitter(work.needs).submit(Job(name=name, work=work))
+            job = self._submitter(work.needs).submit(
+                Job(name=name, work=pickle.dumps(work))
+            )
         except Exception as error:  # submitit's own, and the system's
             raise ExecutorError(f"Slurm refuses the job ({_line(error)})") from None
         with self._lock:

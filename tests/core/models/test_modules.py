@@ -1,7 +1,7 @@
 """Torch modules as networks: names, kinds, buffers, chance, and their engines."""
 
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import pytest
@@ -233,6 +233,69 @@ def test_tied_weights_are_one_tensor_and_stay_tied():
     assert (weights["embedding.weight"] == 0).mean() > 0.4
 
 
+class Repeated(nn.Module):
+    """A block that stands under several names, as in ALBERT."""
+
+    def __init__(self, *, norm):
+        super().__init__()
+        between = nn.BatchNorm1d(36) if norm else nn.Identity()
+        self.blocks = nn.ModuleList([nn.Sequential(nn.Linear(36, 36), between)] * 3)
+        self.output = nn.Linear(36, 3)
+
+    def forward(self, images):
+        hidden = images.flatten(1)
+        for block in self.blocks:
+            hidden = hidden + torch.relu(block(hidden))
+        return self.output(hidden)
+
+
+@pytest.mark.parametrize("norm", [False, True])
+@pytest.mark.parametrize("engine", ["reference", "batched"])
+def test_a_block_with_several_names_is_pruned_and_trained_as_one(engine, norm):
+    network = modules.described(partial(Repeated, norm=norm), f"repeated {norm}", IMAGES)
+    assert set(kernels(network)) == {"blocks.0.0.weight", "output.weight"}
+    assert network.applied["blocks.0.0.weight"] == 3
+    one = job(network, IMAGES)
+    (weights,) = trained(one, engine).weights()
+    kept = one.mask["blocks.0.0.weight"]
+    assert (
+        weights["blocks.0.0.weight"][kept] != one.start["blocks.0.0.weight"][kept]
+    ).all()
+    assert (weights["blocks.0.0.weight"][~kept] == 0).all()
+    own = modules.filled(network, weights)
+    assert torch.equal(own.blocks[2][0].weight, torch.tensor(weights["blocks.0.0.weight"]))
+
+
+def test_a_buffer_that_no_file_keeps_may_get_its_size_from_the_first_batch():
+    class Cached(Around):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("ones", torch.empty(0), persistent=False)
+
+        def forward(self, images):
+            if len(self.ones) < len(images):
+                self.ones = torch.ones(len(images), 1)
+            return super().forward(images) * self.ones[: len(images)]
+
+    network = modules.described(Cached, "cached", IMAGES)
+    plain = modules.described(Around, "plain", IMAGES)
+    (weights,) = trained(job(network, IMAGES), "reference").weights()
+    (wanted,) = trained(job(plain, IMAGES), "reference").weights()
+    assert np.array_equal(weights["linear.weight"], wanted["linear.weight"])
+
+
+def test_outputs_may_be_of_half_precision():
+    def halved(images):
+        return images.bfloat16()
+
+    class Half(Around):
+        def forward(self, images):
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                return super().forward(images)
+
+    assert modules.described(partial(Half, halved), "half", IMAGES).tensors
+
+
 @pytest.mark.parametrize(
     ("module", "description", "message"),
     [
@@ -293,6 +356,11 @@ def test_tied_weights_are_one_tensor_and_stay_tied():
             lambda: Around(nn.functional.dropout),
             IMAGES,
             "two passes in evaluation give different outputs",
+        ),
+        (
+            lambda: Wayward(lambda module: module.register_buffer("late", Tensor()) or 1),
+            IMAGES,
+            "its buffer late is made by a forward pass; make it in __init__",
         ),
         (lambda: (nn.Flatten(), {}, 3), IMAGES, "it returns tuple; return a torch.nn.Modu"),
         (Cut, IMAGES, "no gradient reaches its weights"),

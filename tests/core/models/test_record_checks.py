@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import pytest
 from torch import nn
 
@@ -24,7 +25,8 @@ from pipeline.core.models.layers import (
     ReLU,
     Residual,
 )
-from pipeline.core.models.record_checks import refuse_unfit
+from pipeline.core.models.record_checks import refuse_wrong
+from pipeline.core.models.record_trials import refuse_unfit
 
 IMAGES = of_images((1, 8, 8), classes=3)
 VECTORS = Description(inputs=Vectors(num_values=64), labels=Classes(number=3))
@@ -35,15 +37,22 @@ CONV = Conv(name="conv", inputs=1, outputs=4)
 OUTPUT = Linear(name="fc", inputs=4, outputs=3, kind="output")
 
 
+def refuse(layers, data):
+    """As the plan does."""
+    refuse_wrong(layers, data)
+    refuse_unfit(layers, data)
+
+
 def fc(**changes):
     return Linear(**({"name": "fc", "inputs": 64, "outputs": 3} | changes))
 
 
 def test_records_that_fit_images_or_vectors_pass():
     layers = (Flatten(), fc(outputs=5), ReLU(), fc(name="output", inputs=5))
-    refuse_unfit(layers, IMAGES)
-    refuse_unfit(layers, VECTORS)
-    refuse_unfit((CONV, Residual(body=()), GlobalAveragePool(), OUTPUT), IMAGES)
+    refuse(layers, IMAGES)
+    refuse(layers, VECTORS)
+    refuse((CONV, Residual(body=()), GlobalAveragePool(), OUTPUT), IMAGES)
+    refuse((Flatten(), fc(inputs=np.prod((1, 8, 8)))), IMAGES)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +60,7 @@ def test_records_that_fit_images_or_vectors_pass():
 )
 def test_every_model_of_ours_passes(name):
     data = of_images((3, 32, 32), classes=10)
-    refuse_unfit(build(name, widths=None, data=data), data)
+    refuse(build(name, widths=None, data=data), data)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +82,7 @@ def test_every_model_of_ours_passes(name):
 def test_sizes_that_do_not_fit_are_refused(layers, message):
     kernel = () if any(isinstance(one, Linear | Conv) for one in layers) else (OUTPUT,)
     with pytest.raises(ValueError, match=re.escape(message)) as refused:
-        refuse_unfit((*layers, *kernel), IMAGES)
+        refuse((*layers, *kernel), IMAGES)
     assert "\n" not in str(refused.value)
 
 
@@ -96,13 +105,13 @@ def test_sizes_that_do_not_fit_are_refused(layers, message):
 )
 def test_what_torch_would_take_and_other_engines_would_not_is_refused(layers, message):
     with pytest.raises(ValueError, match=re.escape(message)):
-        refuse_unfit(layers, IMAGES)
+        refuse(layers, IMAGES)
 
 
 def test_two_layers_of_one_name_are_refused_wherever_they_stand():
     inside = Residual(body=(Conv(name="conv", inputs=4, outputs=4),))
     with pytest.raises(ValueError, match="2 of its layers are called conv; give each its"):
-        refuse_unfit((CONV, inside, GlobalAveragePool(), OUTPUT), IMAGES)
+        refuse((CONV, inside, GlobalAveragePool(), OUTPUT), IMAGES)
 
 
 @pytest.mark.parametrize(
@@ -122,11 +131,11 @@ def test_two_layers_of_one_name_are_refused_wherever_they_stand():
 )
 def test_a_record_that_is_none_is_refused(layer, message):
     with pytest.raises(ValueError, match=re.escape(message)):
-        refuse_unfit((layer, Flatten(), fc(name="output")), IMAGES)
+        refuse((layer, Flatten(), fc(name="output")), IMAGES)
 
 
 def test_nothing_to_prune_and_tokens_are_refused():
     with pytest.raises(ValueError, match="it has no prunable tensor: no Linear and no Con"):
-        refuse_unfit((Flatten(),), of_images((1, 1, 3), classes=3))
+        refuse((Flatten(),), of_images((1, 1, 3), classes=3))
     with pytest.raises(ValueError, match="take images or vectors, and the data are sequen"):
-        refuse_unfit((fc(),), TOKENS)
+        refuse((fc(),), TOKENS)
