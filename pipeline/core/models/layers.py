@@ -141,6 +141,8 @@ class Module:
     """parameters and then buffers, by state-dict name; a tied one has its first name"""
     buffers: Mapping[str, Any] = field(compare=False, repr=False)
     """the dtype of each buffer in the module"""
+    places: Mapping[str, str] = field(compare=False, repr=False)
+    """where in the module each tensor stands -> its name; a tied one stands in several"""
     applied: Mapping[str, int] = field(compare=False, repr=False)
     """number of positions of one example at which each prunable tensor is applied"""
     module: Any = field(compare=False, repr=False)

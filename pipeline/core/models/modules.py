@@ -74,6 +74,7 @@ def described(make: Callable[[], Made], origin: str, data: Description) -> Modul
         origin=origin,
         tensors=tensors,
         buffers={name: buffer.dtype for name, buffer in module.named_buffers()},
+        places=_places(module),
         applied={name: applied.get(name, 1) for name, t in tensors.items() if t.kind},
         module=module,
         make=make,
@@ -111,7 +112,7 @@ def compute(
     held = {name: weights[name] for name in network.tensors}
     for name, dtype in network.buffers.items():
         held[name] = weights[name].to(dtype, copy=True)
-    output = _called(network.module, held, inputs)
+    output = _called(network.module, network.places, held, inputs)
     if training:
         for name in network.buffers:
             if held[name].shape == weights[name].shape:  # else it is a cache, made anew
@@ -119,20 +120,28 @@ def compute(
     return output
 
 
-def _called(module: nn.Module, values: dict[str, Tensor], inputs: Tensor) -> Tensor:
-    """Call a module with these tensors; buffers that it replaces are replaced in them.
+def _places(module: nn.Module) -> dict[str, str]:
+    """Where each parameter and buffer stands -> its first name.
 
-    Each tensor is put into all of its places, and into each of them once. Torch's own
-    ``tie_weights`` goes by names. A layer with two names is one place, and would not get
-    its own tensor back.
+    A layer with two names is one place. Torch's own ``tie_weights`` takes it for two, and
+    does not give it its own tensor back.
     """
     names = {id(value): name for name, value in _values(module).items()}
-    places = {
+    return {
         f"{layer}.{own}" if layer else own: names[id(value)]
         for layer, part in module.named_modules()
         for own, value in (*part._parameters.items(), *part._buffers.items())
         if value is not None
     }
+
+
+def _called(
+    module: nn.Module,
+    places: Mapping[str, str],
+    values: dict[str, Tensor],
+    inputs: Tensor,
+) -> Tensor:
+    """Call a module with these tensors; buffers that it replaces are replaced in them."""
     held = {place: values[name] for place, name in places.items()}
     output: Tensor = functional_call(module, held, (inputs,), tie_weights=False)
     values.update({name: held[name] for name in values})
@@ -260,7 +269,7 @@ def _passed(
     """The output of a pass with these parameters and buffers, which it may change."""
     given = batch.clone()
     try:
-        output = _called(module.train(training), values, given)
+        output = _called(module.train(training), _places(module), values, given)
     except Exception as error:
         if not training:
             _refuse_long(module, batch)
