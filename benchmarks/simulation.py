@@ -50,6 +50,7 @@ from pipeline.run.executors.ray_cluster import WAITING
 from pipeline.run.sources import Source
 from pipeline.walk import graph as graphs
 from pipeline.walk.driver import Walk
+from pipeline.walk.edits import Edits
 from pipeline.walk.graph import Graph
 from pipeline.walk.view import View
 from pipeline.walk.works import Trains
@@ -244,6 +245,7 @@ def simulate(
             trainer=trainer,
             view=view,
             resolved=None,
+            edits=Edits(inputs={}),
         ).run((), at_once=num)
     return clock
 
@@ -330,6 +332,7 @@ def measure(root: Path, *, rounds: int, seeds: int) -> tuple[Costs, Report]:
                 trainer=Measured(seconds=found.seconds, num_bytes=found.num_bytes),
                 view=view,
                 resolved=params.resolved() if live.is_on() else None,
+                edits=Edits(inputs={}),
             ).run((), at_once=1)
         files.remove(SHADOW)
     if len(found.seconds["take_s"]) != graph.num_trainings:

@@ -61,13 +61,14 @@ def find(
     Raises:
         ArtifactError: if it is gone, or has another name.
     """
-    base = checkpoints.FOLDER / key
-    for path in sorted(base.glob(f"{glob.escape(unit)}-{name}-*/s{seed}.json")):
+    base, all_units = checkpoints.FOLDER / key, glob.escape(unit)
+    named = sorted(base.glob(f"{all_units}-{name}-*/s{seed}.json"))
+    for path in named:
         with suppress(checkpoints.LostCheckpoint):
             if left := checkpoints.finished(path.parent, seed):
                 folder = path.parent
                 return Finished(copy=copy, seed=seed, engine=engine, folder=folder, **left)
-    if any(base.glob(f"{glob.escape(unit)}-*/s{seed}.json")):
+    if not named and any(base.glob(f"{all_units}-*/s{seed}.json")):
         raise ArtifactError(
             f"seed {seed} was trained, and code or settings changed meanwhile; "
             "`lt-pipeline run` goes on with what holds now"

@@ -25,6 +25,7 @@ from pipeline.run.kept import bounds
 from pipeline.run.sources import Source
 from pipeline.walk import graph as graphs
 from pipeline.walk import restorable, works
+from pipeline.walk.edits import Edits
 from pipeline.walk.graph import Graph, Node
 from pipeline.walk.view import View
 from pipeline.walk.waiting import Waiting
@@ -77,10 +78,11 @@ def walk(
 
     Raises:
         ExecutorError: if it cannot be used.
+        EditedError: if the settings are edited meanwhile.
         KeyboardInterrupt: as it came, after the workers have kept their checkpoints.
     """
     done = {item.stage for item in items_of(plan) if found.state(item.stage) == "done"}
-    restored = restorable.stages(plan) - done
+    restored = restorable.stages(plan, done)
     graph = graphs.graph(settings, plan, done, restored)
     trained = {node.item.stage for node in graph.nodes.values() if node.trains}
     is_here = executors.record_of(on).is_here
@@ -106,6 +108,7 @@ def walk(
                     trainer=trainer,
                     view=view,
                     resolved=_shown_at_once(plan, done),
+                    edits=Edits(inputs=found.inputs),
                 ).run(kernels.needs_of(settings, plan), at_once=num)
         finally:
             _clear()
@@ -169,6 +172,7 @@ class Walk:
     view: View
     resolved: dict[str, Any] | None
     """the settings that stand behind results, if these are shown at once"""
+    edits: Edits
     _waiting: Waiting = field(init=False)
     _running: set[str] = field(default_factory=set)
     _again: set[str] = field(default_factory=set)
@@ -189,6 +193,7 @@ class Walk:
         self._begin(trains=False)
         kernels.make_ready(needs, at_once=at_once, say=self.view.say)
         while self._begin(trains=True) or self._running:
+            self.edits.refuse()
             for name, told in wait(self.here, self.trainer):
                 self._take_in(name, told)
 

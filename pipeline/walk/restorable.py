@@ -1,12 +1,13 @@
 """Find the stages that DVC's run cache would restore: a walk must not train those."""
 
 import re
+from collections.abc import Set
 from configparser import ConfigParser, Error
 from pathlib import Path
 
 from pipeline.config import params
 from pipeline.plan import fingerprints, records
-from pipeline.plan.compiler import inputs_of
+from pipeline.plan.compiler import inputs_of, upstream
 from pipeline.plan.items import Item, Plan, items_of
 from pipeline.plan.kinds import INPUTS
 
@@ -14,11 +15,17 @@ _OUTS = re.compile(r"^outs:", re.MULTILINE)
 _MD5 = re.compile(r"\bmd5: (?P<first>\w\w)(?P<rest>\w+(?:\.dir)?)\b")
 
 
-def stages(plan: Plan, root: Path = Path()) -> set[str]:
+def stages(plan: Plan, done: Set[str], root: Path = Path()) -> set[str]:
     """Stages that were run before with the settings and the code as they are now.
 
-    DVC compares what they read, too; of this no more is asked here than what the inputs
-    file says. So a stage that is left to DVC may be run by it after all.
+    DVC compares what they read, too. Here it is enough that the stages before them are
+    done, or were run before likewise. So a stage that is left to DVC may be run by it
+    after all.
+
+    Args:
+        plan: of the experiment.
+        done: stages whose results are there, and current.
+        root: of the repository.
     """
     runs: dict[str, list[str]] = {}
     cache = _cache(root)
@@ -33,10 +40,27 @@ def stages(plan: Plan, root: Path = Path()) -> set[str]:
         str(path): records.md5_of_text(fingerprints.text(path, decided, settings, root))
         for path, decided in inputs_of(plan).items()
     }
-    return {
+    run = {
         item.stage
         for item in items_of(plan)
         if any(_fits(text, item, md5, cache) for text in runs.get(item.command(root), ()))
+    }
+    return with_all_before(plan, run, done)
+
+
+def with_all_before(plan: Plan, run: Set[str], done: Set[str]) -> set[str]:
+    """Those of the stages that were run before, behind which no other one is made anew.
+
+    Args:
+        plan: of the experiment.
+        run: stages that were run before with their present inputs files.
+        done: stages whose results are there, and current.
+    """
+    behind = upstream(plan)
+    return {
+        item.stage
+        for item in items_of(plan)
+        if item.stage in run - done and behind[item[item.kind.shown]] <= run | done
     }
 
 

@@ -19,6 +19,7 @@ from pipeline.plan.current import standing
 from pipeline.run import executors, finished, live, trainings
 from pipeline.run.executors.executor import Ended, Told
 from pipeline.run.executors.processes import InterruptedTraining, Work
+from pipeline.run.instances import EditedError
 from pipeline.run.kept import places
 from pipeline.walk import driver, graph
 from pipeline.walk.graph import Graph
@@ -222,6 +223,25 @@ def test_nothing_waits_for_more_than_its_inputs(planned: Path) -> None:
         found.to_come["train@main-s0-1 seed 0"]
         > found.to_come["early@main-k000001-s0-1 seed 0"]
     )
+
+
+@pytest.mark.parametrize("edit", ["lr", "workers"])
+def test_an_edit_of_settings_that_decide_results_stops_a_walk(
+    planned: Path, monkeypatch: pytest.MonkeyPatch, edit: str
+) -> None:
+    file, begin = planned / params.FILE, Here.begin
+    new = {"lr": ('"lr": 0.1', '"lr": 0.2'), "workers": ('"workers": 2', '"workers": 1')}
+
+    def edited(self: Here, name: str, work: Work) -> None:
+        begin(self, name, work)
+        file.write_text(file.read_text().replace(*new[edit]))
+
+    monkeypatch.setattr(Here, "begin", edited)
+    if edit == "workers":
+        assert walk(monkeypatch).done
+        return
+    with pytest.raises(EditedError, match=r"params\.yaml changed after this run began"):
+        walk(monkeypatch)
 
 
 def test_a_walk_of_what_is_done_or_will_be_restored_does_nothing(

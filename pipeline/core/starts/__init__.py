@@ -10,8 +10,9 @@ Starts differ in the kernels. Biases, norm parameters and running statistics are
 network, and starts that draw a whole network anew set them as in θ₀ (0 and 1).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from pipeline.core.arrays import Weights
 from pipeline.core.functions import not_arrays
@@ -136,10 +137,22 @@ def start_source(name: str, given: Given) -> Weights:
     ]
     if missing:
         raise ValueError(f"the start {name!r} needs {' and '.join(missing)}; give them")
-    weights: Weights = STARTS.load(name)(given)
+    weights: Weights = _whole(STARTS.load(name)(given))
     if problem := not_arrays(weights) or _problem(weights, given):
         raise ValueError(f"the start {name!r} gives no weights: {problem}")
     return weights
+
+
+def _whole(found: Any) -> Any:  # noqa: ANN401 - whatever a function of the user's gives
+    """The same with arrays in place of numpy's numbers.
+
+    Numpy makes a number of an array without dimensions, such as half of a count.
+    """
+    from numpy import asarray, generic  # here: the help of the command line reads STARTS
+
+    if not isinstance(found, Mapping):
+        return found
+    return {n: asarray(v) if isinstance(v, generic) else v for n, v in found.items()}
 
 
 def _problem(weights: Weights, given: Given) -> str:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -167,3 +168,14 @@ def test_a_start_is_imported_on_use():
         "sys.exit('pipeline.core.starts.drawn' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_half_of_a_count_is_an_array_too(monkeypatch):
+    """Numpy's arithmetic makes a number of a 0-dimensional array."""
+    given = make_given()
+    given = replace(given, theta0=given.theta0 | {"count": np.array(2, np.float32)})
+    halved = {name: values / 2 for name, values in given.theta0.items()}
+    monkeypatch.setattr(type(starts.STARTS), "load", lambda *_: lambda _: halved)
+    found = starts.start_source("theta0", given)["count"]
+    assert isinstance(found, np.ndarray)
+    assert found == 1
