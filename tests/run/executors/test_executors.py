@@ -1,9 +1,12 @@
 """Executors are chosen by name; what is wrong with a choice is one line."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from multiprocessing import connection
 from pathlib import Path
+from pickle import dumps
 
 import pytest
 from helpers.works import Fails, Says
@@ -71,9 +74,27 @@ def test_a_mailbox_can_be_read_while_there_is_something_in_it() -> None:
 
 
 def test_a_job_of_slurm_tells_what_it_was_told_and_how_it_ended() -> None:
-    assert slurm.Job(name="a", work=Says("x"))() == [("a", Notice("x")), ("a", Ended())]
-    failed = slurm.Job(name="a", work=Fails(UserError("no such file")))
+    assert slurm.Job(name="a", work=dumps(Says("x")))() == [
+        ("a", Notice("x")),
+        ("a", Ended()),
+    ]
+    failed = slurm.Job(name="a", work=dumps(Fails(UserError("no such file"))))
     assert failed() == [("a", Ended("no such file"))]
+
+
+def test_a_job_of_slurm_finds_what_lies_in_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rule of the user's in its work is of a module that no installed path leads to."""
+    (tmp_path / "farrules.py").write_text(
+        "class Rule:\n    def run(self, report, stop):\n        raise ValueError('found')\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    job = slurm.Job(name="a", work=dumps(import_module("farrules").Rule()))
+    monkeypatch.delitem(sys.modules, "farrules")
+    sys.path.remove(str(tmp_path))
+    assert job()[-1] == ("a", Ended("ValueError: found"))
 
 
 def test_a_fault_on_another_machine_is_told_whole_without_secrets(
@@ -81,7 +102,7 @@ def test_a_fault_on_another_machine_is_told_whole_without_secrets(
 ) -> None:
     """Nobody reads what it writes to its stderr."""
     error = ValueError("fc1 of s3://me:secret@host/a\nhas another shape")
-    notice, (_, ended) = slurm.Job(name="a", work=Fails(error))()
+    notice, (_, ended) = slurm.Job(name="a", work=dumps(Fails(error)))()
     assert ended == Ended("ValueError: fc1 of s3://me:***@host/a has another shape")
     assert isinstance(told := notice[1], Notice)
     assert told.text.startswith("Traceback (most recent call last):")
