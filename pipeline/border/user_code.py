@@ -1,8 +1,8 @@
 """Find and call functions of the user's that params.yaml names: ``mypkg.nets:build``.
 
 Their code lies in the repository, beside params.yaml, or in an installed package. What
-such a function is made of is its module's file and the files of the same package that
-these import: an edit of one of them may change what the function gives.
+such a function is made of is its module's file, and the files of its package and beside
+params.yaml that these import: an edit of one of them may change what the function gives.
 """
 
 import ast
@@ -109,9 +109,10 @@ def blamed(name: str | None) -> Iterator[None]:
 
 
 def files_behind(module: str, *, root: Path = Path()) -> list[Path]:
-    """The files of a module and of all that it imports from its own package, sorted.
+    """The files of a module and of all modules of the user's that it imports, sorted.
 
-    Paths below the root are relative to it. Imports are read, not run.
+    Those are the modules of its own package, and those beside params.yaml. Paths below the
+    root are relative to it. Imports are read, not run.
 
     Raises:
         CodeError: if there is no such module, or a file is not Python.
@@ -122,11 +123,12 @@ def files_behind(module: str, *, root: Path = Path()) -> list[Path]:
     waiting = [module]
     while waiting:
         one = waiting.pop()
-        for name, path in _files_of(one):
-            if path in found:
+        is_own = one.partition(".")[0] == package
+        for name, path in _files_of(one) if is_own or _is_beside(one, root) else ():
+            if path in found or not (is_own or path.is_relative_to(root.resolve())):
                 continue
             found[path] = name
-            waiting += _imported(path, name, package)
+            waiting += _imported(path, name)
     if module not in found.values():
         taken = "; the name pipeline is lt-pipeline's own" if package == OURS else ""
         raise CodeError(
@@ -204,8 +206,14 @@ def _inside(folders: Iterable[Path], part: str) -> tuple[Path | None, list[Path]
     return None, without_file
 
 
-def _imported(path: Path, module: str, package: str) -> list[str]:
-    """Modules of the package, and names in them, that a file's imports mention."""
+def _is_beside(module: str, root: Path) -> bool:
+    """Whether the package of a module lies beside params.yaml, and is none of ours."""
+    top = module.partition(".")[0]
+    return top != OURS and ((root / f"{top}.py").is_file() or (root / top).is_dir())
+
+
+def _imported(path: Path, module: str) -> list[str]:
+    """Modules, and names in them, that a file's imports mention."""
     try:
         tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path.name))
     except (SyntaxError, UnicodeDecodeError) as error:
@@ -219,7 +227,7 @@ def _imported(path: Path, module: str, package: str) -> list[str]:
             above = here.split(".")[: len(here.split(".")) - node.level + 1]
             base = [*(above if node.level else ()), *(node.module or "").split(".")]
             names += [".".join(filter(None, [*base, a.name])) for a in node.names]
-    return [name for name in names if name.partition(".")[0] == package]
+    return names
 
 
 def _short(path: Path, root: Path) -> Path:

@@ -351,6 +351,20 @@ def test_code_behind_a_function_is_what_it_imports_from_its_package(tmp_path, pa
     assert json  # installed packages are not watched
 
 
+def test_code_behind_a_function_is_what_lies_beside_params_yaml_too(tmp_path, package):
+    name = f"top{package}"
+    (tmp_path / f"{name}.py").write_text(
+        f"import json, {name}parts\nfrom {package} import helper\nimport pipeline.cli\n"
+    )
+    (tmp_path / f"{name}parts.py").write_text("found = 1\n")
+    (tmp_path / "json").mkdir()  # of files that are no modules
+    found = user_code.files_behind(name, root=tmp_path)
+    beside = ["__init__.py", "helper.py"]
+    assert [str(path) for path in found] == sorted(
+        [f"{name}.py", f"{name}parts.py", *(f"{package}/{file}" for file in beside)]
+    )
+
+
 @pytest.fixture
 def bare(tmp_path, monkeypatch):
     """A package of folders without an ``__init__.py``; Python imports it all the same."""
