@@ -152,7 +152,8 @@ def _whole(found: Any) -> Any:  # noqa: ANN401 - whatever a function of the user
 
     if not isinstance(found, Mapping):
         return found
-    return {n: asarray(v) if isinstance(v, generic) else v for n, v in found.items()}
+    numbers = {n: asarray(v) for n, v in found.items() if isinstance(v, generic)}
+    return {**found, **numbers} if numbers else found
 
 
 def _problem(weights: Weights, given: Given) -> str:
