@@ -11,9 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from pipeline.artifacts.files import ArtifactError
-
-MASK = "mask."
-"""begins the names of masks in an exported file"""
+from pipeline.data.mask_files import EXPORTED
 
 
 class LoadedTicket(NamedTuple):
@@ -45,7 +43,7 @@ def load_ticket(path: str | Path) -> LoadedTicket:
             "`lt-pipeline export --out`"
         ) from None
     masks = {n for n, array in arrays.items() if _is_mask(n, array)}
-    mask = {n.removeprefix(MASK): arrays[n] for n in arrays if n in masks}
+    mask = {n.removeprefix(EXPORTED): arrays[n] for n in arrays if n in masks}
     weights = {n: arrays[n] for n in arrays if n not in masks}
     if not mask or not mask.keys() <= weights.keys():
         raise ArtifactError(
@@ -57,7 +55,7 @@ def load_ticket(path: str | Path) -> LoadedTicket:
 
 def _is_mask(name: str, array: Tensor) -> bool:
     """Whether it is a mask, not the weights of a layer called mask: those are numbers."""
-    return name.startswith(MASK) and array.dtype == torch.bool
+    return name.startswith(EXPORTED) and array.dtype == torch.bool
 
 
 def hold(

@@ -32,6 +32,11 @@ class Finished:
     """what trained it: host, processor, versions, numerics class"""
 
     @property
+    def name(self) -> str:
+        """The digest of all that decides it except the machine."""
+        return self.folder.name.split("-")[-2]
+
+    @property
     def numerics(self) -> str:
         """The class of the machine that trained it."""
         return self.folder.name.rpartition("-")[2]

@@ -107,9 +107,8 @@ class SeedsWork:
 
     def put(self, say: Say) -> None:
         """Keep the seeds under the numerics class of the machine that finished them."""
-        name = self.source.name(self._jobs_without_examples())
         for one in self.left():
-            training = Training(name=name, seed=one.seed, numerics=one.numerics)
+            training = Training(name=one.name, seed=one.seed, numerics=one.numerics)
             self.kept.put(one.folder, training, say)
 
     def find_class(self, report: Tell, stop: Callable[[], bool]) -> None:

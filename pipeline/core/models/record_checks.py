@@ -1,4 +1,4 @@
-"""Refuse layer records of the user's that no network can have, whatever the others are."""
+"""Check each layer record of a user's network by itself: its sizes, its kind, its name."""
 
 from collections import Counter
 from collections.abc import Iterator

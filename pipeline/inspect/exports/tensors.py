@@ -6,6 +6,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from pipeline.artifacts import files
+from pipeline.data.mask_files import EXPORTED
 from pipeline.inspect.exports.exported import Exported
 
 
@@ -14,6 +15,6 @@ def write(exported: Exported, out: Path) -> str:
     arrays: dict[str, NDArray[Any]] = {
         name: exported.weights[tensor] for name, tensor in exported.names.items()
     }
-    arrays |= {f"mask.{tensor}": kept for tensor, kept in exported.mask.items()}
+    arrays |= {f"{EXPORTED}{tensor}": kept for tensor, kept in exported.mask.items()}
     files.save_arrays(out, arrays, **exported.provenance)
     return ""

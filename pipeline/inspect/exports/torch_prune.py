@@ -11,6 +11,7 @@ import numpy as np
 
 from pipeline.artifacts import files
 from pipeline.core.arrays import Weights
+from pipeline.data.mask_files import ORIGINAL, PRUNED
 from pipeline.inspect.exports.exported import Exported
 
 
@@ -24,8 +25,8 @@ def write(exported: Exported, out: Path) -> str:
     arrays: Weights = {}
     for name, tensor in exported.names.items():
         if tensor in exported.mask:
-            arrays[f"{name}_orig"] = exported.weights[tensor]
-            arrays[f"{name}_mask"] = exported.mask[tensor].astype(np.float32)
+            arrays[f"{name}{ORIGINAL}"] = exported.weights[tensor]
+            arrays[f"{name}{PRUNED}"] = exported.mask[tensor].astype(np.float32)
         else:
             arrays[name] = exported.weights[tensor]
     files.save_arrays(out, arrays, **exported.provenance)
