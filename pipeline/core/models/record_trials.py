@@ -10,7 +10,8 @@ from torch import Tensor
 from pipeline.core.description import Description
 from pipeline.core.models.forward import forward
 from pipeline.core.models.layers import Flatten, Layers, Linear, Residual, parameters
-from pipeline.core.models.modules import refuse_shape, seeded, trial_batch
+from pipeline.core.models.module_trials import refuse_shape, trial_batch
+from pipeline.core.models.modules import seeded
 from pipeline.core.models.record_checks import called
 
 
