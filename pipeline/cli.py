@@ -5,7 +5,6 @@ so that ``--help`` answers at once.
 """
 
 import os
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline.border import notes
 from pipeline.inspect.exports import DEFAULT, FORMS
 from pipeline.run import executors
 
@@ -184,14 +184,14 @@ def run(
         from pipeline.walk import driver as walking
 
         account.refuse_homeless()
-        _note(lending.repair(root))
+        notes.say(lending.repair(root))
         settings = params.load()
         passed_on = [*(arguments or ()), *context.args]
         walking.refuse(on, passed_on)
         repair.refuse_second_run(root)
         current = plan_file.write(settings)
-        _note(repair.unlock(root))
-        _note(repair.restore_records(current, root))
+        notes.say(repair.unlock(root))
+        notes.say(repair.restore_records(current, root))
         found = standing(current)
         if not {"-f", "--force"}.intersection(passed_on):
             plan_file.refuse_forgotten(found, current, sought=True)
@@ -230,7 +230,7 @@ def exp_run(
         from pipeline.launch import repair
 
         if not repair.going_on(root):
-            _note(repair.unlock(root))
+            notes.say(repair.unlock(root))
         code = launching.run(arguments or (), root)
     raise typer.Exit(code)
 
@@ -247,8 +247,8 @@ def status() -> None:
         if going := repair.going_on(root):
             print(going)
         else:
-            _note(repair.unlock(root))
-            _note(repair.restore_records(current, root))
+            notes.say(repair.unlock(root))
+            notes.say(repair.restore_records(current, root))
         found = standing(current)
         if found.stale:
             print(found.note())
@@ -295,7 +295,7 @@ def verify() -> None:
         from pipeline.plan.current import standing
 
         settings, current = _planned()
-        _note(standing(current).note())
+        notes.say(standing(current).note())
         findings = verification.verify(settings, current)
         print(verification.report(findings))
         if any(finding.broken for finding in findings):
@@ -403,10 +403,10 @@ def plot(
 
         plots.refuse_unknown(figure, format)
         if not experiment:
-            _note(standing(plan_file.asked(params.load())).note())
+            notes.say(standing(plan_file.asked(params.load())).note())
         name, runs = tracking.asked_for(experiment or None, root)
         store = tracking.read(uri, name, variant, runs=runs, root=root)
-        _warn(store.warning)
+        notes.warn(store.warning)
         for path in plots.draw(
             store,
             out=out,
@@ -448,7 +448,7 @@ def compare(
         else:
             stores = tracking.read_all(uri, experiment, root=root)
         for store in stores:
-            _warn(store.warning)
+            notes.warn(store.warning)
         rows = comparing.compare(stores)
         layout = "json" if json else "markdown" if markdown else "table"
         shown = rows if all_claims else comparing.run_here(rows)
@@ -476,19 +476,8 @@ def _asked() -> "tuple[Settings, Plan]":
 
     settings = params.load()
     current = plan_file.asked(settings)
-    _note(plan_file.misfit(current))
+    notes.say(plan_file.misfit(current))
     return settings, current
-
-
-def _warn(line: str) -> None:
-    if line:
-        print(f"warning: {line}", file=sys.stderr)
-
-
-def _note(line: str) -> None:
-    """Say something beside what a command prints."""
-    if line:
-        print(line, file=sys.stderr)
 
 
 def _from_here(path: Path) -> Path:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import MappingProxyType
 
-from pipeline.border import interrupts, user_failures
+from pipeline.border import interrupts, notes, user_failures
 from pipeline.border.errors import UserError
 from pipeline.border.redaction import redacting
 
@@ -108,11 +108,11 @@ def _one_line_errors() -> Iterator[None]:
             yield
     except (Exception, KeyboardInterrupt) as error:
         if _comes_of_ctrl_c(error):
-            print(interrupts.LINE, file=sys.stderr)  # noqa: T201
+            notes.say(interrupts.LINE)
             sys.exit(interrupts.CODE)
         line = expected(error)
         if line is not None:
-            print(f"lt-pipeline: {line}", file=sys.stderr)  # noqa: T201
+            notes.say(f"lt-pipeline: {line}")
             sys.exit(WRONG_INPUT)
         if _is_fault(error):
             error.add_note(REPORT)

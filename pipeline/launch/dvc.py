@@ -21,7 +21,7 @@ from pathlib import Path
 from types import FrameType
 
 from pipeline.artifacts import paths
-from pipeline.border import account, interrupts
+from pipeline.border import account, interrupts, notes
 
 AGAIN_S = 0.05
 """after that time a Ctrl-C that was lost is repeated"""
@@ -41,7 +41,7 @@ class Interrupts(logging.Filter):
     def interrupt(self, _number: int, _frame: FrameType | None) -> None:
         """Say so, once, and raise KeyboardInterrupt where DVC is at work."""
         if not self.interrupted:
-            print(interrupts.LINE, file=sys.stderr, flush=True)  # noqa: T201
+            notes.say(interrupts.LINE)
         self.interrupted = True
         raise KeyboardInterrupt
 
@@ -95,7 +95,7 @@ def main(arguments: list[str]) -> int:
         raise
     is_idle = code == 0 and _is_whole(arguments) and _time_of(paths.OUTCOME) == tracked
     if tracked and is_idle:
-        print(paths.OUTCOME.read_text(encoding="utf-8"), end="", file=sys.stderr)  # noqa: T201
+        notes.say(paths.OUTCOME.read_text(encoding="utf-8").rstrip("\n"))
     return interrupts.CODE if told.interrupted else code
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-from pipeline.border import account, interrupts
+from pipeline.border import account, interrupts, notes
 from pipeline.border.errors import UserError
 from pipeline.border.root import safe_path
 from pipeline.config import params
@@ -50,7 +50,7 @@ def run(arguments: Sequence[str], root: Path) -> int:
     """
     account.refuse_homeless()
     repair.refuse_second_run(root, beside_queue=True)
-    _say(lending.repair(root))
+    notes.say(lending.repair(root))
     overrides, others = split(arguments)
     elsewhere = any(option in arguments for option in ELSEWHERE)
     for sweep in _sweeps(overrides, queued="--queue" in arguments):
@@ -58,7 +58,7 @@ def run(arguments: Sequence[str], root: Path) -> int:
             try:
                 code = _run_one(sweep, others, lent, elsewhere=elsewhere)
             finally:
-                _say(lent.give_back())
+                notes.say(lent.give_back())
         if code:
             return code
     return 0
@@ -80,7 +80,7 @@ def _run_one(
     command = [sys.executable, *safe_path(root), "-m", "pipeline.launch.dvc", "exp", "run"]
     with interrupts.left_to_others():
         dvc = subprocess.Popen([*command, *others], cwd=root)
-        return _ended(dvc, root, lambda: _say(lent.give_back()))
+        return _ended(dvc, root, lambda: notes.say(lent.give_back()))
 
 
 def _ended(dvc: "subprocess.Popen[bytes]", root: Path, left: Callable[[], None]) -> int:
@@ -169,8 +169,3 @@ def _apply(overrides: Mapping[str, Sequence[str]], file: Path) -> None:
 
 def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split())[:200]
-
-
-def _say(line: str) -> None:
-    if line:
-        print(line, file=sys.stderr, flush=True)  # noqa: T201

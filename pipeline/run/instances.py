@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.artifacts import paths
-from pipeline.border import exits, locks
+from pipeline.border import exits, locks, notes
 from pipeline.border.errors import UserError
 from pipeline.config import params
 from pipeline.plan import fingerprints, items
@@ -46,11 +46,7 @@ def held(stage: str, folder: Path = paths.LOCKS) -> Iterator[None]:
     """Hold the lock of a stage instance; if another process holds it, wait."""
 
     def say(process: str) -> None:
-        print(  # noqa: T201
-            f"{stage}: process {process} still works on it; waiting for its end",
-            file=sys.stderr,
-            flush=True,
-        )
+        notes.say(f"{stage}: process {process} still works on it; waiting for its end")
 
     with locks.held(paths.lock_file(stage, folder), say):
         yield

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from pipeline.artifacts.paths import LIVE, LIVE_LOCK, live_failure
+from pipeline.border import notes
 from pipeline.border.locks import lock
 from pipeline.border.root import safe_path
 
@@ -58,9 +59,8 @@ def start(dvc: int | None) -> subprocess.Popen[bytes] | None:
 def _warn(failed: Path) -> None:
     lines = failed.read_text(encoding="utf-8").splitlines()
     if lines:
-        print(  # noqa: T201
-            f"warning: rounds are not written into MLflow as they finish ({lines[-1]}); "
-            "the stage track tries again at the end",
-            file=sys.stderr,
+        notes.warn(
+            f"rounds are not written into MLflow as they finish ({lines[-1]}); the stage "
+            "track tries again at the end"
         )
         failed.write_text("", encoding="utf-8")

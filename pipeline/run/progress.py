@@ -5,6 +5,7 @@ import time
 from types import TracebackType
 from typing import Protocol, Self
 
+from pipeline.border import notes
 from pipeline.run.executors.processes import Notice, Report
 
 LINE_S = 10.0
@@ -102,7 +103,7 @@ class _Plain:
         )
 
     def say(self, line: str) -> None:
-        print(line, file=sys.stderr, flush=True)  # noqa: T201 - the plain display
+        notes.say(line)
 
     def close(self) -> None:
         pass

@@ -4,13 +4,13 @@ All stages that train share this: workers train, and the stage writes its artifa
 what they finished.
 """
 
-import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from pipeline import engines
 from pipeline.artifacts import files
+from pipeline.border import notes
 from pipeline.run import checkpoints, kept, kernels, machines, overall, trials
 from pipeline.run.executors import cores, preloads, processes
 from pipeline.run.finished import Finished
@@ -37,12 +37,12 @@ def run(source: Source, *, at_once: int | None) -> list[Finished]:
     bounds.bound()  # a wrong one is refused now, not after hours of training
     limit = at_once or max(1, cores.available_cores() // source.task.train.processes)
     if engines.ENGINES[source.engine].compiles(network):
-        kernels.make_ready([_kernels(source)], at_once=limit, say=_say)
+        kernels.make_ready([_kernels(source)], at_once=limit, say=notes.say)
     source = trials.with_engine_that_works(source, network, machines.versions())
     labels = tuple(source.label_of(copy) for copy in source.copies)
     place = overall.place_of(source.label)
     all_works = works(source)
-    if missing := [work for work in all_works if not work.is_there(_say)]:
+    if missing := [work for work in all_works if not work.is_there(notes.say)]:
         with Display(source.label, source.seeds, labels, place=place) as display:
             processes.run_all(
                 missing,
@@ -50,7 +50,7 @@ def run(source: Source, *, at_once: int | None) -> list[Finished]:
                 preload=preloads.module_for(source.engine, network),
                 watch=display.show,
             )
-        bounds.keep(kept.asked().place, _say)
+        bounds.keep(kept.asked().place, notes.say)
     return [one for work in all_works for one in work.left()]
 
 
@@ -80,7 +80,3 @@ def _kernels(source: Source) -> kernels.Need:
         facts = files.load_facts(files.mask_file(source.masks, source.seeds[0]))
         density = float(facts.get("density", 1.0))
     return kernels.Need(engine=source.engine, task=source.task, densities=(density,))
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)  # noqa: T201

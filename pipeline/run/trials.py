@@ -9,7 +9,6 @@ What a trial gave is kept beside the compiled kernels, by code, versions and pro
 import hashlib
 import json
 import re
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +18,7 @@ import numpy as np
 
 from pipeline import engines
 from pipeline.artifacts import files
-from pipeline.border import caches
+from pipeline.border import caches, notes
 from pipeline.border.errors import UserError
 from pipeline.core import masks, seeding
 from pipeline.core.arrays import Weights
@@ -131,7 +130,7 @@ def with_engine_that_works(
     kind = Kind(engine=source.engine, network=network, optimizer=train.optimizer)
     name, said = choose(train.engine, kind, refused, changes_mask=source.rule is not None)
     for line in said:
-        print(f"{source.label}: {line}", file=sys.stderr)  # noqa: T201
+        notes.say(f"{source.label}: {line}")
     return source if name == source.engine else replace(source, engine=name)
 
 

@@ -9,8 +9,8 @@ instance, so that a current plan invalidates nothing.
 """
 
 import os
-import sys
 
+from pipeline.border import notes
 from pipeline.config import machine, own_code, params
 from pipeline.inspect import forecast
 from pipeline.plan import compiler, fingerprints, plan_file
@@ -28,7 +28,7 @@ def run() -> None:
     leftovers.remove(current)
     found = standing(current)
     if forecast.SAID not in os.environ:
-        print(forecast.describe(settings, current, found), file=sys.stderr)  # noqa: T201
+        notes.say(forecast.describe(settings, current, found))
     overall.leave(settings, current, found)
     kernels.start(settings, current, found, lifeline.dvc())
     fingerprints.write(compiler.inputs_of(current), params.resolved())

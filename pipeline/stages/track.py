@@ -7,12 +7,12 @@ and `lt-pipeline track` tries again. The output is the hash of what was written;
 in no cache and not in git, so that a clone is tracked on its first repro.
 """
 
-import sys
 from collections.abc import Collection
 from pathlib import Path
 
 from pipeline import compare, plots, tracking
 from pipeline.artifacts import files, paths
+from pipeline.border import notes
 from pipeline.config import params
 from pipeline.config.settings import Settings
 from pipeline.core.looks import Looks
@@ -42,19 +42,18 @@ def run() -> None:
         tracking.note_drawn(drawn)
         tracking.summarize(Path(), None, settings, drawn)
         said = _said(settings, store.looks, untrained, len(drawn) // 2, report)
-        print(f"\n{said}", file=sys.stderr)  # noqa: T201
+        notes.say(f"\n{said}")
         with files.atomic(paths.OUTCOME) as temporary:
             temporary.write_text(f"{said}\n", encoding="utf-8")
     except (tracking.TrackingError, plots.PlotError) as error:
-        print(f"warning: {error}", file=sys.stderr)  # noqa: T201
+        notes.warn(str(error))
     with files.atomic(OUT) as temporary:
         temporary.write_text(tracking.results_digest() + "\n", encoding="utf-8")
 
 
 def _read(settings: Settings) -> TrackedStore:
     store = tracking.read(None, settings.experiment, runs=tracking.held(settings))
-    if store.warning:
-        print(f"warning: {store.warning}", file=sys.stderr)  # noqa: T201
+    notes.warn(store.warning)
     return store
 
 

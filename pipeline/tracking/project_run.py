@@ -8,10 +8,9 @@ so this run says where to find them. The commands of MLproject begin with this.
 """
 
 import os
-import sys
 from pathlib import Path
 
-from pipeline.border import exits
+from pipeline.border import exits, notes
 from pipeline.config import params
 from pipeline.tracking import experiments
 from pipeline.tracking.addresses import TrackingError, store_uri
@@ -40,7 +39,7 @@ def name_run() -> None:
             note = f"The results are in the experiment {where}, in runs of variants."
             client.set_tag(run_id, NOTE, note)
     except TrackingError as error:
-        print(f"warning: {error}", file=sys.stderr)  # noqa: T201
+        notes.warn(str(error))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Walk a plan: give every piece of work to an executor as soon as its inputs are there."""
 
 import os
-import sys
 from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -10,6 +9,7 @@ from typing import Any
 
 from pipeline.artifacts import files
 from pipeline.artifacts.paths import DENSE, SHADOW
+from pipeline.border import notes
 from pipeline.border.errors import UserError
 from pipeline.border.root import safe_path_of_workers
 from pipeline.config import params
@@ -112,7 +112,7 @@ def walk(
                 ).run(kernels.needs_of(settings, plan), at_once=num)
         finally:
             _clear()
-        bounds.keep(kept.asked().place, _say)
+        bounds.keep(kept.asked().place, notes.say)
 
 
 def _clear() -> None:
@@ -293,7 +293,3 @@ class Walk:
             )
             self._engines[kind] = chosen.engine
         return self._engines[kind]
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)  # noqa: T201

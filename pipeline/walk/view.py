@@ -4,6 +4,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Self
 
+from pipeline.border import notes
 from pipeline.run.executors.processes import Notice, Report
 
 if TYPE_CHECKING:
@@ -66,4 +67,4 @@ class View:
         if self._bar is not None:
             self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
         else:
-            print(line, file=sys.stderr, flush=True)  # noqa: T201
+            notes.say(line)
