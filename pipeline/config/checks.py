@@ -296,6 +296,7 @@ def _masks(variant: Variant, settings: Settings) -> Masks:
         own=variant.prune.own,
         changing=variant.prune.schedule if variant.prune.policy.changes else None,
         before_training=None if policy.looks_at_trained or policy.changes else how,
+        transform=variant.prune.transform,
     )
 
 

@@ -168,6 +168,12 @@ def _changing(where: str, policy: Policy, tasks: Mapping[str, Task]) -> Iterator
 
 def _step(where: str, prune: Prune, tasks: Mapping[str, Task]) -> Iterator[str]:
     """Check from which step of the dense training masks are cut."""
+    criterion = prune.criterion
+    if criterion and not CRITERIA[criterion].needs_trained:
+        yield (
+            f"{where}: {prune.step} found; {criterion} looks at no trained weights, and "
+            "every step gives the same mask; write schedule: at-init, and leave it out"
+        )
     if prune.policy.reads != "dense":
         able = " or ".join(name for name in SCHEDULES if POLICIES[name].reads == "dense")
         yield (

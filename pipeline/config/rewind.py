@@ -89,6 +89,8 @@ class Masks:
     before_training: str | None
     """the schedule, or the file, that gives masks before anything was trained; None =
     they come from trained networks"""
+    transform: str | None
+    """what is done to another variant's mask; None = nothing"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -129,6 +131,12 @@ def problems(
         yield (
             f"{where}.to: {rewind.to} looks at the weights that a mask was cut from, and "
             f"{masks.before_training} gives it before training; write theta0 or reinit"
+        )
+    if masks.transform and STARTS[rewind.to].needs_trained == "mask" and source is None:
+        yield (
+            f"{where}.to: {rewind.to} looks at the weights that a mask was cut from, and "
+            f"those do not lie where {masks.transform} puts the mask; write theta0 or "
+            "reinit, or leave prune.transform out"
         )
     yield from _step(f"{where}.step", rewind, tasks)
     yield from _formula(f"{where}.to", rewind, tasks)

@@ -17,7 +17,7 @@ def evidence(seed: int = 0) -> Evidence:
     return Evidence(
         network=generated.NETWORK,
         data=generated.DATA,
-        theta0=theta0,
+        begun=theta0,
         trained=masks.apply(generated.moved(theta0), mask),
         mask=mask,
         batches=generated.batches,
@@ -47,7 +47,7 @@ def pruned_score_zero(name: str) -> str:
 def leaves_evidence(name: str) -> str:
     """Its inputs are as before."""
     given = evidence()
-    parts = (given.theta0, given.trained, given.mask)
+    parts = (given.begun, given.trained, given.mask)
     before = [generated.content(part) for part in parts]
     criteria.score(name, given)
     same = before == [generated.content(part) for part in parts]

@@ -215,7 +215,7 @@ def shuffled_batches(data: Dataset, size: int, rng: np.random.Generator) -> Iter
 
     Args:
         data: its training part is used, without augmentation.
-        size: examples per batch; an incomplete last batch is dropped.
+        size: examples per batch; the last may have fewer.
         rng: stream ``score_batch``, which draws the order.
 
     Raises:
@@ -225,7 +225,7 @@ def shuffled_batches(data: Dataset, size: int, rng: np.random.Generator) -> Iter
     if not 1 <= size <= num:
         raise ValueError(f"no batch of {size} in {num} training examples; take 1 to {num}")
     shuffled = rng.permutation(num)
-    for first in range(0, num - size + 1, size):
+    for first in range(0, num, size):
         at = shuffled[first : first + size]
         inputs = prepared(data.train.inputs[at], data.description.inputs)
         yield Batch(inputs, data.train.labels[at])

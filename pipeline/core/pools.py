@@ -9,6 +9,7 @@ which it began. No weight is trained.
 Source: Yin et al. 2023, arXiv:2208.10842. Their code departs from it: the bar that a first
 candidate has to pass is the ticket's accuracy on the test set, and no equal one passes.
 Here it is the accuracy on the validation set, and an equal one joins, as the paper says.
+They rank all weights together; here a pool is pruned in the scope of its variant.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence

@@ -69,7 +69,7 @@ def mask(source: Source, seed: int) -> Mask:
     evidence = Evidence(
         network=network,
         data=description,
-        theta0=files.load_weights(source.initial, seed),
+        begun=files.load_weights(source.initial, seed),
         trained=files.load_weights(source.networks, seed) if looks_at.needs_trained else {},
         mask={name: before[name] for name in asked.fractions},
         batches=batches if looks_at.needs_batches else None,

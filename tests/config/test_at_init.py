@@ -8,6 +8,7 @@ import pytest
 from pipeline.config import params
 from pipeline.core import criteria
 from pipeline.core.description import Classes, Description, Tokens, TokensAt, Vectors
+from pipeline.core.models.layers import Linear, ReLU, Residual, Sign
 
 BASE: dict[str, Any] = {
     "experiment": "x",
@@ -96,6 +97,21 @@ def test_a_start_that_needs_trained_weights_finds_none() -> None:
     assert says in problem(a=(OWN, THETA0), b=({"mask": "a"}, start))
 
 
+@pytest.mark.parametrize("to", ["trained-sign-reinit", "trained-magnitudes", "pruned"])
+def test_the_weights_of_a_mask_do_not_move_with_it(to: str) -> None:
+    own = OWN | {"schedule": "iterative", "criterion": "magnitude"}
+    moved = {"mask": "a", "transform": "shuffle"}
+    says = "those do not lie where shuffle puts the mask"
+    assert says in problem(a=(own, THETA0), b=(moved, {"to": to}))
+
+
+@pytest.mark.parametrize("criterion", ["snip", "synflow", "large-init", "random"])
+def test_a_step_is_refused_where_no_trained_weight_is_looked_at(criterion: str) -> None:
+    own = OWN | {"schedule": "one-shot", "criterion": criterion, "step": 3}
+    says = f"prune.step: 3 found; {criterion} looks at no trained weights"
+    assert says in problem(a=(own, THETA0))
+
+
 def test_what_training_made_of_theta0_is_not_known_at_initialization() -> None:
     frozen = {"to": "theta0", "pruned": "freeze-init-zero-all"}
     assert "asks what training made of theta0" in problem(a=(OWN, frozen))
@@ -124,6 +140,16 @@ def test_a_criterion_says_what_it_cannot_score(
     found = criteria.refusal(criterion, LAYERS, data)
     assert says in found
     assert bool(says) == bool(found)
+
+
+def test_paths_are_not_followed_through_sign_units() -> None:
+    plain = (Linear(name="a", inputs=3, outputs=3), ReLU())
+    nested = (Residual(body=(Linear(name="b", inputs=3, outputs=3), Sign())),)
+    data = Description(inputs=Vectors(num_values=3), labels=TWO)
+    assert criteria.refusal("synflow", plain, data) == ""
+    for network in ((*plain, Sign()), (*plain, *nested)):
+        assert "sign units" in criteria.refusal("synflow-inverted", network, data)
+        assert criteria.refusal("snip", network, data) == ""
 
 
 def test_what_a_torch_module_lacks_is_refused_in_the_plan(

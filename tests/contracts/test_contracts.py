@@ -57,8 +57,8 @@ CRITERION = """
     @declares(Criterion(needs_trained=False))
     def wrong(evidence):
         for n in evidence.mask:
-            evidence.theta0[n] *= 2
-        return {n: np.abs(evidence.theta0[n]) + np.random.rand() for n in evidence.mask}
+            evidence.begun[n] *= 2
+        return {n: np.abs(evidence.begun[n]) + np.random.rand() for n in evidence.mask}
 
     @declares(Criterion())
     def fails(evidence):

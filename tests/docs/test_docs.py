@@ -130,7 +130,7 @@ def test_an_added_criterion_is_a_criterion() -> None:
     evidence = Evidence(
         network=(),
         data=of_images((1, 1, 1), classes=2),
-        theta0=weights,
+        begun=weights,
         trained={"fc": np.float32([1, 1, 2])},
         mask={"fc": np.array([True, True, False])},
         batches=None,

@@ -10,10 +10,10 @@ from pipeline.core.functions import declares
 
 @declares(Criterion())
 def relative_change(evidence: Evidence, floor: float = 1e-8) -> Scores:
-    """|θ_trained - θ₀| / (|θ₀| + floor); `lt-pipeline check` tries it."""
+    """|θ_trained - θ_begun| / (|θ_begun| + floor); `lt-pipeline check` tries it."""
     scores = {}
     for name, kept in evidence.mask.items():
-        first, last = evidence.theta0[name], evidence.trained[name]
+        first, last = evidence.begun[name], evidence.trained[name]
         change = np.abs(last - first) / (np.abs(first) + np.float32(floor))
         scores[name] = np.where(kept, change, np.float32(0))
     return scores

@@ -11,13 +11,13 @@ from pipeline.core.arrays import Scores
 from pipeline.core.criteria.evidence import Evidence
 from pipeline.core.description import Classes, Description, Tokens
 from pipeline.core.functions import not_arrays
-from pipeline.core.models.layers import Module, Network
+from pipeline.core.models.layers import Module, Network, has_signs
 from pipeline.core.registry import Entry, Registry
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Criterion(Entry):
-    """Where a criterion is defined, and what it needs beside network, θ₀ and mask."""
+    """Where a criterion is defined, and what it needs beside network, mask and weights."""
 
     needs_trained: bool = True
     """whether it looks at trained weights"""
@@ -26,7 +26,7 @@ class Criterion(Entry):
     draws: bool = False
     """whether its scores take from the random stream"""
     tied: bool = False
-    """whether it gives many weights the same score, so that chance must decide which of
+    """whether it can give many weights the same score, so that chance must decide which of
     them stay: their position is no reason"""
     passes: int = 1
     """number of cuts, each with the scores of what the last one left, in which a round is
@@ -37,6 +37,8 @@ class Criterion(Entry):
     """whether it walks through layer records, which a torch module has not"""
     reads_tokens: bool = True
     """whether it can look at networks that read tokens"""
+    passes_signs: bool = True
+    """whether it can look at networks with sign units, whose slope is 0 far from 0"""
     inverts: str = ""
     """the criterion whose scores it turns upside down, a check of Frankle et al. 2021,
     arXiv:2009.08576, whether the order of scores matters; empty = it has its own"""
@@ -54,9 +56,23 @@ def _of_gradients(
         passes=passes,
         draws=draws,
         inverts=inverts,
+        tied=True,
         needs_trained=False,
         needs_batches=True,
         needs_classes=True,
+    )
+
+
+def _of_paths(*, inverts: str = "") -> Criterion:
+    """A criterion that follows the strengths of paths, pass after pass."""
+    return Criterion(
+        module="gradients.synflow",
+        passes=100,
+        inverts=inverts,
+        tied=True,
+        needs_trained=False,
+        reads_tokens=False,
+        passes_signs=False,
     )
 
 
@@ -71,10 +87,10 @@ CRITERIA = Registry(
         "large-init": Criterion(module="sizes", needs_trained=False),
         "large-init-large-final": Criterion(module="sizes"),
         "magnitude": Criterion(module="magnitude"),
-        "magnitude-increase": Criterion(module="change"),
+        "magnitude-increase": Criterion(module="change", tied=True),
         "magnitude-increase-diff-sign": Criterion(module="signs", tied=True),
         "magnitude-increase-same-sign": Criterion(module="signs", tied=True),
-        "movement": Criterion(module="change"),
+        "movement": Criterion(module="change", tied=True),
         "phew": Criterion(
             module="phew", needs_trained=False, draws=True, needs_layers=True, cut="paths"
         ),
@@ -92,21 +108,14 @@ CRITERIA = Registry(
         "snip-official-inverted": _of_gradients(
             "gradients.snip", draws=True, inverts="snip-official"
         ),
-        "synflow": Criterion(
-            module="gradients.synflow", passes=100, needs_trained=False, reads_tokens=False
-        ),
-        "synflow-inverted": Criterion(
-            module="gradients.synflow",
-            passes=100,
-            needs_trained=False,
-            reads_tokens=False,
-            inverts="synflow",
-        ),
+        "synflow": _of_paths(),
+        "synflow-inverted": _of_paths(inverts="synflow"),
     },
     own=Criterion,
 )
 """The criteria by name. Zhou et al. 2019 break all ties at random. Here this is so for
-criteria with many ties; for the others a tie is a coincidence of two numbers, and the
+criteria that can have many: of signs, of gradients (exactly 0 behind an input that is
+always 0), and of changes. For the others a tie is a coincidence of two numbers, and the
 weight at the earlier position stays (``pruning.prune_to``)."""
 
 
@@ -161,6 +170,8 @@ def refusal(name: str, network: Network, data: Description) -> str:
         return "looks at examples of every class, and the data have no classes"
     if not needs.reads_tokens and isinstance(data.inputs, Tokens):
         return "looks at images or vectors, and the inputs are tokens"
+    if not needs.passes_signs and has_signs(network):
+        return "follows slopes, and those of sign units are 0 nearly everywhere"
     return ""
 
 

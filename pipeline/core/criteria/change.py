@@ -10,21 +10,21 @@ from pipeline.core.criteria.evidence import Evidence
 
 
 def magnitude_increase(evidence: Evidence) -> Scores:
-    """|θ_trained| - |θ₀|; negative where a weight shrank."""
-    theta0, trained = evidence.theta0, evidence.trained
+    """|θ_trained| - |θ_begun|; negative where a weight shrank."""
+    begun, trained = evidence.begun, evidence.trained
     return {
-        name: np.where(kept, np.abs(trained[name]) - np.abs(theta0[name]), np.float32(0))
+        name: np.where(kept, np.abs(trained[name]) - np.abs(begun[name]), np.float32(0))
         for name, kept in evidence.mask.items()
     }
 
 
 def movement(evidence: Evidence) -> Scores:
-    """|θ_trained - θ₀|.
+    """|θ_trained - θ_begun|.
 
     Not the "movement pruning" of Sanh et al. 2020, which adds up gradients.
     """
-    theta0, trained = evidence.theta0, evidence.trained
+    begun, trained = evidence.begun, evidence.trained
     return {
-        name: np.where(kept, np.abs(trained[name] - theta0[name]), np.float32(0))
+        name: np.where(kept, np.abs(trained[name] - begun[name]), np.float32(0))
         for name, kept in evidence.mask.items()
     }

@@ -18,9 +18,9 @@ class Evidence:
     network: Network
     data: Description
     """what the examples are for which the network was built"""
-    theta0: Weights
-    """weights at step 0, not masked. Zhou et al. 2019 take the weights with which the
-    scored training began; for a chain that rewinds to θ₀ both are the same"""
+    begun: Weights
+    """weights with which the scored training began: θ₀, or in a later round of a chain
+    what its previous round began with; the values of pruned weights do not matter"""
     trained: Weights
     """weights at the end of the scored training, pruned ones 0; {} where the criterion
     needs none"""
@@ -28,8 +28,9 @@ class Evidence:
     """mask under which the scored training ran; the values of pruned weights do not
     matter"""
     batches: Callable[[int], Iterator[Batch]] | None
-    """takes a batch size and yields every training example once; it reads nothing before
-    it is called. None where the criterion needs no examples"""
+    """takes a batch size and yields every training example once, the last batch being
+    smaller if they do not come out even; it reads nothing before it is called. None where
+    the criterion needs no examples"""
     rng: np.random.Generator | None
     """stream ``mask_sample`` of the scored round; None where neither scores nor ties
     need chance"""

@@ -22,22 +22,22 @@ from pipeline.core.criteria.evidence import Evidence
 
 
 def large_final_same_sign(evidence: Evidence) -> Scores:
-    """|θ_trained| where the sign is θ₀'s, else 0."""
+    """|θ_trained| where the sign is θ_begun's, else 0."""
     return _counted("same", _final, evidence)
 
 
 def large_final_diff_sign(evidence: Evidence) -> Scores:
-    """|θ_trained| where the sign is not θ₀'s, else 0."""
+    """|θ_trained| where the sign is not θ_begun's, else 0."""
     return _counted("different", _final, evidence)
 
 
 def magnitude_increase_same_sign(evidence: Evidence) -> Scores:
-    """|θ_trained| - |θ₀| where the sign is θ₀'s, else 0."""
+    """|θ_trained| - |θ_begun| where the sign is θ_begun's, else 0."""
     return _counted("same", _increase, evidence)
 
 
 def magnitude_increase_diff_sign(evidence: Evidence) -> Scores:
-    """|θ_trained| - |θ₀| where the sign is not θ₀'s, else 0."""
+    """|θ_trained| - |θ_begun| where the sign is not θ_begun's, else 0."""
     return _counted("different", _increase, evidence)
 
 
@@ -48,7 +48,7 @@ def _counted(
 ) -> Scores:
     scores: Scores = {}
     for name, kept in evidence.mask.items():
-        before, after = evidence.theta0[name], evidence.trained[name]
+        before, after = evidence.begun[name], evidence.trained[name]
         same = np.sign(before) == np.sign(after)
         # NaN has no sign; it must stay NaN under either rule, to rank lowest.
         counts = np.isnan(after) | (same if sign == "same" else ~same)

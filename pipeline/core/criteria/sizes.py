@@ -23,43 +23,43 @@ def small_final(evidence: Evidence) -> Scores:
 
 
 def large_init(evidence: Evidence) -> Scores:
-    """|θ₀|: keep the weights that were largest before training."""
+    """|θ_begun|: keep the weights that were largest before the scored training."""
     return {
-        name: np.where(kept, np.abs(evidence.theta0[name]), np.float32(0))
+        name: np.where(kept, np.abs(evidence.begun[name]), np.float32(0))
         for name, kept in evidence.mask.items()
     }
 
 
 def small_init(evidence: Evidence) -> Scores:
-    """-|θ₀|: keep the weights that were smallest before training."""
+    """-|θ_begun|: keep the weights that were smallest before the scored training."""
     return {
-        name: np.where(kept, -np.abs(evidence.theta0[name]), np.float32(0))
+        name: np.where(kept, -np.abs(evidence.begun[name]), np.float32(0))
         for name, kept in evidence.mask.items()
     }
 
 
 def large_init_large_final(evidence: Evidence) -> Scores:
-    """The lower of two ranks of a weight: its rank by |θ₀| and its rank by |θ_trained|.
+    """The lower of two ranks of a weight: by |θ_begun| and by |θ_trained|.
 
     A rank is the fraction of the tensor's kept weights that are smaller, in [0, 1).
     The source looks for one percentile such that the wanted number of weights lie at or
     above it in both sizes; these are the weights whose lower rank is highest. Two
-    weights can have the same lower rank (one by θ₀, one by training). Then no percentile
-    keeps the wanted number: the source is off by one, and here the earlier of the two
-    stays. The source is layerwise; global scope compares ranks, not sizes.
+    weights can have the same lower rank (one before training, one after it). Then no
+    percentile keeps the wanted number: the source is off by one, and here the earlier of
+    the two stays. The source is layerwise; global scope compares ranks, not sizes.
     """
-    theta0, trained = evidence.theta0, evidence.trained
+    begun, trained = evidence.begun, evidence.trained
     return {
-        name: _in_both(np.abs(theta0[name]), np.abs(trained[name]), kept)
+        name: _in_both(np.abs(begun[name]), np.abs(trained[name]), kept)
         for name, kept in evidence.mask.items()
     }
 
 
 def small_init_small_final(evidence: Evidence) -> Scores:
-    """The mirror of ``large_init_large_final``: ranks of -|θ₀| and -|θ_trained|."""
-    theta0, trained = evidence.theta0, evidence.trained
+    """The mirror of ``large_init_large_final``: ranks of -|θ_begun| and -|θ_trained|."""
+    begun, trained = evidence.begun, evidence.trained
     return {
-        name: _in_both(-np.abs(theta0[name]), -np.abs(trained[name]), kept)
+        name: _in_both(-np.abs(begun[name]), -np.abs(trained[name]), kept)
         for name, kept in evidence.mask.items()
     }
 

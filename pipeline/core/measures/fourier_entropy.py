@@ -20,8 +20,8 @@ from pipeline.core.models.layers import parameters
 def measure(seen: Seen) -> float:
     """Mean entropy, from 0 (one frequency) to log(n // 2 + 1) (all alike).
 
-    The features are those of the embedding; where a linear layer reads it directly, those
-    of the embedding times that layer.
+    The features are those of the embedding. If the next layer is linear and reads one or
+    several embeddings, they are those of the embedding times its weights for each.
     """
     tensors = parameters(seen.network)
     names = [name for name, tensor in tensors.items() if tensor.kind is not None]
@@ -29,7 +29,10 @@ def measure(seen: Seen) -> float:
     features = seen.weights[names[first]].astype(np.float64)
     following = names[first + 1] if first + 1 < len(names) else None
     if following is not None and tensors[following].kind == "fc":
-        features = features @ seen.weights[following].astype(np.float64).T
+        reading, width = seen.weights[following].astype(np.float64), features.shape[1]
+        if reading.shape[1] % width == 0:
+            places = np.split(reading, reading.shape[1] // width, axis=1)
+            features = np.concatenate([features @ one.T for one in places], axis=1)
     return spectral_entropy(features)
 
 

@@ -189,6 +189,17 @@ def has_norms(network: Network) -> bool:
     return any(p.role in NORMS for p in parameters(network).values())
 
 
+def has_signs(network: Network) -> bool:
+    """Whether layer records have sign units; what a torch module computes is not known."""
+    if isinstance(network, Module):
+        return False
+    return any(
+        isinstance(layer, Sign)
+        or (isinstance(layer, Residual) and has_signs((*layer.body, *layer.shortcut)))
+        for layer in network
+    )
+
+
 def kernels(network: Network) -> dict[str, Parameter]:
     """The tensors that a mask may have: kernels of linear layers and convolutions."""
     return {name: tensor for name, tensor in parameters(network).items() if tensor.kind}

@@ -6,8 +6,10 @@ start's name, with underscores for hyphens, takes a ``Given`` and returns weight
 ``rewinding.start`` puts them under the mask.
 
 Starts differ in the kernels. Biases, norm parameters and running statistics are those of
-θ₀, with two exceptions: ``early``, ``trained`` and ``fine-tune`` take them from a trained
-network, and starts that draw a whole network anew set them as in θ₀ (0 and 1).
+θ₀, with these exceptions. ``early``, ``trained``, ``fine-tune`` and ``pruned`` take them
+from a trained network, and ``theta0-trained-biases`` the biases. ``taken`` has those with
+which another variant's round began. Starts that draw a whole network anew set them as
+module or layer records begin (0 and 1).
 """
 
 from collections.abc import Mapping

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.arrays import Weights
 from pipeline.core.models.init import initial_weights
+from pipeline.core.models.layers import parameters
 from pipeline.core.starts.given import Given, kernels
 
 Numbers = NDArray[np.floating[Any]]
@@ -39,17 +40,18 @@ def reinit_scaled(given: Given) -> Weights:
 
     The init's formula gives the variance of the weight from unit i to unit o, with the
     kept fan-in of o and the kept fan-out of i in place of the layer's: 2 / (fan-in +
-    fan-out) for glorot-normal, 2 / fan-in for kaiming-normal. If no weight is pruned,
-    this is ``reinit``.
+    fan-out) for glorot-normal, 2 / fan-in for kaiming-normal. The gates of a recurrent cell
+    are matrices of their own, as for the init. If no weight is pruned, this is ``reinit``.
 
     Source: Evci et al. 2022, arXiv:2010.03533. Deviation: their code draws from a normal
     or uniform distribution without truncation; here the init's own draw is scaled.
     """
     drawn = reinit(given)
-    variance = VARIANCES[given.init]
+    variance, tensors = VARIANCES[given.init], parameters(given.network)
     for kernel in kernels(given):
+        parts = tensors[kernel.name].parts
         dense = np.ones_like(kernel.kept)
-        growth = variance(*_fans(kernel.kept)) / variance(*_fans(dense))
+        growth = variance(*_fans(kernel.kept, parts)) / variance(*_fans(dense, parts))
         drawn[kernel.name] = (drawn[kernel.name] * np.sqrt(growth)).astype(np.float32)
     return drawn
 
@@ -111,13 +113,23 @@ def trained_magnitudes(given: Given) -> Weights:
     return given.theta0 | signed
 
 
-def _fans(kept: NDArray[np.bool_]) -> tuple[Numbers, Numbers]:
-    """Kept fan-in (O, 1, …) and fan-out (1, I, …) for a mask (O, I) or (O, I, k, k).
+def _fans(kept: NDArray[np.bool_], parts: int) -> tuple[Numbers, Numbers]:
+    """Kept fan-in and fan-out of each weight of a mask (O, I) or (O, I, k, k).
 
     At least 1: a unit without a connection is pruned anyway.
+
+    Args:
+        kept: the mask.
+        parts: matrices of equal size in it, rows below rows; each has fan-outs of its own.
+
+    Returns:
+        (O, 1, …) and (O or 1, I, 1, …).
     """
     beside_outputs = tuple(range(1, kept.ndim))
-    beside_inputs = (0, *range(2, kept.ndim))
     fan_in = kept.sum(axis=beside_outputs, keepdims=True, dtype=np.float64)
-    fan_out = kept.sum(axis=beside_inputs, keepdims=True, dtype=np.float64)
+    matrices = kept.reshape(parts, -1, *kept.shape[1:])
+    beside_inputs = (1, *range(3, matrices.ndim))
+    fan_out = matrices.sum(axis=beside_inputs, keepdims=True, dtype=np.float64)
+    rows = fan_out.repeat(matrices.shape[1], axis=1) if parts > 1 else fan_out
+    fan_out = rows.reshape(-1, *fan_out.shape[2:])
     return np.maximum(fan_in, 1), np.maximum(fan_out, 1)

@@ -7,12 +7,14 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 from helpers.initial import theta0
+from torch import nn
 
 from pipeline.core import criteria, masks
 from pipeline.core.batches import Batch
 from pipeline.core.criteria.evidence import Evidence
 from pipeline.core.criteria.gradients.examples import balanced
 from pipeline.core.description import of_images
+from pipeline.core.models import modules
 from pipeline.core.models.layers import (
     BatchNorm,
     Conv,
@@ -56,7 +58,7 @@ def evidence(network=NETWORK, mask=None):
     return Evidence(
         network=network,
         data=of_images(SHAPES[network], classes=CLASSES),
-        theta0=theta0(network, 0.5, seed=3),
+        begun=theta0(network, 0.5, seed=3),
         trained={},
         mask=mask or masks.dense(parameters(network), kernels(network)),
         batches=lambda size: batches(size, SHAPES[network]),
@@ -84,7 +86,7 @@ def test_snip_is_what_removing_a_weight_changes_to_first_order():
     """The slope of the loss along one entry of the mask, by finite differences."""
     given = evidence()
     scores = criteria.score("snip", given)
-    weights = {n: torch.tensor(w, dtype=torch.float64) for n, w in given.theta0.items()}
+    weights = {n: torch.tensor(w, dtype=torch.float64) for n, w in given.begun.items()}
 
     def slope(name, at, step=1e-6):
         ends = []
@@ -117,9 +119,9 @@ def test_the_official_snip_scores_another_draw_and_examples_at_random():
 
     scores = criteria.score("snip-official", replace(given, batches=watched))
     assert sum(seen) == 60, "there are no more"
-    rng, moved = np.random.default_rng(4), dict(given.theta0)
+    rng, moved = np.random.default_rng(4), dict(given.begun)
     for name in ("fc1.weight", "fc2.weight"):
-        values = given.theta0[name]
+        values = given.begun[name]
         moved[name] = rng.permutation(values.ravel()).reshape(values.shape)
         assert (moved[name] != values).any()
     weights = {n: torch.tensor(w, requires_grad=True) for n, w in moved.items()}
@@ -133,7 +135,7 @@ def test_the_official_snip_scores_another_draw_and_examples_at_random():
 def test_grasp_is_the_product_with_the_whole_hessian():
     given = evidence()
     names = list(given.mask)
-    weights = {n: torch.tensor(w) for n, w in given.theta0.items()}
+    weights = {n: torch.tensor(w) for n, w in given.begun.items()}
     flat = torch.cat([weights[n].ravel() for n in names])
     sizes = [weights[n].numel() for n in names]
 
@@ -166,9 +168,9 @@ def test_synflow_is_conserved_from_layer_to_layer(network):
 
 def test_synflow_looks_at_no_data_and_no_sign():
     given = evidence()
-    turned = {name: -weights for name, weights in given.theta0.items()}
+    turned = {name: -weights for name, weights in given.begun.items()}
     plain = criteria.score("synflow", given)
-    other = criteria.score("synflow", replace(given, theta0=turned))
+    other = criteria.score("synflow", replace(given, begun=turned))
     for name, values in plain.items():
         np.testing.assert_array_equal(values, other[name])
 
@@ -185,10 +187,33 @@ def test_pruned_weights_act_as_zeros(name):
     full = evidence()
     mask = {n: np.random.default_rng(6).random(k.shape) < 0.5 for n, k in full.mask.items()}
     scores = criteria.score(name, evidence(mask=mask))
-    cut = {n: np.where(mask[n], w, 0) if n in mask else w for n, w in full.theta0.items()}
-    zeros = criteria.score(name, replace(full, theta0=cut))
+    cut = {n: np.where(mask[n], w, 0) if n in mask else w for n, w in full.begun.items()}
+    zeros = criteria.score(name, replace(full, begun=cut))
     for tensor, values in scores.items():
         np.testing.assert_allclose(values, np.where(mask[tensor], zeros[tensor], 0))
+
+
+class Dropping(nn.Sequential):
+    """A network that draws in training."""
+
+    def __init__(self):
+        super().__init__(nn.Flatten(), nn.Linear(12, 8), nn.Dropout(0.5), nn.Linear(8, 3))
+
+
+@pytest.mark.parametrize("name", ["snip", "snip-official", "grasp"])
+def test_a_network_that_draws_draws_from_the_stream_it_is_given(name):
+    network = modules.described(Dropping, "dropping", of_images((3, 2, 2), classes=CLASSES))
+    SHAPES[network] = (3, 2, 2)
+
+    def scores(seed):
+        given = replace(evidence(network), rng=np.random.default_rng(seed))
+        return criteria.score(name, given)["1.weight"]
+
+    np.testing.assert_array_equal(scores(1), scores(1))
+    assert (scores(1) != scores(2)).any()
+    if not criteria.CRITERIA[name].draws:
+        with pytest.raises(ValueError, match="network draws random numbers; give a random"):
+            criteria.score(name, replace(evidence(network), rng=None))
 
 
 def test_a_class_with_few_examples_gives_all_it_has():

@@ -56,7 +56,7 @@ def evidence(**changes):
         Evidence(
             network=NETWORK,
             data=of_images((2, 1, 1), classes=2),
-            theta0=THETA0,
+            begun=THETA0,
             trained=TRAINED,
             mask=MASK,
             batches=never,
@@ -109,11 +109,11 @@ def test_scores_are_finite_and_zero_where_pruned(name):
 
 
 def test_arguments_are_left_unchanged(name):
-    theta0, trained, mask = copied(THETA0), copied(TRAINED), copied(MASK)
-    scores = score(name, trained=trained, theta0=theta0, mask=mask)
+    begun, trained, mask = copied(THETA0), copied(TRAINED), copied(MASK)
+    scores = score(name, trained=trained, begun=begun, mask=mask)
     for values in scores.values():
         values[...] = 7
-    assert same(theta0, THETA0)
+    assert same(begun, THETA0)
     assert same(trained, TRAINED)
     assert same(mask, MASK)
 
@@ -123,11 +123,11 @@ def test_the_same_arguments_give_the_same_scores(name):
 
 
 def test_values_of_pruned_weights_do_not_matter(name):
-    theta0, trained = copied(THETA0), copied(TRAINED)
+    begun, trained = copied(THETA0), copied(TRAINED)
     for tensor, kept in MASK.items():
-        theta0[tensor][~kept] = -9
+        begun[tensor][~kept] = -9
         trained[tensor][~kept] = 9
-    assert same(score(name, trained=trained, theta0=theta0), score(name))
+    assert same(score(name, trained=trained, begun=begun), score(name))
 
 
 def test_the_order_of_the_dictionaries_does_not_matter(name):

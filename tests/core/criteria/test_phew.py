@@ -113,13 +113,13 @@ def test_dense_masks_keep_whole_paths_and_zeros_are_never_walked_on(
     given = Evidence(
         network=NETWORK,
         data=of_images((2, 4, 4), classes=3),
-        theta0=theta0(NETWORK, 0.5, seed=3),
+        begun=theta0(NETWORK, 0.5, seed=3),
         trained={},
         mask=masks.dense(parameters(NETWORK), kernels(NETWORK)),
         batches=None,
         rng=np.random.default_rng(2),
     )
-    given.theta0["first.weight"][:, 0, 0, 0] = 0
+    given.begun["first.weight"][:, 0, 0, 0] = 0
     fractions = dict.fromkeys(("conv", "shortcut", "output"), 0.05)
     asked = Asked.of_recipe(NETWORK, "phew", fractions, "global", 1)
     found = cuts.cut("paths", given, asked)
@@ -136,7 +136,7 @@ def test_weights_that_are_zero_are_refused_where_all_others_are_kept() -> None:
     given = Evidence(
         network=NETWORK,
         data=of_images((2, 4, 4), classes=3),
-        theta0=weights,
+        begun=weights,
         trained={},
         mask=known,
         batches=None,

@@ -16,7 +16,7 @@ def scores_of(name, *, before, after, mask, rng=None):
     evidence = Evidence(
         network=(),
         data=of_images((1, 1, 1), classes=2),
-        theta0=before,
+        begun=before,
         trained=after,
         mask=mask,
         batches=None,
@@ -125,7 +125,7 @@ def test_sign_criteria_cut_every_unit_of_a_layer_alike(name):
     evidence = Evidence(
         network=(),
         data=of_images((1, 1, 1), classes=2),
-        theta0={"w": before},
+        begun={"w": before},
         trained={"w": np.where(flipped, -2 * before, 2 * before)},
         mask={"w": np.ones((50, 200), np.bool_)},
         batches=None,

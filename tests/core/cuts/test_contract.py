@@ -1,5 +1,7 @@
 """Every cut of a dense mask: counts, scopes, passes and paths."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from helpers.initial import theta0
@@ -34,7 +36,7 @@ def evidence(model="mlp"):
     return Evidence(
         network=network,
         data=of_images(SHAPES[model], classes=5),
-        theta0=theta0(network, 0.2, seed=0),
+        begun=theta0(network, 0.2, seed=0),
         trained={},
         mask=masks.dense(parameters(network), kernels(network)),
         batches=batches,
@@ -68,6 +70,23 @@ def test_the_same_evidence_gives_the_same_mask():
     for criterion in AT_INIT:
         first, second = (cut(criterion, 0.3)[0] for _ in range(2))
         assert all(np.array_equal(first[name], second[name]) for name in first), criterion
+
+
+@pytest.mark.parametrize("criterion", ["snip", "snip-iterative", "grasp", "snip-official"])
+def test_weights_behind_inputs_that_are_always_0_stay_by_chance(criterion):
+    """Their gradients are 0. By position the first units would keep all, the last none."""
+    given = evidence()
+
+    def blank(size):
+        for batch in given.batches(size):
+            batch.inputs[:, :, 1:] = 0  # 30 of 36 pixels
+            yield batch
+
+    fractions = dict.fromkeys(("fc", "output"), 0.4)
+    asked = Asked.of_recipe(given.network, criterion, fractions, "layerwise", rounds=1)
+    cut = cuts.cut("ranked", replace(given, batches=blank), asked)
+    per_unit = cut["fc1.weight"][:, 6:].sum(axis=1)
+    assert 0 < per_unit.min() < per_unit.max() < 30
 
 
 def test_synflow_keeps_every_layer_where_one_pass_would_not():
@@ -108,7 +127,7 @@ def test_every_channel_that_walks_keep_lies_on_a_path():
 
 def test_walks_prefer_large_weights():
     mask, _ = cut("phew", 0.3)
-    weights = np.abs(evidence().theta0["fc1.weight"])
+    weights = np.abs(evidence().begun["fc1.weight"])
     assert weights[mask["fc1.weight"]].mean() > 1.2 * weights.mean()
 
 

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
+from torch import nn
 
 from pipeline.core.description import Classes, Description, Tokens, of_images
 from pipeline.core.measures import MEASURES, Seen, refusal, take
 from pipeline.core.measures.fourier_entropy import spectral_entropy
 from pipeline.core.measures.mask_distance import distance
-from pipeline.core.models import build
+from pipeline.core.models import build, modules
 from pipeline.core.models.layers import parameters
 
 TOKENS = 7
@@ -54,6 +55,21 @@ def test_entropy_is_that_of_the_features_which_the_hidden_layer_reads():
     assert take("fourier-entropy", seen(weights)) == pytest.approx(0, abs=1e-9)
     weights["into.weight"][:, 1] = 1
     assert take("fourier-entropy", seen(weights)) == pytest.approx(np.log(2), abs=1e-6)
+
+
+def test_a_layer_that_reads_several_embeddings_has_features_of_each():
+    network = modules.described(
+        lambda: nn.Sequential(nn.Embedding(TOKENS, 3), nn.Flatten(), nn.Linear(6, TOKENS)),
+        "side by side",
+        SUMS,
+    )
+    turns = 2 * np.pi * np.arange(TOKENS) / TOKENS
+    waves = np.stack([np.cos(turns), np.cos(2 * turns), np.cos(3 * turns)], axis=1)
+    reads = np.zeros((TOKENS, 6))
+    reads[:, 0] = reads[:, 5] = 1  # the first feature of one token, the third of the other
+    weights = {"0.weight": waves.astype("f4"), "2.weight": reads.astype("f4")}
+    given = Seen(network=network, weights=weights, mask={}, before={})
+    assert MEASURES.load("fourier-entropy")(given) == pytest.approx(0, abs=1e-9)
 
 
 def test_equal_masks_have_no_distance_and_disjoint_ones_1():

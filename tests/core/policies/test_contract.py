@@ -46,7 +46,7 @@ def evidence(mask=None):
     return Evidence(
         network=NETWORK,
         data=of_images((3, 2, 2), classes=3),
-        theta0=drawn(),
+        begun=drawn(),
         trained=masks.apply(drawn("data_order"), mask),
         mask=mask,
         batches=None,

@@ -48,7 +48,7 @@ def cut_all(trained, mask, fractions):
     evidence = Evidence(
         network=(),
         data=of_images((1, 1, 1), classes=2),
-        theta0={},
+        begun={},
         trained=trained,
         mask=mask,
         batches=None,

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from pipeline.core import seeding, starts
+from pipeline.core.description import Classes, Description, Tokens
+from pipeline.core.models import build
 from pipeline.core.models.init import INITS, initial_weights
-from pipeline.core.models.layers import Conv, Linear
+from pipeline.core.models.layers import Conv, Linear, parameters
 from pipeline.core.starts.drawn import VARIANCES
 from pipeline.core.starts.given import Given
 
@@ -202,6 +204,24 @@ def test_the_variance_of_scaled_reinit_is_that_of_the_kept_fans(init, variance):
     )
     # Standard error of the variance at 50,000 draws: below .7 %.
     assert weights[kept].var() == pytest.approx(variance(100, 500), rel=0.03)
+
+
+def test_the_gates_of_a_cell_are_scaled_apart():
+    data = Description(inputs=Tokens(vocabulary=5, length=4), labels=Classes(number=2))
+    network = build("lstm", widths=(6,), data=data)
+    name = next(n for n, one in parameters(network).items() if one.kind == "input")
+    theta0 = initial_weights(network, "glorot-normal", seeding.generator(0, "init"))
+    kept = np.random.default_rng(1).random(theta0[name].shape) < 0.5
+    same = given(network, theta0=theta0, mask={name: kept})
+    scaled = starts.start_source("reinit-scaled", same)[name]
+    drawn = starts.start_source("reinit", given(network, theta0=theta0, mask={}))[name]
+    gates = zip(*(np.split(values, 4) for values in (kept, scaled, drawn)), strict=True)
+    for part, found, plain in gates:
+        fan_in, fan_out = (np.maximum(part.sum(a, keepdims=True), 1) for a in (1, 0))
+        dense = part.shape[0] + part.shape[1]
+        np.testing.assert_allclose(
+            found, plain * np.sqrt(dense / (fan_in + fan_out)), rtol=1e-5
+        )
 
 
 def test_a_unit_without_connections_is_scaled_by_no_division_by_zero():

@@ -1,6 +1,7 @@
 """Choose the examples for gradients at initialization, and make scores of the gradients."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import torch
@@ -9,6 +10,9 @@ from torch import Tensor
 from pipeline.core.arrays import Scores
 from pipeline.core.batches import Batch
 from pipeline.core.criteria.evidence import Evidence
+from pipeline.core.models.forward import forward
+from pipeline.core.models.layers import Module
+from pipeline.core.models.modules import seeded
 
 PER_CLASS = 10
 """training examples of every class that a score looks at"""
@@ -42,12 +46,31 @@ def balanced(evidence: Evidence) -> tuple[Tensor, Tensor]:
 
 
 def leaves(evidence: Evidence) -> dict[str, Tensor]:
-    """Copies of θ₀ under the mask; those of the mask's tensors want gradients."""
-    weights = {name: torch.tensor(values) for name, values in evidence.theta0.items()}
+    """Copies of the weights under the mask; those of the mask's tensors want gradients."""
+    weights = {name: torch.tensor(values) for name, values in evidence.begun.items()}
     for name, kept in evidence.mask.items():
         weights[name] *= torch.from_numpy(kept)
         weights[name].requires_grad_()
     return weights
+
+
+def logits_of(evidence: Evidence, weights: dict[str, Tensor], inputs: Tensor) -> Tensor:
+    """The logits of a pass in training, (B, classes).
+
+    Raises:
+        ValueError: if the network draws (dropout), and there is no stream to draw from.
+    """
+    with _chance(evidence):
+        return forward(evidence.network, weights, inputs, training=True)
+
+
+def _chance(evidence: Evidence) -> AbstractContextManager[None]:
+    network, rng = evidence.network, evidence.rng
+    if not (isinstance(network, Module) and network.draws):
+        return nullcontext()
+    if rng is None:
+        raise ValueError("the network draws random numbers; give a random stream")
+    return seeded(int(rng.integers(2**63)))
 
 
 def times_weights(
@@ -57,7 +80,7 @@ def times_weights(
 
     Args:
         evidence: its mask says which tensors.
-        weights: θ₀ under the mask, from ``leaves``.
+        weights: under the mask, from ``leaves``.
         found: one number per weight (a gradient), per tensor in the mask's order.
     """
     return {

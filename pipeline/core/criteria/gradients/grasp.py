@@ -17,19 +17,19 @@ from pipeline.core.criteria.evidence import Evidence
 from pipeline.core.criteria.gradients.examples import (
     balanced,
     leaves,
+    logits_of,
     times_weights,
 )
 from pipeline.core.losses import mean_loss
-from pipeline.core.models.forward import forward
 
 TEMPERATURE = 200.0
 
 
 def grasp(evidence: Evidence) -> Scores:
-    """θ₀ (H g) at θ₀ under the mask, g and H of the loss at a high temperature."""
+    """θ (H g), with g and H of the loss under the mask, at a high temperature."""
     weights = leaves(evidence)
     inputs, labels = balanced(evidence)
-    logits = forward(evidence.network, weights, inputs, training=True) / TEMPERATURE
+    logits = logits_of(evidence, weights, inputs) / TEMPERATURE
     asked = [weights[name] for name in evidence.mask]
     loss = mean_loss(logits, labels, evidence.data)
     first = torch.autograd.grad(loss, asked, create_graph=True)

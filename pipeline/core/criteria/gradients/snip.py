@@ -11,7 +11,7 @@ scores one draw of the weights, and another is trained; it takes 100 examples at
 
 Deviations: the paper divides scores by their sum, which changes no rank. The authors'
 program ranks biases as well, and takes 128 examples of CIFAR-10; here biases are never
-pruned. The other draw has the values of θ₀ in another order. Batch norm normalizes by the
+pruned. The other draw has the same values in another order. Batch norm normalizes by the
 batch, as it will in training.
 """
 
@@ -27,10 +27,10 @@ from pipeline.core.criteria.evidence import Evidence
 from pipeline.core.criteria.gradients.examples import (
     balanced,
     leaves,
+    logits_of,
     times_weights,
 )
 from pipeline.core.losses import mean_loss
-from pipeline.core.models.forward import forward
 
 AT_RANDOM = 100
 """examples of the authors' program"""
@@ -39,7 +39,7 @@ _AT_ONCE = 10
 
 
 def snip(evidence: Evidence) -> Scores:
-    """|g θ₀|, with g the gradient of the loss at θ₀ under the mask."""
+    """|g θ|, with g the gradient of the loss under the mask."""
     return _sensitivity(evidence, *balanced(evidence))
 
 
@@ -49,23 +49,23 @@ def snip_official(evidence: Evidence) -> Scores:
     read = list(islice(evidence.batches(_AT_ONCE), AT_RANDOM // _AT_ONCE))
     inputs = torch.from_numpy(np.concatenate([batch.inputs for batch in read]))
     labels = torch.from_numpy(np.concatenate([batch.labels for batch in read]))
-    return _sensitivity(replace(evidence, theta0=_another(evidence)), inputs, labels)
+    return _sensitivity(replace(evidence, begun=_another(evidence)), inputs, labels)
 
 
 def _another(evidence: Evidence) -> Weights:
-    """θ₀ with the values of each tensor that the mask keeps in another order."""
+    """The values of each tensor that the mask keeps, in another order."""
     assert evidence.rng is not None, "checked by criteria.score"
     moved = {}
     for name in sorted(evidence.mask):
-        kept, values = evidence.mask[name], evidence.theta0[name].copy()
+        kept, values = evidence.mask[name], evidence.begun[name].copy()
         values[kept] = evidence.rng.permutation(values[kept])
         moved[name] = values
-    return evidence.theta0 | moved
+    return evidence.begun | moved
 
 
 def _sensitivity(evidence: Evidence, inputs: Tensor, labels: Tensor) -> Scores:
     weights = leaves(evidence)
-    logits = forward(evidence.network, weights, inputs, training=True)
+    logits = logits_of(evidence, weights, inputs)
     loss = mean_loss(logits, labels, evidence.data)
     found = torch.autograd.grad(loss, [weights[name] for name in evidence.mask])
     products = times_weights(evidence, weights, found)
@@ -76,6 +76,7 @@ def snip_iterative(evidence: Evidence) -> Scores:
     """``snip``, for a cut in many passes that each score what the last one left.
 
     Source: de Jorge et al. 2021, "Progressive skeletonization", arXiv:2006.09081
-    (iterative SNIP; a pruned weight does not come back).
+    (iterative SNIP; a pruned weight does not come back). Deviation: all 100 passes look at
+    the same examples; the authors' program has 10 steps by default, each with a new batch.
     """
     return snip(evidence)

@@ -26,7 +26,7 @@ _NEUTRAL = {"bias": 0.0, "shift": 0.0, "mean": 0.0, "variance": 1.0}
 
 
 def synflow(evidence: Evidence) -> Scores:
-    """|∂R/∂θ₀ θ₀| under the mask.
+    """|∂R/∂θ θ| under the mask.
 
     Raises:
         ValueError: if inputs are tokens, of which none is an input of ones.
@@ -50,7 +50,7 @@ def _input_shape(inputs: Inputs) -> tuple[int, ...]:
 
 
 def _positive(evidence: Evidence) -> dict[str, Tensor]:
-    """|θ₀| under the mask in float64, without biases and with norms at identity."""
+    """|θ| under the mask in float64, without biases and with norms at identity."""
     positive = {}
     roles = {name: tensor.role for name, tensor in parameters(evidence.network).items()}
     for name, weight in leaves(evidence).items():

@@ -33,14 +33,14 @@ FEW = 40
 
 
 def phew(evidence: Evidence) -> Walks:
-    """The weights that walks through θ₀ visit, batch after batch without end.
+    """The weights that walks through the weights visit, batch after batch without end.
 
     Raises:
         ValueError: if a unit has no weight but 0, so that no walk can go on from it.
     """
     assert evidence.rng is not None, "its record says that it draws"
     names = kernels(evidence.network)
-    steps = {name: Steps(evidence.theta0[name]) for name in names}
+    steps = {name: Steps(evidence.begun[name]) for name in names}
     return _Walker(evidence=evidence, steps=steps, rng=evidence.rng).walks
 
 
