@@ -23,6 +23,7 @@ from pipeline.compare.setups import (
     differences,
     fits,
     is_about,
+    length_of,
     misfits,
 )
 from pipeline.core.looks import Looks
@@ -127,10 +128,10 @@ class _Trial:
 def _trial(setup: Setup, claim: Claim, book: Book) -> _Trial:
     protocol = book.protocols[claim.protocol]
     differs = differences(setup.settings, protocol.settings)
-    steps = [row["steps"] for row in setup.dense if row["steps"] is not None]
-    if min(steps, default=protocol.min_steps) < protocol.min_steps:
+    steps = length_of(setup.dense)
+    if steps is not None and steps < protocol.min_steps:
         needed = f"(needed: {protocol.min_steps:,} or more)"
-        differs.append(f"steps is {min(steps):,} {needed}")
+        differs.append(f"steps is {steps:,} {needed}")
     missing, playing = [], {}
     for role in roles(claim.check):
         if role == DENSE:

@@ -14,7 +14,7 @@ from pipeline.compare.claims import (
     Reading,
     load,
 )
-from pipeline.compare.setups import fits, misfits, recipe_of
+from pipeline.compare.setups import fits, length_of, misfits, recipe_of
 from pipeline.results.tables import Row
 from pipeline.tracking import TrackedStore
 
@@ -53,12 +53,8 @@ def published(store: TrackedStore, book: Book | None = None) -> list[Row]:
 def _was_run(store: TrackedStore, task: str, protocol: Protocol) -> bool:
     """Whether a task has the settings of a protocol and trained long enough."""
     settings = next(s for (name, _), s in store.settings.items() if name == task)
-    steps = [
-        row["steps"]
-        for row in store.rounds
-        if row["task"] == task and row["steps"] is not None
-    ]
-    enough = min(steps, default=0) >= protocol.min_steps
+    steps = length_of(row for row in store.rounds if row["task"] == task)
+    enough = steps is not None and steps >= protocol.min_steps
     return enough and fits(settings, protocol.settings)
 
 

@@ -116,6 +116,18 @@ def _dense(recipes: Iterable[Sequence[Row]]) -> tuple[Row, ...]:
     return tuple(row for _, row in sorted(found.items()))
 
 
+def length_of(rows: Iterable[Row]) -> int | None:
+    """The least number of steps of trainings that reached their end.
+
+    A training that diverged stopped early: its steps say nothing about the settings.
+
+    Returns:
+        None where none reached its end.
+    """
+    steps = (row["steps"] for row in rows if not row["diverged"])
+    return min((number for number in steps if number is not None), default=None)
+
+
 def common(declared: Iterable[Looks]) -> Looks:
     """The looks of pooled experiments. Where they differ, nobody declared a common rule."""
     found = set(declared)

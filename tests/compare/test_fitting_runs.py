@@ -83,6 +83,14 @@ def test_too_few_steps_are_not_comparable():
     )
 
 
+def test_a_diverged_training_does_not_make_a_run_too_short():
+    def accuracy(variant, density, seed):
+        return None if (variant, seed) == ("dense", 8) else 0.98 + 0.0001 * seed
+
+    row = checked(FASTER, store(accuracy=accuracy, seeds=range(9)))
+    assert (row.verdict, row.seeds) == ("agrees", 8)
+
+
 def test_censored_early_stops_are_never_averaged_into_a_ratio():
     def step(variant, density, seed):
         return 14500 if (variant, seed) == ("dense", 3) else 3000 + 100 * seed

@@ -62,6 +62,13 @@ def test_another_protocol_or_too_few_steps_give_no_row():
     assert rows(READING, steps=9000) == []
 
 
+def test_a_diverged_training_takes_no_number_away():
+    def accuracy(variant, density, seed):
+        return None if (density, seed) == (0.108, 3) else 0.98
+
+    assert rows(READING, accuracy=accuracy) == rows(READING) != []
+
+
 def test_a_start_at_another_step_than_the_protocols_gives_no_row():
     steps = ("dense_accuracy: 0.97", "dense_accuracy: 0.97\n    recipe: {rewind.step: 300}")
     found = book(READING, "0.98", steps)

@@ -160,6 +160,6 @@ def _row(
         "test_accuracy_early_stop": reached,
         "early_stop_step": stopped,
         "censored": stopped is not None and stopped >= 14250,
-        "steps": 15000,
+        "steps": 500 if reached is None else 15000,  # a diverged training stops there
         "diverged": reached is None,
     }
