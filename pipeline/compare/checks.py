@@ -30,6 +30,7 @@ from pipeline.compare.samples import (
     STEP,
     Groups,
     Sample,
+    censored_seeds,
     family,
     family_of,
     leaving_density,
@@ -70,8 +71,6 @@ class Measured:
     there are too few seeds"""
     of_t: Interval | None = None
     """Student's interval of the mean at 95 %"""
-    wins: tuple[int, int] | None = None
-    """of a check that tickets win: number of seeds in which they do, and of seeds"""
     notes: tuple[str, ...] = ()
 
 
@@ -94,7 +93,8 @@ def _difference(check: Difference | Equivalence, runs: FittingRuns) -> Measured:
     else:
         low, high = _bounds(check.low, check.high)
     notes = _failed(check, runs, rounds)
-    return _worst(samples, (low, high), runs, unit=unit_of(check), notes=notes)
+    judged = family_of(samples, (low, high))
+    return _worst(samples, judged, runs, unit=unit_of(check), notes=notes)
 
 
 def _reading(check: Reading, runs: FittingRuns) -> Measured:
@@ -108,18 +108,28 @@ def _reading(check: Reading, runs: FittingRuns) -> Measured:
         for one in rounds
     ]
     refuse_unmeasured(samples, check.metric)
-    bounds = _bounds(check.low, check.high)
+    judged = family_of(samples, _bounds(check.low, check.high))
     notes = _failed(check, runs, rounds)
-    return _worst(samples, bounds, runs, unit=unit_of(check), notes=notes)
+    return _worst(samples, judged, runs, unit=unit_of(check), notes=notes)
 
 
 def _ratio(check: Ratio, runs: FittingRuns) -> Measured:
     rounds = rounds_of(check, runs.rows)
-    samples = _contrasts(rounds, log_ratio, STEP)
+    samples = [
+        Sample(
+            density=one.density,
+            groups=log_ratio(one.rows, one.against),
+            run=seeds_of(one.rows, one.against),
+            censored=censored_seeds(one.rows, one.against),
+        )
+        for one in rounds
+    ]
+    refuse_unmeasured(samples, STEP)
     low, high = _bounds(check.low, check.high)
-    bounds = (math.log(low) if low > 0 else low, math.log(high))
-    notes = _lost(rounds, STEP)
-    return _worst(samples, bounds, runs, unit=unit_of(check), notes=notes, log=True)
+    judged = family_of(samples, (math.log(low) if low > 0 else low, math.log(high)))
+    _refuse_censored(decide(judged, runs.looks), rounds)
+    unit, notes = unit_of(check), _lost(rounds, STEP)
+    return _worst(samples, judged, runs, unit=unit, notes=notes, log=True)
 
 
 def _leaves(check: Leaves, runs: FittingRuns) -> Measured:
@@ -152,24 +162,17 @@ def _leaves(check: Leaves, runs: FittingRuns) -> Measured:
 
 
 def _winning(check: Winning, runs: FittingRuns) -> Measured:
-    statements: list[Statement] = []
-    pairs_at: list[winning_tickets.Pairs] = []
-    for one in rounds_of(check, runs.rows):
-        pairs = pairs_of(one.rows, one.against)
+    rounds = rounds_of(check, runs.rows)
+    pairs_at = [pairs_of(one.rows, one.against) for one in rounds]
+    for one, pairs in zip(rounds, pairs_at, strict=True):
         if not pairs:
             raise NoAnswerError("not run", f"no seed survived at density {one.density:.1%}")
-        both = winning_tickets.statements(pairs, step_margin=runs.evaluate_every)
-        if both is None:
-            why = why_censored([*one.rows, *one.against], one.density)
-            raise NoAnswerError("not comparable", why)
-        statements += both
-        pairs_at.append(pairs)
-    seeds = set.intersection(*(set(pairs) for pairs in pairs_at))
-    if not seeds:
-        raise NoAnswerError("not run", NO_COMMON_SEED)
-    judged = Family(statements=tuple(statements), seeds=tuple(sorted(seeds)))
+    judged = _that_they_win(rounds, pairs_at, runs.evaluate_every)
     decision = decide(judged, runs.looks)
-    won, num = min(_wins(pairs, decision.seeds) for pairs in pairs_at)
+    _refuse_censored(decision, rounds)
+    if not any(all(seed in pairs for pairs in pairs_at) for seed in decision.seeds):
+        raise NoAnswerError("not run", NO_COMMON_SEED)
+    won, num = min(judged.counts(decision.seeds), key=lambda counts: counts[0] / counts[1])
     low, high = share_interval(won, num)
     where = "" if len(pairs_at) == 1 else f", at the worst of {len(pairs_at)} densities"
     return Measured(
@@ -180,14 +183,44 @@ def _winning(check: Winning, runs: FittingRuns) -> Measured:
         num_seeds=num,
         family=judged,
         decision=decision,
-        wins=(won, num),
         notes=(f"wins in {won} of {num} seeds{where}; the range is a 95 % interval",),
     )
 
 
-def _wins(pairs: winning_tickets.Pairs, seeds: Sequence[int]) -> tuple[int, int]:
-    won = (winning_tickets.seed_wins(*pairs[seed]) is True for seed in seeds)
-    return sum(won), len(seeds)
+def _that_they_win(
+    rounds: Sequence[Round], pairs_at: Sequence[winning_tickets.Pairs], step_margin: float
+) -> Family:
+    """Not inferior on average, at each density, and winning in more than half of the seeds.
+
+    Args:
+        rounds: that the claim is about.
+        pairs_at: tickets and dense networks of each of them.
+        step_margin: steps between two evaluations.
+    """
+    statements: list[Statement] = []
+    censored: frozenset[int] = frozenset()
+    for pairs in pairs_at:
+        hidden = winning_tickets.untestable(pairs)
+        shown = {seed: pair for seed, pair in pairs.items() if seed not in hidden}
+        statements += winning_tickets.statements(shown, step_margin=step_margin) or ()
+        censored |= hidden
+    seeds = frozenset.intersection(*(seeds_of(one.rows, one.against) for one in rounds))
+    return Family(
+        statements=tuple(statements),
+        seeds=tuple(sorted(seeds)),
+        censored=censored & seeds,
+        majorities=tuple(
+            {n: winning_tickets.seed_wins(*pair) is True for n, pair in pairs.items()}
+            for pairs in pairs_at
+        ),
+    )
+
+
+def _refuse_censored(decision: Decision, rounds: Sequence[Round]) -> None:
+    """Raise NoAnswerError if no look decides because early stops are censored."""
+    if decision.kind == "censored":
+        sides = (rows for one in rounds for rows in (one.rows, one.against))
+        raise NoAnswerError("not comparable", why_censored(sides, decision.seeds))
 
 
 def _barrier(check: Barrier, runs: FittingRuns) -> Measured:
@@ -209,8 +242,8 @@ def _barrier(check: Barrier, runs: FittingRuns) -> Measured:
     samples = by_statistics.pop(check.statistics, [nothing])
     refuse_unmeasured(samples, BARRIER)
     notes = _barrier_notes([row for _, rows in found for row in rows], by_statistics)
-    bounds = _bounds(check.low, check.high)
-    return _worst(samples, bounds, runs, unit=unit_of(check), notes=tuple(notes))
+    judged = family_of(samples, _bounds(check.low, check.high))
+    return _worst(samples, judged, runs, unit=unit_of(check), notes=tuple(notes))
 
 
 def _barriers(rows: Sequence[Row], density: float) -> Sample:
@@ -245,7 +278,7 @@ MEASURES: Mapping[str, Callable[..., Measured]] = MappingProxyType(
 
 def _worst(
     samples: Sequence[Sample],
-    bounds: tuple[float, float],
+    judged: Family,
     runs: FittingRuns,
     *,
     unit: str,
@@ -256,13 +289,12 @@ def _worst(
 
     Args:
         samples: one per density.
-        bounds: that the claim sets.
+        judged: the statements about them.
         runs: that the samples are of.
         unit: of the value.
         notes: on the samples.
         log: whether values are logarithms of what is shown.
     """
-    judged = family_of(samples, bounds)
     decision = decide(judged, runs.looks)
     slacks = {
         n: one.slack(decision.seeds)

@@ -16,7 +16,10 @@ from pipeline.core.statistics import standard_deviation
 
 def shown(claim: Claim, measured: Measured, looks: Looks) -> str:
     """Why a claim agrees, and whether its number does as well as the accepted range."""
-    text = f"{test_of(measured, looks)}, against lying outside the accepted range"
+    if measured.family.majorities:
+        why = _not_inferior(measured, looks)
+        return f"{why}; more than half of the seeds is a count, which no test backs"
+    text = f"{_test_of(measured, looks)}, against lying outside the accepted range"
     if excludes(claim, measured):
         number = _in_unit(measured, claim.published)
         text += f"; the published {number} itself lies outside the interval"
@@ -25,17 +28,39 @@ def shown(claim: Claim, measured: Measured, looks: Looks) -> str:
 
 def refuted(measured: Measured, looks: Looks) -> str:
     """Why a claim disagrees."""
+    tests = f"{_test_of(measured, looks)}{_corrected(measured)}"
+    return f"{tests}, against lying in the accepted range"
+
+
+def minority(measured: Measured, looks: Looks) -> str:
+    """Why a claim disagrees that more than half of the seeds should bear out."""
+    by = "1 / e-value" if looks.open else "the binomial"
+    tests = f"{_test_of(measured, looks, by=by)}{_corrected(measured)}"
+    return f"{tests}, against winning in more than half of the seeds"
+
+
+def no_majority(measured: Measured, looks: Looks) -> str:
+    """Why a claim is open that only a part of the seeds bears out."""
+    why = _not_inferior(measured, looks)
+    ended = not looks.open and measured.decision.look == len(looks.at)
+    more = ", and the declared looks end here" if ended else ""
+    return f"{why}; but not in more than half of the seeds, nor is that refuted{more}"
+
+
+def _not_inferior(measured: Measured, looks: Looks) -> str:
+    return f"not inferior on average, within the margins: {_test_of(measured, looks)}"
+
+
+def _corrected(measured: Measured) -> str:
     num = measured.family.num_tests
-    corrected = "" if num == 1 else f", corrected for {num} tests"
-    inside = "against lying in the accepted range"
-    return f"{test_of(measured, looks)}{corrected}, {inside}"
+    return "" if num == 1 else f", corrected for {num} tests"
 
 
-def test_of(measured: Measured, looks: Looks) -> str:
+def _test_of(measured: Measured, looks: Looks, by: str = "") -> str:
     """The p-value of a decision, its test, Student's t beside it, and its look."""
     decision = measured.decision
     assert decision.p_value is not None
-    by = "1 / e-value" if looks.open else "sign flips"
+    by = by or ("1 / e-value" if looks.open else "sign flips")
     text = f"one-sided p = {_p(decision.p_value)} by {by}"
     if decision.p_of_t is not None:
         doubt = decision.p_of_t > looks.level

@@ -1,7 +1,7 @@
 """Values per seed and density: of one variant, or as differences between two variants."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -25,6 +25,8 @@ class Sample:
     groups: Groups
     run: frozenset[int]
     """seeds that were run, on both sides; one that failed has no values"""
+    censored: frozenset[int] = frozenset()
+    """seeds whose value is a bound alone; they have no values either"""
 
     @property
     def means(self) -> dict[int, float]:
@@ -43,7 +45,12 @@ def family_of(samples: Sequence[Sample], bounds: tuple[float, float]) -> Family:
 def family(samples: Sequence[Sample], statements: Sequence[Statement]) -> Family:
     """Statements about samples, with the seeds that all of the samples have."""
     seeds = frozenset.intersection(*(sample.run for sample in samples))
-    return Family(statements=tuple(statements), seeds=tuple(sorted(seeds)))
+    censored = frozenset.union(*(sample.censored for sample in samples))
+    return Family(
+        statements=tuple(statements),
+        seeds=tuple(sorted(seeds)),
+        censored=censored & seeds,
+    )
 
 
 def seeds_of(*sides: Sequence[Row]) -> frozenset[int]:
@@ -72,28 +79,43 @@ def minus(
 
 
 def log_ratio(first: Sequence[Row], second: Sequence[Row]) -> Groups:
-    """Logarithm of the ratio of early-stop steps, per common seed.
-
-    Raises:
-        NoAnswerError: an early stop is censored; leaving it out would bias the mean
-            towards early ones.
-    """
-    for rows in (first, second):
-        if any(row["censored"] or row[STEP] == 0 for row in rows):
-            raise NoAnswerError("not comparable", why_censored(rows, rows[0]["density"]))
-    logs = ([row | {STEP: _log(row[STEP])} for row in rows] for rows in (first, second))
+    """Logarithm of the ratio of early-stop steps, per common seed that is not censored."""
+    hidden = censored_seeds(first, second)
+    logs = (
+        [row | {STEP: _log(row[STEP])} for row in rows if row["seed"] not in hidden]
+        for rows in (first, second)
+    )
     return paired_differences(*(values_of(rows, STEP) for rows in logs))
 
 
-def why_censored(rows: Sequence[Row], density: float) -> str:
-    """The reason why the early stops of these trainings have no mean."""
-    num = sum(bool(row["censored"]) for row in rows)
-    if not num:
-        return f"no early stop after step 0 at density {density:.1%}"
-    return (
-        f"the early stop is censored in {num} of {len(rows)} trainings at density "
-        f"{density:.1%}; train longer"
+def censored_seeds(*sides: Sequence[Row]) -> frozenset[int]:
+    """The seeds whose early stop has no logarithm: it is censored, or at step 0.
+
+    To leave them out would bias a mean towards early stops.
+    """
+    return frozenset(
+        row["seed"] for rows in sides for row in rows if row["censored"] or row[STEP] == 0
     )
+
+
+def why_censored(sides: Iterable[Sequence[Row]], seeds: Sequence[int]) -> str:
+    """The reason why the early stops of these seeds have no mean.
+
+    Args:
+        sides: rows of one variant at one density each; the first with such a stop is named.
+        seeds: of the look that has no mean.
+    """
+    mine = [[row for row in rows if row["seed"] in seeds] for rows in sides]
+    for rows in mine:
+        if num := sum(bool(row["censored"]) for row in rows):
+            return (
+                f"the early stop is censored in {num} of {len(rows)} trainings at density "
+                f"{_density(rows)}; train longer"
+            )
+    first = next((rows for rows in mine if censored_seeds(rows)), None)
+    if first is None:
+        return "it keeps as many weights as the dense network"
+    return f"no early stop after step 0 at density {_density(first)}"
 
 
 def leaving_density(differences: Mapping[float, float], margin: float) -> float | None:
@@ -109,10 +131,14 @@ def leaving_density(differences: Mapping[float, float], margin: float) -> float 
 def refuse_unmeasured(samples: Sequence[Sample], metric: str) -> None:
     """Raise NoAnswerError if a density has no value at all."""
     for sample in samples:
-        if not sample.groups:
+        if not sample.groups and not sample.censored:
             raise NoAnswerError(
                 "not run", f"no {metric} in common seeds at density {sample.density:.1%}"
             )
+
+
+def _density(rows: Sequence[Row]) -> str:
+    return f"{fmean(row['density'] for row in rows):.1%}"
 
 
 def _log(step: int | None) -> float | None:

@@ -4,6 +4,9 @@ A statement is "the typical value of these values lies between two bounds", with
 per seed. A claim is a family of statements, one per density. A decision is made at declared
 looks (``looks``), with the paired sign-flip test (``sign_flips``); Student's t is computed
 beside it, and a disagreement of the two is a warning of skewed values.
+
+A claim may also ask that something be so in more than half of the seeds. That it is not is
+tested. That it is, is counted and not tested: a majority of few seeds is no evidence.
 """
 
 import math
@@ -13,11 +16,15 @@ from statistics import fmean
 from typing import Literal
 
 from pipeline.core import sign_flips
-from pipeline.core.e_values import e_bounds, e_value
+from pipeline.core.e_values import e_bounds, e_of_minority, e_value
 from pipeline.core.looks import Looks
-from pipeline.core.statistics import holm, t_above
+from pipeline.core.statistics import holm, minority, t_above
 
-Kind = Literal["inside", "outside", "undecided"]
+Kind = Literal["inside", "outside", "minority", "no majority", "censored", "undecided"]
+"""what is known of a family: its statements hold, and its majorities; a statement does
+not; a majority is refuted; statements hold, but not all majorities; a value is censored;
+nothing"""
+DECIDED = ("inside", "outside", "minority")
 Above = Callable[[Sequence[float], float], float]
 """values, bound -> one-sided p-value against "the centre is at most the bound\""""
 T_NEEDS = 2
@@ -67,6 +74,12 @@ class Family:
     """at least one"""
     seeds: tuple[int, ...]
     """all seeds that were run, ascending, with those that failed"""
+    censored: frozenset[int] = frozenset()
+    """seeds with a value that is a bound alone, so that no mean may leave it out: a look
+    that takes one of them in decides nothing"""
+    majorities: tuple[Mapping[int, bool], ...] = ()
+    """one per density: seed -> whether it has what more than half of the seeds must have;
+    a failed seed has no entry"""
 
     def shown(self, seeds: Sequence[int], above: Above) -> float:
         """P-value against "not all statements hold".
@@ -80,10 +93,15 @@ class Family:
         """P-value against "all statements hold", by Holm: one refuted one is enough."""
         return min(holm([one.p_outside(seeds, above) for one in self.statements]))
 
+    def counts(self, seeds: Sequence[int]) -> list[tuple[int, int]]:
+        """Per majority: how many of these seeds have it, and how many there are."""
+        known = ([one[seed] for seed in seeds if seed in one] for one in self.majorities)
+        return [(sum(found), len(found)) for found in known]
+
     @property
     def num_tests(self) -> int:
         """For how many tests a refutation is corrected."""
-        return sum(one.num_bounds for one in self.statements)
+        return sum(one.num_bounds for one in self.statements) + len(self.majorities)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,11 +115,12 @@ class Decision:
     look: int
     """number of that look, from 1; 0 = the first one is not reached"""
     p_value: float | None = None
-    """of the decision; None where undecided"""
+    """of the decision, and of the statements without a majority; None where undecided"""
     p_of_t: float | None = None
-    """what Student's t gives instead"""
+    """what Student's t gives instead; None of a minority"""
     kept: bool = True
-    """whether the last look that was reached decides so, too"""
+    """whether the last look that was reached decides so, too; one with censored values
+    decides nothing"""
 
 
 def decide(family: Family, looks: Looks) -> Decision:
@@ -116,15 +135,16 @@ def decide(family: Family, looks: Looks) -> Decision:
     """
     reached = looks.reached(len(family.seeds))
     if not reached:
-        return Decision(kind="undecided", seeds=family.seeds, look=0)
+        kind: Kind = "censored" if family.censored else "undecided"
+        return Decision(kind=kind, seeds=family.seeds, look=0)
     found = [
         _at_look(family, family.seeds[:num], looks, number)
         for number, num in enumerate(reached, 1)
     ]
-    for decision in found:
-        if decision.kind != "undecided":
-            kept = found[-1].kind == decision.kind
-            return replace(decision, kept=kept)
+    tested = [one for one in found if one.kind != "censored"]
+    for decision in tested:
+        if decision.kind in DECIDED:
+            return replace(decision, kept=tested[-1].kind == decision.kind)
     return found[-1]
 
 
@@ -150,17 +170,40 @@ def interval(values: Sequence[float], looks: Looks) -> tuple[float, float]:
 def _at_look(family: Family, seeds: tuple[int, ...], looks: Looks, number: int) -> Decision:
     known = min(len(one.of(seeds)) for one in family.statements)
     undecided = Decision(kind="undecided", seeds=seeds, look=number)
+    if family.censored.intersection(seeds):
+        return replace(undecided, kind="censored")
     if known < T_NEEDS:
         return undecided
     above = evidence_against(looks)
-    refuted, shown = family.refuted(seeds, above), family.shown(seeds, above)
-    if refuted <= looks.level:
+    outside, fewer = _refuted(family, seeds, looks)
+    if outside <= looks.level:
         of_t = family.refuted(seeds, t_above)
-        return replace(undecided, kind="outside", p_value=refuted, p_of_t=of_t)
-    of_t = family.shown(seeds, t_above)
+        return replace(undecided, kind="outside", p_value=outside, p_of_t=of_t)
+    if fewer <= looks.level:
+        return replace(undecided, kind="minority", p_value=fewer)
+    shown, of_t = family.shown(seeds, above), family.shown(seeds, t_above)
     if shown <= looks.level:
-        return replace(undecided, kind="inside", p_value=shown, p_of_t=of_t)
+        most = all(2 * num > every for num, every in family.counts(seeds))
+        kind: Kind = "inside" if most else "no majority"
+        return replace(undecided, kind=kind, p_value=shown, p_of_t=of_t)
     return replace(undecided, p_of_t=of_t)
+
+
+def _refuted(family: Family, seeds: tuple[int, ...], looks: Looks) -> tuple[float, float]:
+    """P-values against "all statements hold", and against "more than half of the seeds".
+
+    Holm corrects for both together: a claim is refuted by either.
+    """
+    above = evidence_against(looks)
+    outside = [one.p_outside(seeds, above) for one in family.statements]
+    fewer = [_p_minority(*counts, looks) for counts in family.counts(seeds)]
+    adjusted = holm([*outside, *fewer])
+    num = len(outside)
+    return min(adjusted[:num]), min(adjusted[num:], default=1.0)
+
+
+def _p_minority(num: int, every: int, looks: Looks) -> float:
+    return 1 / max(1.0, e_of_minority(num, every)) if looks.open else minority(num, every)
 
 
 def _both(values: tuple[float, ...]) -> tuple[tuple[float, ...], tuple[float, ...]]:

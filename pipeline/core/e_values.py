@@ -1,4 +1,4 @@
-"""E-values: evidence about a mean that is valid whenever one stops adding seeds.
+"""E-values: evidence about a mean or a share, valid whenever one stops adding seeds.
 
 Source: Hendriksen, de Heide & Grünwald 2021, arXiv:1807.01077; Pérez-Ortiz et al. 2022,
 arXiv:2208.07610 (t test with the right-Haar prior of the scale).
@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from scipy import special
 
 
 def e_value(values: Sequence[float], bound: float) -> float:
@@ -38,6 +39,24 @@ def e_value(values: Sequence[float], bound: float) -> float:
     squared = min(((mean - bound) / error) ** 2 / degrees if error else 1e12, 1e12)
     ratio = (1 + squared) / (1 + squared / (1 + num))
     return float(ratio ** ((degrees + 1) / 2) / math.sqrt(1 + num))
+
+
+def e_of_minority(successes: int, num: int) -> float:
+    """The e-value against "a success has a chance of at least one half".
+
+    Under that hypothesis the chance that it ever reaches 1 / α is at most α: it is the mean
+    of likelihood ratios against one half, over all smaller chances. Source: Robbins 1970,
+    Ann. Math. Statist. 41, 1397-1409 (mixtures of likelihood ratios).
+
+    >>> round(e_of_minority(0, 7), 1), round(e_of_minority(3, 6), 2)
+    (31.9, 0.46)
+    """
+    both = successes + 1, num - successes + 1
+    below = float(special.betainc(*both, 0.5))
+    if below == 0:
+        return 0.0
+    logarithm = float(special.betaln(*both)) + math.log(below) + (num + 1) * math.log(2)
+    return math.exp(min(logarithm, 700.0))  # beyond it, a number has no exponential
 
 
 def e_bounds(values: Sequence[float], level: float) -> tuple[float, float]:

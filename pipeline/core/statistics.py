@@ -107,6 +107,15 @@ def share_interval(successes: int, num: int) -> tuple[float, float]:
     return low, high
 
 
+def minority(successes: int, num: int) -> float:
+    """P-value of the exact binomial test against "a success has a chance of at least .5".
+
+    >>> minority(0, 5), minority(3, 5)
+    (0.03125, 0.8125)
+    """
+    return float(special.bdtr(successes, num, 0.5))
+
+
 def standard_deviation(values: Sequence[float]) -> float:
     """The standard deviation of a sample of at least 2 values, with num - 1 as divisor."""
     return float(np.std(values, ddof=1))

@@ -113,17 +113,28 @@ def statements(
             evaluations cannot be told apart.
 
     Returns:
-        The statement about accuracy and the one about steps; None if an early stop is
-        censored, or if the ticket keeps as many weights as the dense network.
+        The statement about accuracy and the one about steps; None if a pair is one of
+        ``untestable``.
     """
-    both = pairs.values()
-    if any(a.censored or b.censored or a.kept >= b.kept for a, b in both):
+    if untestable(pairs):
         return None
     accuracy = {seed: a.accuracy - b.accuracy for seed, (a, b) in pairs.items()}
     step = {seed: float(a.step - b.step) for seed, (a, b) in pairs.items()}
     return (
         Statement(values=accuracy, low=-accuracy_margin),
         Statement(values=step, high=step_margin),
+    )
+
+
+def untestable(pairs: Pairs) -> frozenset[int]:
+    """The seeds whose pairs have no place in a mean.
+
+    An early stop is censored, or the ticket keeps as many weights as the dense network.
+    """
+    return frozenset(
+        seed
+        for seed, (a, b) in pairs.items()
+        if a.censored or b.censored or a.kept >= b.kept
     )
 
 
@@ -200,7 +211,8 @@ def _test(density: float, pairs: Pairs, step_margin: float, looks: Looks) -> Win
     seeds = sorted(pairs)[: reached[-1]] if reached else sorted(pairs)
     wins = [seed_wins(*pairs[seed]) for seed in seeds]
     p_value = p_loses = None
-    both = statements(pairs, step_margin=step_margin)
+    # Seeds beyond the look wait, a censored one as well.
+    both = statements({seed: pairs[seed] for seed in seeds}, step_margin=step_margin)
     if both is not None and reached:
         above = evidence_against(looks)
         p_value = max(one.p_inside(seeds, above) for one in both)

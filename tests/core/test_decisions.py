@@ -1,6 +1,7 @@
 """Decisions are right as often as they say, over all looks."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -83,6 +84,54 @@ def test_the_interval_is_that_of_the_look():
     assert kind(GOOD, low=low - 1e-6) == "inside"
     assert kind(GOOD, low=low + 1e-6) == "undecided"
     assert kind(GOOD, low=-math.inf, high=high + 1e-6) == "inside"
+
+
+def won(*wins, values=None, looks=DEFAULT):
+    """The decision about good values, and wins that must be a majority."""
+    one = family(values or [*GOOD, *GOOD][: len(wins)])
+    return decide(replace(one, majorities=(dict(enumerate(map(bool, wins))),)), looks)
+
+
+def test_a_majority_is_asked_of_every_look():
+    half = (1, 1, 1, 1, 0, 0, 0, 0)
+    found = won(*half)
+    assert (found.kind, found.look, found.p_value) == ("no majority", 1, 1 / 256)
+    found = won(*half, 1, 1)
+    assert (found.kind, found.look, len(found.seeds)) == ("inside", 2, 10)
+    assert won(*half, 1, 1, looks=OPEN).kind == "inside"
+
+
+def test_a_majority_that_is_refuted_refutes_corrected_for_all_tests():
+    found = won(*8 * [0])
+    assert (found.kind, found.p_value) == ("minority", 2 / 256)
+    assert won(1, *7 * [0]).kind == "no majority"  # 9 / 256, twice
+    assert won(*8 * [0], values=BAD).kind == "outside"
+
+
+@pytest.mark.parametrize(("looks", "at"), [(DEFAULT, (8, 10, 12)), (OPEN, range(5, 41))])
+def test_a_majority_is_rarely_refuted_where_half_of_the_seeds_win(looks, at):
+    rng = np.random.default_rng(0)
+    wrong, values = 0, [1 + 0.01 * n for n in range(40)]
+    for drawn in (rng.random((200, 40)) < 0.5).tolist():
+        cut = (won(*drawn[:num], values=values[:num], looks=looks) for num in at)
+        wrong += any(found.kind == "minority" for found in cut)
+    assert wrong / 200 <= 0.05
+
+
+def test_a_censored_value_keeps_its_look_from_deciding_and_no_other():
+    values = dict(enumerate(GOOD))
+    one = Family(
+        statements=(Statement(values=values, low=0.0),),
+        seeds=tuple(range(10)),
+        censored=frozenset({9}),
+    )
+    found = decide(one, DEFAULT)
+    assert (found.kind, found.look, found.kept) == ("inside", 1, True)
+    assert decide(replace(one, censored=frozenset({3})), DEFAULT).kind == "censored"
+    doubtful = (Statement(values=values, low=1.0),)
+    assert decide(replace(one, statements=doubtful), DEFAULT).kind == "censored"
+    waits = replace(one, statements=doubtful, seeds=tuple(range(9)))
+    assert decide(replace(waits, censored=frozenset({8})), DEFAULT).kind == "undecided"
 
 
 def simulated(mean, num, times, looks=DEFAULT, num_samples=1, **bounds):

@@ -140,6 +140,12 @@ def test_seeds_beyond_a_look_wait_for_the_next_one():
     assert test.num_seeds == 8
 
 
+def test_a_censored_seed_beyond_the_look_waits():
+    hidden = (reached(censored=True), DENSE)
+    (test,) = winning_tests({0.5: pairs([0.002]) | {99: hidden}}, step_margin=100)
+    assert (test.num_seeds, test.wins) == (8, True)
+
+
 def test_censored_seeds_are_counted_as_unknown_and_never_averaged():
     hidden = (reached(step=1001), reached(censored=True, kept=1000))
     (test,) = winning_tests({0.5: pairs([0.002]) | {1: hidden}}, step_margin=100)
