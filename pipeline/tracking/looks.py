@@ -1,12 +1,12 @@
 """Record at which numbers of seeds an experiment is judged, before it is judged.
 
 The declaration of params.yaml stands in a tag of the MLflow experiment. One that is changed
-while there are results to look at is no declaration: it stays beside the first, and the
-experiment counts as open-ended.
+while there are results to look at, in the workspace or in the store, is no declaration: it
+stays beside the first, and the experiment counts as open-ended.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from pipeline.core.looks import DEFAULT, Looks
 
@@ -14,20 +14,31 @@ TAG = "looks"
 """a list of declarations, each a list of numbers of seeds; [] = open-ended"""
 
 
-def looks_tag(tags: Mapping[str, str], looks: Looks, num_seeds: int) -> str:
+def looks_tag(
+    tags: Mapping[str, str],
+    looks: Looks,
+    seeds: Collection[int],
+    stored: Callable[[], Collection[int]],
+) -> str:
     """The tag after another declaration.
 
     Args:
         tags: of the experiment so far.
         looks: declared now.
-        num_seeds: with results, those of now included.
+        seeds: with results in the workspace.
+        stored: gives those with results in the experiment; asked where looks change.
     """
-    before = _declared(tags)
-    if before and before[-1] == list(looks.at):
+    now, before = list(looks.at), _declared(tags)
+    if before and before[-1] == now:
         return json.dumps(before)
-    first = min((one[0] if one else 0 for one in [*before, list(looks.at)]), default=0)
-    kept = before if num_seeds >= first else []
-    return json.dumps([*kept, list(looks.at)])
+    known = frozenset(stored())
+    if known and not before:
+        before = [list(DEFAULT.at)]  # of a version that declared none
+    if before and before[-1] == now:
+        return json.dumps(before)
+    first = min((one[0] if one else 0 for one in [*before, now]), default=0)
+    kept = before if len(known.union(seeds)) >= first else []
+    return json.dumps([*kept, now])
 
 
 def declared_looks(tags: Mapping[str, str]) -> Looks:

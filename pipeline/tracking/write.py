@@ -44,6 +44,7 @@ from pipeline.tracking.store import find_runs, is_there, locked, opened
 from pipeline.tracking.winning_tags import UNTRAINED, untrained_tasks, winning_tags
 
 if TYPE_CHECKING:
+    from mlflow import MlflowClient
     from mlflow.entities import Run
 
 SUMMARY = "summary"
@@ -161,7 +162,6 @@ def write(
     approximations = tracked_approximations(place, asked.targets)
     tags = experiment_tags(asked.experiment, chains, analyses, approximations)
     seeds = {chain.first.seed for chain in chains}
-    declared = partial(looks_tag, looks=asked.looks, num_seeds=len(seeds))
     if untrained is not None:
         tags[UNTRAINED] = json.dumps(sorted(untrained))
     hashes = dvc_hashes.recorded(root)
@@ -173,6 +173,8 @@ def write(
         )
     with locked(root), opened(uri) as client:
         marks = enclosing(root) == root.resolve()
+        stored = partial(_stored_seeds, client, asked.experiment)
+        declared = partial(looks_tag, looks=asked.looks, seeds=seeds, stored=stored)
         number = experiments.found(
             client,
             asked.experiment,
@@ -203,6 +205,16 @@ def write(
         untrained=failed,
         **{outcome: tuple(done[outcome]) for outcome in OUTCOMES},
     )
+
+
+def _stored_seeds(client: "MlflowClient", experiment: str) -> set[int]:
+    """The seeds of the chains that an experiment holds; none if there is no experiment."""
+    known = client.get_experiment_by_name(experiment)
+    if known is None:
+        return set()
+    found = find_runs(client, known.experiment_id, "tags.kind = 'chain'")
+    seeds = (run.data.tags.get("seed", "") for run in found)
+    return {int(seed) for seed in seeds if seed.isdecimal()}
 
 
 OUTCOMES = ("created", "appended", "mended", "untouched", "deleted")
