@@ -1,9 +1,14 @@
 import re
+from dataclasses import fields
 
 import pytest
 
 from pipeline.compare import claims
 from pipeline.compare.claims import ClaimsError, load, roles
+from pipeline.config.rewind import Rewind
+from pipeline.config.settings import Prune
+from pipeline.core.optimizers import OPTIMIZERS
+from pipeline.core.training.settings import Schedule, TrainSettings
 
 VALID = """
 variants:
@@ -80,6 +85,49 @@ def test_a_published_number_lies_within_the_bounds_of_its_check():
 def test_every_protocol_names_data_and_model():
     for protocol in load().protocols.values():
         assert {"data", "model.name"} <= set(protocol.settings)
+
+
+ACCEPTED = {
+    "train.steps": "asked for as min_steps",
+    "train.epochs": "asked for as min_steps",
+    "train.loss_precision": "a finer loss is the same loss with less rounding",
+    "train.evaluations_per_decade": "when one looks changes no weight",
+    "train.evaluate_train": "when one looks changes no weight",
+    "train.measures": "when one looks changes no weight",
+    "train.test_cadence": "when one looks changes no weight",
+    "train.common_noise": "the verdict says it",
+    "train.engine": "how it is computed, not what",
+    "train.device": "how it is computed, not what",
+    "train.processes": "how it is computed, not what",
+    "prune.mask": "asked for as mask.from",
+    "prune.blocks": "the order of blocks, where networks have other depths",
+    "rewind.draw": "draws are repetitions",
+}
+"""settings that no protocol and no role asks for, with the reason"""
+
+
+def test_settings_that_nothing_asks_for_are_named_with_the_reason():
+    book = load()
+    asked = {name for needed in book.variants.values() for name in needed}
+    for protocol in book.protocols.values():
+        asked |= {*protocol.settings, *protocol.recipe}
+        asked |= {f"prune.{name}" for name in protocol.masks}
+    asked = {re.sub(r"^mask\.(?!rewind)", "prune.", name) for name in asked}
+    parts = {"train": TrainSettings, "prune": Prune, "rewind": Rewind}
+    known = {f"{part}.{one.name}" for part, kind in parts.items() for one in fields(kind)}
+    known |= {f"train.schedule.{one.name}" for one in fields(Schedule)}
+    known -= {"train.schedule", "prune.kept"}  # its fields are there; derived
+    ours = {n for n in known if not any(f"{a}.".startswith(f"{n}.") for a in asked)}
+    assert ours == ACCEPTED.keys()
+
+
+def test_what_a_schedule_or_an_optimizer_adds_is_asked_for():
+    for name, protocol in load().protocols.items():
+        needed, schedule = protocol.settings, protocol.settings.get("train.schedule.name")
+        assert schedule != "milestones" or "train.schedule.gamma" in needed, name
+        optimizer = OPTIMIZERS.get(str(needed.get("train.optimizer")))
+        assert not (optimizer and optimizer.betas) or "train.betas" in needed, name
+        assert not (optimizer and optimizer.momentum) or "train.momentum" in needed, name
 
 
 def test_every_role_has_a_setting_for_pruned_weights():

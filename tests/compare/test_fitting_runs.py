@@ -21,6 +21,8 @@ from helpers.tracked_stores import (
 )
 
 from pipeline.compare import compare, summary
+from pipeline.compare.claims import load
+from pipeline.compare.setups import fits, recipe_of
 from pipeline.core.looks import Looks
 
 
@@ -81,6 +83,29 @@ def test_too_few_steps_are_not_comparable():
         "not comparable",
         "steps is 2,000 (needed: 10,000 or more)",
     )
+
+
+@pytest.mark.parametrize(
+    ("betas", "verdict"), [("[0.5, 0.9]", "not comparable"), ("[0.9, 0.999]", "agrees")]
+)
+def test_betas_are_those_of_the_source_written_or_not(betas, verdict):
+    rows = {r.id: r for r in compare([store(settings=SETTINGS | {"train.betas": betas})])}
+    assert rows["lenet-faster-at-51"].verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("role", "recipe"),
+    [
+        ("one-shot", RECIPES["one-shot"] | {"prune.step": "100"}),
+        ("late-rewind", OWN | {"rewind.to": "early", "rewind.task": "other"}),
+    ],
+)
+def test_no_role_takes_masks_or_weights_from_elsewhere(role, recipe):
+    needed = load().variants[role]
+    other = recipe.keys() & {"prune.step", "rewind.task"}
+    plain = {name: value for name, value in recipe.items() if name not in other}
+    assert fits(dict(recipe_of(plain)), needed)
+    assert not fits(dict(recipe_of(recipe)), needed)
 
 
 def test_a_diverged_training_does_not_make_a_run_too_short():
