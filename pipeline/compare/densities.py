@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from pipeline.compare.claims import DENSE, Check, Leaves, Ratio, against, densities
-from pipeline.compare.no_answer import NoAnswerError
+from pipeline.compare.no_answer import NO_DENSE, NoAnswerError
 from pipeline.compare.samples import seeds_of
 from pipeline.results.tables import Row
 
@@ -111,7 +111,7 @@ def _at(curve: Curve, role: str, density: float) -> Sequence[Row]:
     if role != DENSE:
         return curve[picked(curve, (density,))[0]]
     if not curve:
-        raise NoAnswerError("not run", "no dense network")
+        raise NoAnswerError("not run", NO_DENSE)
     return curve[max(curve)]
 
 

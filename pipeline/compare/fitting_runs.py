@@ -15,7 +15,7 @@ from pipeline.compare.claims import (
 )
 from pipeline.compare.densities import Round, rounds_of
 from pipeline.compare.failures import Rule
-from pipeline.compare.no_answer import NoAnswerError
+from pipeline.compare.no_answer import NO_DENSE, NoAnswerError
 from pipeline.compare.setups import (
     Recipe,
     Setup,
@@ -61,9 +61,9 @@ def fitting_runs(claim: Claim, book: Book, found: Sequence[Setup]) -> FittingRun
     """The runs that fit the protocol of a claim; of several, those with most seeds.
 
     Raises:
-        NoAnswerError: ``not run`` if there is no run of this model on this data, or
-            none of a variant in the claim; ``not comparable`` if the nearest run has
-            other settings.
+        NoAnswerError: ``not run`` if there is no run of this model on this data, none of
+            a variant in the claim, or none of the dense network in it;
+            ``not comparable`` if the nearest run has other settings.
     """
     protocol = book.protocols[claim.protocol]
     family = [setup for setup in found if is_about(setup.settings, protocol.settings)]
@@ -75,6 +75,8 @@ def fitting_runs(claim: Claim, book: Book, found: Sequence[Setup]) -> FittingRun
     if fitting:
         casts = ((cast, trial.setup) for trial in fitting for cast in _casts(trial, claim))
         cast, setup = max(casts, key=_fitness)
+        if DENSE in roles(claim.check) and not cast.dense:
+            raise NoAnswerError("not run", NO_DENSE)
         looks = common(setup.looks[name] for name in cast.experiments)
         return FittingRuns(
             rows=cast.rows,

@@ -2,6 +2,9 @@
 
 from typing import Literal
 
+NO_DENSE = "no dense network"
+"""why a claim about the dense network is not run"""
+
 
 class NoAnswerError(Exception):
     """A claim cannot be checked: its verdict is ``not run`` or ``not comparable``.

@@ -35,10 +35,12 @@ def failure(rows: Sequence[Row], needed: float) -> str:
     """The reason why a network counts as not trained; empty if it trained.
 
     Args:
-        rows: of one network, one per seed.
+        rows: of one network, one per seed; of one that was not run there is nothing to say.
         needed: least mean test accuracy of a trained network.
     """
     reached = [r["test_accuracy"] for r in rows if r["test_accuracy"] is not None]
+    if not rows:
+        return ""
     if len(reached) < len(rows) / 2 or not reached:
         return f"it diverged with {len(rows) - len(reached)} of {len(rows)} seeds"
     if fmean(reached) < needed:

@@ -18,7 +18,7 @@ from pipeline.compare.checks import Measured, measure
 from pipeline.compare.claims import Book, Claim
 from pipeline.compare.densities import curve_of
 from pipeline.compare.fitting_runs import FittingRuns, fitting_runs
-from pipeline.compare.no_answer import NoAnswerError
+from pipeline.compare.no_answer import NO_DENSE, NoAnswerError
 from pipeline.compare.setups import Setup, common, setups
 from pipeline.compare.units import accepted, unit_of
 from pipeline.compare.untrained import failure, needed_accuracy
@@ -179,6 +179,8 @@ def _definition(setup: Setup, book: Book) -> list[Compared]:
             looks = common(setup.looks[name] for name in recipe.runs)
             tests = winning.tests_of(recipe.rows, evaluate_every=every, looks=looks)
             row = _definition_row(recipe.name, tests, reason)
+            if not setup.dense:
+                row = replace(row, verdict="not run", note=NO_DENSE)
             rows.append(replace(row, experiment=", ".join(recipe.runs)))
     return rows
 

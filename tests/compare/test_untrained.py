@@ -45,6 +45,16 @@ def test_the_verdict_on_the_definition_is_the_same(reached):
     assert bool(untrained(found)) == (row.verdict == DENSE_FAILED)
 
 
+def test_a_dense_network_that_was_not_run_did_not_fail():
+    whole = tracked_stores.store(densities=(*tracked_stores.DENSITIES, 0.036))
+    found = replace(whole, rounds=tuple(row for row in whole.rounds if row["round"]))
+    assert untrained(found) == {}
+    rows = {row.id: row for row in compare([found])}
+    for name in ("lenet-dense", "lenet-faster-at-21", "winning-ticket"):
+        assert (rows[name].verdict, rows[name].note) == ("not run", "no dense network")
+    assert rows["lenet-slower-below-21"].seeds == 8  # of tickets alone
+
+
 def test_without_a_protocol_a_network_fails_only_by_diverging():
     other = tracked_stores.SETTINGS | {"data": "digits"}
     assert untrained(store(0.15, None, settings=other)).keys() == {"task-1"}
