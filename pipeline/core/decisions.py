@@ -131,7 +131,9 @@ def decide(family: Family, looks: Looks) -> Decision:
 
     Args:
         family: to judge.
-        looks: at which numbers of seeds; the seeds of a look are the first ones.
+        looks: at which numbers of seeds; the seeds of a look are those with the smallest
+            numbers. One that is added below them changes a look that was made before, and
+            wrong decisions become more frequent (.07 for .05).
     """
     reached = looks.reached(len(family.seeds))
     if not reached:
