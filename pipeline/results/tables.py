@@ -49,6 +49,17 @@ COLUMNS = (
 )
 OF_FITS = ("fitted_step", "generalized_step", "delay")
 """columns that stand there where a training was evaluated on its training set"""
+OUTCOMES = (
+    "early_stop_step",
+    "censored",
+    "validation_loss",
+    "validation_accuracy",
+    "test_accuracy_early_stop",
+    "test_accuracy",
+    "test_loss",
+    *OF_FITS,
+)
+"""columns without a value where a training diverged"""
 SMALLEST = "density_at_dense_accuracy"
 MEANS = ("density", "test_accuracy", "early_stop_step")
 
@@ -250,7 +261,17 @@ def _row(result: RoundResult) -> Row:
         "find_multiply_adds": cost_before(result, multiply_adds),
     }
     row = {n: known.get(n, result.facts.get(n)) for n in COLUMNS}
-    return row | {n: result.facts[n] for n in OF_FITS if n in result.facts}
+    return if_sound(row | {n: result.facts[n] for n in OF_FITS if n in result.facts})
+
+
+def if_sound(row: Row) -> Row:
+    """The row, without its outcomes if the training diverged.
+
+    Weights that are no numbers still give answers, such as the first class for every
+    image, and those have an accuracy that means nothing.
+    """
+    gone = OUTCOMES if row["diverged"] else ()
+    return {name: None if name in gone else value for name, value in row.items()}
 
 
 def _collapsed_layers(facts: Mapping[str, Any]) -> int | None:

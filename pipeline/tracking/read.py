@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.border.redaction import redacted
 from pipeline.core.looks import DEFAULT, Looks
-from pipeline.results.tables import OF_FITS, Row
+from pipeline.results.tables import OF_FITS, Row, if_sound
 from pipeline.tracking.addresses import TrackingError, sqlite_file, store_uri
 from pipeline.tracking.choice import Choice, Runs
 from pipeline.tracking.distinct_names import distinct_names, settings_of
@@ -285,7 +285,7 @@ def _row(child: "Run", parent: "Run", names: Mapping[str, str]) -> Row:
         row[name] = bool(value) if value is not None and name in FLAGS else value
     asked = parent.data.params.get(EVALUATES) == "true"
     fits = OF_FITS if asked or metrics.keys() & set(OF_FITS) else ()
-    return row | {name: metrics.get(name) for name in fits}
+    return if_sound(row | {name: metrics.get(name) for name in fits})
 
 
 def _layers(child: "Run", row: Row) -> list[Row]:

@@ -88,10 +88,11 @@ def blanks(result: RoundResult, timing: Timing) -> list[MetricValue]:
     MLflow shows the newest value of each metric of a chain. Without these, values of the
     round before would stand beside the density of this one.
     """
+    row = rows([result])[0]
     return [
         MetricValue(name=name, value=math.nan, timestamp=timing.ended, step=result.round)
         for name in (*ROUND_METRICS, *OF_FITS)
-        if name in result.facts and result.facts[name] is None
+        if name in result.facts and row[name] is None
     ]
 
 

@@ -318,7 +318,7 @@ def _facts(
         **{n: f"{n}-{instance.key}-{seed}{salt}" for n in LINE},
     }
     half = len(points["loss"]) // 2
-    best = int(np.argmin(points["loss"][:half])) if not failed else 0
+    best = int(np.nanargmin(points["loss"][:half]))
     step = points["step"][best]
     reached = {
         "early_stop_step": step,
@@ -329,4 +329,4 @@ def _facts(
         "test_accuracy": points["accuracy"][-1],
         "test_loss": points["loss"][-1],
     }
-    return known | (dict.fromkeys(reached) if failed else reached)
+    return known | reached | ({"test_loss": None} if failed else {})  # JSON has no NaN
