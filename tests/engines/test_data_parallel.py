@@ -47,6 +47,9 @@ NETWORKS = {
     "mlp": build("mlp", widths=(12,), data=IMAGES),
     "module": modules.described(_HalfUsed, "half", IMAGES),
 }
+WIDE = build("mlp", widths=(300, 100), data=IMAGES)
+FIVE = replace(MOMENTUM, processes=5)
+"""of two numbers the order of a sum decides nothing, of five its last bits"""
 NORMED = build("resnet-8", widths=None, data=IMAGES)
 
 
@@ -129,8 +132,9 @@ def test_one_process_has_the_bits_of_the_reference():
     assert all((w == engine.weights()[0][n]).all() for n, w in plain.weights()[0].items())
 
 
-def test_it_goes_on_from_a_state_bit_for_bit_and_under_another_mask():
-    one = job(NETWORKS["mlp"], ADAM)
+@pytest.mark.parametrize(("network", "settings"), [(NETWORKS["mlp"], ADAM), (WIDE, FIVE)])
+def test_it_goes_on_from_a_state_bit_for_bit_and_under_another_mask(network, settings):
+    one = job(network, settings)
     smaller = {
         name: kept & (np.arange(kept.size).reshape(kept.shape) % 3 > 0)
         for name, kept in one.mask.items()
@@ -148,6 +152,19 @@ def test_it_goes_on_from_a_state_bit_for_bit_and_under_another_mask():
     for name, weight in expected.items():
         assert weight.tobytes() == found[name].tobytes()
     assert not any(found[name][~kept].any() for name, kept in smaller.items())
+
+
+def test_it_goes_on_from_its_very_first_state_bit_for_bit():
+    one = job(WIDE, FIVE)
+    whole = trained(one)
+    state = whole.state()
+    whole.advance(5)
+    (expected,) = whole.weights()
+    again = trained(one)
+    again.restore(state, 0)
+    again.advance(5)
+    for name, weight in expected.items():
+        assert weight.tobytes() == again.weights()[0][name].tobytes()
 
 
 def test_all_processes_evaluate_with_the_first_ones_statistics():

@@ -12,8 +12,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 from pipeline.core.losses import mean_loss
 from pipeline.core.models.forward import forward
-from pipeline.core.training.engine import Evaluation, Job
-from pipeline.engines.reference.engine import Reference, chance
+from pipeline.core.training.engine import Evaluation, Job, State
+from pipeline.engines.reference.engine import Reference, chance, exact_convolutions
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,6 +46,22 @@ class Replica(Reference):
                 if not weight.requires_grad:
                     dist.broadcast(weight, 0)
         return super().evaluate(split)
+
+    def restore(self, state: State, step: int) -> None:
+        """Continue after ``step`` steps, counted from initialization."""
+        if step > self._job.first_step:
+            self._repeat_first_pass()
+        super().restore(state, step)
+
+    def _repeat_first_pass(self) -> None:
+        """Pass backward once as the first step did; nobody uses the gradients.
+
+        In its first pass torch adds gradients up in other groups than in all that follow,
+        and of three or more processes' sums the order decides the last bits.
+        """
+        (examples,) = self._order.indices(self._step, 1)
+        with exact_convolutions():
+            self._backward(*self._batch(torch.from_numpy(examples)))
 
     def _shown(self, split: str) -> Iterator[tuple[Tensor, Tensor]]:
         """Every so many batches."""
