@@ -26,6 +26,7 @@ from pipeline.core.batches import Split
 from pipeline.core.models.init import initial_weights
 from pipeline.core.models.layers import Network
 from pipeline.core.training.engine import Ability, Engine, Job
+from pipeline.core.training.settings import Schedule
 from pipeline.run import checkpoints, machines
 from pipeline.run.executors import preloads, processes
 from pipeline.run.executors.processes import Tell
@@ -50,11 +51,16 @@ class EngineError(UserError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Kind:
-    """The trainings that one trial speaks for: they run the same compiled code."""
+    """The trainings that one trial speaks for: they run the same compiled code.
+
+    Only evaluations may run other code, where far fewer weights are kept.
+    """
 
     engine: str
     network: Network
     optimizer: str
+    batch_size: int
+    augment: str
 
     @property
     def is_compiled(self) -> bool:
@@ -68,8 +74,10 @@ class Kind:
             versions: of the libraries that compile and compute.
         """
         known = {
-            "layers": _layers(self.network),
+            "network": repr(self.network),
             "optimizer": self.optimizer,
+            "batch_size": self.batch_size,
+            "augment": self.augment,
             "code": checkpoints.code_digest(),
             "trial": hashlib.sha256(Path(__file__).read_bytes()).hexdigest(),
             "processor": machines.processor("cpu"),
@@ -127,7 +135,13 @@ def with_engine_that_works(
         return found or ""
 
     train = source.task.train
-    kind = Kind(engine=source.engine, network=network, optimizer=train.optimizer)
+    kind = Kind(
+        engine=source.engine,
+        network=network,
+        optimizer=train.optimizer,
+        batch_size=train.batch_size,
+        augment=train.augment,
+    )
     name, said = choose(train.engine, kind, refused, changes_mask=source.rule is not None)
     for line in said:
         notes.say(f"{source.label}: {line}")
@@ -213,14 +227,17 @@ def difference(engine: str, job: Job) -> str:
     """How the first step and an evaluation differ from the reference's; empty if not.
 
     Weights are drawn for it: a start with equal weights may bring a unit so close to 0
-    that rounding decides whether it is active, and the engines round differently.
+    that rounding decides whether it is active, and the engines round differently. The rate
+    is constant: in a warm-up it begins with 0, and no step could differ.
 
     Raises:
         OSError, MemoryError: the machine's own, which say nothing of the engine.
     """
     few = _few(job.data.validation)
     data = replace(job.data, validation=few)
-    job = replace(job, data=data, start=_drawn(job), last_step=None, rule=None)
+    settings = replace(job.settings, schedule=Schedule())
+    job = replace(job, data=data, settings=settings, last_step=None, rule=None)
+    job = replace(job, start=_drawn(job))
     try:
         found, loss = _first_step(engines.make_engine(engine, [job]))
     except (OSError, MemoryError):
@@ -255,7 +272,3 @@ def _distance(some: Any, other: Any) -> float:  # noqa: ANN401 - arrays by name
 
 def _few(split: Split) -> Split:
     return Split(inputs=split.inputs[:NUM_EVALUATED], labels=split.labels[:NUM_EVALUATED])
-
-
-def _layers(network: Network) -> list[str]:
-    return [type(layer).__name__ for layer in network]  # type: ignore[union-attr]  # compiled

@@ -11,13 +11,17 @@ from helpers.experiment import settings
 from helpers.fully_connected import make_job
 
 from pipeline import engines
+from pipeline.core.models.layers import BatchNorm, Conv, Residual
 from pipeline.core.training.engine import Job
+from pipeline.core.training.settings import Schedule
 from pipeline.run import trials
 from pipeline.run.executors import processes
 from pipeline.run.sources import Source
 
 JOB = make_job()
-KIND = trials.Kind(engine="sparse", network=JOB.network, optimizer="adam")
+KIND = trials.Kind(
+    engine="sparse", network=JOB.network, optimizer="adam", batch_size=20, augment="none"
+)
 VERSIONS = {"numba": "1"}
 
 
@@ -37,6 +41,13 @@ class Off:
     def evaluate(self, split: str) -> list[Any]:
         (found,) = self._engine.evaluate(split)
         return [replace(found, loss=self._loss * found.loss)]
+
+
+class Still(Off):
+    """An engine whose steps change nothing."""
+
+    def advance(self, num_steps: int) -> None:
+        pass
 
 
 def broken(
@@ -78,6 +89,13 @@ def test_a_first_step_that_differs_is_said(
 ) -> None:
     broken(monkeypatch, lambda engine: Off(engine, weights=weights, loss=loss))
     assert trials.difference("sparse", JOB).startswith(reason)
+
+
+def test_a_warm_up_hides_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = replace(JOB.settings, schedule=Schedule(warmup_steps=5))
+    broken(monkeypatch, lambda engine: Still(engine, weights=1.0, loss=1.0))
+    reason = trials.difference("sparse", replace(JOB, settings=settings))
+    assert reason == "its first step is 100 % off the reference's"
 
 
 def test_the_start_of_the_trainings_does_not_matter() -> None:
@@ -175,6 +193,28 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Source:
         masks=None,
         round=0,
     )
+
+
+def block(stride: int) -> Residual:
+    norm = BatchNorm(name="n", channels=2)
+    return Residual(body=(Conv(name="c", inputs=2, outputs=2, stride=stride), norm))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"engine": "dense"},
+        {"optimizer": "sgd"},
+        {"batch_size": 60},
+        {"augment": "flip-crop"},
+        {"network": (block(2),)},
+    ],
+)
+def test_a_trial_speaks_only_for_trainings_that_run_the_same_code(
+    other: dict[str, Any],
+) -> None:
+    kind = replace(KIND, network=(block(1),))
+    assert kind.file(VERSIONS) != replace(kind, **other).file(VERSIONS)
 
 
 def tried(
