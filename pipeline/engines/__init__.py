@@ -148,7 +148,12 @@ ENGINES = Registry(
             trains=any_network,
             devices=CPU,
             abilities=frozenset(Ability)
-            - {Ability.SHARE_BATCHES, Ability.REGROW, Ability.MIX_NORMS},
+            - {
+                Ability.OTHER_AUGMENTATION,
+                Ability.SHARE_BATCHES,
+                Ability.REGROW,
+                Ability.MIX_NORMS,
+            },
             preferred_on=CPU,
             # An episode of CartPole has 500 steps once the network has learned.
             forecast=Forecast(seconds_per_example=0.007),

@@ -96,6 +96,16 @@ def test_a_training_goes_on_bit_for_bit_from_its_state():
     assert other["fc1.weight"].tobytes() != whole.weights()[0]["fc1.weight"].tobytes()
 
 
+def test_the_loss_has_the_precision_of_the_settings():
+    single, double = (
+        after(make_job(loss_precision=precision), 3).weights()[0]
+        for precision in (None, "float64")
+    )
+    assert single["fc1.weight"].tobytes() != double["fc1.weight"].tobytes()
+    for name, weight in single.items():
+        assert weight == pytest.approx(double[name], abs=1e-3), name
+
+
 def test_an_advantage_is_what_is_above_the_other_episodes():
     one = Moment(np.array([0, 1]), np.zeros((2, 1)), np.zeros(2), np.ones(2))
     two = Moment(np.array([1]), np.zeros((1, 1)), np.zeros(1), np.ones(1))
@@ -124,6 +134,8 @@ def test_the_plan_chooses_the_engine_by_the_data():
         resolve("reference", network, 1.0, "cpu", needs)
     with pytest.raises(ValueError, match="engine control acts in environments, and"):
         resolve("control", network, 1.0, "cpu")
+    with pytest.raises(ValueError, match="engine control cannot change training images"):
+        resolve("control", network, 1.0, "cpu", needs | {Ability.OTHER_AUGMENTATION})
 
 
 @pytest.mark.parametrize(

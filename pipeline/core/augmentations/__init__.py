@@ -13,7 +13,7 @@ class Augmentation(Entry):
     """The record of an augmentation."""
 
     in_every_engine: bool = False
-    """whether every engine has it; the engines in plain torch have all of them"""
+    """whether every engine that takes images has it; those in plain torch have all"""
 
 
 AUGMENTATIONS = Registry(

@@ -20,6 +20,7 @@ from pipeline.core import control, seeding
 from pipeline.core.analysis.evaluation import of_episodes
 from pipeline.core.arrays import Floats
 from pipeline.core.description import Actions
+from pipeline.core.losses import in_precision
 from pipeline.core.models.forward import forward
 from pipeline.core.training.engine import Evaluation, Job, only_job
 from pipeline.engines.reference.engine import Reference, chance
@@ -74,5 +75,6 @@ class Control(Reference):
         )
         with chance(job, self._step):
             logits = forward(job.network, self._weights, seen, training=True)
+        logits = in_precision(logits, job.settings.loss_precision)
         losses = functional.cross_entropy(logits, actions, reduction="none")
         (losses * weights).mean().backward()
