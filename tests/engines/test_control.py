@@ -1,5 +1,6 @@
 """The engine for control tasks keeps the contract, and its networks learn to act."""
 
+import math
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -16,6 +17,7 @@ from pipeline.core.description import Actions, Vectors
 from pipeline.core.models.init import initial_weights
 from pipeline.core.models.layers import parameters
 from pipeline.core.training.engine import Ability, Job, needed_for
+from pipeline.core.training.loop import train
 from pipeline.data.own.episodes import Episodes
 from pipeline.data.own.read import OwnDataError, read
 from pipeline.data.own.source import Source
@@ -94,6 +96,18 @@ def test_a_training_goes_on_bit_for_bit_from_its_state():
         assert weight.tobytes() == fresh.weights()[0][name].tobytes(), name
     other = after(replace(job, copy=1), 4).weights()[0]
     assert other["fc1.weight"].tobytes() != whole.weights()[0]["fc1.weight"].tobytes()
+
+
+def test_a_network_that_diverges_stops_there():
+    job = make_job(evaluate_every=1)
+    start = {name: weight.copy() for name, weight in job.start.items()}
+    start["fc2.weight"][0, 0] = np.nan
+    job = replace(job, start=start)
+    (found,) = train([job], make_engine("control", [job]))
+    assert found.diverged
+    assert found.end.step == 0
+    assert math.isnan(found.curves["validation"].loss[0])
+    assert math.isnan(evaluator(job.network, job.data, job.data.validation)(start).loss)
 
 
 def test_the_loss_has_the_precision_of_the_settings():

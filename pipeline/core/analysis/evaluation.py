@@ -5,6 +5,7 @@ LeNet-300-100 on the 10,000 test images of MNIST at 30 points takes 2.0 s of pro
 (one thread, torch 2.13, 2026-11).
 """
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -62,10 +63,20 @@ def of_episodes(
     logits_of: Callable[[Floats], Tensor],
     data: Actions,
 ) -> Evaluation:
-    """Play episodes with the likeliest actions: the accuracy is the mean return."""
-    moments = environment.play(seeds, lambda seen: control.best(logits_of(seen)))
-    accuracy = control.share(moments, data)
-    return Evaluation(loss=1 - accuracy, accuracy=accuracy)
+    """Play episodes with the likeliest actions: the accuracy is the mean return.
+
+    The loss is NaN if some logit was not finite: such a network acts, but has diverged.
+    """
+    is_finite = True
+
+    def decide(seen: Floats) -> Integers:
+        nonlocal is_finite
+        logits = logits_of(seen)
+        is_finite = is_finite and bool(logits.isfinite().all())
+        return control.best(logits)
+
+    accuracy = control.share(environment.play(seeds, decide), data)
+    return Evaluation(loss=1 - accuracy if is_finite else math.nan, accuracy=accuracy)
 
 
 def _player(
