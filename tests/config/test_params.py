@@ -17,6 +17,7 @@ from pipeline.config import own_code, params
 from pipeline.config.params import ParamsError
 from pipeline.config.settings import Settings
 from pipeline.config.yaml_shape import MAX_VALUES
+from pipeline.core.training.settings import for_scores
 
 TRAIN = "tasks__main__train__"
 TICKET = "variants__ticket__"
@@ -379,6 +380,20 @@ def test_a_schedule_of_scores_fits_into_the_training() -> None:
     assert message.startswith(
         "variants.ticket.prune.scores.schedule.milestones: 2 found; the training has 2"
     )
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "betas"), [("sgd", None), ("adam", (0.5, 0.9)), ("adamw", (0.5, 0.9))]
+)
+def test_the_betas_of_a_task_are_those_of_scores_whose_optimizer_has_some(
+    optimizer: str, betas: tuple[float, float] | None
+) -> None:
+    adam = {"optimizer": "adam", "momentum": 0, "betas": [0.5, 0.9]}
+    train = raw()["tasks"]["main"]["train"] | adam
+    scored = SCORED | {"scores": {"optimizer": optimizer, "lr": 0.1}}
+    known = settings(tasks__main__train=train, **{TICKET + "prune": scored})
+    prune = known.variants["ticket"].prune
+    assert for_scores(known.tasks["main"].train, prune.scores).betas == betas
 
 
 def test_fine_tuning_needs_a_schedule_that_ends_above_0() -> None:

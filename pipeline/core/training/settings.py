@@ -276,12 +276,17 @@ class ScoreTraining:
 def for_scores(train: TrainSettings, scores: ScoreTraining | None) -> TrainSettings:
     """The training of scores: that of weights, with what differs in place.
 
+    Betas are left out where the scores' optimizer has none.
+
     Raises:
         ValueError: with one line, for impossible values.
     """
     if scores is None:
         return train
-    return replace(train, **{one.name: getattr(scores, one.name) for one in fields(scores)})
+    optimizer = OPTIMIZERS.get(scores.optimizer)
+    betas = train.betas if optimizer is None or optimizer.betas else None
+    changed = {one.name: getattr(scores, one.name) for one in fields(scores)}
+    return replace(train, betas=betas, **changed)
 
 
 def _refuse(*problems: tuple[bool, str]) -> None:
