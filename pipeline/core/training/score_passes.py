@@ -1,8 +1,8 @@
 """The passes through all scores of a tensor that a step makes, whatever the rule.
 
 They say in numpy what is right. An engine may hand its own functions to a rule, which make
-the same bits in one pass each: an array of this size does not stay in the processor's
-cache, so that every pass over it costs about a tenth of a step.
+the same bits, but for the sign of a 0, in one pass each: an array of this size does not
+stay in the processor's cache, so that every pass over it costs about a tenth of a step.
 """
 
 from collections.abc import Callable

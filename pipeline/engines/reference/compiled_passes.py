@@ -1,7 +1,7 @@
 """The passes of ``core/training/score_passes``, compiled: each goes through memory once.
 
-They give the same bits as those. Arrays are flat; bits of masks come as bytes, because
-loops over bools are not compiled to vectors.
+They give the same bits as those, but for the sign of a 0. Arrays are flat; bits of masks
+come as bytes, because loops over bools are not compiled to vectors.
 """
 
 import numpy as np
@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 
 from pipeline.core.arrays import Bytes, Floats
 from pipeline.core.top_scores import Places
-from pipeline.core.training.score_passes import DRAWS, Bits, Passes, Signs
+from pipeline.core.training.score_passes import Bits, Passes, Signs
 from pipeline.engines.shared.caching import kernel
 from pipeline.engines.shared.vectors import uint
 
 CHUNK = 64
 """scores that are looked at together: most have nothing in doubt among them"""
-UNIT = np.float32(DRAWS)
+UNIT = np.float32(2**16)
+"""``DRAWS`` of those: a kernel's cache sees no number of ``core`` that changes"""
 ZERO, HALF, ONE = np.float32(0), np.float32(0.5), np.float32(1)
 
 

@@ -63,8 +63,8 @@ def digest_of(folder: Path) -> bytes:
 class Shared(caching.UserProvidedCacheLocator):  # type: ignore[misc]  # numba's
     """The place of a kernel's compiled code, the same for equal source.
 
-    Numba alone does not notice that a called function in another file has changed. Kernels
-    may call functions of their own folder and of this one, and no others.
+    Numba alone does not notice that a function or a number of another file has changed.
+    Kernels may use those of their own folder and of this one, and no others.
     """
 
     def __init__(self, function: Callable[..., Any], file: str) -> None:

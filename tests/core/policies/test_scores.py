@@ -26,7 +26,7 @@ from pipeline.core.training.score_passes import DRAWS, PLAIN, Passes
 from pipeline.core.training.score_rules import act, moment
 from pipeline.core.training.settings import Schedule
 from pipeline.engines import ENGINES, make_engine, resolve
-from pipeline.engines.reference.compiled_passes import COMPILED
+from pipeline.engines.reference.compiled_passes import COMPILED, UNIT
 
 SCORED = [name for name, policy in POLICIES.items() if policy.trains_scores]
 COUNTED = [name for name in SCORED if POLICIES[name].asks_for_counts]
@@ -189,6 +189,10 @@ def test_compiled_passes_make_the_same_bits(name):
             np.add(array, zero, out=array)  # no −0
         results.append((number, [array.tobytes() for array in arrays]))
     assert results[0] == results[1]
+
+
+def test_compiled_passes_draw_from_as_many_values():
+    assert UNIT == DRAWS
 
 
 def test_chances_of_0_and_1_are_kept_to():

@@ -1,5 +1,6 @@
 """Kernels are compiled anew when their source changes, and not otherwise."""
 
+import ast
 import importlib
 import os
 import pkgutil
@@ -11,6 +12,7 @@ from itertools import product
 from pathlib import Path
 
 import numba
+import numpy as np
 import pytest
 from numba.core.registry import CPUDispatcher
 from numba.extending import _Intrinsic
@@ -74,6 +76,19 @@ def test_other_functions_of_numba_are_cached_as_ever():
 def test_kernels_call_only_what_their_stamp_tells(module):
     packages = {name.rpartition(".")[0] for name in called(module)}
     assert packages <= {module.__package__, caching.__package__}
+
+
+@pytest.mark.parametrize("module", kernel_modules())
+def test_kernels_take_numbers_only_from_where_their_stamp_tells(module):
+    tree = ast.parse(Path(module.__file__).read_text())
+    imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
+    places = {
+        node.module.rpartition(".")[0]
+        for node in imports
+        for one in node.names
+        if isinstance(getattr(module, one.name, None), (int, float, tuple, np.generic))
+    }
+    assert places <= {module.__package__, caching.__package__}
 
 
 def test_there_are_kernels_to_check():
