@@ -12,6 +12,7 @@ from pipeline.core.models.layers import (
     Flatten,
     GlobalAveragePool,
     Layer,
+    Layers,
     Linear,
     MaxPool,
     Module,
@@ -76,8 +77,10 @@ def normed_convolutional(network: Network) -> bool:
     """True for convolutions with batch norm as in ResNet-20 and VGG-16, then one Linear.
 
     Convolutions have no bias, a kernel of 1 or 3 and stride 1 or 2, and a norm each. A ReLU
-    stands behind a norm, but behind the last of a residual block the sum has one. A MaxPool
-    may follow a ReLU; an average pool comes before the Linear layer.
+    stands behind a norm, but behind the last of a residual block the sum has one. Body and
+    shortcut of a block begin with the same stride: what splits planes for stride 2 writes
+    their gradients, and adds to none. A MaxPool may follow a ReLU; an average pool comes
+    before the Linear layer.
     """
     if re.fullmatch(r"CNR(CNR|P|S)*GL", _spelled(network)) is None:
         return False
@@ -86,6 +89,7 @@ def normed_convolutional(network: Network) -> bool:
     return (
         all(re.fullmatch(r"(CNR)*CN", _spelled(block.body)) for block in blocks)
         and all(re.fullmatch(r"(CN)?", _spelled(block.shortcut)) for block in blocks)
+        and all(_stride(block.body) == _stride(block.shortcut) for block in blocks)
         and all(
             layer.kernel in {1, 3} and layer.stride in {1, 2} and not layer.bias
             for part in parts
@@ -105,6 +109,12 @@ def names_of_layers(network: Network) -> list[str]:
     if isinstance(network, Module):
         return [network.origin]
     return [type(layer).__name__ for layer in network]
+
+
+def _stride(layers: Layers) -> int:
+    """The stride with which a branch begins; 1 for the identity."""
+    first = next(iter(layers), None)
+    return first.stride if isinstance(first, Conv) else 1
 
 
 def _spelled(network: Network) -> str:

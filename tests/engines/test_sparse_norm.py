@@ -159,6 +159,10 @@ def test_other_networks_are_not_supported():
     biased = Conv(name="a", inputs=2, outputs=6)
     wide = Conv(name="a", inputs=2, outputs=6, kernel=5, bias=False)
     inner = Residual(body=(biased, norm[1]))
+    late = Residual(
+        body=(*convolved("d", 6, 6), ReLU(), *convolved("e", 6, 6, stride=2)),
+        shortcut=convolved("f", 6, 6, kernel=1, stride=2),
+    )
     for layers in (
         (*norm, *END),
         (biased, ReLU(), *END),
@@ -166,6 +170,8 @@ def test_other_networks_are_not_supported():
         (wide, norm[1], ReLU(), *END),
         (*norm, ReLU(), inner, *END),
         (*norm, ReLU(), Residual(body=(*norm, ReLU())), *END),
+        (*norm, ReLU(), late, *END),
+        (*norm, ReLU(), Residual(body=convolved("g", 6, 6, stride=2)), *END),
         (*norm, ReLU(), Flatten(), linear),
         (*norm, ReLU(), *END, ReLU(), linear),
     ):
