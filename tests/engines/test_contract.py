@@ -497,6 +497,20 @@ def test_divergence_revives_no_pruned_weight(engine, network, optimizer):
     assert not np.isfinite(made.evaluate("validation")[0].loss)
 
 
+@every_engine_and_network
+def test_the_answer_of_a_network_that_diverged_is_its_first_nan(engine, network):
+    job = make_job(network, density=1.0)
+    *_, bias = (name for name in job.start if name.endswith("bias"))
+    for broken in ([2], [1, 3], [0, 1, 2, 3]):
+        values = job.start[bias].copy()
+        values[broken] = np.nan
+        one = replace(job, start=job.start | {bias: values})
+        (found,) = trained(engine, one, 0).evaluate("validation")
+        assert np.isnan(found.loss)
+        share = np.mean(job.data.validation.labels == broken[0])
+        assert found.accuracy == pytest.approx(share, abs=1e-9)
+
+
 def make_lanes(network, **settings):
     """Three jobs that differ in seed, mask, and start."""
     return [

@@ -162,7 +162,10 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Evaluation:
-    """Mean cross-entropy and accuracy (a fraction) over all labels of a split."""
+    """Mean cross-entropy and accuracy (a fraction) over all labels of a split.
+
+    A network answers with the first of its largest logits; a NaN is larger than all others.
+    """
 
     loss: float
     accuracy: float

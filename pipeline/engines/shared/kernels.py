@@ -141,7 +141,8 @@ def loss_gradient(
 def loss_of(ends: Logits, labels: Integers, shape: Shape) -> tuple[float, int]:
     """Sum of cross-entropies and number of right answers of a block.
 
-    If several logits are equally large, the first one is the answer.
+    If several logits are equally large, the first one is the answer; if some are NaN, the
+    first of these.
     """
     width = LANES * len(shape)
     _softmax(ends, shape)
@@ -158,7 +159,25 @@ def loss_of(ends: Logits, labels: Integers, shape: Shape) -> tuple[float, int]:
         if column % FACTORS == FACTORS - 1:
             loss += math.log(product)
             product = 1.0
-    return loss + math.log(product), correct
+    loss += math.log(product)
+    if math.isnan(loss):
+        correct = _correct_with_nan(ends, labels, width)
+    return loss, correct
+
+
+@kernel
+def _correct_with_nan(ends: Logits, labels: Integers, width: int) -> int:
+    """The number of right answers of a block in which logits may be NaN."""
+    correct = 0
+    for column in range(len(labels)):
+        answer = 0
+        for unit in range(1, ends.end - ends.first):
+            logit = ends.outputs[uint((ends.first + unit) * width + column)]
+            best = ends.outputs[uint((ends.first + answer) * width + column)]
+            if logit > best or (math.isnan(logit) and not math.isnan(best)):
+                answer = unit
+        correct += answer == labels[column]
+    return correct
 
 
 @kernel

@@ -144,14 +144,15 @@ def _clear(wiring: Wiring, work: Workspace, block: int) -> None:
 def softmax(logits: Floats, column: int) -> tuple[int, float]:
     """The position of a column's largest logit, and the sum of exp(logit - largest).
 
-    Of equal logits the first one counts. Engines of fully connected networks use another
-    softmax (``shared/kernels.py``): it computes a whole block at once, with an exponential
-    of its own and sums in float32. Exchanging the two would change the last bits of all
-    trainings.
+    Of equal logits the first one counts, and a NaN is larger than all others. Engines of
+    fully connected networks use another softmax (``shared/kernels.py``): it computes a
+    whole block at once, with an exponential of its own and sums in float32. Exchanging the
+    two would change the last bits of all trainings.
     """
     best, total = 0, 0.0
     for unit in range(1, len(logits)):
-        if logits[unit, column] > logits[best, column]:
+        logit, peak = logits[unit, column], logits[best, column]
+        if logit > peak or (math.isnan(logit) and not math.isnan(peak)):
             best = unit
     for unit in range(len(logits)):
         total += math.exp(logits[unit, column] - logits[best, column])

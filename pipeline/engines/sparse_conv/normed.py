@@ -37,8 +37,9 @@ def make(jobs: Sequence[Job]) -> "SparseNorm":
     if not normed_convolutional(job.network):
         raise ValueError(
             "the sparse-norm engine trains convolutions without bias, each with a batch "
-            "norm behind it, residual blocks of them, an average pool and one Linear "
-            f"layer; not {names_of_layers(job.network)}; give train.engine: reference"
+            "norm behind it, residual blocks whose branches begin with one stride, an "
+            f"average pool and one Linear layer; not {names_of_layers(job.network)}; "
+            "give train.engine: reference"
         )
     refuse_unfit(job, "sparse-norm")
     return SparseNorm(job)
