@@ -163,6 +163,21 @@ def test_hidden_units_are_read_in_parts_if_they_are_many():
     assert np.diff(wiring.first_visits).tolist() == [300, 2, 2, 2]
 
 
+def test_a_pixel_that_equals_the_mean_is_an_input_of_about_0():
+    job = make_job(density=1.0)
+    images = job.data.train.images.copy()
+    images[..., 2, 3] = job.data.images.mean[0]
+    split = replace(job.data.train, inputs=images)
+    job = replace(job, data=replace(job.data, train=split))
+    engine = sparse.make([job])
+    engine.advance(1)
+    after, before = engine.weights()[0]["fc1.weight"], job.start["fc1.weight"]
+    moved = np.abs(after - before).max(axis=0)
+    at_mean = 2 * images.shape[3] + 3
+    assert moved[at_mean] < 1e-7
+    assert np.delete(moved, at_mean).min() > 1e-4
+
+
 @pytest.mark.parametrize("density", [1.0, 0.02])
 def test_a_state_is_in_the_order_of_the_masks(density):
     job = make_job("several blocks", density)

@@ -162,7 +162,7 @@ class _Data:
 
 @contextmanager
 def _denormals_as_0() -> Iterator[None]:
-    """Treat numbers below 1.2e-38 as 0, as the sparse engines do.
+    """Treat numbers below 1.2e-38 as 0, as the engine ``sparse`` does.
 
     Moments of a dead unit become so small, and so do the weights that a program freezes.
     An Intel processor takes a hundred cycles for each such number: with 9,697 of them

@@ -71,7 +71,10 @@ class Wiring(NamedTuple):
 class Scaling(NamedTuple):
     """How pixels become inputs: x = scale · pixel + offset.
 
-    Scale is 1 / std and offset is -mean / std.
+    Scale is 1 / std and offset is -mean / std. Both are rounded: a pixel that equals the
+    mean becomes an input of up to 1.2e-7 · mean / std, which is 0 in the reference. Where
+    all of a batch have such a pixel, a gradient that is 0 in the reference is noise of that
+    size here, and Adam makes whole steps of it.
     """
 
     scale: Floats
