@@ -1,4 +1,4 @@
-"""Find the folder in which a user's processes share what can be made again."""
+"""Find the user's cache folder, which all clones share."""
 
 import os
 import tempfile

@@ -1,4 +1,4 @@
-"""Masks that no recipe of their own task makes: a file's, or another task's."""
+"""Masks that come from a file or from another task."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

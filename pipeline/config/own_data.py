@@ -1,4 +1,4 @@
-"""Learn of the user's own data sets what settings need: sizes, and kinds of examples.
+"""Read from the user's data sets what settings depend on: sizes, and kinds of examples.
 
 A data set is read for this once, and again when its files, its settings or its code have
 changed; what was found is kept in ``.lt/datasets``.

@@ -1,4 +1,4 @@
-"""Learn of masks in files what settings need: how many weights each round keeps."""
+"""Read from the user's mask files what settings depend on: how many weights rounds keep."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Names of data orders: which random stream orders the training data of a training.
+"""Names of the random streams that order training examples.
 
 A name is the ``copy`` of a stream in ``seeding``; seed and round complete it.
 """

@@ -1,4 +1,4 @@
-"""Decide whether statements about the seeds of an experiment hold.
+"""Decide from the values of all seeds whether a statement holds.
 
 A statement is "the typical value of these values lies between two bounds", with one value
 per seed. A claim is a family of statements, one per density. A decision is made at declared

@@ -1,4 +1,4 @@
-"""Be ``dvc`` with the arguments of the command line, where Ctrl-C is always one line.
+"""Run ``dvc`` in this process; Ctrl-C prints one line.
 
     python -m pipeline.launch.dvc repro --pull
 

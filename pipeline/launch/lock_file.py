@@ -1,4 +1,4 @@
-"""Write dvc.lock in the time of one stage instead of in that of all stages.
+"""Write dvc.lock stage by stage, without parsing the whole file each time.
 
 DVC parses and writes the whole file after each stage, so what it costs grows with the
 square of their number: of the default experiment's 56 stages it is four fifths of the

@@ -1,4 +1,4 @@
-"""Note the digests of a chain's networks, so that a stage can read those of many rounds."""
+"""Write down the digests of a chain's networks, so that later stages find all of them."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Read the results that analyses and approximations save by seed, and their networks."""
+"""Read the JSON results of analyses and approximations, seed by seed."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping

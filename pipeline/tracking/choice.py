@@ -1,4 +1,4 @@
-"""Choose runs of a store for reading, and say which it should have and has not.
+"""Choose the runs to read, and say which are missing.
 
 People delete runs and tags in MLflow's page. So a run counts only if it says what it is
 of, a child run only if it is finished and its run is there.

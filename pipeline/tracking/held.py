@@ -1,4 +1,4 @@
-"""Say which runs a workspace stands for: those of its settings, rounds and seeds.
+"""Say which tracked runs belong to the workspace's present settings.
 
 Several workspaces write into one store: clones, git worktrees, temporary experiments of
 DVC. So no mark in the store can say what is current; a reader asks for the keys of the

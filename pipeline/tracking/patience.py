@@ -1,4 +1,4 @@
-"""Give a server a bounded time in all, whatever it does meanwhile.
+"""Limit the total time that a command waits for a server.
 
 MLflow tries a request 8 times, with 120 s each and growing pauses. A server that fails
 after its first answers, or answers slowly again and again, would keep `dvc repro` and its

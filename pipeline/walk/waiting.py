@@ -1,4 +1,4 @@
-"""Say which piece of work of a walk is begun next, in the same time however many there are.
+"""Choose the next piece of work of a walk, without looking at all of them.
 
 Each piece counts the inputs that it still waits for; what has all of them lies in a heap,
 the longest way to the end of the walk first.

@@ -1,4 +1,4 @@
-"""Augmentations change training images at random, as a function of the step alone."""
+"""Augmentations change training images at random; seed, round, copy and step decide how."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Cuts make the mask of the next round from the evidence about a trained network.
+"""Cuts make the mask with which a round begins, from evidence about a network.
 
 The algorithm's cut, ``ranked``, scores weights with a criterion and keeps exactly the
 number asked for, those with the highest scores. A published program that prunes in

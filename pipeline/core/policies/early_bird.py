@@ -1,4 +1,4 @@
-"""Early-bird tickets: channels are pruned as soon as it no longer changes which ones.
+"""Early-bird tickets: whole channels are pruned once the set to prune stops changing.
 
 You, Li, Xu, Fu, Wang, Chen, Lin, Wang, Baraniuk 2020, "Drawing early-bird tickets",
 arXiv:1909.11957, and its code. The network trains dense. At every look its channels are

@@ -1,4 +1,4 @@
-"""The passes through all scores of a tensor that a step makes, whatever the rule.
+"""Elementwise operations on the scores of a tensor, one per part of a step.
 
 They say in numpy what is right. An engine may hand its own functions to a rule, which make
 the same bits, but for the sign of a 0, in one pass each: an array of this size does not

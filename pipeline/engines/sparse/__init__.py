@@ -1,4 +1,4 @@
-"""The sparse engine skips pruned weights of connected layers: see ``engine.py``."""
+"""The sparse engine skips pruned weights of fully connected layers: see ``engine.py``."""
 
 from pipeline.engines.sparse.engine import make
 

@@ -1,4 +1,4 @@
-"""Inputs of the sparse kernels: the pixel matrix, its rim, and what blank rows add."""
+"""Inputs of the sparse kernels: pixels, mostly blank ones at the border, blank rows."""
 
 import numpy as np
 

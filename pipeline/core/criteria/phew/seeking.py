@@ -1,4 +1,4 @@
-"""The walks that visit something new, drawn without the many that do not.
+"""Draw only the walks that reach a new weight.
 
 Late in a dense mask one walk in thousands visits a weight that none visited before; the
 others change nothing. Here only those that do are drawn, with the numbers that they would

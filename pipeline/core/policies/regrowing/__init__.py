@@ -1,4 +1,4 @@
-"""Masks of a constant number of weights that move while the network trains.
+"""Masks that change while the network trains, with a constant number of kept weights.
 
 A round begins with a sparse mask, which a cut makes from θ₀. After every 100th update, up
 to three quarters of the training, each tensor drops its smallest weights and takes as many
