@@ -29,8 +29,10 @@ check keys.
 """
 CLI = """# Reference: the command line
 
-Every command works from any folder of a clone. It ends with 0, with 2 after an error, which
-is one line, or with 130 after Ctrl-C; `verify` ends with 1 where a promise is broken.
+Every command works from any folder of a clone. It ends with 0, with 2 after an error, or
+with 130 after Ctrl-C. An error is one line; a wrong command or option is a few, with the
+usage. `verify` ends with 1 where a promise is broken, `check` where a property is. `run`
+and `exp run` pass on what DVC prints, and the code with which it ends, such as 255.
 """
 TEMPLATES = "pipeline/launch/templates"
 MARK = "# Written by `lt-pipeline init`; after an upgrade: `lt-pipeline init --update`.\n"
@@ -126,8 +128,17 @@ def _stages(text: str) -> str:
 def _commands() -> str:
     group: Any = typer.main.get_command(cli.app)
     return "\n".join(
-        "\n".join(_command(name, command)) for name, command in group.commands.items()
+        "\n".join(_command(name, command)) for name, command in _leaves(group, "")
     )
+
+
+def _leaves(group: Any, before: str) -> Iterator[tuple[str, Any]]:  # noqa: ANN401
+    """The commands of a group and of the groups in it, with what is typed before them."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _leaves(command, f"{before}{name} ")
+        else:
+            yield f"{before}{name}", command
 
 
 def _command(name: str, command: Any) -> Iterator[str]:  # noqa: ANN401 - Typer's own
@@ -144,15 +155,15 @@ def _command(name: str, command: Any) -> Iterator[str]:  # noqa: ANN401 - Typer'
 
 
 def _metavar(one: Any) -> str:  # noqa: ANN401
-    name: str = one.name.upper()
-    return name if one.required else f"[{name}]"
+    name: str = one.metavar or one.name.upper()
+    return name if one.required or one.metavar else f"[{name}]"
 
 
 def _parameter(one: Any) -> str:  # noqa: ANN401
     is_option = one.param_type_name == "option"
     is_flag = is_option and one.is_flag
     default = "" if is_flag or one.default is None else f"`{one.default}`"
-    name = one.opts[0] if is_option else one.name.upper()
+    name = one.opts[0] if is_option else _metavar(one).strip("[].")
     return f"| `{name}` | {'required' if one.required else default} | {one.help} |"
 
 

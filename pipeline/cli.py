@@ -135,7 +135,12 @@ def plan(
         bool, typer.Option("--check", help="Write nothing; fail if the plan is stale.")
     ] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Even if finished work is made again.")
+        bool,
+        typer.Option(
+            "--force",
+            help="Plan even if dvc.lock has lost records, so that finished trainings "
+            "are done again.",
+        ),
     ] = False,
 ) -> None:
     """Compile params.yaml into plan.json and forecast the work."""
@@ -172,7 +177,7 @@ def run(
         str, typer.Option(help=f"What trains: {executors.shown()}.")
     ] = executors.DEFAULT,
 ) -> None:
-    """Plan, train what lacks side by side, then `dvc repro` with these options."""
+    """Plan, do the missing trainings side by side, run `dvc repro` with these options."""
     with _at_root() as root:
         from pipeline.border import account
         from pipeline.config import params
@@ -326,10 +331,11 @@ def export(  # noqa: PLR0913 - each is an option
         bool, typer.Option("--hub-card", help="Write a model card, README.md, beside it.")
     ] = False,
     stale: Annotated[
-        bool, typer.Option("--stale", help="Even of earlier settings or code.")
+        bool,
+        typer.Option("--stale", help="Also export results of earlier settings or code."),
     ] = False,
 ) -> None:
-    """Write a ticket as one portable file: θ₀ ⊙ m, the mask, its provenance."""
+    """Write a ticket to one file: its initial weights, its mask, where they come from."""
     out = _from_here(out)
     with _at_root():
         from pipeline.inspect import export as exporting
@@ -355,7 +361,8 @@ def track(
         str | None, typer.Option(help="Tracking store; default: mlflow.db here.")
     ] = None,
     stale: Annotated[
-        bool, typer.Option("--stale", help="Also those of earlier settings or code.")
+        bool,
+        typer.Option("--stale", help="Also track results of earlier settings or code."),
     ] = False,
 ) -> None:
     """Write the results into MLflow again, into this or another store."""
@@ -425,7 +432,7 @@ def compare(
         bool, typer.Option("--markdown", help="Print tables for a README.")
     ] = False,
     all_claims: Annotated[
-        bool, typer.Option("--all", help="Claims that no run here fits as well.")
+        bool, typer.Option("--all", help="Also list the claims that no run here can check.")
     ] = False,
     experiment: Annotated[
         str | None, typer.Option(help="Only this one; default: all in the store.")

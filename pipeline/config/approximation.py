@@ -38,7 +38,7 @@ class Approximation:
     candidates: int
     """random numbers, of those that can be used, from which each weight is made"""
     epsilon: float = 0.01
-    """error up to which a weight counts as within"""
+    """a weight counts as ``within`` if its error is at most this"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -54,7 +54,7 @@ class Data:
     """Where raw data lies; changing it changes no result."""
 
     root: str = "data"
-    """torchvision's layout; LT_DATA_ROOT overrides it"""
+    """folder of the raw data, in torchvision's layout; LT_DATA_ROOT overrides it"""
     download: bool = False
     """whether missing data may be downloaded"""
 

@@ -128,6 +128,6 @@ def _made(name: str) -> Any:  # noqa: ANN401 - gymnasium is optional
         import gymnasium
     except ModuleNotFoundError:
         raise ValueError(
-            "gymnasium is not installed; run `pip install 'lt-pipeline[control]'`"
+            "gymnasium is not installed; run `pip install '/path/to/lt-pipeline[control]'`"
         ) from None
     return gymnasium.make(name, disable_env_checker=True)

@@ -45,7 +45,7 @@ def facts(target: Target, built: Built, data: Dataset, *, epsilon: float) -> dic
         target: that is approximated.
         built: the subnetwork.
         data: the prepared data set; networks are compared on its test set.
-        epsilon: error up to which a weight counts as within.
+        epsilon: a weight counts as ``within`` if its error is at most this.
 
     Returns:
         Errors of the weights in the target's unit (``epsilon`` is the greatest), accuracies

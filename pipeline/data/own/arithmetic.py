@@ -9,13 +9,14 @@ a class, which the last position is asked for, so that no network reads it.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import permutations
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core import seeding
 from pipeline.core.arrays import Integers
+from pipeline.core.fields import OneOf
 
 OPERATIONS: Mapping[str, Callable[[Integers, Integers, int], Integers]] = {
     "x + y": lambda x, y, p: (x + y) % p,
@@ -45,8 +46,8 @@ _S5_NUMBER = {tuple(one): number for number, one in enumerate(_S5.tolist())}
 class Arithmetic:
     """The table of one operation."""
 
-    operation: str
-    """a key of OPERATIONS, such as ``x / y``"""
+    operation: Annotated[str, OneOf(OPERATIONS)]
+    """what is computed of two elements"""
     modulus: int | None = None
     """a number of elements, at least 2; null for permutations, which have 120. Where there
     is a division it must be prime"""

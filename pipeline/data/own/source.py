@@ -36,9 +36,10 @@ class Source:
     control: Annotated[Episodes | None, OnlyWritten()] = None
     """episodes of an environment of gymnasium, in which a network acts"""
     options: dict[str, Any] = field(default_factory=dict)
-    """arguments of that function, by name"""
+    """arguments of the function under ``import``, by name"""
     reads: str | None = None
-    """the file or folder that the function reads; when it changes, it is read again"""
+    """the file or folder that the function under ``import`` reads; when it changes, it is
+    read again"""
     validation: float = 0.1
     """share of the training examples that are drawn for validation, where the source has
     no such part"""

@@ -56,7 +56,8 @@ def _refuse_missing() -> None:
     lacking = [name for name in NEEDS if find_spec(name) is None]
     if lacking:
         raise ExportError(
-            f"format onnx needs {' and '.join(lacking)}; pip install 'lt-pipeline[onnx]'"
+            f"format onnx needs {' and '.join(lacking)}; run "
+            "`pip install '/path/to/lt-pipeline[onnx]'`"
         )
 
 

@@ -83,7 +83,7 @@ def record_of(on: str) -> ExecutorRecord:
     if record.package and find_spec(record.package) is None:
         raise ExecutorError(
             f"--on {on}: {record.package} is not installed; run "
-            f"`pip install 'lt-pipeline[{record.extra}]'`"
+            f"`pip install '/path/to/lt-pipeline[{record.extra}]'`"
         )
     return record
 
