@@ -373,7 +373,7 @@ def track(
 
         settings, current = _planned()
         if not stale:
-            shown = items.items_of(current, "train", "retrain", "lines")
+            shown = [one for one in items.items_of(current) if one.kind.tracked]
             standing(current).refuse(shown, "what would be tracked")
         print(tracking.write(root, uri, tracking.asked_by(settings)))
         tracking.summarize(root, uri, settings, tracking.figures_of_results(root))

@@ -56,6 +56,8 @@ class Kind:
     """whether what is shown is small enough to be hashed at every look"""
     trains: Trains | None = None
     """None: it trains nothing"""
+    tracked: bool = False
+    """whether stage ``track`` writes its results into MLflow"""
     stays: bool = False
     """whether its outputs stay when an instance leaves the plan"""
     walked: Literal["whole", "by seed"] | None = None
@@ -104,6 +106,7 @@ KINDS: dict[str, Kind] = {
             settings=_TRAINING,
             shown="results",
             light=True,
+            tracked=True,
             # of a round: those of its start and of what it trains
             trains=Trains(bytes_per_weight=2 * _WEIGHTS_AND_MASK),
         ),
@@ -206,6 +209,7 @@ KINDS: dict[str, Kind] = {
             ),
             shown="results",
             light=True,
+            tracked=True,
             trains=Trains(bytes_per_weight=2 * _WEIGHTS_AND_MASK),
         ),
         Kind(
@@ -231,6 +235,7 @@ KINDS: dict[str, Kind] = {
             settings=(*_NETWORK, "tasks.{task}.train", "analyses.{analysis}"),
             shown="lines",
             light=True,
+            tracked=True,
         ),
         Kind(
             name="approximations",
@@ -238,6 +243,7 @@ KINDS: dict[str, Kind] = {
             writes=("approximations",),
             settings=(*_NETWORK, "approximations.{approximation}"),
             shown="approximations",
+            tracked=True,
         ),
     )
 }

@@ -172,6 +172,29 @@ def test_settings_in_the_guide_fit_the_default_experiment(page: Path) -> None:
         params.parse(settings)
 
 
+def test_the_citation_names_the_last_version_and_its_date() -> None:
+    version, date = re.findall(
+        r"^## ([\d.]+) \(([\d-]+)\)$", text(ROOT / "CHANGELOG.md"), re.MULTILINE
+    )[0]
+    citation = text(ROOT / "CITATION.cff")
+    assert f"version: {version}\ndate-released: {date}\n" in citation
+    assert f'version = "{version}"\n' in text(ROOT / "pyproject.toml")
+
+
+def test_no_extra_is_installed_from_an_index_that_lacks_the_package() -> None:
+    said = [*PAGES, *(ROOT / "pipeline").rglob("*.py")]
+    named = {
+        found for page in said for found in re.findall(r"pip install '?lt-p.*", text(page))
+    }
+    assert named == set()
+
+
+def test_the_reference_has_every_command_with_the_arguments_of_its_help() -> None:
+    page = text(ROOT / "docs/reference/cli.md")
+    for heading in ("plan", "init [DIR]", "run [STAGE]...", "exp run [OPTION]..."):
+        assert f"## `lt-pipeline {heading}`\n" in page, heading
+
+
 def test_the_readme_is_short_and_its_numbers_name_their_commit() -> None:
     readme = text(ROOT / "README.md")
     assert len(readme.splitlines()) <= 150

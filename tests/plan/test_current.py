@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 from helpers import standings
 from helpers.command import refused, run
-from helpers.experiment import edited, write
+from helpers.experiment import APPROXIMATION, edited, write
 
 from pipeline.config import params
 from pipeline.plan import fingerprints, plan_file, records
 from pipeline.plan.current import Standing, standing
+from pipeline.plan.items import items_of
 from pipeline.plan.records import LockError
+from pipeline.stages import approximations
 
 EXPORT = ("export", "--round", "1", "--out", "ticket.safetensors")
 LR = {"tasks__main__train__lr": 0.2}
@@ -184,6 +186,19 @@ def test_stale_results_are_not_tracked(experiment_root: Path) -> None:
     write(experiment_root, **LR)
     message = refused(experiment_root, "track")
     assert message.startswith("what would be tracked is stale: tasks.main.train.lr changed")
+
+
+def test_a_stale_approximation_is_not_tracked(experiment_root: Path) -> None:
+    write(experiment_root, approximations={"strong": APPROXIMATION})
+    for item in items_of(plan_file.check(params.load()), "approximations"):
+        approximations.run(item.key)
+    standings.record(experiment_root)
+    assert now(experiment_root).stale == frozenset()
+    fewer = APPROXIMATION | {"candidates": 15}
+    write(experiment_root, approximations={"strong": fewer})
+    assert refused(experiment_root, "track").startswith(
+        "what would be tracked is stale: approximations.strong.candidates changed"
+    )
 
 
 @pytest.mark.parametrize(

@@ -134,6 +134,13 @@ def test_dvc_yaml_says_of_every_kind_what_its_record_says() -> None:
         }
 
 
+def test_the_stage_track_reads_the_results_that_are_tracked() -> None:
+    deps = set(DVC["stages"]["track"]["deps"])
+    for name, kind in KINDS.items():
+        read = {f"artifacts/{kind.shown}", f"${{tracked_{kind.shown}}}"} & deps
+        assert kind.tracked == bool(read), name
+
+
 def test_every_stage_runs_a_module_of_that_name() -> None:
     for name, stage in STAGES.items():
         assert stage["cmd"].split()[:3] == ["python", "-m", f"pipeline.stages.{name}"]
