@@ -11,8 +11,9 @@ from pipeline.config.settings import Settings
 from pipeline.core import functions
 from pipeline.plan import fingerprints, groups
 from pipeline.plan.compiler import compile_plan, regroup
-from pipeline.plan.current import Standing
+from pipeline.plan.current import Standing, standing
 from pipeline.plan.items import (
+    Item,
     Plan,
     PlanError,
     groups_in,
@@ -22,6 +23,7 @@ from pipeline.plan.items import (
     read,
 )
 from pipeline.plan.kinds import KINDS
+from pipeline.plan.records import LockError
 
 EXPERIMENT = "DVC_EXP_NAME"
 """the variable in which ``dvc exp run`` tells a stage the name of its experiment"""
@@ -38,6 +40,8 @@ it: DVC knows no dep that may be missing, and takes none twice"""
 def write(settings: Settings, root: Path = Path(), *, fresh: bool = False) -> Plan:
     """Compile the plan and write it, keeping the groups of seeds that have been run.
 
+    A group that the plan on disk has given up stays given up where it would keep nothing.
+
     Whatever stood in the file is replaced: two plans half merged, or one that is cut.
 
     Args:
@@ -53,6 +57,9 @@ def write(settings: Settings, root: Path = Path(), *, fresh: bool = False) -> Pl
     own_code.try_networks(settings)
     begun = {} if fresh else groups.begun(root)
     plan = compile_plan(settings, groups.settle(settings.seeds, begun))
+    while replaced := _replaced(plan, settings, root):
+        begun = {group: num for group, num in begun.items() if group not in replaced}
+        plan = compile_plan(settings, groups.settle(settings.seeds, begun))
     watched = {
         f"tracked_{kind}": str(paths.FOLDER / kind if plan[kind] else instead)
         for kind, instead in TRACKED_INSTEAD.items()
@@ -60,6 +67,31 @@ def write(settings: Settings, root: Path = Path(), *, fresh: bool = False) -> Pl
     watched["user_code"] = str(_user_code(settings, root))
     files.save_json(root / plan_path(root), {"plan": plan, **watched})
     return plan
+
+
+def _replaced(plan: Plan, settings: Settings, root: Path) -> set[groups.Group]:
+    """Groups with a removed seed that the plan on disk has given up, and that keep nothing.
+
+    ``presets.use`` gives up all groups. One that was run under other settings would only
+    bring its removed seeds back, to be trained again.
+    """
+    removed = {one for one in groups_in(plan) if set(one) - set(settings.seeds)}
+    try:
+        before = read(root)
+        given_up = removed - set(groups_in(before)) if before is not None else set()
+        found = standing(plan, root) if given_up else None
+    except (PlanError, LockError):
+        return set()
+    trainings = [item for item in items_of(plan) if item.kind.trains]
+    return given_up - {one.seeds for one in trainings if found and _keeps(one, found)}
+
+
+def _keeps(item: Item, found: Standing) -> bool:
+    """Whether results are current, or may be: DVC or the disk alone has them."""
+    recorded = item[item.kind.shown] in found.recorded
+    return {"done": True, "stale": not recorded, "missing": recorded}[
+        found.state(item.stage)
+    ]
 
 
 def refuse_forgotten(standing: Standing, plan: Plan, *, sought: bool) -> None:

@@ -1,10 +1,11 @@
 """Groups of seeds that were run are found in whatever is left, and kept."""
 
+import json
 from pathlib import Path
 
 import pytest
 from helpers.command import run
-from helpers.experiment import write
+from helpers.experiment import edited, write
 
 from pipeline.config import params
 from pipeline.plan import groups, items, plan_file, records
@@ -54,6 +55,32 @@ def test_groups_are_found_in_the_record_where_there_are_no_artifacts(
     (experiment_root / "artifacts").rename(experiment_root / "elsewhere")
     items.plan_path().unlink()
     assert groups.begun() == FOUND
+
+
+@pytest.mark.parametrize(
+    ("changes", "fresh", "expected"),
+    [
+        ({"tasks__main__train__lr": 0.2}, True, [(0,)]),
+        ({}, True, [(0, 1)]),  # its results are current
+        ({"tasks__main__train__lr": 0.2}, False, [(0, 1)]),  # they may be kept: Updating
+    ],
+)
+def test_a_removed_seed_comes_back_only_with_results_that_are_kept(
+    changes: dict[str, float], *, fresh: bool, expected: list[Group], experiment_root: Path
+) -> None:
+    (experiment_root / params.FILE).write_text(json.dumps(edited(seeds=[0], **changes)))
+    if fresh:
+        plan_file.write(params.load(), fresh=True)
+    for _ in range(2):
+        assert items.groups_in(plan_file.write(params.load())) == expected
+
+
+def test_a_damaged_record_or_plan_gives_no_group_up(experiment_root: Path) -> None:
+    changed = edited(seeds=[0], tasks__main__train__lr=0.2)
+    (experiment_root / params.FILE).write_text(json.dumps(changed))
+    plan_file.write(params.load(), fresh=True)
+    records.FILE.write_text("stages:\n  a:\n    c")
+    assert items.groups_in(plan_file.write(params.load())) == [(0, 1)]
 
 
 def test_a_lost_plan_is_written_again_with_the_groups_that_were_run(
