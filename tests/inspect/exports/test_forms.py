@@ -249,7 +249,7 @@ def test_without_onnx_it_says_what_to_install(
     monkeypatch.setattr(
         util, "find_spec", lambda name: None if "onnx" in name else find(name)
     )
-    with pytest.raises(ExportError, match=r"pip install 'lt-pipeline\[onnx\]'"):
+    with pytest.raises(ExportError, match=r"pip install '/path/to/lt-pipeline\[onnx\]'"):
         exported("onnx", tmp_path / "t")
 
 

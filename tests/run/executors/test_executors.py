@@ -48,7 +48,9 @@ def test_what_is_no_executor_is_refused(on: str, line: str) -> None:
 @pytest.mark.parametrize("name", [n for n, one in EXECUTORS.items() if not one.is_here])
 def test_what_is_not_installed_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(executors, "find_spec", lambda _: None)
-    with pytest.raises(ExecutorError, match=rf"pip install 'lt-pipeline\[{name}\]'"):
+    with pytest.raises(
+        ExecutorError, match=rf"pip install '/path/to/lt-pipeline\[{name}\]'"
+    ):
         driver.refuse(name, [])
 
 
