@@ -45,8 +45,8 @@ DODGE = 0.09
 
 CHANCE: Mapping[str, Any] = {"linestyle": (0, (3, 2)), "marker": "", "linewidth": 1.1}
 
-ToX = Callable[[Sequence[Row]], float]
-"""the rows of a place -> where it is drawn on the x axis"""
+ToX = Callable[[Sequence[Row]], float | None]
+"""the rows of a place -> where it is drawn on the x axis; None = it has no place there"""
 
 
 def error_barrier(given: FigureInput) -> Drawn | None:
@@ -148,11 +148,14 @@ def _mark_diverged(
 ) -> None:
     """Draw a cross where pairs diverged: on the marker, or at the top, if all did."""
     for rows, line in zip(places.values(), table, strict=True):
-        if line["diverged"] and line["mean"] is not None:
-            axes.plot(to_x(rows), PERCENT * line["mean"], zorder=4, **DIVERGED)
-        elif line["diverged"]:
+        x = to_x(rows)
+        if x is None or not line["diverged"]:
+            continue
+        if line["mean"] is not None:
+            axes.plot(x, PERCENT * line["mean"], zorder=4, **DIVERGED)
+        else:
             top = axes.get_xaxis_transform()
-            axes.plot(to_x(rows), 0.98, transform=top, clip_on=False, **DIVERGED)
+            axes.plot(x, 0.98, transform=top, clip_on=False, **DIVERGED)
 
 
 def _hollow(look: Mapping[str, Any]) -> dict[str, Any]:
@@ -179,17 +182,18 @@ def _draw_series(
         found: Row = {"mean": None, "min": None, "max": None, "pairs": len(values)}
         if values:
             mean, low, high = extent(values)
-            points.append((to_x(rows), mean, mean - low, high - mean))
+            x = to_x(rows)
+            points += [] if x is None else [(x, mean, mean - low, high - mean)]
             found |= {"mean": mean, "min": low, "max": high}
         if metric == "error_barrier":
             found["diverged"] = len(rows) - len(values)
         table.append(_head(rows, metric) | found)
     if points:
-        x, means, below, above = zip(*sorted(points), strict=True)
+        at, means, below, above = zip(*sorted(points), strict=True)
         cap = 2.2 if look["marker"] else 0
         bars: dict[str, Any] = {"capsize": cap, "elinewidth": 0.9, "capthick": 0.9}
         bars["yerr"] = [[scale * v for v in side] for side in (below, above)]
-        axes.errorbar(x, [scale * mean for mean in means], **bars, **look)
+        axes.errorbar(at, [scale * mean for mean in means], **bars, **look)
     return table
 
 
@@ -222,7 +226,7 @@ def _density_axis(axes: Axes, rows: Sequence[Row]) -> ToX:
         return fmean(row["density"] for row in place)
 
     weights_axis(axes, list(map(density, by_place(rows).values())), room=0.1)
-    return density
+    return lambda place: density(place) or None
 
 
 def _barrier_axis(axes: Axes, barriers: Sequence[float]) -> None:

@@ -92,9 +92,10 @@ def _named(cells: Cells) -> str:
 
 
 def _cells(rows: Sequence[Row], variants: Sequence[str]) -> dict[str, dict[float, Spread]]:
-    # Round 0 is the dense network, which stands for no variant.
+    # Round 0 is the dense network, which stands for no variant; one without any weight
+    # is near no density.
     lines = {
-        name: [p for number, p in by_round(rows, name, METRIC).items() if number]
+        name: [p for n, p in by_round(rows, name, METRIC).items() if n and p.density > 0]
         for name in variants
     }
     ladder = _ladder(list(lines.values()))
@@ -128,8 +129,8 @@ def _is_near(one: float, other: float) -> bool:
 
 def _nearest(line: Sequence[Spread], density: float) -> Spread:
     """The spread at the density; one without values if no round is near it."""
-    point = min(line, key=lambda p: abs(math.log(p.density / density)))
-    if _is_near(point.density, density):
+    point = min(line, key=lambda p: abs(math.log(p.density / density)), default=None)
+    if point and _is_near(point.density, density):
         return point
     return Spread(
         density=density,

@@ -176,8 +176,13 @@ def draw_curves(
     """
     rows = given.store.rounds
     variants = pruned_variants(rows)
-    points = {
+    every = {
         name: by_round(rows, name, metric.name, mean=metric.mean) for name in variants
+    }
+    # Networks without any weight have no place on a logarithmic axis, only in the table.
+    points = {
+        name: {number: p for number, p in line.items() if p.density > 0}
+        for name, line in every.items()
     }
     dodge = min(DODGE, WIDEST_DODGE ** (1 / len(variants)))
     middle = (len(variants) - 1) / 2
@@ -191,8 +196,8 @@ def draw_curves(
     dense = _dense(rows, metric)
     series += _draw_dense(axes, dense, scale=metric.scale) if dense else []
     series += _marks(points, censored=metric.censored)
-    every = [p.density for line in points.values() for p in line.values()]
-    weights_axis(axes, every, room=room, beside=max(*shift.values(), 1.0))
+    densities = [p.density for line in points.values() for p in line.values()]
+    weights_axis(axes, densities, room=room, beside=max(*shift.values(), 1.0))
     canvas = Canvas(
         axes=axes,
         points=points,
@@ -214,7 +219,7 @@ def draw_curves(
             end_at_100(axes)
     return Curves(
         series=series,
-        table=_table(rows[0]["task"], points, metric, won) + _published(placed, metric),
+        table=_table(rows[0]["task"], every, metric, won) + _published(placed, metric),
         marks=marks,
     )
 

@@ -56,8 +56,9 @@ def layer_density(given: FigureInput) -> Drawn | None:
                 line |= at
                 head = first_columns(task, variant, number, density)
                 table += line_rows(head | {"layer": layer}, at)
+            line.pop(0.0, None)  # nothing is left in any layer; the axis has no place for it
             draw_line(axes, line, scale=100, color=colors[layer], width=widths[layer])
-        every = list(densities.values())
+        every = [density for density in densities.values() if density > 0]
         percents = [100 * d for d in every]
         axes.plot(every, percents, color="black", linestyle=ALL_DASH, linewidth=1)
         weights_axis(axes, every, room=0.11 if len(variants) > 1 else 0.06)

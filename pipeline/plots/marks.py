@@ -204,6 +204,8 @@ def _value(canvas: Canvas, row: Row) -> float | None:
 
 def _at(line: Mapping[int, Spread], density: float) -> Spread | None:
     """The spread at the round of that density; None if there is no such round."""
+    if not density:
+        return None
     near = [p for p in line.values() if abs(math.log(p.density / density)) < math.log(NEAR)]
     return min(near, key=lambda p: abs(math.log(p.density / density)), default=None)
 

@@ -129,15 +129,16 @@ def weights_axis(
 
     Args:
         axes: whose x values are densities.
-        densities: of all points.
+        densities: of all points. A density of 0 has no place on the axis.
         room: least distance between two labels, as a fraction of the axis.
         beside: largest factor by which markers stand beside their densities.
     """
-    high, low = max(densities), min(densities)
+    placed = [density for density in densities if density > 0] or [1.0]
+    high, low = max(placed), min(placed)
     pad = beside * max((high / low) ** 0.03, 1.02)
     axes.set_xscale("log")
     axes.set_xlim(high * pad, low / pad)
-    axes.xaxis.set_major_locator(FixedLocator(ticks(densities, room=room)))
+    axes.xaxis.set_major_locator(FixedLocator(ticks(placed, room=room)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: percent(value)))
     axes.set_xlabel(WEIGHTS_REMAINING)

@@ -13,7 +13,7 @@ from helpers.tracked_analyses import (
 )
 
 from pipeline.artifacts import parquet
-from pipeline.plots import FIGURES, PlotError, draw
+from pipeline.plots import FIGURES, PlotError, density_curves, draw
 from pipeline.plots.density_curves import early_stop_step
 from pipeline.plots.figure_input import FigureInput
 from pipeline.plots.spread import extent, one_dense, variants_of
@@ -229,6 +229,40 @@ def test_diverged_seeds_are_counted_not_averaged(tmp_path):
 def test_a_single_round_and_many_variants_can_be_drawn(tmp_path):
     store = stored(tmp_path, rounds=1, seeds=(0,), variants=tuple("abcdefgh"))
     assert len(draw(store, out=tmp_path / "f")) == 8
+
+
+def test_networks_without_any_weight_are_in_the_tables_alone(tmp_path):
+    """A logarithmic axis has no place for them."""
+
+    def emptied(rows):
+        return tuple(row | {"density": 0.0} if row["round"] == 2 else row for row in rows)
+
+    store = with_everything(tmp_path)
+    place = CONNECTION | {"task": "x", "round": 2}
+    some = (row | {"task": "x"} for row in store.layers)
+    store = replace(
+        store,
+        rounds=emptied(store.rounds),
+        layers=emptied(some),
+        barriers=emptied(
+            row
+            for barrier in (0.1, None)
+            for row in barriers(place, barrier=barrier, overlap=0.5)
+        ),
+    )
+    ours = ("test_accuracy", "layer_density", "criteria", "error_barrier", "mask_overlap")
+    draw(store, out=tmp_path / "f", figures=ours)
+    for name in set(ours) - {"criteria"}:
+        lines = table(tmp_path / f"f/{name}-x.csv")
+        assert "0.0" in [line["density"] for line in lines if line["round"] == "2"]
+
+
+def test_a_ticket_without_any_weight_has_no_star():
+    store = tracked_stores.store(densities=(0.8, 0.0))
+    found = density_curves.test_accuracy(FigureInput(store=store))
+    assert [row["density"] for row in found.table if row["winning"]] == [0.0]
+    (axes,) = found.figure.axes
+    assert not [line for line in axes.lines if line.get_marker() == "*"]
 
 
 def test_a_store_without_curves_or_layers_can_be_drawn(tmp_path):
