@@ -6,6 +6,7 @@ all but numbers that nothing else in the artifacts tells, which are listed here.
 """
 
 import contextlib
+import errno
 import io
 import json
 import re
@@ -334,6 +335,31 @@ def test_every_change_of_a_table_is_found(known: tuple[Settings, Plan], path: Pa
             assert found == [path], place
     finally:
         path.write_bytes(content)
+
+
+@pytest.mark.parametrize("path", [results.TABLE, results.SUMMARY])
+@pytest.mark.parametrize("folder", [False, True])
+def test_a_table_that_is_not_there_is_found_beside_all_else(
+    known: tuple[Settings, Plan], path: Path, *, folder: bool
+) -> None:
+    content = path.read_bytes()
+    try:
+        path.unlink()
+        if folder:
+            path.mkdir()
+        found = verification.verify(*known)
+        assert {f.subject for f in found if f.broken} == {str(path)}
+        assert len([f for f in found if f.subject == str(path)]) == 2
+    finally:
+        files.remove(path)
+        path.write_bytes(content)
+
+
+def test_a_file_that_the_system_does_not_give_is_found() -> None:
+    def refused() -> str:
+        raise PermissionError(errno.EACCES, "Permission denied", "a.json")
+
+    assert said(Path("a.json"), refused).startswith("Permission denied")
 
 
 @pytest.mark.parametrize(

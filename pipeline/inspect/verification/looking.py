@@ -10,6 +10,7 @@ from typing import Any
 from pipeline.artifacts import files
 from pipeline.artifacts.files import ArtifactError
 from pipeline.artifacts.paths import DENSE
+from pipeline.border.exits import of_system
 from pipeline.config import params
 from pipeline.config.settings import Settings, Task, Variant, build_network
 from pipeline.core.batches import Dataset
@@ -24,10 +25,12 @@ DAMAGE = (
     AssertionError,
     AttributeError,
     LookupError,
+    OSError,
     TypeError,
     ValueError,
 )
-"""what code raises that computes with a file of other content than a stage writes"""
+"""what code raises that computes with a file of other content than a stage writes, or with
+one that the system does not give"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,6 +107,8 @@ def text_of(error: Exception) -> str:
     text = " ".join(str(error).split())
     if isinstance(error, ArtifactError):
         return text
+    if isinstance(error, OSError):
+        return of_system(error)
     return f"is not what a stage writes ({type(error).__name__}: {text})"
 
 

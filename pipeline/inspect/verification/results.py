@@ -142,7 +142,9 @@ def of_tables(settings: Settings) -> Looks:
 
     def look_at_table() -> str:
         wanted = tables.rounds_csv(rows()).split("\n")
-        return difference(wanted, TABLE.read_text(encoding="utf-8").split("\n"))
+        with files.readable(TABLE):
+            found = TABLE.read_text(encoding="utf-8")
+        return difference(wanted, found.split("\n"))
 
     yield TABLE, look_at_table
     yield SUMMARY, lambda: difference(tables.summary(rows()), files.load_json(SUMMARY))
