@@ -1,5 +1,6 @@
 """Export a ticket, or its trained network, as one file, in the form asked for."""
 
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.artifacts import files, paths
+from pipeline.artifacts import files, parquet, paths
 from pipeline.artifacts.files import ArtifactError
 from pipeline.config.settings import Settings
 from pipeline.core import masks
 from pipeline.core.digests import digest
 from pipeline.core.registry import unknown
 from pipeline.inspect.exports import DEFAULT, FORMS, card
+from pipeline.inspect.exports.card import Reached
 from pipeline.inspect.exports.exported import Exported, ExportError
 from pipeline.plan.chains import ChainGroup, chain_groups
 from pipeline.plan.current import StaleError, Standing
@@ -86,7 +88,7 @@ def export(
     exported = _read(settings, group, ticket)
     said: str = FORMS.load(output.form)(exported, out)
     if output.hub_card:
-        card.write(exported, out, output.form, _result(group, ticket))
+        card.write(exported, out, output.form, _reached(group, ticket))
     return exported.provenance, said
 
 
@@ -136,14 +138,22 @@ def _read(settings: Settings, group: ChainGroup, ticket: Ticket) -> Exported:
     )
 
 
-def _result(group: ChainGroup, ticket: Ticket) -> dict[str, Any]:
-    """The facts of the training that began with the ticket; none if it was not trained."""
-    path = paths.results_folder(group.at(ticket.round)) / "result.json"
+def _reached(group: ChainGroup, ticket: Ticket) -> Reached | None:
+    """The last test of the training that began with the ticket; None if it was not trained.
+
+    It is that of the weights at the end. A result's test accuracy is by the task's metric.
+    """
+    path = paths.results_folder(group.at(ticket.round)) / "curves.parquet"
     if not path.exists():
-        return {}
+        return None
+    tests = (
+        (row["step"], row["accuracy"])
+        for row in parquet.load_curves(path).to_pylist()
+        if (row["seed"], row["split"]) == (ticket.seed, "test")
+    )
     with files.understood(path):
-        found: dict[str, Any] = files.load_json(path)["seeds"][str(ticket.seed)]
-        return found
+        step, accuracy = max(tests)
+    return Reached(accuracy=accuracy, step=step) if math.isfinite(accuracy) else None
 
 
 def _refuse_stale(

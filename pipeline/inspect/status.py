@@ -21,7 +21,7 @@ class Cell:
     state: str
     """done, stale, or missing"""
     accuracy: float | None
-    """test accuracy at the end, a fraction; None where there is no result"""
+    """test accuracy by the task's metric, a fraction; None where there is no result"""
     diverged: bool = False
     collapsed: tuple[str, ...] = ()
     """layers that have no weight left, so that nothing passes through them; results of
@@ -106,9 +106,20 @@ def table(cells: list[Cell], settings: Settings) -> str:
     counts = {s: sum(c.state == s for c in cells) for s in ("done", "stale", "missing")}
     lines.append(
         f"{counts['done']} done, {counts['stale']} stale (*), "
-        f"{counts['missing']} missing (-); test accuracy at the end in %"
+        f"{counts['missing']} missing (-); {_metrics(settings)} in %"
     )
     return "\n".join([*lines, *_troubles(cells)])
+
+
+def _metrics(settings: Settings) -> str:
+    """The metrics that tasks call their test accuracy, by name; with tasks, if several."""
+    tasks: dict[str, list[str]] = {}
+    for name, task in settings.tasks.items():
+        tasks.setdefault(task.program.metric.replace("-", " "), []).append(name)
+    if len(tasks) == 1:
+        return f"test accuracy {next(iter(tasks))}"
+    named = (f"{metric} ({', '.join(names)})" for metric, names in tasks.items())
+    return f"test accuracy {', '.join(named)}"
 
 
 def _troubles(cells: Iterable[Cell]) -> Iterator[str]:

@@ -122,7 +122,7 @@ class Curves:
 
 
 def test_accuracy(given: FigureInput) -> Drawn | None:
-    """Test accuracy at the end of training."""
+    """Test accuracy by the task's metric: at the end, if no program has another one."""
     return _compare(given, TEST_ACCURACY)
 
 
@@ -176,9 +176,7 @@ def draw_curves(
     """
     rows = given.store.rounds
     variants = pruned_variants(rows)
-    every = {
-        name: by_round(rows, name, metric.name, mean=metric.mean) for name in variants
-    }
+    every = {name: by_round(rows, name, metric.name, mean=metric.mean) for name in variants}
     # Networks without any weight have no place on a logarithmic axis, only in the table.
     points = {
         name: {number: p for number, p in line.items() if p.density > 0}

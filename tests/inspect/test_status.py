@@ -1,5 +1,6 @@
 """Status shows which trainings are done, stale or missing."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -106,9 +107,19 @@ def test_the_table_has_a_row_per_chain_and_a_column_per_round(
     )
     assert reinit[3] == f"{100 * result['seeds']['0']['test_accuracy']:.2f}"
     assert reinit[4].endswith("*")
-    assert lines[-1] == (
-        "14 done, 2 stale (*), 2 missing (-); test accuracy at the end in %"
-    )
+    assert lines[-1] == ("14 done, 2 stale (*), 2 missing (-); test accuracy at end in %")
+
+
+def test_the_table_says_which_test_accuracy_it_has() -> None:
+    known = settings()
+    main = known.tasks["main"]
+    tasks = {"main": main, "fc1": replace(main, compat="southampton")}
+    for some, said in (
+        ({"fc1": tasks["fc1"]}, "test accuracy best before end in %"),
+        (tasks, "test accuracy at end (main), best before end (fc1) in %"),
+    ):
+        lines = status.table([], replace(known, tasks=some)).splitlines()
+        assert lines[-1].endswith(f"; {said}")
 
 
 def test_a_diverged_training_has_no_accuracy() -> None:

@@ -5,7 +5,7 @@ accuracy of a trained network; a ticket is untrained, so its text says what it r
 """
 
 import io
-from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,18 +14,30 @@ from ruamel.yaml import YAML
 
 from pipeline.artifacts import files
 from pipeline.core.description import Classes, Images
+from pipeline.core.rewinding import ZERO
 from pipeline.inspect.exports import FORMS
 from pipeline.inspect.exports.exported import Exported, ExportError
 
 NAME = "README.md"
 OURS = "lt-pipeline"
 """the tag in the front matter by which a card of ours is known"""
-SENTENCES = {
-    True: "The network at the end of its training; pruned weights are masked.",
-    False: "The weights before training, under their mask.",
+WHEN = {
+    True: "The network at the end of its training",
+    False: "The weights before training",
 }
 """by whether it is trained"""
+PRUNED = {True: "0", False: "what the variant froze them at, and act"}
+"""by whether the variant's pruned weights are 0"""
 TAGS = ("lottery-ticket-hypothesis", "pruning", "sparsity", OURS)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reached:
+    """The last test of a training."""
+
+    accuracy: float
+    """a fraction"""
+    step: int
 
 
 def path_beside(out: Path) -> Path:
@@ -54,20 +66,21 @@ def _is_ours(path: Path) -> bool:
         return False
 
 
-def write(exported: Exported, out: Path, form: str, result: Mapping[str, Any]) -> None:
+def write(exported: Exported, out: Path, form: str, reached: Reached | None) -> None:
     """Write the card.
 
     Args:
         exported: what the file holds.
         out: the file.
         form: of the file, a key of FORMS.
-        result: facts of the training that began with the ticket; empty = there was none.
+        reached: by the training that began with the ticket; None = there was none, or its
+            outputs became infinite or NaN.
     """
     with files.atomic(path_beside(out)) as temporary:
-        temporary.write_text(text(exported, out.name, form, result), encoding="utf-8")
+        temporary.write_text(text(exported, out.name, form, reached), encoding="utf-8")
 
 
-def text(exported: Exported, file: str, form: str, result: Mapping[str, Any]) -> str:
+def text(exported: Exported, file: str, form: str, reached: Reached | None) -> str:
     """The card of a file of that name."""
     facts, task = exported.provenance, exported.task
     model = task.model.import_ or task.model.name
@@ -77,8 +90,8 @@ def text(exported: Exported, file: str, form: str, result: Mapping[str, Any]) ->
     lines = [
         f"# {model} on {task.data}: a {what} with {density} of its weights",
         "",
-        SENTENCES[is_trained],
-        *_reached(result, is_trained=is_trained),
+        f"{WHEN[is_trained]}; pruned weights are {PRUNED[facts['pruned'] == ZERO]}.",
+        *_sentence(reached, is_trained=is_trained),
         "",
         f"`{file}` holds {FORMS[form].holds}.",
         "",
@@ -96,34 +109,34 @@ def text(exported: Exported, file: str, form: str, result: Mapping[str, Any]) ->
         f"| lt-pipeline | `{version('lt-pipeline')}` |",
         "",
     ]
-    return f"---\n{_front_matter(exported, form, result)}---\n\n" + "\n".join(lines)
+    return f"---\n{_front_matter(exported, form, reached)}---\n\n" + "\n".join(lines)
 
 
-def _reached(result: Mapping[str, Any], *, is_trained: bool) -> list[str]:
-    accuracy = result.get("test_accuracy")
-    if accuracy is None:
+def _sentence(reached: Reached | None, *, is_trained: bool) -> list[str]:
+    if reached is None:
         return []
     begins = "It reaches" if is_trained else "Trained as its experiment says, it reached"
-    steps = "" if is_trained else f" after {result['steps']} steps"
-    return [f"{begins} {_percent(accuracy)} test accuracy{steps}."]
+    steps = "" if is_trained else f" after {reached.step} steps"
+    return [f"{begins} {_percent(reached.accuracy)} test accuracy{steps}."]
 
 
 def _percent(share: float) -> str:
     return f"{100 * share:.2f} %"
 
 
-def _front_matter(exported: Exported, form: str, result: Mapping[str, Any]) -> str:
+def _front_matter(exported: Exported, form: str, reached: Reached | None) -> str:
     values: dict[str, Any] = {"library_name": FORMS[form].library, "tags": list(TAGS)}
     kind = _kind(exported)
     if kind:
         values["pipeline_tag"] = kind
-    accuracy = result.get("test_accuracy")
-    if "trained" in exported.provenance and accuracy is not None:
+    if "trained" in exported.provenance and reached:
         data = exported.task.data
         measured = {
             "task": {"type": kind or "other"},
             "dataset": {"type": data, "name": data, "split": "test"},
-            "metrics": [{"type": "accuracy", "name": "test accuracy", "value": accuracy}],
+            "metrics": [
+                {"type": "accuracy", "name": "test accuracy", "value": reached.accuracy}
+            ],
         }
         name = f"{exported.provenance['task']}-{exported.provenance['variant']}"
         values["model-index"] = [{"name": name, "results": [measured]}]

@@ -287,6 +287,33 @@ def test_the_card_has_the_hubs_form(tmp_path: Path) -> None:
     assert f"% test accuracy after {steps} steps." in card.text
 
 
+def test_the_card_states_the_accuracy_of_its_weights_whatever_the_tasks_metric(
+    tmp_path: Path,
+) -> None:
+    path = paths.results_folder(AT) / "result.json"
+    recorded = files.load_json(path)
+    seed = recorded["seeds"]["1"]
+    at_end, seed["test_accuracy"] = seed["test_accuracy"], 0.999
+    files.save_json(path, recorded)
+    folder = tmp_path / "hub"
+    folder.mkdir()
+    exported("safetensors", folder / "t", trained=True, card=True)
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    assert f"It reaches {100 * at_end:.2f} % test accuracy." in text
+    assert f"value: {at_end}" in text
+    assert "pruned weights are 0." in text
+
+
+def test_the_card_says_that_pruned_weights_are_frozen(tmp_path: Path) -> None:
+    out = tmp_path / "t"
+    ticket = Ticket(name="ticket", round=2, seed=1, trained=True)
+    frozen = settings(variants__ticket__rewind__pruned="freeze-init")
+    plan = compiler.compile_plan(frozen, [SEEDS])
+    export.export(frozen, plan, ticket, out, None, Output(hub_card=True))
+    text = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "pruned weights are what the variant froze them at" in text
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "utf-16"])
 def test_a_readme_of_the_users_is_not_overwritten(
     experiment_root: Path, encoding: str
