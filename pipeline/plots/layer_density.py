@@ -56,9 +56,7 @@ def layer_density(given: FigureInput) -> Drawn | None:
                 line |= at
                 head = first_columns(task, variant, number, density)
                 table += line_rows(head | {"layer": layer}, at)
-            line.pop(
-                0.0, None
-            )  # nothing is left in any layer; the axis has no place for it
+            line.pop(0.0, None)  # no weight is left at all, for which x has no place
             draw_line(axes, line, scale=100, color=colors[layer], width=widths[layer])
         every = [density for density in densities.values() if density > 0]
         percents = [100 * d for d in every]

@@ -180,11 +180,11 @@ def test_a_finished_chain_keeps_its_promises(script: Path) -> None:
     ended = run(script, "verify")
     assert ended.code == 0
     assert ended.output.splitlines()[:5] == [
-        "masks cut at the percentile        holds (8 rounds of 4 chains)",
-        "pruned weights exactly zero        holds (8 rounds of 4 chains)",
-        "start = source ⊙ mask              holds (8 rounds of 4 chains)",
-        "one θ₀ by hash                     holds (8 rounds of 4 chains)",
-        "masks nested                       holds (8 rounds of 4 chains)",
+        "masks cut at the percentile    holds (8 rounds of 4 chains)",
+        "pruned weights exactly zero    holds (8 rounds of 4 chains)",
+        "start = source ⊙ mask          holds (8 rounds of 4 chains)",
+        "one θ₀ by hash                 holds (8 rounds of 4 chains)",
+        "masks nested                   holds (8 rounds of 4 chains)",
     ]
     assert all(" holds " in line for line in ended.output.splitlines()[5:])
 

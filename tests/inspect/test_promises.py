@@ -16,6 +16,7 @@ from pipeline.plan import items
 
 Arrays = dict[str, np.ndarray]
 COUNTS = "kept counts exact"
+CUT = "masks as cut again"
 ZERO = "pruned weights exactly zero"
 START = "start = source ⊙ mask"
 THETA0 = "one θ₀ by hash"
@@ -56,6 +57,7 @@ def test_an_experiment_keeps_its_promises(experiment_root: Path) -> None:
     assert ended.code == 0
     assert ended.output.splitlines() == [
         "kept counts exact                  holds (16 rounds of 8 chains)",
+        "masks as cut again                 holds (8 rounds of 4 chains)",
         "pruned weights exactly zero        holds (16 rounds of 8 chains)",
         "start = source ⊙ mask              holds (16 rounds of 8 chains)",
         "one θ₀ by hash                     holds (16 rounds of 8 chains)",
@@ -69,11 +71,12 @@ def test_an_experiment_keeps_its_promises(experiment_root: Path) -> None:
 
 def test_every_chain_is_checked_for_what_it_promises() -> None:
     found = list(promises.findings(settings(), [SEEDS]))
-    common = [COUNTS, ZERO, START, THETA0]
+    common = [ZERO, START, THETA0]
     for variant in VARIANTS:
+        own = [CUT] if variant in ("ticket", "one-shot") else []
         special = [AGAIN, LAYERS] if variant == "random-mask" else [NESTED]
         made = [f.promise for f in found if f.subject == f"main/{variant} seed 0"]
-        assert made == [*common, *special]
+        assert made == [COUNTS, *own, *common, *special]
 
 
 def test_only_active_seeds_are_checked() -> None:
@@ -110,6 +113,22 @@ def test_a_moved_mask_is_not_nested_although_its_counts_are_exact() -> None:
     found = broken()
     chain = "main/one-shot seed 1"
     assert found[chain, NESTED] == "round 2: a pruned weight came back"
+    assert (chain, COUNTS) not in found
+
+
+def test_another_choice_of_as_many_weights_is_found() -> None:
+    """It is nested, and its counts are exact."""
+
+    def swap(mask: Arrays) -> None:
+        places = [np.flatnonzero(mask["fc1.weight"] == kept)[0] for kept in (True, False)]
+        mask["fc1.weight"].flat[places] = False, True
+
+    edit(mask_file("ticket", 1), swap)
+    found, chain = broken(), "main/ticket seed 1"
+    assert (
+        found[chain, CUT]
+        == "round 1: the mask is not the one that the same cut gives again"
+    )
     assert (chain, COUNTS) not in found
 
 
@@ -199,11 +218,11 @@ def test_the_command_names_chain_round_and_promise_and_fails(experiment_root: Pa
     ended = run(experiment_root, "verify")
     assert ended.code == 1
     lines = ended.output.splitlines()
-    assert lines[3:5] == [
-        "one θ₀ by hash                     broken in 1 chains (16 rounds of 8 chains)",
+    assert lines[4:6] == [
+        "one θ₀ by hash                     broken in 1 chain (16 rounds of 8 chains)",
         "  main/ticket seed 1: round 2: its start came from another θ₀",
     ]
-    assert len([line for line in lines if " holds " in line]) == 6
+    assert len([line for line in lines if " holds " in line]) == 7
     file = start_file("ticket", 2)
     assert f'  {file}: theta0 is "{"0" * 35} …, ' in ended.output
 

@@ -115,20 +115,32 @@ def test_every_promise_holds(there: Path) -> None:
     assert ("main/snip", "masks nested") not in promised
 
 
-def test_another_draw_of_paths_is_found(
-    there: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("variant", "promise"),
+    [
+        ("phew", "masks are the paths that were walked"),
+        ("static", "masks as cut again"),
+        ("rigl", "masks as cut again"),
+    ],
+)
+def test_another_draw_is_found(
+    there: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    variant: str,
+    promise: str,
 ) -> None:
     from shutil import copytree
 
     root = copytree(there, tmp_path / "root")
     monkeypatch.chdir(root)
-    path = paths.seed_file(paths.masks_folder(at("phew", 1)), 0)
+    path = paths.seed_file(paths.masks_folder(at(variant, 1)), 0)
     mask, facts = files.load_arrays(path), files.load_facts(path)
     kept = mask["fc1.weight"].ravel()
     kept[[kept.argmax(), kept.argmin()]] = False, True
     files.save_arrays(path, mask, **facts)
     broken = {f.promise for f in findings() if f.broken}
-    assert "masks are the paths that were walked" in broken
+    assert promise in broken
 
 
 def test_a_mask_that_moves_is_no_ticket_to_export(there: Path) -> None:

@@ -50,6 +50,7 @@ CHECKS: dict[str, Callable[[Subject], Looks]] = {
     "approximations": approximations.approximations,
 }
 """by written field: the check of its files"""
+CHAINS = "chains"
 SINGLE_STAGES = ("plan", "results", "track")
 
 
@@ -108,14 +109,22 @@ def _of_files(promise: str, unit: str, looks: Looks) -> Iterator[Finding]:
 def report(findings: list[Finding]) -> str:
     """A line per promise over all chains and files, then one for each broken promise."""
     lines = []
-    for promise in dict.fromkeys(finding.promise for finding in findings):
+    promises = dict.fromkeys(finding.promise for finding in findings)
+    width = max(map(len, promises), default=0)
+    for promise in promises:
         same = [finding for finding in findings if finding.promise == promise]
         broken = [finding for finding in same if finding.broken]
         num = sum(finding.num_checked for finding in same)
-        unit, subjects = same[0].unit, same[0].unit
+        unit = same[0].unit
+        checked, subjects = _count(num, unit), unit
         if unit == ROUNDS:
-            unit, subjects = f"rounds of {len(same)} chains", "chains"
-        verdict = f"broken in {len(broken)} {subjects}"
-        lines.append(f"{promise:<34} {verdict if broken else 'holds'} ({num} {unit})")
+            checked, subjects = f"{checked} of {_count(len(same), CHAINS)}", CHAINS
+        verdict = f"broken in {_count(len(broken), subjects)}" if broken else "holds"
+        lines.append(f"{promise:<{width}}  {verdict} ({checked})")
         lines += [f"  {finding.subject}: {finding.broken}" for finding in broken]
     return "\n".join(lines)
+
+
+def _count(num: int, things: str) -> str:
+    """A number of things in words, such as ``1 chain``."""
+    return f"{num} {things.removesuffix('s') if num == 1 else things}"

@@ -12,9 +12,10 @@ from pipeline.config.settings import Settings, build_network, total_steps
 from pipeline.core import masks
 from pipeline.core.arrays import Mask
 from pipeline.core.counts import in_pools
-from pipeline.core.criteria import cut_of
+from pipeline.core.criteria import CRITERIA, cut_of
 from pipeline.core.cuts import CUTS
 from pipeline.core.digests import digest
+from pipeline.core.functions import is_function
 from pipeline.core.models.layers import parameters
 from pipeline.core.round_starts import source_weights, start_weights
 from pipeline.core.starts import STARTS
@@ -28,7 +29,7 @@ from pipeline.run import cuts, rules, transformed
 from pipeline.run.round_starts import Behind, read
 
 ANOTHER_MASK = "the trained network carries another mask"
-
+CUT_AGAIN = "masks as cut again"
 
 Check = Callable[[Settings, ChainGroup, int, int], str]
 """Settings, group, round, seed -> what is broken; empty = the promise holds"""
@@ -98,11 +99,24 @@ def _about_counts(settings: Settings, group: ChainGroup) -> dict[str, Check]:
     if not policy.asks_for_counts or not policy.exact:
         return {}
     program = settings.tasks[group.owner_task].program.cut
-    cut = CUTS[cut_of(criterion, program) if criterion and policy.cuts else program]
-    if cut.exact:
-        return {cut.promise: _counts_are_exact}
-    again = group.variant.prune.own and not policy.changes
-    return {cut.promise: _masks_are_cut_again} if again else {}
+    cutting = criterion if policy.cuts else None
+    cut = CUTS[cut_of(cutting, program) if cutting else program]
+    promises: dict[str, Check] = {cut.promise: _counts_are_exact} if cut.exact else {}
+    repeated = cutting is not None and (not cut.exact or _is_repeated(cutting))
+    if repeated and group.variant.prune.own:
+        promises[CUT_AGAIN if cut.exact else cut.promise] = _masks_are_cut_again
+    return promises
+
+
+def _is_repeated(criterion: str) -> bool:
+    """Whether a criterion is computed again where counts are known without it.
+
+    One of weights alone takes no longer than reading them, and gives the same bits on every
+    machine. Passes through a network take longer and sum in another order elsewhere; a
+    function of the user's may.
+    """
+    known = CRITERIA[criterion]
+    return not (known.needs_batches or known.passes > 1 or is_function(criterion))
 
 
 def _about_transform(record: Transform) -> dict[str, Check]:
@@ -130,7 +144,7 @@ def _counts_are_exact(settings: Settings, group: ChainGroup, round: int, seed: i
 def _masks_are_cut_again(
     settings: Settings, group: ChainGroup, round: int, seed: int
 ) -> str:
-    """Repeat the cut on the same weights, for cuts whose counts depend on the weights."""
+    """Repeat the cut on the same weights; chance comes from the same stream."""
     source = cuts.Source(
         task=settings.tasks[group.task],
         prune=group.variant.prune,
@@ -140,7 +154,8 @@ def _masks_are_cut_again(
         initial=group.initial_at(round),
         networks=group.mask_source_at(round),
     )
-    if digest(cuts.mask(source, seed)) == digest(_mask(group, round, seed)):
+    found = files.load_mask(group.mask_before(round), seed)
+    if digest(cuts.mask(source, seed)) == digest(found):
         return ""
     return "the mask is not the one that the same cut gives again"
 

@@ -2,7 +2,8 @@
 
 The facts of a training follow from its weights, its mask and its learning curves, so they
 are read off again. The numbers of a curve are what evaluations gave, so that only the hash
-in dvc.lock tells whether one of them has changed; the same holds for seconds.
+in dvc.lock tells whether one of them has changed; the same holds for seconds, and for what
+lines.json says of the ends of a line.
 """
 
 import math
