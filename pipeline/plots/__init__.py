@@ -130,8 +130,8 @@ def draw(
         for name in names if figures else ():
             if not drawn[name]:
                 raise PlotError(
-                    f"nothing to show in {name}: experiment {store.experiment!r} has no "
-                    f"{FIGURES[name].needs}"
+                    f"nothing to show in {name}: it needs {FIGURES[name].needs}, which "
+                    f"experiment {store.experiment!r} does not have"
                 )
         for stem, one in ((s, d) for found in drawn.values() for s, d in found.items()):
             files.append(out / f"{stem}.{format}")

@@ -15,6 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from pipeline.artifacts.paths import DENSE
 from pipeline.plots.figure_input import FigureInput
+from pipeline.plots.legends import legend_above
 from pipeline.plots.spread import extent, range_over
 from pipeline.plots.style import DENSE_COLOR, Drawn, looks, new_figure
 from pipeline.results.tables import Row, percent
@@ -62,7 +63,7 @@ def approximation(given: FigureInput) -> Drawn | None:
         axes.set_xlabel("Candidates per weight")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     handles = _legend(style, table)
-    figure.legend(handles=handles, loc="outside upper center", ncols=4)
+    legend_above(figure, handles, columns=4)
     return Drawn(figure, table)
 
 

@@ -25,6 +25,7 @@ from pipeline.plots.analyses import (
     label,
 )
 from pipeline.plots.figure_input import FigureInput
+from pipeline.plots.legends import legend_above
 from pipeline.plots.spread import extent, range_over
 from pipeline.plots.style import (
     DENSE_COLOR,
@@ -80,7 +81,7 @@ def error_barrier(given: FigureInput) -> Drawn | None:
     handles = [*_series_legend(every, style), *_bars_legend(table)]
     if any(row["diverged"] for row in table):
         handles.append(diverged_entry("some pairs diverged"))
-    figure.legend(handles=handles, loc="outside upper center", ncols=min(len(sides), 2))
+    legend_above(figure, handles, columns=len(sides))
     return Drawn(figure, table)
 
 
@@ -113,7 +114,7 @@ def mask_overlap(given: FigureInput) -> Drawn | None:
     by_chance = {"color": "black", **_chance(by_place(rows))}
     handles.append(Line2D([], [], label="the same, by chance", **by_chance))
     handles += _bars_legend(table)
-    figure.legend(handles=handles, loc="outside upper center", ncols=2)
+    legend_above(figure, handles, columns=2)
     return Drawn(figure, table)
 
 

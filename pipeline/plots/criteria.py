@@ -15,6 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from pipeline.plots.error_axis import EXPLAINED, error_axis, one_fails
 from pipeline.plots.figure_input import FigureInput
+from pipeline.plots.legends import legend_above
 from pipeline.plots.spread import (
     Spread,
     by_round,
@@ -30,6 +31,7 @@ from pipeline.plots.style import (
     diverged_entry,
     looks,
     new_figure,
+    show_whole_markers,
 )
 from pipeline.presets.recipes import familiar_variants
 from pipeline.results.tables import Row, percent
@@ -191,6 +193,7 @@ def _scale(axes: Axes, accuracies: Sequence[float], *, logarithmic: bool) -> Non
         error_axis(axes, "x", accuracies)
         return
     axes.set_xlim(right=min(axes.get_xlim()[1], 100))
+    show_whole_markers(axes)
     axes.xaxis.set_major_locator(MaxNLocator(4))
 
 
@@ -211,7 +214,7 @@ def _legend(figure: Figure, cells: Cells, reached: Spread | None) -> None:
     if any(p.num_diverged for line in cells.values() for p in line.values()):
         handles.append(diverged_entry())
     if handles:
-        figure.legend(handles=handles, loc="outside upper center", ncols=3)
+        legend_above(figure, handles, columns=3)
 
 
 def _table(task: str, cells: Cells, order: Sequence[str]) -> list[Row]:

@@ -20,8 +20,8 @@ from matplotlib.ticker import FuncFormatter
 
 from pipeline.plots.error_axis import EXPLAINED, error_axis, is_error_axis, one_fails
 from pipeline.plots.figure_input import FigureInput
+from pipeline.plots.legends import INCHES, legend_above
 from pipeline.plots.marks import (
-    INCHES,
     Canvas,
     Points,
     height,
@@ -56,6 +56,8 @@ DODGE = 1.012
 WIDEST_DODGE = 1.05
 """largest such factor from the first to the last variant"""
 PERCENT = 100
+COLUMNS = 3
+"""of the legend of curves"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -147,10 +149,10 @@ def early_stop_step(given: FigureInput) -> Drawn | None:
 def delay(given: FigureInput) -> Drawn | None:
     """How much later than the training set the validation set is solved."""
     rows = given.store.rounds
-    if not any(row.get(DELAY.name) for row in rows):
+    if not any(DELAY.name in row for row in rows):
         return None
     known = tuple(
-        row | {DELAY.name: value, "censored": value is None}
+        row | {DELAY.name: value, "censored": DELAY.name in row and value is None}
         for row in rows
         for value in (row.get(DELAY.name),)
     )
@@ -238,11 +240,11 @@ def _compare(given: FigureInput, metric: Metric) -> Drawn | None:
         axes.yaxis.set_major_formatter(
             FuncFormatter(lambda value, _: f"{value:,.{places}f}")
         )
-    figure.legend(handles=curves.series, loc="outside upper center", ncols=3)
+    rows = -(-len(curves.series) // COLUMNS)
+    figure.set_figheight(3.5 + INCHES * rows + height(curves.marks))
+    legend_above(figure, curves.series, columns=COLUMNS)
     if curves.marks:
         figure.legend(handles=curves.marks, loc="outside lower center")
-    rows = -(-len(curves.series) // 3)
-    figure.set_figheight(3.5 + INCHES * rows + height(curves.marks))
     return Drawn(figure, curves.table)
 
 

@@ -24,6 +24,7 @@ from pipeline.plots.analyses import (
     place_name,
 )
 from pipeline.plots.figure_input import FigureInput
+from pipeline.plots.legends import legend_above, wrapped_title
 from pipeline.plots.panels import COLUMNS, panels
 from pipeline.plots.spread import extent
 from pipeline.plots.style import Drawn
@@ -47,7 +48,8 @@ def interpolation(given: FigureInput) -> Drawn | None:
     table: list[Row] = []
     drawn: set[str] = set()
     for position, (rows, (axes,)) in enumerate(zip(places, columns, strict=True)):
-        axes.set_title(f"{rows[0]['analysis']}, {place_name(rows[0])}\n({ends(rows[0])})")
+        place = f"{rows[0]['analysis']}, {place_name(rows[0])}\n({ends(rows[0])})"
+        axes.set_title(wrapped_title(place))
         axes.set_xlabel("Between the networks (α)")
         axes.set_xlim(0, 1)
         if position % COLUMNS == 0:
@@ -61,9 +63,7 @@ def interpolation(given: FigureInput) -> Drawn | None:
                 drawn.add(way)
         _make_room(axes)
     handles = _legend([way for way in STATISTICS if way in drawn])
-    figure.legend(
-        handles=handles, loc="outside upper center", ncols=2 if len(places) < 3 else 4
-    )
+    legend_above(figure, handles, columns=2 if len(places) < 3 else 4)
     return Drawn(figure, table)
 
 

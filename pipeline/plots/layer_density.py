@@ -5,6 +5,7 @@ import re
 import numpy as np
 
 from pipeline.plots.figure_input import FigureInput
+from pipeline.plots.legends import wrapped_title
 from pipeline.plots.lines import (
     Line,
     densities_of,
@@ -63,9 +64,9 @@ def layer_density(given: FigureInput) -> Drawn | None:
         axes.plot(every, percents, color="black", linestyle=ALL_DASH, linewidth=1)
         weights_axis(axes, every, room=0.11 if len(variants) > 1 else 0.06)
         axes.set_yscale("log")
-        plain_log_ticks(axes)
-        axes.set_title(variant)
+        axes.set_title(wrapped_title(variant))
         axes.set_ylabel("Weights remaining in the layer (%)")
+    plain_log_ticks(columns[0][0])
     label_outer(columns)
     color_legend(figure, colors | {ALL: "black"}, title="Layer", dashes={ALL: ALL_DASH})
     return Drawn(figure, table)

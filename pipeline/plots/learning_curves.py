@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from pipeline.plots.figure_input import FigureInput
+from pipeline.plots.legends import wrapped_title
 from pipeline.plots.lines import (
     densities_of,
     draw_line,
@@ -29,7 +30,12 @@ from pipeline.results.tables import Row, percent
 CURVES_SHOWN = 6
 """densities that get a curve: the dense network, the last round, and some between"""
 LEARNED = 0.25
-"""after this share of the training a curve's accuracy must lie inside the panel"""
+"""after this share of the training a curve must lie inside the panel"""
+FEW = 2
+"""percent of such points that may lie outside: a diverged or hopeless training must not
+squeeze all others"""
+BEGINNING = 10
+"""largest ratio of the loss at the top of a panel to those after that share"""
 
 
 def validation_curves(given: FigureInput) -> Drawn | None:
@@ -44,7 +50,7 @@ def validation_curves(given: FigureInput) -> Drawn | None:
     figure, columns = panels(len(variants), rows_each=2, height=4.6)
     table: list[Row] = []
     for variant, (accuracy, loss) in zip(variants, columns, strict=True):
-        accuracy.set_title(variant)
+        accuracy.set_title(wrapped_title(variant))
         accuracy.set_ylabel("Validation accuracy (%)")
         loss.set_ylabel("Validation loss")
         for number, density in drawn[variant].items():
@@ -70,13 +76,8 @@ def shown_rounds(rows: Sequence[Row], variant: str) -> dict[int, float]:
 
 
 def _scale_curves(columns: Sequence[tuple[Axes, ...]], table: Sequence[Row]) -> None:
-    """Scale the axes to where curves differ; early accuracies may lie below the panel."""
+    """Scale the axes to where curves differ; they may begin outside the panel."""
     last = max((row["step"] for row in table), default=0)
-    learned = [
-        100 * row["min"]
-        for row in table
-        if row["metric"] == "accuracy" and row["step"] >= LEARNED * last
-    ]
     for accuracy, loss in columns:
         accuracy.sharex(loss)
         accuracy.tick_params(labelbottom=False)
@@ -85,15 +86,34 @@ def _scale_curves(columns: Sequence[tuple[Axes, ...]], table: Sequence[Row]) -> 
         loss.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         loss.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
         loss.set_yscale("log")
-        plain_log_ticks(loss)
-        if learned:
-            top = max(100 * row["max"] for row in table if row["metric"] == "accuracy")
-            # A diverged or hopeless training must not squeeze all others.
-            bottom = float(np.percentile(learned, 2))
-            room = 0.06 * (top - bottom) or 1
-            accuracy.set_ylim(bottom - room, top + room)
-            end_at_100(accuracy)
+    first_accuracy, first_loss = columns[0]  # the others share their axes
+    learned = [row for row in table if row["step"] >= LEARNED * last]
+    _scale_accuracy(first_accuracy, _of(learned, "accuracy"), _of(table, "accuracy"))
+    _scale_loss(first_loss, _of(learned, "loss"))
     label_outer(columns)
+
+
+def _of(rows: Sequence[Row], metric: str) -> list[Row]:
+    return [row for row in rows if row["metric"] == metric]
+
+
+def _scale_accuracy(axes: Axes, learned: Sequence[Row], every: Sequence[Row]) -> None:
+    if not learned:
+        return
+    top = max(100 * row["max"] for row in every)
+    bottom = float(np.percentile([100 * row["min"] for row in learned], FEW))
+    room = 0.06 * (top - bottom) or 1
+    axes.set_ylim(bottom - room, top + room)
+    end_at_100(axes)
+
+
+def _scale_loss(axes: Axes, learned: Sequence[Row]) -> None:
+    if learned:
+        top = BEGINNING * float(np.percentile([row["max"] for row in learned], 100 - FEW))
+        bottom, highest = axes.get_ylim()
+        if bottom < top < highest:
+            axes.set_ylim(bottom, top)
+    plain_log_ticks(axes)
 
 
 def colors_of(densities: Sequence[float]) -> dict[str, str]:

@@ -13,6 +13,7 @@ from matplotlib.patheffects import withStroke
 
 from pipeline.artifacts.paths import DENSE
 from pipeline.plots.figure_input import FigureInput
+from pipeline.plots.legends import INCHES
 from pipeline.plots.spread import Spread
 from pipeline.results import winning
 from pipeline.results.tables import Row, percent
@@ -22,8 +23,6 @@ NEAR = 1.03
 """two densities within this factor belong to the same round"""
 FEW = 3
 """up to so many winners, the legend says how sure each is"""
-INCHES = 0.17
-"""height of a line in a legend"""
 LINE = 84
 """characters of a line in the legend of marks"""
 RELATIVE = "published gap or ratio to a curve measured here"
@@ -159,8 +158,9 @@ def mark_published(canvas: Canvas, rows: Sequence[Row]) -> tuple[list[Artist], l
 
 
 def wrapped(text: str) -> str:
-    """Wrap a text for the legend of marks; ``p = 0.03`` stays on one line."""
-    return textwrap.fill(text.replace(" = ", "\u00a0=\u00a0"), LINE)
+    """Wrap a text for the legend of marks; ``p = 0.03`` and ``5 %`` stay on one line."""
+    kept = text.replace(" = ", "\u00a0=\u00a0").replace(" %", "\u00a0%")
+    return textwrap.fill(kept, LINE).replace("\u00a0", " ")
 
 
 def height(entries: Sequence[Artist]) -> float:

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from pipeline.core.measures import MEASURES
 from pipeline.plots.figure_input import FigureInput
 from pipeline.plots.learning_curves import colors_of, shown_rounds
+from pipeline.plots.legends import wrapped_title
 from pipeline.plots.lines import draw_line, first_columns, line_of, line_rows, rows_of
 from pipeline.plots.panels import color_legend, label_outer, panels
 from pipeline.plots.spread import range_over, variants_of
@@ -36,7 +37,7 @@ def measures(given: FigureInput) -> Drawn | None:
     figure, columns = panels(len(variants), rows_each=len(parts), height=1.7 * len(parts))
     table: list[Row] = []
     for variant, panel in zip(variants, columns, strict=True):
-        panel[0].set_title(variant)
+        panel[0].set_title(wrapped_title(variant))
         for number, density in drawn[variant].items():
             for axes, (name, rows) in zip(panel, parts.items(), strict=True):
                 line = line_of(rows_of(rows, variant, number), x="step", y="value")

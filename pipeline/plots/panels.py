@@ -16,6 +16,12 @@ from pipeline.plots.style import new_figure
 
 COLUMNS = 3
 """panels side by side"""
+FINE = (1, 2, 5)
+"""multiples of a power of 10 that get a tick"""
+FEW_DECADES = 1e3
+"""largest ratio of the ends of an axis for which they have room"""
+DECADES = 8
+"""most ticks at decades; beyond them some are left out"""
 NO_DASHES: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -61,8 +67,14 @@ def label_outer(panels: Sequence[tuple[Axes, ...]]) -> None:
 
 
 def plain_log_ticks(axes: Axes) -> None:
-    """Put ticks at 1, 2 and 5 of every decade of the y axis, as plain numbers."""
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    """Put ticks on the y axis, as plain numbers; call it after drawing.
+
+    They are at 1, 2 and 5 of every decade, or at decades alone where there are many.
+    """
+    bottom, top = axes.get_ylim()
+    many = top / bottom > FEW_DECADES
+    locator = LogLocator(subs=(1,), numticks=DECADES) if many else LogLocator(subs=FINE)
+    axes.yaxis.set_major_locator(locator)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
     axes.yaxis.set_minor_locator(NullLocator())
 

@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from pipeline.plots.density_curves import TEST_ACCURACY, draw_curves
 from pipeline.plots.error_axis import EXPLAINED, is_error_axis
 from pipeline.plots.figure_input import FigureInput
+from pipeline.plots.legends import legend_above, wrapped_title
 from pipeline.plots.marks import height, wrapped
 from pipeline.plots.panels import COLUMNS, panels
 from pipeline.plots.spread import pruned_variants, variants_of
@@ -35,7 +36,8 @@ def protocols(given: FigureInput) -> Drawn | None:
         zip(tasks.items(), columns, strict=True)
     ):
         curves = draw_curves(axes, task, TEST_ACCURACY, style, room=0.11)
-        axes.set_title(f"{name}\n{EXPLAINED}" if is_error_axis(axes) else name)
+        title = f"{name}\n{EXPLAINED}" if is_error_axis(axes) else name
+        axes.set_title(wrapped_title(title))
         if position % COLUMNS == 0:
             axes.set_ylabel(TEST_ACCURACY.label)
         table += curves.table
@@ -65,9 +67,7 @@ def _comparable(given: FigureInput) -> dict[str, FigureInput]:
 
 
 def _legends(figure: Figure, series: dict[str, Artist], marks: dict[str, Artist]) -> None:
-    figure.legend(
-        handles=list(series.values()), loc="outside upper center", ncols=min(len(series), 4)
-    )
+    legend_above(figure, list(series.values()), columns=4)
     if marks:
         entries = sorted(marks.values(), key=_is_published)
         figure.legend(handles=entries, loc="outside lower center")

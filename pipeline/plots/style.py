@@ -147,6 +147,15 @@ def weights_axis(
 def end_at_100(axes: Axes) -> None:
     """End the y axis at 100 %, which no accuracy exceeds. Call it after drawing."""
     axes.set_ylim(top=min(axes.get_ylim()[1], 100))
+    for one in axes.get_shared_y_axes().get_siblings(axes):
+        show_whole_markers(one)
+
+
+def show_whole_markers(axes: Axes) -> None:
+    """Let markers at the end of an axis stand out over it instead of being cut in half."""
+    for line in axes.lines:
+        if line.get_marker() not in ("", "None", None):
+            line.set_clip_on(False)
 
 
 def ticks(densities: Sequence[float], *, room: float) -> list[float]:

@@ -55,6 +55,16 @@ def test_the_axis_ends_at_100_percent(name):
     assert all(low < 89.8 and 90 < high < 91 for low, high in far)
 
 
+@pytest.mark.parametrize("name", ["test_accuracy", "criteria", "protocols", "cost"])
+def test_a_marker_at_the_end_of_the_axis_is_whole(name):
+    what = shown(lambda *_: 1.0)
+    found = FIGURES[name].draw(what if FIGURES[name].all_tasks else what.of_task("a"))
+    for axes in found.figure.axes:
+        marked = [x for x in axes.lines if x.get_marker() not in ("", "None", None)]
+        assert marked
+        assert not any(line.get_clip_on() for line in marked)
+
+
 def test_where_one_network_fails_the_axis_is_logarithmic_in_the_error():
     fails = shown(lambda _, density, seed: 0.1 if density < 0.5 else 0.98 - 0.001 * seed)
     (axes,) = FIGURES["test_accuracy"].draw(fails.of_task("a")).figure.axes

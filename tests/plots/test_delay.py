@@ -38,5 +38,13 @@ def test_a_seed_that_never_generalizes_is_censored_and_not_averaged():
     assert found["ticket", 1]["censored"] == 0, "not that of the early stop"
 
 
+def test_a_chain_in_which_no_seed_generalizes_is_drawn():
+    none = [(("ticket", round), (None, None)) for round in (0, 1)]
+    drawn = density_curves.delay(given(*none))
+    assert [(r["mean"], r["censored"]) for r in drawn.table] == [(None, 2)] * 2
+    hollow = [x for x in drawn.figure.axes[0].lines if x.get_markerfacecolor() == "white"]
+    assert len(hollow) == 2
+
+
 def test_without_evaluations_on_the_training_set_there_is_no_figure():
     assert density_curves.delay(given((("ticket", 0), (False,)))) is None

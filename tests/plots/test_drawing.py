@@ -115,8 +115,10 @@ def test_a_figure_without_data_is_refused_if_it_is_named(tmp_path, name):
     store = stored(tmp_path)
     with pytest.raises(PlotError) as error:
         draw(store, out=tmp_path / "f", figures=["test_accuracy", name])
-    message = f"nothing to show in {name}: experiment 'toy' has no {FIGURES[name].needs}"
-    assert str(error.value) == message
+    assert str(error.value) == (
+        f"nothing to show in {name}: it needs {FIGURES[name].needs}, "
+        "which experiment 'toy' does not have"
+    )
     assert not (tmp_path / "f").exists()
 
 

@@ -4,6 +4,7 @@ from helpers.tracked_stores import SETTINGS, store
 from pipeline.plots import density_curves
 from pipeline.plots.density_curves import early_stop_step
 from pipeline.plots.figure_input import FigureInput
+from pipeline.plots.marks import LINE, wrapped
 
 WINNING = {
     "task": "main",
@@ -41,12 +42,19 @@ def test_the_smallest_winning_ticket_has_a_star_and_its_confidence():
     assert text.startswith(
         "ticket, smallest winning density: 21.1 %; wins in 10 of 10 seeds"
     )
-    assert "p\u00a0=\u00a0" in text
+    assert "p = " in text
     won = [row for row in found.table if row["winning"]]
     assert [(row["variant"], row["density"]) for row in won] == [("ticket", 0.211)]
     (star,) = [line for line in found.figure.axes[0].lines if line.get_marker() == "*"]
     assert star.get_xdata()[0] == pytest.approx(0.211, rel=0.03)
     assert star.get_markerfacecolor() == star.get_color()
+
+
+@pytest.mark.parametrize("kept", ["p = 0.03", "(63–100 %)", "21.1 %"])
+def test_a_number_and_its_unit_stay_on_one_line(kept):
+    for length in range(LINE - 12, LINE):
+        words = ("x" * 9 + " ") * 9
+        assert kept in wrapped(f"{words[:length]} {kept} and more")
 
 
 def test_the_star_is_hollow_if_there_are_too_few_seeds():
