@@ -366,6 +366,7 @@ def track(
     ] = False,
 ) -> None:
     """Write the results into MLflow again, into this or another store."""
+    start = _from_here(Path())
     with _at_root() as root:
         from pipeline import tracking
         from pipeline.plan import items
@@ -375,6 +376,7 @@ def track(
         if not stale:
             shown = [one for one in items.items_of(current) if one.kind.tracked]
             standing(current).refuse(shown, "what would be tracked")
+        uri = _store_from(start, uri)
         print(tracking.write(root, uri, tracking.asked_by(settings)))
         tracking.summarize(root, uri, settings, tracking.figures_of_results(root))
 
@@ -400,7 +402,7 @@ def plot(
     ] = None,
 ) -> None:
     """Draw the figures from the tracked store alone, with published numbers marked."""
-    out = _from_here(out)
+    out, start = _from_here(out), _from_here(Path())
     with _at_root() as root:
         from pipeline import compare as comparing
         from pipeline import plots, tracking
@@ -409,6 +411,7 @@ def plot(
         from pipeline.plan.current import standing
 
         plots.refuse_unknown(figure, format)
+        uri = _store_from(start, uri, is_read=True)
         if not experiment:
             notes.say(standing(plan_file.asked(params.load())).note())
         name, runs = tracking.asked_for(experiment or None, root)
@@ -446,6 +449,7 @@ def compare(
 ) -> None:
     """Check published claims, and the definition of a winning ticket, on the store."""
     folder = _from_here(Path(uri)) if uri and Path(uri).is_dir() else None
+    start = _from_here(Path())
     with _at_root() as root:
         from pipeline import compare as comparing
         from pipeline import tracking
@@ -453,6 +457,7 @@ def compare(
         if folder:
             stores = tracking.shared_tables.read(folder, experiment)
         else:
+            uri = _store_from(start, uri, is_read=experiment is not None)
             stores = tracking.read_all(uri, experiment, root=root)
         for store in stores:
             notes.warn(store.warning)
@@ -493,6 +498,25 @@ def _from_here(path: Path) -> Path:
 
     with exits.one_line_errors():
         return path if path.is_absolute() else root.here() / path
+
+
+def _store_from(start: Path, uri: str | None, *, is_read: bool = False) -> str | None:
+    """A store of the command line: a relative SQLite file lies where the user stands.
+
+    Raises:
+        TrackingError: it is a file that is not there, and is read.
+    """
+    from pipeline.tracking.addresses import TrackingError, sqlite_file, sqlite_uri
+
+    file = sqlite_file(uri) if uri else None
+    if file is None:
+        return uri
+    if is_read and not (start / file).exists():
+        raise TrackingError(
+            f"there is no tracked result yet: {(start / file).resolve()} does not exist; "
+            "name a store that is there as --uri"
+        )
+    return uri if file.is_absolute() else sqlite_uri((start / file).resolve())
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from helpers import synthetic
 from helpers.command import listing, refused, run
 from helpers.experiment import edited, write
 from typer.main import get_group
@@ -19,6 +20,7 @@ from pipeline.border import root
 from pipeline.border.root import RootError
 from pipeline.config import params
 from pipeline.plan import items, plan_file
+from pipeline.tracking import track
 
 COMMANDS = [name for name in get_group(cli.app).commands if name != "init"]
 ARGUMENTS = {
@@ -475,3 +477,20 @@ def test_results_can_be_looked_at_before_an_edit_is_planned(experiment_root: Pat
         assert ended.code == 0
         assert ended.errors.startswith("pipeline/plan.json does not fit params.yaml (")
     assert items.plan_path().read_bytes() == before
+
+
+def test_a_relative_store_lies_where_the_user_stands(tmp_path: Path) -> None:
+    synthetic.fabricate(tmp_path, seeds=range(2), rounds=1)
+    (tmp_path / "dvc.yaml").touch()
+    folder = tmp_path / "some" / "where"
+    folder.mkdir(parents=True)
+    file = tmp_path / "some" / "x.db"
+    track(tmp_path, "toy", f"sqlite:///{file}", synthetic.active(rounds=1))
+    for command in (["plot", "--figure", "test_loss"], ["compare"]):
+        named = [*command, "--experiment", "toy", "--uri"]
+        assert run(folder, *named, "sqlite:///../x.db").code == 0
+        assert refused(folder, *named, "sqlite:///x.db") == (
+            f"there is no tracked result yet: {folder / 'x.db'} does not exist; name a "
+            "store that is there as --uri"
+        )
+    assert (folder / "figures/test_loss.png").exists()

@@ -223,6 +223,8 @@ def test_the_command_names_chain_round_and_promise_and_fails(experiment_root: Pa
         "  main/ticket seed 1: round 2: its start came from another θ₀",
     ]
     assert len([line for line in lines if " holds " in line]) == 7
+    assert "  broken in 1 file (96 files)" in ended.output
+    assert "  broken in 1 output (45 outputs)" in ended.output
     file = start_file("ticket", 2)
     assert f'  {file}: theta0 is "{"0" * 35} …, ' in ended.output
 
