@@ -1,6 +1,5 @@
 """Export a ticket, or its trained network, as one file, in the form asked for."""
 
-import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,12 +138,20 @@ def _read(settings: Settings, group: ChainGroup, ticket: Ticket) -> Exported:
 
 
 def _reached(group: ChainGroup, ticket: Ticket) -> Reached | None:
-    """The last test of the training that began with the ticket; None if it was not trained.
+    """The last test of the training that began with the ticket.
 
     It is that of the weights at the end. A result's test accuracy is by the task's metric.
+
+    Returns:
+        None if the ticket was not trained, or if its training diverged.
     """
-    path = paths.results_folder(group.at(ticket.round)) / "curves.parquet"
-    if not path.exists():
+    folder = paths.results_folder(group.at(ticket.round))
+    result, path = folder / "result.json", folder / "curves.parquet"
+    if not result.exists():
+        return None
+    with files.understood(result):
+        diverged = files.load_json(result)["seeds"][str(ticket.seed)]["diverged"]
+    if diverged:
         return None
     tests = (
         (row["step"], row["accuracy"])
@@ -153,7 +160,7 @@ def _reached(group: ChainGroup, ticket: Ticket) -> Reached | None:
     )
     with files.understood(path):
         step, accuracy = max(tests)
-    return Reached(accuracy=accuracy, step=step) if math.isfinite(accuracy) else None
+    return Reached(accuracy=accuracy, step=step)
 
 
 def _refuse_stale(

@@ -73,8 +73,8 @@ def write(exported: Exported, out: Path, form: str, reached: Reached | None) -> 
         exported: what the file holds.
         out: the file.
         form: of the file, a key of FORMS.
-        reached: by the training that began with the ticket; None = there was none, or its
-            outputs became infinite or NaN.
+        reached: by the training that began with the ticket; None = there was none, or it
+            diverged.
     """
     with files.atomic(path_beside(out)) as temporary:
         temporary.write_text(text(exported, out.name, form, reached), encoding="utf-8")

@@ -302,6 +302,10 @@ def test_the_card_states_the_accuracy_of_its_weights_whatever_the_tasks_metric(
     assert f"It reaches {100 * at_end:.2f} % test accuracy." in text
     assert f"value: {at_end}" in text
     assert "pruned weights are 0." in text
+    seed["diverged"] = True
+    files.save_json(path, recorded)
+    exported("safetensors", folder / "t", trained=True, card=True)
+    assert "% test accuracy" not in (folder / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_card_says_that_pruned_weights_are_frozen(tmp_path: Path) -> None:
