@@ -116,4 +116,5 @@ def _at(curve: Curve, role: str, density: float) -> Sequence[Row]:
 
 
 def _nearest(densities: Iterable[float], density: float) -> float:
-    return min(densities, key=lambda d: abs(math.log(d / density)), default=math.nan)
+    some = (d for d in densities if d > 0)  # a network may have lost all its weights
+    return min(some, key=lambda d: abs(math.log(d / density)), default=math.nan)
