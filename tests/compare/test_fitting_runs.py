@@ -50,6 +50,11 @@ def test_a_claim_about_a_density_below_the_last_round_is_not_run():
     row = checked(FASTER.replace("0.211", "0.036"), store())
     assert row.verdict == "not run"
     assert row.note == "no round at density 3.6%; the nearest is 10.8%"
+    emptied = store()
+    last = min(row["density"] for row in emptied.rounds)
+    lost = [r | {"density": 0.0} if r["density"] == last else r for r in emptied.rounds]
+    row = checked(FASTER.replace("0.211", "0.036"), replace(emptied, rounds=lost))
+    assert row.note == "no round at density 3.6%; the nearest is 13.5%"
     row = checked(LEAVES, store(densities=DENSITIES[:5]))
     assert (row.verdict, row.note) == ("not run", "no round at density 13.5% or below")
 
