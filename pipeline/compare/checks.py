@@ -165,12 +165,15 @@ def _winning(check: Winning, runs: FittingRuns) -> Measured:
     rounds = rounds_of(check, runs.rows)
     pairs_at = [pairs_of(one.rows, one.against) for one in rounds]
     for one, pairs in zip(rounds, pairs_at, strict=True):
-        if not pairs:
+        if not any(all(pair) for pair in pairs.values()):
             raise NoAnswerError("not run", f"no seed survived at density {one.density:.1%}")
+        if any(a and b and a.kept >= b.kept for a, b in pairs.values()):
+            why = "the ticket keeps as many weights as the dense network"
+            raise NoAnswerError("not comparable", why)
     judged = _that_they_win(rounds, pairs_at, runs.evaluate_every)
     decision = decide(judged, runs.looks)
     _refuse_censored(decision, rounds)
-    if not any(all(seed in pairs for pairs in pairs_at) for seed in decision.seeds):
+    if not any(all(all(known[seed]) for known in pairs_at) for seed in decision.seeds):
         raise NoAnswerError("not run", NO_COMMON_SEED)
     won, num = min(judged.counts(decision.seeds), key=lambda counts: counts[0] / counts[1])
     low, high = share_interval(won, num)
@@ -183,7 +186,10 @@ def _winning(check: Winning, runs: FittingRuns) -> Measured:
         num_seeds=num,
         family=judged,
         decision=decision,
-        notes=(f"wins in {won} of {num} seeds{where}; the range is a 95 % interval",),
+        notes=(
+            f"wins in {won} of {num} seeds{where}; the range is a 95 % interval",
+            *_diverged(pairs_at),
+        ),
     )
 
 
@@ -202,7 +208,9 @@ def _that_they_win(
     for pairs in pairs_at:
         hidden = winning_tickets.untestable(pairs)
         shown = {seed: pair for seed, pair in pairs.items() if seed not in hidden}
-        statements += winning_tickets.statements(shown, step_margin=step_margin) or ()
+        both = winning_tickets.statements(shown, step_margin=step_margin)
+        assert both is not None, "none of these seeds is untestable"
+        statements += both
         censored |= hidden
     seeds = frozenset.intersection(*(seeds_of(one.rows, one.against) for one in rounds))
     return Family(
@@ -210,10 +218,21 @@ def _that_they_win(
         seeds=tuple(sorted(seeds)),
         censored=censored & seeds,
         majorities=tuple(
-            {n: winning_tickets.seed_wins(*pair) is True for n, pair in pairs.items()}
+            {n: winning_tickets.seed_wins(a, b) is True for n, (a, b) in pairs.items() if b}
             for pairs in pairs_at
         ),
     )
+
+
+def _diverged(pairs_at: Sequence[winning_tickets.Pairs]) -> tuple[str, ...]:
+    """Say how many trainings diverged, which is no win and has no part in the means."""
+    tickets = sum(a is None and b is not None for ps in pairs_at for a, b in ps.values())
+    dense = len({n for ps in pairs_at for n, (_, b) in ps.items() if b is None})
+    told = (
+        (tickets, "of tickets diverged, which do not win"),
+        (dense, "of dense networks diverged, and their seeds are left out"),
+    )
+    return tuple(f"{num} trainings {what}" for num, what in told if num)
 
 
 def _refuse_censored(decision: Decision, rounds: Sequence[Round]) -> None:

@@ -18,7 +18,7 @@ def shown(claim: Claim, measured: Measured, looks: Looks) -> str:
     """Why a claim agrees, and whether its number does as well as the accepted range."""
     if measured.family.majorities:
         why = _not_inferior(measured, looks)
-        return f"{why}; more than half of the seeds is a count, which no test backs"
+        return f"{why}; that most seeds win is counted, not tested"
     text = f"{_test_of(measured, looks)}, against lying outside the accepted range"
     if excludes(claim, measured):
         number = _in_unit(measured, claim.published)
@@ -44,7 +44,7 @@ def no_majority(measured: Measured, looks: Looks) -> str:
     why = _not_inferior(measured, looks)
     ended = not looks.open and measured.decision.look == len(looks.at)
     more = ", and the declared looks end here" if ended else ""
-    return f"{why}; but not in more than half of the seeds, nor is that refuted{more}"
+    return f"{why}; but wins in at most half of the seeds, not refuting a majority{more}"
 
 
 def _not_inferior(measured: Measured, looks: Looks) -> str:

@@ -112,9 +112,7 @@ def why_censored(sides: Iterable[Sequence[Row]], seeds: Sequence[int]) -> str:
                 f"the early stop is censored in {num} of {len(rows)} trainings at density "
                 f"{_density(rows)}; train longer"
             )
-    first = next((rows for rows in mine if censored_seeds(rows)), None)
-    if first is None:
-        return "it keeps as many weights as the dense network"
+    first = next(rows for rows in mine if censored_seeds(rows))
     return f"no early stop after step 0 at density {_density(first)}"
 
 

@@ -172,7 +172,7 @@ def _step(where: str, prune: Prune, tasks: Mapping[str, Task]) -> Iterator[str]:
     if criterion and not CRITERIA[criterion].needs_trained:
         yield (
             f"{where}: {prune.step} found; {criterion} looks at no trained weights, and "
-            "every step gives the same mask; write schedule: at-init, and leave it out"
+            "every step gives the same mask; leave step out, and write schedule: at-init"
         )
     if prune.policy.reads != "dense":
         able = " or ".join(name for name in SCHEDULES if POLICIES[name].reads == "dense")

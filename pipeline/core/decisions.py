@@ -76,7 +76,7 @@ class Family:
     """all seeds that were run, ascending, with those that failed"""
     censored: frozenset[int] = frozenset()
     """seeds with a value that is a bound alone, so that no mean may leave it out: a look
-    that takes one of them in decides nothing"""
+    that takes one of them in decides nothing, and open-ended ones end before it"""
     majorities: tuple[Mapping[int, bool], ...] = ()
     """one per density: seed -> whether it has what more than half of the seeds must have;
     a failed seed has no entry"""
@@ -136,18 +136,19 @@ def decide(family: Family, looks: Looks) -> Decision:
             wrong decisions become more frequent (.07 for .05).
     """
     reached = looks.reached(len(family.seeds))
-    if not reached:
-        kind: Kind = "censored" if family.censored else "undecided"
-        return Decision(kind=kind, seeds=family.seeds, look=0)
+    judged = looks.reached_before(family.censored, family.seeds)
     found = [
         _at_look(family, family.seeds[:num], looks, number)
-        for number, num in enumerate(reached, 1)
+        for number, num in enumerate(judged, 1)
     ]
-    tested = [one for one in found if one.kind != "censored"]
-    for decision in tested:
+    for decision in found:
         if decision.kind in DECIDED:
-            return replace(decision, kept=tested[-1].kind == decision.kind)
-    return found[-1]
+            return replace(decision, kept=found[-1].kind == decision.kind)
+    if found and judged == reached:
+        return found[-1]
+    kind: Kind = "censored" if family.censored else "undecided"
+    seeds = family.seeds[: reached[-1]] if reached else family.seeds
+    return Decision(kind=kind, seeds=seeds, look=len(reached))
 
 
 def evidence_against(looks: Looks) -> Above:
@@ -172,8 +173,6 @@ def interval(values: Sequence[float], looks: Looks) -> tuple[float, float]:
 def _at_look(family: Family, seeds: tuple[int, ...], looks: Looks, number: int) -> Decision:
     known = min(len(one.of(seeds)) for one in family.statements)
     undecided = Decision(kind="undecided", seeds=seeds, look=number)
-    if family.censored.intersection(seeds):
-        return replace(undecided, kind="censored")
     if known < T_NEEDS:
         return undecided
     above = evidence_against(looks)

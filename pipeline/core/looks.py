@@ -9,6 +9,7 @@ Without declared looks, seeds may be added at any time for any reason. The price
 *e-value*: evidence that is valid however one stops, and that needs more seeds.
 """
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 ALPHA = 0.05
@@ -57,6 +58,19 @@ class Looks:
         if self.open:
             return (num_seeds,) if num_seeds >= LEAST_OPEN else ()
         return tuple(at for at in self.at if at <= num_seeds)
+
+    def reached_before(
+        self, hidden: Collection[int], seeds: Sequence[int]
+    ) -> tuple[int, ...]:
+        """The numbers of seeds, as ``reached``, that take in no seed with a hidden value.
+
+        >>> DEFAULT.reached_before({9}, range(12))
+        (8,)
+        >>> Looks(at=()).reached_before({9}, range(12))
+        (9,)
+        """
+        first = next((n for n, seed in enumerate(seeds) if seed in hidden), len(seeds))
+        return self.reached(first)
 
     def __str__(self) -> str:
         """The looks in words."""

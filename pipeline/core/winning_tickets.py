@@ -44,8 +44,8 @@ class Reached:
     """number of weights that are not pruned"""
 
 
-Pair = tuple[Reached, Reached]
-"""a ticket and the dense network of the same seed"""
+Pair = tuple[Reached | None, Reached | None]
+"""a ticket and the dense network of the same seed; None where the training diverged"""
 Pairs = Mapping[int, Pair]
 """seed -> its pair"""
 
@@ -56,15 +56,18 @@ class WinningTest:
 
     density: float
     num_seeds: int
-    """of those that the last look takes in; all, before the first look"""
+    """whose dense network trained, of those that the last look takes in; of all, before
+    the first look"""
     num_wins: int
     num_unknown: int
     """number of seeds for which a censored early stop hides whether they win"""
     share: tuple[float, float]
     """interval of the share of seeds that win; unknown ones count as losses"""
+    is_hidden: bool
+    """whether an early stop is censored in the first look already: it has no mean"""
     p_value: float | None
     """p-value against being inferior on average, after Holm's correction; None before the
-    first look, or with a censored early stop, which has no mean"""
+    first look, or if it is hidden"""
     p_loses: float | None
     """p-value against not being inferior on average, at this density alone"""
     looks: Looks
@@ -92,8 +95,13 @@ class WinningTest:
         return self.num_wins == self.num_seeds
 
 
-def seed_wins(ticket: Reached, dense: Reached) -> bool | None:
-    """Whether a ticket wins in one seed; None if a censored early stop hides the answer."""
+def seed_wins(ticket: Reached | None, dense: Reached) -> bool | None:
+    """Whether a ticket wins in one seed; None if a censored early stop hides the answer.
+
+    A ticket that diverged does not win.
+    """
+    if ticket is None:
+        return False
     if ticket.accuracy < dense.accuracy or ticket.kept >= dense.kept:
         return False
     if ticket.step > dense.step:
@@ -107,7 +115,7 @@ def statements(
     """The statements that tickets win on average: accuracy not lower, early stop not later.
 
     Args:
-        pairs: one per seed.
+        pairs: one per seed; those in which a training diverged have no part.
         accuracy_margin: how much less accuracy still counts as equal.
         step_margin: how many steps later still counts as equal; steps between two
             evaluations cannot be told apart.
@@ -118,8 +126,9 @@ def statements(
     """
     if untestable(pairs):
         return None
-    accuracy = {seed: a.accuracy - b.accuracy for seed, (a, b) in pairs.items()}
-    step = {seed: float(a.step - b.step) for seed, (a, b) in pairs.items()}
+    known = {seed: (a, b) for seed, (a, b) in pairs.items() if a and b}
+    accuracy = {seed: a.accuracy - b.accuracy for seed, (a, b) in known.items()}
+    step = {seed: float(a.step - b.step) for seed, (a, b) in known.items()}
     return (
         Statement(values=accuracy, low=-accuracy_margin),
         Statement(values=step, high=step_margin),
@@ -134,7 +143,7 @@ def untestable(pairs: Pairs) -> frozenset[int]:
     return frozenset(
         seed
         for seed, (a, b) in pairs.items()
-        if a.censored or b.censored or a.kept >= b.kept
+        if a and b and (a.censored or b.censored or a.kept >= b.kept)
     )
 
 
@@ -146,7 +155,8 @@ def winning_tests(
     Args:
         pairs: density -> one pair per seed; Holm corrects for the number of densities.
         step_margin: steps between two evaluations.
-        looks: at which numbers of seeds; the seeds of the last one reached count.
+        looks: at which numbers of seeds; the last one counts that is reached before a seed
+            whose early stop is censored.
 
     Returns:
         One test per density, from the densest to the sparsest.
@@ -154,7 +164,7 @@ def winning_tests(
     found = [
         _test(density, pairs[density], step_margin, looks)
         for density in sorted(pairs, reverse=True)
-        if pairs[density]
+        if any(all(pair) for pair in pairs[density].values())
     ]
     known = [n for n, test in enumerate(found) if test.p_value is not None]
     adjusted = holm([found[n].p_value or 0.0 for n in known])
@@ -195,10 +205,10 @@ def confidence(test: WinningTest) -> str:
 
 def _on_average(test: WinningTest) -> str:
     needed = sign_flips.least_values(test.looks.level, test.num_densities)
-    if not test.looks.reached(test.num_seeds):
-        return f"not enough seeds for a verdict, which needs {test.looks.first}"
-    if test.p_value is None:
+    if test.is_hidden:
         return "no test of the mean: an early stop is censored"
+    if test.p_value is None:
+        return f"not enough seeds for a verdict, which needs {test.looks.first}"
     if test.not_inferior:
         return f"not inferior on average, p = {test.p_value:.2g} after Holm"
     if not test.looks.open and needed > test.num_seeds:
@@ -207,22 +217,26 @@ def _on_average(test: WinningTest) -> str:
 
 
 def _test(density: float, pairs: Pairs, step_margin: float, looks: Looks) -> WinningTest:
-    reached = looks.reached(len(pairs))
-    seeds = sorted(pairs)[: reached[-1]] if reached else sorted(pairs)
-    wins = [seed_wins(*pairs[seed]) for seed in seeds]
+    every = sorted(pairs)
+    judged = looks.reached_before(untestable(pairs), every)
+    reached = judged or looks.reached(len(every))
+    seeds = every[: reached[-1]] if reached else every
+    wins = {n: seed_wins(a, b) for n, (a, b) in pairs.items() if b and n in seeds}
+    num_wins = sum(won is True for won in wins.values())
     p_value = p_loses = None
-    # Seeds beyond the look wait, a censored one as well.
-    both = statements({seed: pairs[seed] for seed in seeds}, step_margin=step_margin)
-    if both is not None and reached:
+    if judged:
+        both = statements({seed: pairs[seed] for seed in seeds}, step_margin=step_margin)
+        assert both is not None, "none of these seeds is untestable"
         above = evidence_against(looks)
         p_value = max(one.p_inside(seeds, above) for one in both)
         p_loses = min(1.0, 2 * min(one.p_outside(seeds, above) for one in both))
     return WinningTest(
         density=density,
-        num_seeds=len(seeds),
-        num_wins=wins.count(True),
-        num_unknown=wins.count(None),
-        share=share_interval(wins.count(True), len(seeds)),
+        num_seeds=len(wins),
+        num_wins=num_wins,
+        num_unknown=sum(won is None for won in wins.values()),
+        share=share_interval(num_wins, len(wins)),
+        is_hidden=bool(reached) and not judged,
         p_value=p_value,
         p_loses=p_loses,
         looks=looks,

@@ -58,7 +58,7 @@ def cells(settings: Settings, plan: Plan, root: Path, standing: Standing) -> lis
                     instance=instance,
                     seed=seed,
                     state=standing.state(item.stage),
-                    accuracy=facts["test_accuracy"],
+                    accuracy=None if facts["diverged"] else facts["test_accuracy"],
                     diverged=facts["diverged"],
                     collapsed=tuple(facts.get("collapsed", ())),
                 )

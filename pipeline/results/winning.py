@@ -56,18 +56,17 @@ def reached(row: Row) -> Reached | None:
 
 
 def pairs_of(rows: Iterable[Row], dense: Iterable[Row]) -> dict[int, Pair]:
-    """Seed -> its ticket and its dense network, where neither training diverged.
+    """Seed -> its ticket and its dense network, None where the training diverged.
 
     Args:
         rows: of one round; of repetitions of a seed the last that did not diverge counts.
         dense: of the dense network, one per seed.
     """
     whole = {row["seed"]: reached(row) for row in dense}
-    return {
-        row["seed"]: (ticket, other)
-        for row in rows
-        if (ticket := reached(row)) and (other := whole.get(row["seed"]))
-    }
+    tickets: dict[int, Reached | None] = {}
+    for row in rows:
+        tickets[row["seed"]] = reached(row) or tickets.get(row["seed"])
+    return {n: (one, whole[n]) for n, one in tickets.items() if n in whole}
 
 
 def tests_of(
@@ -82,8 +81,8 @@ def tests_of(
         looks: at which numbers of seeds there may be a verdict.
 
     Returns:
-        From the densest to the sparsest. Seeds that diverged, in the round or in the
-        dense network, are left out.
+        From the densest to the sparsest. A ticket that diverged does not win; seeds whose
+        dense network did are left out.
     """
     dense = [row for row in rows if not row["round"]]
     pairs: dict[float, dict[int, Pair]] = {}

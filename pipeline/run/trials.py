@@ -53,7 +53,8 @@ class EngineError(UserError):
 class Kind:
     """The trainings that one trial speaks for: they run the same compiled code.
 
-    Only evaluations may run other code, where far fewer weights are kept.
+    A trial does not cover the evaluation of much sparser masks, for which an engine may
+    choose other code.
     """
 
     engine: str

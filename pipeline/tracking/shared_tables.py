@@ -20,7 +20,7 @@ from typing import Any
 
 from pipeline.artifacts.files import atomic
 from pipeline.core.looks import Looks
-from pipeline.results.tables import OF_FITS, Row
+from pipeline.results.tables import OF_FITS, Row, if_sound
 from pipeline.tracking.addresses import TrackingError
 from pipeline.tracking.read import EVALUATES, TrackedStore
 
@@ -146,7 +146,7 @@ def _rounds(
     }
     for row in rows:
         left = () if (row["task"], row["variant"]) in evaluated else OF_FITS
-        yield {name: value for name, value in row.items() if name not in left}
+        yield if_sound({name: value for name, value in row.items() if name not in left})
 
 
 def _store(

@@ -316,8 +316,8 @@ def test_a_ticket_wins_if_it_is_not_inferior_and_wins_in_more_than_half(wins, ve
     row = checked(WINS, store(accuracy=winning_in(range(wins))))
     assert (row.verdict, row.measured) == (verdict, wins / 8)
     said = {
-        "agrees": "; more than half of the seeds is a count, which no test backs",
-        "not enough seeds": "; but not in more than half of the seeds, nor is that refuted",
+        "agrees": "; that most seeds win is counted, not tested",
+        "not enough seeds": "; but wins in at most half of the seeds",
         "disagrees": "one-sided p = 0.012 by the binomial, look 1 of 3 at 8 seeds",
     }
     assert said[verdict] in row.note
@@ -355,8 +355,12 @@ def test_a_censored_seed_beyond_the_look_cancels_no_verdict():
         "not comparable",
         "the early stop is censored in 1 of 10 trainings at density 100.0%; train longer",
     )
-    few = definition(store(seeds=range(9), densities=(0.8, 0.641), **slow))
-    assert [row.verdict for row in few] == ["agrees"]
+    for num in (9, 10, 12):
+        few = definition(store(seeds=range(num), densities=(0.8, 0.641), **slow))
+        assert [(row.verdict, row.seeds) for row in few] == [("agrees", 8)]
+        for check in (faster, WINS):
+            open_ended = replace(store(seeds=range(num), **slow), looks=Looks(at=()))
+            assert checked(check, open_ended).verdict == "agrees"
 
 
 def test_a_diverged_ticket_takes_part_in_a_look():
@@ -366,7 +370,23 @@ def test_a_diverged_ticket_takes_part_in_a_look():
         return None if (variant, seed) == ("ticket", 0) else whole(variant, density, seed)
 
     row = checked(WINS, store(accuracy=accuracy))
-    assert (row.verdict, row.seeds, row.measured) == ("agrees", 7, 1.0)
+    assert (row.verdict, row.seeds, row.measured) == ("agrees", 8, 7 / 8)
+    assert "1 trainings of tickets diverged, which do not win" in row.note
+    (row,) = definition(store(accuracy=accuracy, densities=(0.8, 0.641)))
+    assert row.verdict == "agrees"
+    assert "wins in 7 of 8 seeds" in row.note
+
+
+def test_half_of_the_tickets_diverged_and_that_is_no_majority():
+    whole = shifted("ticket", 0.002)
+
+    def accuracy(variant, density, seed):
+        return None if variant == "ticket" and seed < 6 else whole(variant, density, seed)
+
+    for looks in (DEFAULT, Looks(at=())):
+        found = replace(store(seeds=range(12), accuracy=accuracy), looks=looks)
+        row = checked(WINS, found)
+        assert (row.verdict, row.measured) == ("not enough seeds", 0.5)
 
 
 def test_repetitions_are_averaged_first_and_seeds_counted():

@@ -11,6 +11,12 @@ def table(root, **facts):
     return rows(round_results(root, plan))
 
 
+def better_than_dense(found):
+    """The same rows, with tickets that win where they did not diverge."""
+    better = {"test_accuracy_early_stop": 0.99, "early_stop_step": 500}
+    return [row | (better if row["round"] and not row["diverged"] else {}) for row in found]
+
+
 def test_every_round_of_a_table_is_tested(tmp_path):
     tests = winning.tests_of(
         table(tmp_path, seeds=range(3)), evaluate_every=100, looks=DEFAULT
@@ -19,18 +25,20 @@ def test_every_round_of_a_table_is_tested(tmp_path):
     assert [test.num_seeds for test in tests] == [3, 3]
 
 
-def test_diverged_seeds_are_left_out(tmp_path):
+def test_a_diverged_ticket_does_not_win_and_a_diverged_dense_network_leaves_no_pair(
+    tmp_path,
+):
     diverged = [("ticket", 2, 0), ("dense", 0, 1)]
     found = table(tmp_path, seeds=range(3), diverged=diverged)
     tests = winning.tests_of(found, evaluate_every=100, looks=DEFAULT)
-    assert [test.num_seeds for test in tests] == [2, 1]
+    assert [test.num_seeds for test in tests] == [2, 2]
+    won = better_than_dense(found)
+    tests = winning.tests_of(won, evaluate_every=100, looks=DEFAULT)
+    assert [test.num_wins for test in tests] == [2, 1]
 
 
 def test_the_smallest_winner_says_how_sure_it_is_and_of_how_many_seeds(tmp_path):
-    better = {"test_accuracy_early_stop": 0.99, "early_stop_step": 500}
-    found = [
-        row | (better if row["round"] else {}) for row in table(tmp_path, seeds=range(4))
-    ]
+    found = better_than_dense(table(tmp_path, seeds=range(4)))
     found = winning.smallest_winning(found, evaluate_every=100)
     assert found is not None
     assert (round(found.density, 3), found.num_seeds, found.shown) == (0.641, 4, False)
