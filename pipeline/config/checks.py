@@ -296,7 +296,8 @@ def _masks(variant: Variant, settings: Settings) -> Masks:
         own=variant.prune.own,
         changing=variant.prune.schedule if variant.prune.policy.changes else None,
         before_training=None if policy.looks_at_trained or policy.changes else how,
-        transform=variant.prune.transform,
+        # A transform of a pool's mask is refused by the pool, with its own words.
+        transform=None if variant.prune.pool else variant.prune.transform,
     )
 
 
