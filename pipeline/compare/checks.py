@@ -229,10 +229,10 @@ def _diverged(pairs_at: Sequence[winning_tickets.Pairs]) -> tuple[str, ...]:
     tickets = sum(a is None and b is not None for ps in pairs_at for a, b in ps.values())
     dense = len({n for ps in pairs_at for n, (_, b) in ps.items() if b is None})
     told = (
-        (tickets, "of tickets diverged, which do not win"),
-        (dense, "of dense networks diverged, and their seeds are left out"),
+        ("tickets that diverged, which do not win", tickets),
+        ("dense networks that diverged, whose seeds are left out", dense),
     )
-    return tuple(f"{num} trainings {what}" for num, what in told if num)
+    return tuple(f"{what}: {num}" for what, num in told if num)
 
 
 def _refuse_censored(decision: Decision, rounds: Sequence[Round]) -> None:

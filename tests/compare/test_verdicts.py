@@ -371,7 +371,7 @@ def test_a_diverged_ticket_takes_part_in_a_look():
 
     row = checked(WINS, store(accuracy=accuracy))
     assert (row.verdict, row.seeds, row.measured) == ("agrees", 8, 7 / 8)
-    assert "1 trainings of tickets diverged, which do not win" in row.note
+    assert "tickets that diverged, which do not win: 1" in row.note
     (row,) = definition(store(accuracy=accuracy, densities=(0.8, 0.641)))
     assert row.verdict == "agrees"
     assert "wins in 7 of 8 seeds" in row.note
