@@ -371,12 +371,13 @@ def track(
         from pipeline import tracking
         from pipeline.plan import items
         from pipeline.plan.current import standing
+        from pipeline.tracking import addresses
 
         settings, current = _planned()
         if not stale:
             shown = [one for one in items.items_of(current) if one.kind.tracked]
             standing(current).refuse(shown, "what would be tracked")
-        uri = _store_from(start, uri)
+        uri = addresses.seen_from(start, uri)
         print(tracking.write(root, uri, tracking.asked_by(settings)))
         tracking.summarize(root, uri, settings, tracking.figures_of_results(root))
 
@@ -409,9 +410,10 @@ def plot(
         from pipeline.config import params
         from pipeline.plan import plan_file
         from pipeline.plan.current import standing
+        from pipeline.tracking import addresses
 
         plots.refuse_unknown(figure, format)
-        uri = _store_from(start, uri, is_read=True)
+        uri = addresses.seen_from(start, uri, is_read=True)
         if not experiment:
             notes.say(standing(plan_file.asked(params.load())).note())
         name, runs = tracking.asked_for(experiment or None, root)
@@ -453,11 +455,12 @@ def compare(
     with _at_root() as root:
         from pipeline import compare as comparing
         from pipeline import tracking
+        from pipeline.tracking import addresses
 
         if folder:
             stores = tracking.shared_tables.read(folder, experiment)
         else:
-            uri = _store_from(start, uri, is_read=experiment is not None)
+            uri = addresses.seen_from(start, uri, is_read=experiment is not None)
             stores = tracking.read_all(uri, experiment, root=root)
         for store in stores:
             notes.warn(store.warning)
@@ -498,25 +501,6 @@ def _from_here(path: Path) -> Path:
 
     with exits.one_line_errors():
         return path if path.is_absolute() else root.here() / path
-
-
-def _store_from(start: Path, uri: str | None, *, is_read: bool = False) -> str | None:
-    """A store of the command line: a relative SQLite file lies where the user stands.
-
-    Raises:
-        TrackingError: it is a file that is not there, and is read.
-    """
-    from pipeline.tracking.addresses import TrackingError, sqlite_file, sqlite_uri
-
-    file = sqlite_file(uri) if uri else None
-    if file is None:
-        return uri
-    if is_read and not (start / file).exists():
-        raise TrackingError(
-            f"there is no tracked result yet: {(start / file).resolve()} does not exist; "
-            "name a store that is there as --uri"
-        )
-    return uri if file.is_absolute() else sqlite_uri((start / file).resolve())
 
 
 @contextmanager

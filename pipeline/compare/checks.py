@@ -115,16 +115,7 @@ def _reading(check: Reading, runs: FittingRuns) -> Measured:
 
 def _ratio(check: Ratio, runs: FittingRuns) -> Measured:
     rounds = rounds_of(check, runs.rows)
-    samples = [
-        Sample(
-            density=one.density,
-            groups=log_ratio(one.rows, one.against),
-            run=seeds_of(one.rows, one.against),
-            censored=censored_seeds(one.rows, one.against),
-        )
-        for one in rounds
-    ]
-    refuse_unmeasured(samples, STEP)
+    samples = _contrasts(rounds, log_ratio, STEP, censored=censored_seeds)
     low, high = _bounds(check.low, check.high)
     judged = family_of(samples, (math.log(low) if low > 0 else low, math.log(high)))
     _refuse_censored(decide(judged, runs.looks), rounds)
@@ -260,9 +251,9 @@ def _barrier(check: Barrier, runs: FittingRuns) -> Measured:
     nothing = Sample(density=found[0][0], groups={}, run=frozenset())
     samples = by_statistics.pop(check.statistics, [nothing])
     refuse_unmeasured(samples, BARRIER)
-    notes = _barrier_notes([row for _, rows in found for row in rows], by_statistics)
+    notes = tuple(_barrier_notes([row for _, rows in found for row in rows], by_statistics))
     judged = family_of(samples, _bounds(check.low, check.high))
-    return _worst(samples, judged, runs, unit=unit_of(check), notes=tuple(notes))
+    return _worst(samples, judged, runs, unit=unit_of(check), notes=notes)
 
 
 def _barriers(rows: Sequence[Row], density: float) -> Sample:
@@ -357,12 +348,14 @@ def _contrasts(
     rounds: Sequence[Round],
     contrast: Callable[[Sequence[Row], Sequence[Row]], Groups],
     metric: str,
+    censored: Callable[..., frozenset[int]] = lambda *_: frozenset(),
 ) -> list[Sample]:
     samples = [
         Sample(
             density=one.density,
             groups=contrast(one.rows, one.against),
             run=seeds_of(one.rows, one.against),
+            censored=censored(one.rows, one.against),
         )
         for one in rounds
     ]

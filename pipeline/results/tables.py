@@ -26,6 +26,15 @@ Row = dict[str, Any]
 _Key = tuple[str, str, int, int]
 """task, variant, round, seed"""
 
+_OUTCOMES = (
+    "early_stop_step",
+    "censored",
+    "validation_loss",
+    "validation_accuracy",
+    "test_accuracy_early_stop",
+    "test_accuracy",
+    "test_loss",
+)
 COLUMNS = (
     "task",
     "variant",
@@ -34,13 +43,7 @@ COLUMNS = (
     "density",
     "kept",
     "prunable",
-    "early_stop_step",
-    "censored",
-    "validation_loss",
-    "validation_accuracy",
-    "test_accuracy_early_stop",
-    "test_accuracy",
-    "test_loss",
+    *_OUTCOMES,
     "steps",
     "diverged",
     "collapsed_layers",
@@ -49,17 +52,6 @@ COLUMNS = (
 )
 OF_FITS = ("fitted_step", "generalized_step", "delay")
 """columns that stand there where a training was evaluated on its training set"""
-OUTCOMES = (
-    "early_stop_step",
-    "censored",
-    "validation_loss",
-    "validation_accuracy",
-    "test_accuracy_early_stop",
-    "test_accuracy",
-    "test_loss",
-    *OF_FITS,
-)
-"""columns without a value where a training diverged"""
 SMALLEST = "density_at_dense_accuracy"
 MEANS = ("density", "test_accuracy", "early_stop_step")
 
@@ -270,7 +262,7 @@ def if_sound(row: Row) -> Row:
     Weights that are no numbers still give answers, such as the first class for every
     image, and those have an accuracy that means nothing.
     """
-    gone = OUTCOMES if row["diverged"] else ()
+    gone = (*_OUTCOMES, *OF_FITS) if row["diverged"] else ()
     return {name: None if name in gone else value for name, value in row.items()}
 
 

@@ -56,6 +56,28 @@ def sqlite_file(uri: str) -> Path | None:
     return Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
 
 
+def seen_from(folder: Path, uri: str | None, *, is_read: bool = False) -> str | None:
+    """A store that a command line names: a relative SQLite file lies below the folder.
+
+    Args:
+        folder: in which the user stands.
+        uri: as it was given; None = the default.
+        is_read: whether the store has to be there.
+
+    Raises:
+        TrackingError: it is a file that is not there, and is read.
+    """
+    file = sqlite_file(uri) if uri else None
+    if file is None:
+        return uri
+    if is_read and not (folder / file).exists():
+        raise TrackingError(
+            f"there is no tracked result yet: {(folder / file).resolve()} does not exist; "
+            "name a store that is there as --uri"
+        )
+    return uri if file.is_absolute() else sqlite_uri((folder / file).resolve())
+
+
 def usable(uri: str) -> str:
     """The URI as MLflow takes it, with the database driver that is installed.
 
